@@ -1,0 +1,2 @@
+//! Criterion benches for every layer.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The Kafka-compatible broker, as a library.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Receiving records from Kafka.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Sending records to Kafka.
+#![forbid(unsafe_code)]

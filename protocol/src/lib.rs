@@ -1,0 +1,2 @@
+//! The Kafka conversation as bytes and types.
+#![forbid(unsafe_code)]

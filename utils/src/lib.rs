@@ -1,0 +1,2 @@
+//! What two Klamm crates need and no Kafka word describes.
+#![forbid(unsafe_code)]
