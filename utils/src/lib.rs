@@ -1,2 +1,16 @@
 //! What two Klamm crates need and no Kafka word describes.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`clock`] | the only source of time, so that tests can own it |
+//! | [`task`] | the only way to start a task: with a name, an owner and an end |
+//! | [`backoff`] | growing, jittered pauses between retries |
+//! | [`random`] | the only source of chance |
+//! | [`hash`] | the hashes by which clients choose a partition |
 #![forbid(unsafe_code)]
+
+pub mod backoff;
+pub mod clock;
+pub mod hash;
+pub mod random;
+pub mod task;
