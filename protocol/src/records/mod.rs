@@ -1,0 +1,30 @@
+//! Kafka's record batch, format version 2, as a view over shared bytes.
+//!
+//! A [`Batch`] is one whole batch as it travels and as it lies on disk: a header of 61 bytes and
+//! a payload of records, compressed as one piece or not at all. A broker checks and stamps the
+//! header and never looks at the payload; a client builds batches with [`BatchBuilder`] and reads
+//! them with [`Batch::records`].
+//!
+//! The layout is that of Kafka's `DefaultRecordBatch.java` and `DefaultRecord.java`; control
+//! batches are those of KIP-98. Message sets of versions 0 and 1 are refused: Kafka itself
+//! dropped them in 4.0.
+//!
+//! # Invariants
+//!
+//! - No byte from network or disk can panic, or make a reader allocate more than the bytes that
+//!   are present plus the limit that the caller gave for decompression.
+//! - A [`Batch`] holds exactly the bytes that its header announces.
+
+mod attributes;
+mod batch;
+mod checksum;
+mod compression;
+mod error;
+#[cfg(test)]
+mod golden;
+
+pub use attributes::{Attributes, TimestampType};
+pub use batch::{BATCH_HEADER_LEN, Batch, BatchHeader, Batches, LOG_OVERHEAD, batches};
+pub use checksum::crc32c;
+pub use compression::Compression;
+pub use error::BatchError;
