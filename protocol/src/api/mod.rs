@@ -1,0 +1,156 @@
+//! Every API that a client or an administrator can ask for, one file each.
+//!
+//! The list below is the whole: from it come [`ApiKey`], the version table, and the reading of
+//! any request or response.
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+
+use crate::declare::Api;
+use crate::wire::{Encoded, Reader, Result, Wire as _, WireError, Writer};
+
+macro_rules! apis {
+    ($($module:ident::$name:ident,)*) => {
+        $(pub mod $module;)*
+
+        /// The APIs by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "each is documented in its own module")]
+        #[repr(i16)]
+        pub enum ApiKey {
+            $($name = <$module::$name as Api>::KEY,)*
+        }
+
+        impl ApiKey {
+            /// All of them, in the order of their codes.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The API with this number, if it is one that is declared.
+            #[must_use]
+            pub fn from_code(code: i16) -> Option<Self> {
+                $(const $name: i16 = <$module::$name as Api>::KEY;)*
+                #[allow(non_upper_case_globals)]
+                match code {
+                    $($name => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// Its name, as Kafka writes it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => <$module::$name as Api>::NAME,)* }
+            }
+
+            /// The versions declared here.
+            #[must_use]
+            pub fn versions(self) -> RangeInclusive<i16> {
+                match self { $(Self::$name => <$module::$name as Api>::VERSIONS,)* }
+            }
+
+            /// The first flexible version, `i16::MAX` where there is none.
+            #[must_use]
+            pub fn flexible_from(self) -> i16 {
+                match self { $(Self::$name => <$module::$name as Api>::FLEXIBLE_FROM,)* }
+            }
+        }
+
+        /// The body of a request to any API.
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs, reason = "each is documented in its own module")]
+        pub enum AnyRequest { $($name(Box<$module::Request>),)* }
+
+        /// The body of a response of any API.
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs, reason = "each is documented in its own module")]
+        pub enum AnyResponse { $($name(Box<$module::Response>),)* }
+
+        any_message!(AnyRequest { $($module::$name => Request,)* });
+        any_message!(AnyResponse { $($module::$name => Response,)* });
+    };
+}
+
+macro_rules! any_message {
+    ($any:ident { $($module:ident::$name:ident => $message:ident,)* }) => {
+        impl $any {
+            /// A message in which every field has its default.
+            #[must_use]
+            pub fn default_of(key: ApiKey) -> Self {
+                match key { $(ApiKey::$name => Self::$name(Box::default()),)* }
+            }
+
+            /// The API it belongs to.
+            #[must_use]
+            pub fn key(&self) -> ApiKey {
+                match self { $(Self::$name(_) => ApiKey::$name,)* }
+            }
+
+            /// Reads a body, which must end with the bytes.
+            ///
+            /// # Errors
+            /// The version is not declared, or the bytes are not such a message.
+            pub fn decode(key: ApiKey, version: i16, body: Bytes) -> Result<Self> {
+                key.check(version)?;
+                let mut r = Reader::new(body, version, key.is_flexible(version));
+                let message = match key {
+                    $(ApiKey::$name => Self::$name(Box::new($module::$message::read(&mut r)?)),)*
+                };
+                r.finish()?;
+                Ok(message)
+            }
+
+            /// The body as bytes.
+            ///
+            /// # Errors
+            /// The version is not declared, or cannot say what the message means.
+            pub fn encode(&self, version: i16) -> Result<Encoded> {
+                let key = self.key();
+                key.check(version)?;
+                let mut w = Writer::new(version, key.is_flexible(version));
+                match self { $(Self::$name(message) => message.write(&mut w),)* }
+                w.finish()
+            }
+        }
+    };
+}
+
+impl ApiKey {
+    /// The number that says it on the wire.
+    #[must_use]
+    pub fn code(self) -> i16 {
+        self as i16
+    }
+
+    /// Whether messages of this version are in the flexible form.
+    #[must_use]
+    pub fn is_flexible(self, version: i16) -> bool {
+        version >= self.flexible_from()
+    }
+
+    fn check(self, version: i16) -> Result<()> {
+        if self.versions().contains(&version) {
+            return Ok(());
+        }
+        Err(WireError::Version { key: self.code(), version })
+    }
+}
+
+apis! {
+    produce::Produce,
+    api_versions::ApiVersions,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_rise_and_versions_are_ranges() {
+        assert!(ApiKey::ALL.is_sorted_by(|one, two| one.code() < two.code()));
+        for key in ApiKey::ALL {
+            assert!(key.versions().start() <= key.versions().end(), "{}", key.name());
+            assert_eq!(ApiKey::from_code(key.code()), Some(*key));
+        }
+    }
+}

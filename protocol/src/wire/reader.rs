@@ -1,0 +1,134 @@
+use bytes::Bytes;
+
+use super::{Result, WireError, varint};
+
+/// Memory that elements may take beyond the multiple of the frame: small messages need not count.
+const BUDGET_FLOOR: usize = 64 * 1024;
+/// How many bytes of elements one byte of a frame may become.
+const BUDGET_PER_BYTE: usize = 16;
+
+/// Takes values off the front of one message.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    bytes: Bytes,
+    version: i16,
+    flexible: bool,
+    budget: usize,
+    budget_max: usize,
+}
+
+impl Reader {
+    /// A reader of `bytes`, which hold a message of this version and form.
+    #[must_use]
+    pub fn new(bytes: Bytes, version: i16, flexible: bool) -> Self {
+        let budget = bytes.len().saturating_mul(BUDGET_PER_BYTE).saturating_add(BUDGET_FLOOR);
+        Self { bytes, version, flexible, budget, budget_max: budget }
+    }
+
+    /// The version of the message.
+    #[must_use]
+    pub fn version(&self) -> i16 {
+        self.version
+    }
+
+    /// Whether the message is in the flexible form.
+    #[must_use]
+    pub fn is_flexible(&self) -> bool {
+        self.flexible
+    }
+
+    /// How many bytes have not been read.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes the next `count` bytes, without copying them.
+    pub fn take(&mut self, count: usize) -> Result<Bytes> {
+        if count > self.bytes.len() {
+            return Err(WireError::Truncated);
+        }
+        Ok(self.bytes.split_to(count))
+    }
+
+    /// Takes the next `N` bytes by value.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let array = *self.bytes.first_chunk::<N>().ok_or(WireError::Truncated)?;
+        bytes::Buf::advance(&mut self.bytes, N);
+        Ok(array)
+    }
+
+    /// Takes an unsigned varint.
+    pub fn varint(&mut self) -> Result<u32> {
+        let (value, length) = varint::read(&self.bytes)?;
+        bytes::Buf::advance(&mut self.bytes, length);
+        Ok(value)
+    }
+
+    /// Takes the length of a string: an i16, or a varint of one more; `None` stands for null.
+    pub fn string_length(&mut self) -> Result<Option<usize>> {
+        if self.flexible { self.varint_length() } else { self.short_string_length() }
+    }
+
+    /// Takes the length of a string in the old form, which headers use at every version.
+    pub(crate) fn short_string_length(&mut self) -> Result<Option<usize>> {
+        let length = i64::from(i16::from_be_bytes(self.array()?));
+        self.within_message(length)
+    }
+
+    /// Takes the length of bytes or an array: an i32, or a varint of one more; `None` stands
+    /// for null.
+    pub fn length(&mut self) -> Result<Option<usize>> {
+        if self.flexible {
+            return self.varint_length();
+        }
+        let length = i64::from(i32::from_be_bytes(self.array()?));
+        self.within_message(length)
+    }
+
+    fn varint_length(&mut self) -> Result<Option<usize>> {
+        let length = i64::from(self.varint()?) - 1;
+        self.within_message(length)
+    }
+
+    /// Every element takes at least one byte, so a count can never exceed what remains.
+    fn within_message(&self, length: i64) -> Result<Option<usize>> {
+        match usize::try_from(length) {
+            Ok(length) if length > self.bytes.len() => Err(WireError::Truncated),
+            Ok(length) => Ok(Some(length)),
+            Err(_) if length == -1 => Ok(None),
+            Err(_) => Err(WireError::Length(length)),
+        }
+    }
+
+    /// Counts memory that an element is about to take.
+    pub(super) fn charge(&mut self, bytes: usize) -> Result<()> {
+        self.budget =
+            self.budget.checked_sub(bytes).ok_or(WireError::Amplified(self.budget_max))?;
+        Ok(())
+    }
+
+    /// Runs `read` over the next `size` bytes, which it must use up.
+    pub(super) fn nested<T>(
+        &mut self,
+        size: usize,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let bytes = self.take(size)?;
+        let rest = std::mem::replace(&mut self.bytes, bytes);
+        let value = read(self);
+        let left = std::mem::replace(&mut self.bytes, rest).len();
+        match value {
+            Ok(_) if left > 0 => Err(WireError::Trailing(left)),
+            value => value,
+        }
+    }
+
+    /// Says that the message must be over.
+    pub fn finish(&self) -> Result<()> {
+        match self.bytes.len() {
+            0 => Ok(()),
+            left => Err(WireError::Trailing(left)),
+        }
+    }
+}

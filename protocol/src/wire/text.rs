@@ -1,0 +1,263 @@
+//! Text, identifiers and record sets.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+
+use super::value::fixed_size;
+use super::{Reader, Result, Wire, WireError, Writer};
+
+/// UTF-8 text that shares the buffer it was read from.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Str(Bytes);
+
+impl Str {
+    /// Text that needs no buffer.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Checked where it was read; `from_utf8` again would cost each look. Text that is not
+        // UTF-8 cannot get in, so the fallback is never seen.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The same text in a buffer of its own, so that the frame it came in can be freed.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
+    pub(crate) fn from_utf8(bytes: Bytes) -> Result<Self> {
+        match std::str::from_utf8(&bytes) {
+            Ok(_) => Ok(Self(bytes)),
+            Err(_) => Err(WireError::NotUtf8),
+        }
+    }
+}
+
+impl Deref for Str {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for Str {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl AsRef<str> for Str {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl From<&str> for Str {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<String> for Str {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl PartialEq<str> for Str {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Str {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl fmt::Display for Str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Debug for Str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl Wire for Str {
+    fn read(r: &mut Reader) -> Result<Self> {
+        Self::read_nullable(r)?.ok_or(WireError::UnexpectedNull)
+    }
+
+    fn write(&self, w: &mut Writer) {
+        w.string_length(Some(self.0.len()));
+        w.put(&self.0);
+    }
+
+    fn read_nullable(r: &mut Reader) -> Result<Option<Self>> {
+        let Some(length) = r.string_length()? else { return Ok(None) };
+        Self::from_utf8(r.take(length)?).map(Some)
+    }
+
+    fn write_null(w: &mut Writer) {
+        w.string_length(None);
+    }
+}
+
+/// A 128-bit identifier; Kafka prints it in URL-safe base64 without padding.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Uuid(pub [u8; 16]);
+
+impl Uuid {
+    /// The identifier that stands for none.
+    pub const ZERO: Self = Self([0; 16]);
+
+    /// Whether this stands for none.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self == Self::ZERO
+    }
+
+    /// Reads the form that [`Display`](fmt::Display) gives: 22 characters.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 22 {
+            return None;
+        }
+        let mut bits = 0u128;
+        for (index, character) in text.bytes().enumerate() {
+            let digit = ALPHABET.iter().position(|known| *known == character)?;
+            let digit = u128::try_from(digit).ok()?;
+            // The last character holds two bits and four zeros.
+            bits = if index < 21 { (bits << 6) | digit } else { (bits << 2) | (digit >> 4) };
+        }
+        Some(Self(bits.to_be_bytes()))
+    }
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = u128::from_be_bytes(self.0);
+        for index in 0..22 {
+            let digit = if index < 21 { bits >> (122 - 6 * index) } else { bits << 4 };
+            fmt::Write::write_char(f, char::from(ALPHABET[(digit & 0x3f) as usize]))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fixed_size! {
+    Uuid: |bytes| Self(bytes), |value| value.0;
+}
+
+/// Record batches, one after the other; never copied, neither in nor out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    chunks: Vec<Bytes>,
+}
+
+impl Records {
+    /// Record batches in several pieces, to be sent one after the other.
+    #[must_use]
+    pub fn from_chunks(chunks: Vec<Bytes>) -> Self {
+        Self { chunks }
+    }
+
+    /// How many bytes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.chunks.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether there is not one byte.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The whole in one piece; copies only where there is more than one chunk.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Bytes {
+        match self.chunks.len() {
+            1 => self.chunks.remove(0),
+            _ => self.chunks.concat().into(),
+        }
+    }
+}
+
+impl From<Bytes> for Records {
+    fn from(bytes: Bytes) -> Self {
+        Self { chunks: vec![bytes] }
+    }
+}
+
+impl Wire for Records {
+    fn read(r: &mut Reader) -> Result<Self> {
+        Bytes::read(r).map(Self::from)
+    }
+
+    fn write(&self, w: &mut Writer) {
+        w.length(Some(self.len()));
+        for chunk in &self.chunks {
+            w.put_shared(chunk.clone());
+        }
+    }
+
+    fn read_nullable(r: &mut Reader) -> Result<Option<Self>> {
+        Ok(Bytes::read_nullable(r)?.map(Self::from))
+    }
+
+    fn write_null(w: &mut Writer) {
+        w.length(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_print_as_kafka_prints_them() {
+        // Kafka's own `Uuid.METADATA_TOPIC_ID` and an id printed by `kafka-topics`.
+        let mut one = [0; 16];
+        one[15] = 1;
+        for (text, uuid) in [("AAAAAAAAAAAAAAAAAAAAAA", [0; 16]), ("AAAAAAAAAAAAAAAAAAAAAQ", one)] {
+            assert_eq!(Uuid(uuid).to_string(), text);
+            assert_eq!(Uuid::parse(text), Some(Uuid(uuid)));
+        }
+        let uuid = Uuid(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210_u128.to_be_bytes());
+        assert_eq!(Uuid::parse(&uuid.to_string()), Some(uuid));
+        assert_eq!(Uuid::parse("short"), None);
+        assert_eq!(Uuid::parse("AAAAAAAAAAAAAAAAAAAA!!"), None);
+    }
+
+    #[test]
+    fn text_compares_with_text() {
+        let text = Str::from("orders");
+        assert!(text == "orders" && text != "other");
+        assert_eq!(text.detached(), text);
+        assert_eq!(format!("{text} {text:?}"), "orders \"orders\"");
+    }
+}
