@@ -1,6 +1,6 @@
 //! Tagged fields (KIP-482): optional fields at the end of a flexible structure.
 
-use super::{Reader, Result, Writer};
+use super::{Reader, Result, WireError, Writer};
 
 /// Memory that one unknown tag is held to cost, so that a message cannot consist of them.
 const UNKNOWN_TAG_COST: usize = 64;
