@@ -26,17 +26,6 @@ macro_rules! apis {
             /// All of them, in the order of their codes.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The API with this number, if it is one that is declared.
-            #[must_use]
-            pub fn from_code(code: i16) -> Option<Self> {
-                $(const $name: i16 = <$module::$name as Api>::KEY;)*
-                #[allow(non_upper_case_globals)]
-                match code {
-                    $($name => Some(Self::$name),)*
-                    _ => None,
-                }
-            }
-
             /// Its name, as Kafka writes it.
             #[must_use]
             pub fn name(self) -> &'static str {
@@ -116,6 +105,13 @@ macro_rules! any_message {
 }
 
 impl ApiKey {
+    /// The API with this number, if it is one that is declared.
+    #[must_use]
+    pub fn from_code(code: i16) -> Option<Self> {
+        let place = Self::ALL.binary_search_by_key(&code, |key| key.code()).ok()?;
+        Self::ALL.get(place).copied()
+    }
+
     /// The number that says it on the wire.
     #[must_use]
     pub fn code(self) -> i16 {
