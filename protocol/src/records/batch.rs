@@ -10,8 +10,7 @@ pub const BATCH_HEADER_LEN: usize = 61;
 /// Bytes of base offset and batch length, which the batch length does not count.
 pub const LOG_OVERHEAD: usize = 12;
 
-/// The only format version there is here.
-const MAGIC: i8 = 2;
+const MAGIC: i8 = BatchHeader::MAGIC;
 const MAGIC_AT: usize = 16;
 const CRC_AT: usize = 17;
 /// First byte the checksum covers. All before it may change without a new checksum.
@@ -51,6 +50,9 @@ pub struct BatchHeader {
 }
 
 impl BatchHeader {
+    /// The only format version there is here.
+    pub const MAGIC: i8 = 2;
+
     /// Reads a header from the start of `bytes`, which may go on behind it.
     ///
     /// Only the structure is looked at: the version is 2 and the announced length covers the
@@ -180,6 +182,17 @@ impl Batch {
                 Err(BatchError::Truncated { needed, present: rest.len() })
             }
         }
+    }
+
+    /// The batch whose header is to be `header` and whose records follow the room for it in `bytes`:
+    /// writes the header, with the length and the checksum that result.
+    ///
+    /// The caller has made sure that the length fits its field.
+    pub(super) fn sealed(mut header: BatchHeader, mut bytes: Vec<u8>) -> Self {
+        let length = bytes.len() - LOG_OVERHEAD;
+        header.batch_length = i32::try_from(length).expect("the caller checked the length");
+        header.crc = seal(&header, &mut bytes);
+        Self { header, bytes: bytes.into() }
     }
 
     /// The header.
@@ -329,9 +342,7 @@ mod tests {
     fn golden_with(change: impl FnOnce(&mut BatchHeader)) -> Batch {
         let mut header = golden::header();
         change(&mut header);
-        let mut bytes = BytesMut::from(&golden::bytes()[..]);
-        seal(&header, &mut bytes);
-        Batch::parse(bytes.freeze()).unwrap()
+        Batch::sealed(header, golden::bytes().to_vec())
     }
 
     #[test]

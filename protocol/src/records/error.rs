@@ -1,6 +1,8 @@
-//! What can be wrong with a batch.
+//! What can be wrong with a batch, its records and their compression.
 
 use thiserror::Error;
+
+use super::Compression;
 
 /// Why bytes are not an acceptable record batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -57,4 +59,91 @@ pub enum BatchError {
         /// First sequence number, perhaps negative.
         base_sequence: i32,
     },
+    /// The records cannot be decompressed.
+    #[error(transparent)]
+    Compression(#[from] CompressionError),
+    /// A record is malformed.
+    #[error("record {index} of the batch: {cause}")]
+    Record {
+        /// Which record, counted from 0.
+        index: i32,
+        /// What is wrong with it.
+        cause: RecordError,
+    },
+    /// There is more than the stated number of records takes.
+    #[error("{bytes} bytes follow the last record")]
+    TrailingRecords {
+        /// How many bytes follow.
+        bytes: usize,
+    },
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// A field ends behind the record, or the record behind the batch.
+    #[error("it is cut off")]
+    Truncated,
+    /// A variable-length integer is too long for its type.
+    #[error("a variable-length integer is out of range")]
+    Varint,
+    /// A length or count is negative where nothing may be absent.
+    #[error("a length or count of {0}")]
+    Length(i32),
+    /// The record is longer than its fields.
+    #[error("{bytes} bytes follow its last field")]
+    Trailing {
+        /// How many bytes follow.
+        bytes: usize,
+    },
+}
+
+/// Why bytes cannot be compressed or decompressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CompressionError {
+    /// There is more in it than the caller allows.
+    #[error("{} data holds more than {limit} bytes", codec.name())]
+    TooLarge {
+        /// The codec.
+        codec: Compression,
+        /// Bytes the caller allows.
+        limit: usize,
+    },
+    /// The bytes are not what the codec writes.
+    #[error("{} data is corrupt", codec.name())]
+    Corrupt {
+        /// The codec.
+        codec: Compression,
+    },
+    /// The codec has no such level.
+    #[error("{} has no compression level {level}", codec.name())]
+    Level {
+        /// The codec.
+        codec: Compression,
+        /// The level asked for.
+        level: i32,
+    },
+    /// The codec failed to compress, as it may for want of memory.
+    #[error("{} failed to compress", codec.name())]
+    Encode {
+        /// The codec.
+        codec: Compression,
+    },
+}
+
+/// Why a batch cannot be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BuildError {
+    /// No record was pushed.
+    #[error("a batch has at least one record")]
+    Empty,
+    /// The batch would be longer than its length field can say, 2 GiB.
+    #[error("a batch of {bytes} bytes is too large")]
+    TooLarge {
+        /// Bytes of the batch.
+        bytes: usize,
+    },
+    /// The records cannot be compressed.
+    #[error(transparent)]
+    Compression(#[from] CompressionError),
 }

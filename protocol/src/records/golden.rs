@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Attributes, BatchHeader};
+use super::{Attributes, BatchHeader, Header, Record};
 
 /// Two records at offsets 40 and 41 by producer 4001: `k` = `v1` with the header `h` = `x1`, and
 /// ten milliseconds later one with neither key nor value.
@@ -63,4 +63,19 @@ pub(super) fn header() -> BatchHeader {
         base_sequence: 7,
         record_count: 2,
     }
+}
+
+/// The records that the batch has.
+pub(super) fn records() -> Vec<Record> {
+    let header = Header { key: Bytes::from_static(b"h"), value: Some(Bytes::from_static(b"x1")) };
+    vec![
+        Record {
+            offset: 40,
+            timestamp: 1_700_000_000_000,
+            key: Some(Bytes::from_static(b"k")),
+            value: Some(Bytes::from_static(b"v1")),
+            headers: vec![header],
+        },
+        Record { offset: 41, timestamp: 1_700_000_000_010, ..Record::default() },
+    ]
 }

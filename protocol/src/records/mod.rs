@@ -17,14 +17,21 @@
 
 mod attributes;
 mod batch;
+mod builder;
 mod checksum;
 mod compression;
+mod control;
 mod error;
 #[cfg(test)]
 mod golden;
+mod record;
+mod varint;
 
 pub use attributes::{Attributes, TimestampType};
 pub use batch::{BATCH_HEADER_LEN, Batch, BatchHeader, Batches, LOG_OVERHEAD, batches};
+pub use builder::{BatchBuilder, BatchOptions, BatchProducer};
 pub use checksum::crc32c;
 pub use compression::Compression;
-pub use error::BatchError;
+pub use control::{EndTransaction, Outcome};
+pub use error::{BatchError, BuildError, CompressionError, RecordError};
+pub use record::{Header, Record, RecordIter};
