@@ -24,6 +24,8 @@ mod control;
 mod error;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod interop;
 mod record;
 mod varint;
 
