@@ -1,2 +1,4 @@
 //! The Kafka-compatible broker, as a library.
 #![forbid(unsafe_code)]
+
+pub mod config;

@@ -1,0 +1,125 @@
+//! Every key there is, as tables, and how to find one.
+//!
+//! Names, types, defaults and bounds are those that Apache Kafka 4.3 shows in its answers to
+//! DescribeConfigs, but for the keys that are ours and the defaults that are safer here.
+
+mod cluster;
+mod groups;
+mod log;
+mod network;
+mod remote;
+mod security;
+mod topic;
+mod transactions;
+
+use super::key::Key;
+
+const CLEANUP: &[&str] = &["compact", "delete"];
+const CODECS: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
+const DURABILITY: &[&str] = &["synced", "interval", "os-cached"];
+const TIMES: &[&str] = &["CreateTime", "LogAppendTime"];
+
+const BROKER: &[&[Key]] = &[
+    cluster::KEYS,
+    groups::KEYS,
+    log::KEYS,
+    network::KEYS,
+    remote::KEYS,
+    security::KEYS,
+    transactions::KEYS,
+];
+
+/// Every setting of a topic, by name.
+#[must_use]
+pub fn topic_keys() -> &'static [Key] {
+    topic::KEYS
+}
+
+/// Every setting of a broker.
+pub fn broker_keys() -> impl Iterator<Item = &'static Key> {
+    BROKER.iter().copied().flatten()
+}
+
+/// The setting of a topic that has this name.
+#[must_use]
+pub fn topic_key(name: &str) -> Option<&'static Key> {
+    find(topic::KEYS, name)
+}
+
+/// The setting of a broker that has this name.
+#[must_use]
+pub fn broker_key(name: &str) -> Option<&'static Key> {
+    BROKER.iter().find_map(|table| find(table, name))
+}
+
+/// The broker key whose name differs from this one by the fewest edits, if they are few.
+#[must_use]
+pub fn nearest_broker_key(name: &str) -> Option<&'static str> {
+    let distances = broker_keys().map(|key| (edits(key.name, name), key.name));
+    let (distance, nearest) = distances.min()?;
+    (distance <= 1 + name.len() / 4).then_some(nearest)
+}
+
+fn find(table: &'static [Key], name: &str) -> Option<&'static Key> {
+    table.binary_search_by(|key| key.name.cmp(name)).ok().and_then(|index| table.get(index))
+}
+
+/// How many bytes must be changed, added or taken away to get from one text to the other.
+fn edits(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (line, byte) in from.bytes().enumerate() {
+        let (mut diagonal, mut left) = (line, line + 1);
+        for (cell, other) in row.iter_mut().zip(std::iter::once(None).chain(to.bytes().map(Some))) {
+            let Some(other) = other else {
+                *cell = left;
+                continue;
+            };
+            let changed = diagonal + usize::from(byte != other);
+            diagonal = *cell;
+            left = changed.min(diagonal + 1).min(left + 1);
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_sorted_and_names_are_unique() {
+        for table in BROKER.iter().chain([&topic::KEYS]) {
+            assert!(table.is_sorted_by(|one, two| one.name < two.name));
+        }
+        let mut names: Vec<_> = broker_keys().map(|key| key.name).collect();
+        names.sort_unstable();
+        assert!(names.is_sorted_by(|one, two| one < two));
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        for key in broker_keys().chain(topic_keys()) {
+            if let Some(default) = key.default {
+                assert_eq!(key.validate(default), Ok(()), "{}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_sources_of_topic_keys_are_broker_keys() {
+        for key in topic_keys() {
+            for (source, _) in key.sources {
+                assert!(broker_key(source).is_some(), "{source}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_finds_its_like() {
+        assert_eq!(nearest_broker_key("num.partition"), Some("num.partitions"));
+        assert_eq!(nearest_broker_key("log.retention.minuets"), Some("log.retention.minutes"));
+        assert_eq!(nearest_broker_key("zookeeper.connect"), None);
+        assert_eq!((edits("", "abc"), edits("abc", ""), edits("kitten", "sitting")), (3, 3, 3));
+    }
+}

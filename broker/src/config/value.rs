@@ -1,0 +1,203 @@
+//! Texts as values: Kafka's types, Kafka's bounds, Kafka's words for what is wrong.
+
+use std::str::FromStr;
+
+use super::key::{Key, Kind, Valid};
+
+/// Why a key cannot have a value. The text is the one that Kafka gives.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A topic has no such key.
+    #[error("Unknown topic config name: {0}")]
+    UnknownTopicKey(String),
+    /// The text is not of the key's type, or outside what the key takes.
+    #[error("Invalid value {value} for configuration {key}: {reason}")]
+    Invalid {
+        /// The key.
+        key: String,
+        /// The text given for it.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two keys contradict each other.
+    #[error(
+        "conflict topic config setting {lesser} ({lesser_value}) > {greater} ({greater_value})"
+    )]
+    Conflict {
+        /// The key that must not be greater.
+        lesser: &'static str,
+        /// Its value.
+        lesser_value: i64,
+        /// The key that must not be less.
+        greater: &'static str,
+        /// Its value.
+        greater_value: i64,
+    },
+    /// The topic asks for storage that this broker does not have.
+    #[error(
+        "Tiered Storage functionality is disabled in the broker. \
+         Topic cannot be configured with remote log storage."
+    )]
+    NoTieredStorage,
+}
+
+impl ConfigError {
+    fn invalid(key: &str, value: &str, reason: impl Into<String>) -> Self {
+        Self::Invalid { key: key.to_owned(), value: value.to_owned(), reason: reason.into() }
+    }
+}
+
+/// See [`Key::validate`].
+pub(super) fn validate(key: &Key, text: &str) -> Result<(), ConfigError> {
+    match key.kind {
+        Kind::Boolean => boolean(key.name, text).map(drop),
+        Kind::Int => number::<i32>(key, text).and_then(|value| bounds(key, text, value.into())),
+        Kind::Short => number::<i16>(key, text).and_then(|value| bounds(key, text, value.into())),
+        Kind::Long => number::<i64>(key, text).and_then(|value| bounds(key, text, value)),
+        Kind::Double => number::<f64>(key, text).and_then(|value| fraction(key, text, value)),
+        Kind::List => elements(text).try_for_each(|element| one_of(key, element)).and_then(|()| {
+            if key.valid == Valid::ThrottledReplicas { throttled(key, text) } else { Ok(()) }
+        }),
+        Kind::String => one_of(key, text),
+        Kind::Class | Kind::Password => Ok(()),
+    }
+}
+
+/// The elements of a list; none for an empty text.
+pub(super) fn elements(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|element| !element.is_empty())
+}
+
+/// Reads a boolean as Kafka does: blanks and case do not matter.
+pub(super) fn boolean(key: &str, text: &str) -> Result<bool, ConfigError> {
+    match text.trim() {
+        word if word.eq_ignore_ascii_case("true") => Ok(true),
+        word if word.eq_ignore_ascii_case("false") => Ok(false),
+        _ => Err(ConfigError::invalid(key, text, "Expected value to be either true or false")),
+    }
+}
+
+fn number<T: FromStr>(key: &Key, text: &str) -> Result<T, ConfigError> {
+    let reason = || format!("Not a number of type {}", key.kind.name());
+    text.trim().parse().map_err(|_| ConfigError::invalid(key.name, text, reason()))
+}
+
+fn bounds(key: &Key, text: &str, value: i64) -> Result<(), ConfigError> {
+    let reason = match key.valid {
+        Valid::AtLeast(min) | Valid::Between(min, _) if value < min => {
+            format!("Value must be at least {min}")
+        }
+        Valid::Between(_, max) if value > max => format!("Value must be no more than {max}"),
+        Valid::BetweenOr(min, max, other) if !(min..=max).contains(&value) && value != other => {
+            format!("Value must be between {min} and {max} or equal to {other}")
+        }
+        _ => return Ok(()),
+    };
+    Err(ConfigError::invalid(key.name, text.trim(), reason))
+}
+
+fn fraction(key: &Key, text: &str, value: f64) -> Result<(), ConfigError> {
+    let Valid::Between(min, max) = key.valid else { return Ok(()) };
+    let reason = if value > max as f64 {
+        format!("Value must be no more than {max}")
+    } else if value >= min as f64 {
+        return Ok(());
+    } else {
+        format!("Value must be at least {min}")
+    };
+    Err(ConfigError::invalid(key.name, text.trim(), reason))
+}
+
+fn one_of(key: &Key, text: &str) -> Result<(), ConfigError> {
+    match key.valid {
+        Valid::OneOf(texts) if !texts.contains(&text) => {
+            let reason = format!("String must be one of: {}", texts.join(", "));
+            Err(ConfigError::invalid(key.name, text, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn throttled(key: &Key, text: &str) -> Result<(), ConfigError> {
+    let is_pair = |element: &str| {
+        let pair = element.split_once(':');
+        pair.is_some_and(|(partition, broker)| {
+            partition.parse::<u32>().is_ok() && broker.parse::<u32>().is_ok()
+        })
+    };
+    if text.trim() == "*" || elements(text).all(is_pair) {
+        return Ok(());
+    }
+    let name = key.name;
+    let value = format!("[{}]", elements(text).collect::<Vec<_>>().join(", "));
+    let reason = format!(
+        "{name} must be the literal '*' or a list of replicas in the following format: \
+         [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+    );
+    Err(ConfigError::invalid(name, &value, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::keys::topic_key;
+
+    /// What Kafka 4.3 answered to a topic made with this setting; empty where it made the topic.
+    fn check(name: &str, text: &str, answer: &str) {
+        let key = topic_key(name).unwrap();
+        let said = key.validate(text).err().map(|error| error.to_string()).unwrap_or_default();
+        let prefix = format!("Invalid value {text} for configuration {name}: ");
+        assert_eq!(said.strip_prefix(&prefix).unwrap_or(&said), answer, "{name}={text}");
+    }
+
+    #[test]
+    fn values_are_refused_in_the_words_of_kafka() {
+        check("segment.bytes", "-5", "Value must be at least 1048576");
+        check("segment.bytes", "x", "Not a number of type INT");
+        check("segment.bytes", "99999999999", "Not a number of type INT");
+        check("cleanup.policy", "bad", "String must be one of: compact, delete");
+        check("retention.ms", "-2", "Value must be at least -1");
+        check("retention.ms", "", "Not a number of type LONG");
+        check("min.cleanable.dirty.ratio", "1.5", "Value must be no more than 1");
+        check("min.cleanable.dirty.ratio", "z", "Not a number of type DOUBLE");
+        check("preallocate", "yes", "Expected value to be either true or false");
+        check("compression.gzip.level", "0", "Value must be between 1 and 9 or equal to -1");
+        check("compression.lz4.level", "18", "Value must be no more than 17");
+        check("message.timestamp.type", "x", "String must be one of: CreateTime, LogAppendTime");
+        check("flush.messages", "0", "Value must be at least 1");
+        check(
+            "compression.type",
+            "bad",
+            "String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer",
+        );
+    }
+
+    #[test]
+    fn values_are_taken_that_kafka_takes() {
+        for (name, text) in [
+            ("cleanup.policy", ""),
+            ("cleanup.policy", "compact, delete"),
+            ("cleanup.policy", "delete,delete"),
+            ("preallocate", "TRUE"),
+            ("retention.bytes", "-7"),
+            ("segment.ms", " 1000 "),
+            ("follower.replication.throttled.replicas", "*"),
+            ("follower.replication.throttled.replicas", "0:1,1:1"),
+            ("local.retention.ms", "700000000000"),
+        ] {
+            check(name, text, "");
+        }
+    }
+
+    #[test]
+    fn throttled_replicas_are_pairs() {
+        let name = "follower.replication.throttled.replicas";
+        let error = topic_key(name).unwrap().validate("x").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Invalid value [x] for configuration follower.replication.throttled.replicas: \
+             follower.replication.throttled.replicas must be the literal '*' or a list of replicas \
+             in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+        );
+    }
+}
