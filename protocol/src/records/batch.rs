@@ -184,8 +184,8 @@ impl Batch {
         }
     }
 
-    /// The batch whose header is to be `header` and whose records follow the room for it in `bytes`:
-    /// writes the header, with the length and the checksum that result.
+    /// Writes `header` into the room that `bytes` has for it in front of the records, with the
+    /// length and the checksum that result.
     ///
     /// The caller has made sure that the length fits its field.
     pub(super) fn sealed(mut header: BatchHeader, mut bytes: Vec<u8>) -> Self {
@@ -269,9 +269,9 @@ impl Batch {
     /// This batch with the time of its append, in milliseconds since 1970, as the timestamp of all
     /// its records. The base timestamp stays, as in Kafka.
     ///
-    /// Only header fields and the checksum change. They are changed in place when this batch is
-    /// the only owner of its buffer; otherwise the batch is copied first, since others may be
-    /// reading it. The records are not decoded in either case.
+    /// Only header fields and the checksum change, and records are not decoded. The change is made
+    /// in place when this batch is the only owner of its buffer. Otherwise others may be reading
+    /// the buffer, and the batch is copied first, at about half the cost of the new checksum.
     #[must_use]
     pub fn with_log_append_time(self, append_time_ms: i64) -> Self {
         let Self { mut header, bytes } = self;

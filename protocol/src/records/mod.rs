@@ -9,10 +9,28 @@
 //! batches are those of KIP-98. Message sets of versions 0 and 1 are refused: Kafka itself
 //! dropped them in 4.0.
 //!
+//! ```
+//! use klamm_protocol::records::{Batch, BatchBuilder, BatchOptions, Compression};
+//!
+//! let options = BatchOptions { compression: Compression::Lz4, ..BatchOptions::default() };
+//! let mut builder = BatchBuilder::new(options);
+//! builder.push(1_700_000_000_000, Some(b"key"), Some(b"value"), &[])?;
+//! let sent = builder.build(0)?.bytes().clone();
+//!
+//! let received = Batch::parse(sent)?;
+//! received.check_produced()?;
+//! for record in received.records(1024)? {
+//!     assert_eq!(record?.value.as_deref(), Some(&b"value"[..]));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Invariants
 //!
-//! - No byte from network or disk can panic, or make a reader allocate more than the bytes that
-//!   are present plus the limit that the caller gave for decompression.
+//! - No byte from network or disk can panic, or make a reader allocate more than is in proportion
+//!   to the bytes that are present, plus the limit that the caller gave for decompression, plus
+//!   what a codec needs to work: up to 12 MiB for LZ4, and for Zstandard a window, of which no
+//!   more is touched than the limit and which a thread keeps for its next batch.
 //! - A [`Batch`] holds exactly the bytes that its header announces.
 
 mod attributes;
