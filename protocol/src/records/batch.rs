@@ -271,7 +271,7 @@ impl Batch {
     ///
     /// Only header fields and the checksum change, and records are not decoded. The change is made
     /// in place when this batch is the only owner of its buffer. Otherwise others may be reading
-    /// the buffer, and the batch is copied first, at about half the cost of the new checksum.
+    /// the buffer, and the whole batch is copied first.
     #[must_use]
     pub fn with_log_append_time(self, append_time_ms: i64) -> Self {
         let Self { mut header, bytes } = self;
