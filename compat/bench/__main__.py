@@ -1,0 +1,60 @@
+"""The bench: prepares, starts a broker, runs the suites against it, prints the table."""
+
+import argparse
+import importlib
+import sys
+
+from . import setup
+from .broker import KINDS
+from .paths import WORK, clients_jar
+from .schema import Schemas
+from .table import FAIL, NOT_APPLICABLE, OK, Table
+
+SUITES = ("parity",)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="compat/run", description=__doc__)
+    parser.add_argument("--broker", choices=KINDS, default="klamm", help="the broker to test")
+    parser.add_argument("--only", choices=SUITES, action="append", help="run this suite (repeatable)")
+    parser.add_argument("--quick", action="store_true", help="smaller inputs, for CI")
+    parser.add_argument("--record", action="store_true", help="record Kafka's answers for parity")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    setup.prepare()
+    schemas = Schemas(clients_jar())
+    kind = "kafka" if options.record else options.broker
+    table = Table()
+    with KINDS[kind](schemas, WORK / f"broker-{kind}") as broker:
+        print(f"{kind} on {broker.address}", flush=True)
+        if options.record:
+            suite("parity").record(broker)
+            return 0
+        for name in options.only or SUITES:
+            print(f"== {name}", flush=True)
+            suite(name).run(broker, table, options.quick)
+    return report(table)
+
+
+def suite(name: str):
+    return importlib.import_module(f".suites.{name}", __package__)
+
+
+def report(table: Table) -> int:
+    """Prints the table, what failed and why, and the tally on a line of its own."""
+    print("\n" + table.render() + "\n")
+    for result in table.results:
+        if result.status != OK and result.detail:
+            print(f"{result.status}  {result.client}: {result.feature}: {result.detail}")
+    failed = table.count(FAIL)
+    if table.count(NOT_APPLICABLE):
+        print(f"({table.count(NOT_APPLICABLE)} not applicable)")
+    print(f"{table.count(OK)} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

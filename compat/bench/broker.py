@@ -1,0 +1,151 @@
+"""Starts the broker under test, ours or Apache Kafka's, on free ports, and stops it again."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from .paths import JARS, ROOT
+from .rawconn import Closed, RawConnection
+from .schema import Schemas
+
+READY_WITHIN_S = 60
+CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
+
+KAFKA_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def klamm_binary() -> Path:
+    """`KLAMM_BIN`, or the release binary of this workspace, built when it is not up to date."""
+    given = os.environ.get("KLAMM_BIN")
+    if given:
+        return Path(given)
+    subprocess.run(["cargo", "build", "--release", "--bin", "klamm"], cwd=ROOT, check=True)
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "klamm"
+
+
+class Broker:
+    """One broker process over a data folder of its own; it can be killed and started again."""
+
+    def __init__(self, schemas: Schemas, folder: Path):
+        self.schemas = schemas
+        self.folder = folder
+        self.data = folder / "data"
+        self.host, self.port = "127.0.0.1", free_port()
+        self.process: subprocess.Popen | None = None
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def start(self) -> "Broker":
+        """Starts the process and returns once it answers a Metadata request."""
+        log = (self.folder / "broker.log").open("ab")
+        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the broker ended with {self.process.returncode}: {self.last_words()}")
+            if self.answers():
+                return self
+            time.sleep(0.02)
+        raise RuntimeError(f"no answer within {READY_WITHIN_S} s: {self.last_words()}")
+
+    def answers(self) -> bool:
+        try:
+            with RawConnection(self.schemas, self.host, self.port, timeout_s=5) as connection:
+                return bool(connection.request("Metadata", 4, {"topics": []})["brokers"])
+        except (OSError, Closed):
+            return False
+
+    def last_words(self) -> str:
+        lines = (self.folder / "broker.log").read_text(errors="replace").splitlines()
+        return " | ".join(lines[-5:])
+
+    def stop(self) -> None:
+        """Asks the process to end, and waits for it."""
+        self.end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the process without warning."""
+        self.end(signal.SIGKILL)
+
+    def end(self, sign: signal.Signals) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(sign)
+            try:
+                self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Klamm(Broker):
+    """Our broker."""
+
+    def __init__(self, schemas: Schemas, folder: Path, settings: tuple[str, ...] = ()):
+        super().__init__(schemas, folder)
+        self.binary = klamm_binary()
+        self.http_port = free_port()
+        self.settings = settings
+
+    def command(self) -> list[str]:
+        given = [part for setting in self.settings for part in ("-X", setting)]
+        return [
+            str(self.binary), "serve", "--data-dir", str(self.data), "--listen", self.address,
+            "--http-listen", f"{self.host}:{self.http_port}", *given,
+        ]
+
+
+class Kafka(Broker):
+    """Apache Kafka, one node that is broker and controller."""
+
+    def __init__(self, schemas: Schemas, folder: Path, settings: tuple[str, ...] = ()):
+        super().__init__(schemas, folder)
+        self.properties = folder / "server.properties"
+        text = KAFKA_PROPERTIES.format(port=self.port, controller=free_port(), data=self.data)
+        self.properties.write_text(text + "".join(f"{setting}\n" for setting in settings))
+        subprocess.run(
+            [*self.java(), "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self.properties)],
+            check=True, capture_output=True,
+        )
+
+    def java(self) -> list[str]:
+        return ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{JARS}/*"]
+
+    def command(self) -> list[str]:
+        return [*self.java(), "kafka.Kafka", str(self.properties)]
+
+
+KINDS = {"klamm": Klamm, "kafka": Kafka}

@@ -1,0 +1,65 @@
+"""Fetches what the bench needs into `.work`, each piece once."""
+
+import shutil
+import subprocess
+import sys
+
+from .paths import CLASSES, COMPAT, JARS, VENV_PYTHON, WORK
+
+APT = {"kcat": "kcat", "mvn": "maven", "javac": "default-jdk-headless"}
+PIP = COMPAT / "requirements.txt"
+POM = COMPAT / "java" / "pom.xml"
+
+
+def run(*command: object, **options) -> None:
+    subprocess.run([str(part) for part in command], check=True, **options)
+
+
+def prepare() -> None:
+    """Everything that suites other than the broker itself stand on."""
+    WORK.mkdir(exist_ok=True)
+    apt_packages()
+    jars()
+    classes()
+    python_packages()
+
+
+def apt_packages() -> None:
+    missing = [package for program, package in APT.items() if not shutil.which(program)]
+    if missing:
+        run("apt-get", "update", "-qq")
+        run("apt-get", "install", "-y", "-qq", *missing)
+
+
+def fresh(stamp, *sources) -> bool:
+    """Whether `stamp` is younger than everything it was made from."""
+    return stamp.exists() and all(s.stat().st_mtime <= stamp.stat().st_mtime for s in sources)
+
+
+def jars() -> None:
+    stamp = WORK / "jars.stamp"
+    if fresh(stamp, POM):
+        return
+    shutil.rmtree(JARS, ignore_errors=True)
+    run("mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies",
+        "-DincludeScope=runtime", f"-DoutputDirectory={JARS}")
+    stamp.touch()
+
+
+def classes() -> None:
+    sources = sorted((COMPAT / "java" / "src").rglob("*.java"))
+    stamp = WORK / "classes.stamp"
+    if not sources or fresh(stamp, *sources, WORK / "jars.stamp"):
+        return
+    shutil.rmtree(CLASSES, ignore_errors=True)
+    run("javac", "--release", "17", "-nowarn", "-cp", f"{JARS}/*", "-d", CLASSES, *sources)
+    stamp.touch()
+
+
+def python_packages() -> None:
+    stamp = WORK / "venv.stamp"
+    if fresh(stamp, PIP):
+        return
+    run(sys.executable, "-m", "venv", "--clear", WORK / "venv")
+    run(VENV_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", PIP)
+    stamp.touch()
