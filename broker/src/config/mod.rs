@@ -1,5 +1,40 @@
 //! Configuration as data.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`key`], [`keys`] | every key there is: one row of a table each |
+//! | [`BrokerSettings`] | what a broker is started with: files, environment, arguments |
+//! | [`Layers`] | values over values: started with, set at run time, defaults |
+//! | [`BrokerConfig`] | the settings of a broker, parsed |
+//! | [`TopicOverrides`], [`TopicConfig`] | the settings of a topic, parsed |
+//! | [`describe`] | what DescribeConfigs tells |
+//!
+//! # Invariants
+//!
+//! - A value is parsed and checked once; nothing that serves a request reads text.
+//! - No stored value keeps a broker from starting: one that its key does not take counts as not
+//!   set.
+
+mod address;
+mod broker;
+pub mod describe;
+mod environment;
 pub mod key;
 pub mod keys;
+mod layers;
+mod properties;
+mod settings;
+mod tables;
+mod topic;
 mod value;
+
+pub use address::{Address, Advertise, Bind, Listener, ListenerError};
+pub use broker::{BrokerConfig, BrokerConfigError, ConnectionLimits, RequestLimits, SocketOptions};
+pub use describe::ConfigEntry;
+pub use layers::{Layers, Source, Synonym, Values};
+pub use settings::{BrokerSettings, Format, Origin, SettingsError, Warning};
+pub use topic::{
+    Cleanup, Compaction, CompressionLevels, StoredCompression, TimestampRules, TopicConfig,
+    TopicOverrides, validate,
+};
 pub use value::ConfigError;

@@ -12,6 +12,8 @@ pub(super) const KEYS: &[Key] = &[
     unset("broker.rack", Kind::String).used("Where this broker stands, as told to clients."),
     int("broker.session.timeout.ms", "9000"),
     unset("client.quota.callback.class", Kind::Class),
+    unset("cluster.id", Kind::String)
+        .used("Id given to the cluster at its first start; made up where not set."),
     list("config.providers", "").cluster_wide(),
     boolean("controlled.shutdown.enable", "true"),
     unset("controller.listener.names", Kind::List),

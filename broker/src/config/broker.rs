@@ -1,0 +1,349 @@
+//! The settings that hold for a broker, parsed.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address::{Address, Listener, ListenerError, listeners};
+use super::keys::broker_key;
+use super::layers::{Layers, Values};
+use super::topic::{TopicConfig, TopicOverrides};
+use super::value::{ConfigError, boolean, elements};
+
+/// Why a broker cannot run with its settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerConfigError {
+    /// A value is not one that its key takes.
+    #[error(transparent)]
+    Value(#[from] ConfigError),
+    /// A listener cannot be as it is described.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+    /// An address is not of the form `host:port`.
+    #[error("{key} needs host:port, not `{value}`")]
+    Address {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// The exceptions to the limit by address are not `address:count,...`.
+    #[error("max.connections.per.ip.overrides needs address:count, not `{0}`")]
+    Exception(String),
+    /// More than one folder, or none.
+    #[error("exactly one folder can hold the data; log.dirs names `{0}`")]
+    Folders(String),
+}
+
+/// Limits on connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// `max.connections`: from all addresses together.
+    pub count_max: usize,
+    /// `max.connections.per.ip`.
+    pub per_ip_max: usize,
+    /// `max.connections.per.ip.overrides`.
+    pub per_ip_exceptions: BTreeMap<IpAddr, usize>,
+    /// `connections.max.idle.ms`: how long one may be silent.
+    pub idle_max: Duration,
+    /// `request.receive.timeout.ms`: how long a request that has begun may take to arrive.
+    pub receive_timeout: Duration,
+    /// `max.in.flight.requests.per.connection`.
+    pub in_flight_max: usize,
+}
+
+/// Sizes of requests and answers, and the memory for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// `socket.request.max.bytes`: the largest request.
+    pub request_bytes_max: usize,
+    /// `queued.max.request.bytes`: all requests under way; `None` sets no limit.
+    pub memory_bytes: Option<usize>,
+    /// `fetch.max.bytes`: the largest Fetch answer.
+    pub fetch_bytes_max: usize,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_sessions_max: usize,
+    /// `max.request.partition.size.limit`.
+    pub described_partitions_max: usize,
+}
+
+/// Options of every socket; `None` leaves the choice to the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// `socket.receive.buffer.bytes`.
+    pub receive_buffer_bytes: Option<usize>,
+    /// `socket.send.buffer.bytes`.
+    pub send_buffer_bytes: Option<usize>,
+    /// `socket.listen.backlog.size`.
+    pub backlog: i32,
+}
+
+/// The settings that hold for a broker; parsed once, shared by reference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrokerConfig {
+    /// `node.id`.
+    pub node_id: i32,
+    /// `cluster.id`: what a new cluster is to be called; `None` makes an id up.
+    pub cluster_id: Option<String>,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// `log.dirs`, or else `log.dir`: the folder of all data.
+    pub data_dir: PathBuf,
+    /// `listeners` and what belongs to them; at least one.
+    pub listeners: Vec<Listener>,
+    /// `http.listen`.
+    pub http_listen: Option<Address>,
+    /// Limits on connections.
+    pub connections: ConnectionLimits,
+    /// Limits on requests.
+    pub requests: RequestLimits,
+    /// Options of every socket.
+    pub sockets: SocketOptions,
+    /// `auto.create.topics.enable`.
+    pub auto_create_topics: bool,
+    /// `delete.topic.enable`.
+    pub delete_topics: bool,
+    /// `num.partitions`.
+    pub default_partitions: i32,
+    /// `default.replication.factor`.
+    pub default_replication_factor: i16,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval: Duration,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub metadata_snapshot_bytes: u64,
+    /// `producer.id.expiration.ms`.
+    pub producer_expiration: Duration,
+    /// `shutdown.timeout.ms`.
+    pub shutdown_timeout: Duration,
+    /// What holds for a topic that sets nothing itself.
+    pub topic_defaults: Arc<TopicConfig>,
+    /// The values as text, and where they come from.
+    pub layers: Layers,
+}
+
+impl BrokerConfig {
+    /// The settings that these values make.
+    ///
+    /// # Errors
+    /// The first value, in the order of the keys, that cannot be used.
+    pub fn new(layers: Layers) -> Result<Self, BrokerConfigError> {
+        check_values(&layers)?;
+        let read = Read(&layers);
+        Ok(Self {
+            node_id: read.number("node.id"),
+            cluster_id: read.text("cluster.id"),
+            rack: read.text("broker.rack"),
+            data_dir: read.data_dir()?,
+            listeners: listeners(&layers, read.boolean("allow.insecure.listeners"))?,
+            http_listen: read.address("http.listen")?,
+            connections: read.connections()?,
+            requests: read.requests(),
+            sockets: read.sockets(),
+            auto_create_topics: read.boolean("auto.create.topics.enable"),
+            delete_topics: read.boolean("delete.topic.enable"),
+            default_partitions: read.number("num.partitions"),
+            default_replication_factor: read.number("default.replication.factor"),
+            retention_check_interval: read.millis("log.retention.check.interval.ms"),
+            metadata_snapshot_bytes: read.number("metadata.log.max.record.bytes.between.snapshots"),
+            producer_expiration: read.millis("producer.id.expiration.ms"),
+            shutdown_timeout: read.millis("shutdown.timeout.ms"),
+            topic_defaults: Arc::new(TopicConfig::of(&TopicOverrides::default(), &layers)),
+            layers,
+        })
+    }
+
+    /// The same broker with these values set while it runs: on itself, and on all brokers.
+    ///
+    /// A value that cannot be used counts as not set, so that what an older version stored never
+    /// keeps a broker from running.
+    #[must_use]
+    pub fn with_dynamic(&self, broker: &Values, cluster: &Values) -> Self {
+        let taken = |values: &Values| {
+            let is_taken = |(name, value): &(&String, &String)| {
+                broker_key(name).is_none_or(|key| key.validate(value).is_ok())
+            };
+            let pairs = values.iter().filter(is_taken);
+            pairs.map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        let fixed = self.layers.fixed.clone();
+        let layers =
+            Layers { dynamic_broker: taken(broker), dynamic_cluster: taken(cluster), fixed };
+        Self::new(layers).unwrap_or_else(|error| {
+            tracing::error!(%error, "settings changed at run time cannot be used");
+            self.clone()
+        })
+    }
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self::new(Layers::default()).expect("the defaults of the tables can be used: see the tests")
+    }
+}
+
+/// Checks every known value against its row.
+fn check_values(layers: &Layers) -> Result<(), ConfigError> {
+    let all = [&layers.fixed, &layers.dynamic_cluster, &layers.dynamic_broker];
+    all.into_iter().flatten().try_for_each(|(name, value)| match broker_key(name) {
+        Some(key) => key.validate(value),
+        None => Ok(()),
+    })
+}
+
+/// Values that [`check_values`] has found good.
+struct Read<'a>(&'a Layers);
+
+impl Read<'_> {
+    /// The text that holds; `None` where there is none or it is empty.
+    fn text(&self, name: &str) -> Option<String> {
+        let text = self.0.get(name)?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// A number; zero only if the key is no number or has no default, which the tests exclude.
+    fn number<T: FromStr + Default>(&self, name: &str) -> T {
+        self.0.get(name).and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+    }
+
+    /// A number of which a negative one means none.
+    fn limit(&self, name: &str) -> Option<usize> {
+        usize::try_from(self.number::<i64>(name)).ok()
+    }
+
+    fn boolean(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|text| boolean(name, text).unwrap_or_default())
+    }
+
+    fn millis(&self, name: &str) -> Duration {
+        Duration::from_millis(self.number::<i64>(name).max(0).unsigned_abs())
+    }
+
+    fn data_dir(&self) -> Result<PathBuf, BrokerConfigError> {
+        let text = self.text("log.dirs").or_else(|| self.text("log.dir")).unwrap_or_default();
+        let folders: Vec<_> = elements(&text).collect();
+        match folders.as_slice() {
+            [folder] => Ok(folder.into()),
+            _ => Err(BrokerConfigError::Folders(text)),
+        }
+    }
+
+    fn address(&self, key: &'static str) -> Result<Option<Address>, BrokerConfigError> {
+        let Some(value) = self.text(key) else { return Ok(None) };
+        match Address::parse(&value) {
+            Some(address) => Ok(Some(address)),
+            None => Err(BrokerConfigError::Address { key, value }),
+        }
+    }
+
+    fn connections(&self) -> Result<ConnectionLimits, BrokerConfigError> {
+        let text = self.text("max.connections.per.ip.overrides").unwrap_or_default();
+        let exceptions = elements(&text).map(|exception| {
+            let pair = exception.rsplit_once(':').and_then(|(ip, count)| {
+                let ip = ip.trim_matches(['[', ']']).parse().ok()?;
+                Some((ip, count.trim().parse().ok()?))
+            });
+            pair.ok_or_else(|| BrokerConfigError::Exception(exception.to_owned()))
+        });
+        Ok(ConnectionLimits {
+            count_max: self.number("max.connections"),
+            per_ip_max: self.number("max.connections.per.ip"),
+            per_ip_exceptions: exceptions.collect::<Result<_, _>>()?,
+            idle_max: self.millis("connections.max.idle.ms"),
+            receive_timeout: self.millis("request.receive.timeout.ms"),
+            in_flight_max: self.number("max.in.flight.requests.per.connection"),
+        })
+    }
+
+    fn requests(&self) -> RequestLimits {
+        RequestLimits {
+            request_bytes_max: self.number("socket.request.max.bytes"),
+            memory_bytes: self.limit("queued.max.request.bytes"),
+            fetch_bytes_max: self.number("fetch.max.bytes"),
+            fetch_sessions_max: self.number("max.incremental.fetch.session.cache.slots"),
+            described_partitions_max: self.number("max.request.partition.size.limit"),
+        }
+    }
+
+    fn sockets(&self) -> SocketOptions {
+        SocketOptions {
+            receive_buffer_bytes: self.limit("socket.receive.buffer.bytes"),
+            send_buffer_bytes: self.limit("socket.send.buffer.bytes"),
+            backlog: self.number("socket.listen.backlog.size"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> Result<BrokerConfig, BrokerConfigError> {
+        let fixed = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        BrokerConfig::new(Layers { fixed, ..Layers::default() })
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_tables() {
+        let config = of(&[]).unwrap();
+        assert_eq!((config.node_id, config.default_partitions), (1, 1));
+        assert_eq!(config.data_dir, PathBuf::from("./klamm-data"));
+        assert_eq!(config.http_listen, Address::parse("127.0.0.1:8082"));
+        assert_eq!((config.connections.count_max, config.connections.per_ip_max), (10_000, 1_000));
+        assert_eq!(config.connections.idle_max, Duration::from_secs(600));
+        assert_eq!(config.requests.request_bytes_max, 100 << 20);
+        assert_eq!(config.requests.memory_bytes, Some(256 << 20));
+        assert_eq!(config.sockets.backlog, 50);
+        assert!(config.auto_create_topics && config.delete_topics);
+        assert_eq!((&config.cluster_id, &config.rack), (&None, &None));
+        assert_eq!(BrokerConfig::default(), config);
+    }
+
+    #[test]
+    fn every_used_key_is_read() {
+        let limits = of(&[
+            ("max.connections.per.ip.overrides", "127.0.0.1:7, [::1]:8"),
+            ("queued.max.request.bytes", "-1"),
+            ("http.listen", ""),
+            ("log.dirs", " /data "),
+        ])
+        .unwrap();
+        let exceptions: Vec<_> = limits.connections.per_ip_exceptions.values().copied().collect();
+        assert_eq!(exceptions, [7, 8]);
+        assert_eq!((limits.requests.memory_bytes, limits.http_listen), (None, None));
+        assert_eq!(limits.data_dir, PathBuf::from("/data"));
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        let check = |name: &str, value: &str, answer: &str| {
+            assert_eq!(of(&[(name, value)]).unwrap_err().to_string(), answer);
+        };
+        check(
+            "num.partitions",
+            "0",
+            "Invalid value 0 for configuration num.partitions: Value must be at least 1",
+        );
+        check("http.listen", "8082", "http.listen needs host:port, not `8082`");
+        check("log.dirs", "/a,/b", "exactly one folder can hold the data; log.dirs names `/a,/b`");
+        check(
+            "max.connections.per.ip.overrides",
+            "host:1",
+            "max.connections.per.ip.overrides needs address:count, not `host:1`",
+        );
+    }
+
+    #[test]
+    fn values_set_at_run_time_hold_where_they_can() {
+        let values = |name: &str, value: &str| Values::from([(name.to_owned(), value.to_owned())]);
+        let started = of(&[("max.connections", "5")]).unwrap();
+        let changed = started.with_dynamic(&values("max.connections", "6"), &Values::new());
+        assert_eq!(changed.connections.count_max, 6);
+        let kept = started.with_dynamic(&values("max.connections", "x"), &Values::new());
+        assert_eq!(kept.connections.count_max, 5);
+        let unusable = started.with_dynamic(&values("listeners", "x"), &Values::new());
+        assert_eq!(unusable, started);
+    }
+}

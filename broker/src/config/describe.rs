@@ -1,0 +1,253 @@
+//! What DescribeConfigs tells about topics and brokers.
+
+use super::broker::BrokerConfig;
+use super::key::{Dynamic, Key, Kind};
+use super::keys::{broker_key, broker_keys, topic_keys};
+use super::layers::{Layers, Source, Synonym, Values, alternatives};
+use super::topic::TopicOverrides;
+
+/// One setting, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigEntry {
+    /// Its key.
+    pub name: String,
+    /// What holds; `None` where nothing does or it must not be shown.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub source: Source,
+    /// The type; `None` for a key that is not known.
+    pub kind: Option<Kind>,
+    /// Whether the value is never shown.
+    pub is_sensitive: bool,
+    /// Whether it is fixed while the broker runs.
+    pub read_only: bool,
+    /// The value that holds and those that would without it, the strongest first.
+    pub synonyms: Vec<Synonym>,
+    /// What it does; `None` for a key that is not known.
+    pub documentation: Option<&'static str>,
+}
+
+/// Every setting of a topic.
+#[must_use]
+pub fn describe_topic(overrides: &TopicOverrides, broker: &BrokerConfig) -> Vec<ConfigEntry> {
+    let layers = &broker.layers;
+    topic_keys().iter().map(|key| topic_entry(key, overrides, layers)).collect()
+}
+
+/// Every setting of this broker, and what was set on it that is not known.
+#[must_use]
+pub fn describe_broker(broker: &BrokerConfig) -> Vec<ConfigEntry> {
+    let layers = &broker.layers;
+    let Layers { dynamic_broker, dynamic_cluster, fixed } = layers;
+    let mut unknown: Vec<_> = [dynamic_broker, dynamic_cluster, fixed]
+        .into_iter()
+        .flat_map(Values::keys)
+        .filter(|name| broker_key(name).is_none())
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let known = broker_keys().map(|key| broker_entry(key, layers));
+    known.chain(unknown.into_iter().map(|name| unknown_entry(name, layers))).collect()
+}
+
+/// What was set on all brokers together while they ran.
+#[must_use]
+pub fn describe_cluster(broker: &BrokerConfig) -> Vec<ConfigEntry> {
+    let dynamic_cluster = broker.layers.dynamic_cluster.clone();
+    let layers = Layers { dynamic_cluster, ..Layers::default() };
+    let entry = |name: &String| match broker_key(name) {
+        Some(key) => broker_entry(key, &layers),
+        None => unknown_entry(name, &layers),
+    };
+    let mut entries: Vec<_> = layers.dynamic_cluster.keys().map(entry).collect();
+    for entry in &mut entries {
+        entry.synonyms.retain(|synonym| synonym.source == Source::DynamicCluster);
+    }
+    entries
+}
+
+fn topic_entry(key: &Key, overrides: &TopicOverrides, layers: &Layers) -> ConfigEntry {
+    let own = overrides.get(key.name);
+    let mut synonyms: Vec<_> = own
+        .map(|value| Synonym {
+            name: key.name.to_owned(),
+            value: Some(value.to_owned()),
+            source: Source::Topic,
+        })
+        .into_iter()
+        .collect();
+    if let Some((nearest, _)) = key.sources.first() {
+        synonyms.extend(layers.synonyms(nearest, &alternatives(nearest)));
+    }
+    let value = own.map(str::to_owned).or_else(|| layers.topic_default(key));
+    ConfigEntry { read_only: false, ..entry(key, value, synonyms) }
+}
+
+fn broker_entry(key: &Key, layers: &Layers) -> ConfigEntry {
+    let synonyms = layers.synonyms(key.name, &alternatives(key.name));
+    let value = layers.get(key.name).filter(|_| !key.is_sensitive()).map(str::to_owned);
+    entry(key, value, synonyms)
+}
+
+fn entry(key: &Key, value: Option<String>, synonyms: Vec<Synonym>) -> ConfigEntry {
+    ConfigEntry {
+        name: key.name.to_owned(),
+        value,
+        source: synonyms.first().map_or(Source::Default, |synonym| synonym.source),
+        kind: Some(key.kind),
+        is_sensitive: key.is_sensitive(),
+        read_only: key.dynamic == Dynamic::ReadOnly,
+        synonyms,
+        documentation: Some(key.documentation),
+    }
+}
+
+fn unknown_entry(name: &str, layers: &Layers) -> ConfigEntry {
+    let synonyms = layers.synonyms(name, &[name]);
+    ConfigEntry {
+        name: name.to_owned(),
+        value: None,
+        source: synonyms.first().map_or(Source::Default, |synonym| synonym.source),
+        kind: None,
+        is_sensitive: true,
+        read_only: true,
+        synonyms,
+        documentation: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    fn broker(fixed: &[(&str, &str)]) -> BrokerConfig {
+        let fixed = fixed.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        BrokerConfig::new(Layers { fixed, ..Layers::default() }).unwrap()
+    }
+
+    /// An entry as a line of the files of facts: name, value, type, source, whether it is
+    /// read-only and sensitive, synonyms; parted by tabs.
+    fn line(entry: &ConfigEntry) -> String {
+        let source = |source| match source {
+            Source::Topic => "TOPIC_CONFIG",
+            Source::DynamicBroker => "DYNAMIC_BROKER_CONFIG",
+            Source::DynamicCluster => "DYNAMIC_DEFAULT_BROKER_CONFIG",
+            Source::Static => "STATIC_BROKER_CONFIG",
+            Source::Default => "DEFAULT_CONFIG",
+        };
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "\\N".into());
+        let mut synonyms = String::new();
+        for synonym in &entry.synonyms {
+            let (name, value) = (&synonym.name, text(&synonym.value));
+            write!(synonyms, "{name}={value}@{};", source(synonym.source)).unwrap();
+        }
+        [
+            entry.name.as_str(),
+            &text(&entry.value),
+            entry.kind.unwrap().name(),
+            source(entry.source),
+            if entry.read_only { "ro" } else { "rw" },
+            if entry.is_sensitive { "s" } else { "-" },
+            &synonyms,
+        ]
+        .join("\t")
+    }
+
+    /// Compares with the answer of Kafka 4.3; `ours` are the keys that differ, by name.
+    fn check(entries: &[ConfigEntry], facts: &str, ours: &[&str]) {
+        let by_name = |line: &str| (line.split('\t').next().unwrap().to_owned(), line.to_owned());
+        let facts: BTreeMap<_, _> = facts.lines().map(by_name).collect();
+        let told: BTreeMap<_, _> = entries.iter().map(|entry| by_name(&line(entry))).collect();
+        let names: BTreeSet<_> = facts.keys().chain(told.keys()).collect();
+        let differing: Vec<_> =
+            names.into_iter().filter(|name| facts.get(*name) != told.get(*name)).collect();
+        assert_eq!(differing, ours);
+    }
+
+    #[test]
+    fn a_fresh_topic_is_described_as_by_kafka() {
+        let entries = describe_topic(&TopicOverrides::default(), &broker(&[]));
+        let facts = include_str!("../../tests/data/kafka-4.3-topic-configs.tsv");
+        let ours = ["durability", "durability.window.bytes", "durability.window.ms"];
+        check(&entries, facts, &ours);
+    }
+
+    #[test]
+    fn a_broker_is_described_as_by_kafka() {
+        let fixed = [
+            ("node.id", "1"),
+            ("broker.id", "1"),
+            ("process.roles", "broker,controller"),
+            ("controller.quorum.voters", "1@localhost:29793"),
+            ("listeners", "PLAINTEXT://localhost:29792,CONTROLLER://localhost:29793"),
+            ("controller.listener.names", "CONTROLLER"),
+            ("log.dirs", "/data"),
+            ("offsets.topic.replication.factor", "1"),
+        ];
+        let entries = describe_broker(&broker(&fixed));
+        let facts = include_str!("../../tests/data/kafka-4.3-broker-configs.tsv");
+        check(&entries, facts, &OURS);
+    }
+
+    /// Keys of ours, and those whose defaults are safer or fit a single broker.
+    const OURS: [&str; 22] = [
+        "allow.insecure.listeners",
+        "broker.id",
+        "cluster.id",
+        "durability",
+        "durability.window.bytes",
+        "durability.window.ms",
+        "http.listen",
+        "listeners",
+        "log.dir",
+        "max.connections",
+        "max.connections.per.ip",
+        "max.in.flight.requests.per.connection",
+        "node.id",
+        "offsets.topic.replication.factor",
+        "process.roles",
+        "queued.max.request.bytes",
+        "request.receive.timeout.ms",
+        "share.coordinator.state.topic.min.isr",
+        "share.coordinator.state.topic.replication.factor",
+        "shutdown.timeout.ms",
+        "transaction.state.log.min.isr",
+        "transaction.state.log.replication.factor",
+    ];
+
+    #[test]
+    fn what_is_set_on_a_topic_comes_first() {
+        let overrides = [("retention.ms", "100")].into_iter().collect();
+        let entries = describe_topic(&overrides, &broker(&[("log.retention.ms", "5")]));
+        let retention = entries.iter().find(|entry| entry.name == "retention.ms").unwrap();
+        assert_eq!(
+            line(retention),
+            "retention.ms\t100\tLONG\tTOPIC_CONFIG\trw\t-\tretention.ms=100@TOPIC_CONFIG;\
+             log.retention.ms=5@STATIC_BROKER_CONFIG;log.retention.hours=168@DEFAULT_CONFIG;"
+        );
+    }
+
+    #[test]
+    fn secrets_and_unknown_keys_are_not_shown() {
+        let entries = describe_broker(&broker(&[("ssl.key.password", "pw"), ("foo", "pw")]));
+        for name in ["ssl.key.password", "foo"] {
+            let entry = entries.iter().find(|entry| entry.name == name).unwrap();
+            assert_eq!((entry.value.as_ref(), entry.is_sensitive), (None, true));
+            assert!(entry.synonyms.iter().all(|synonym| synonym.value.is_none()));
+        }
+    }
+
+    #[test]
+    fn the_cluster_tells_what_was_set_on_it_and_no_more() {
+        let cluster = Values::from([("log.retention.ms".to_owned(), "9".to_owned())]);
+        let entries = describe_cluster(&broker(&[]).with_dynamic(&Values::new(), &cluster));
+        let lines: Vec<_> = entries.iter().map(line).collect();
+        let source = "DYNAMIC_DEFAULT_BROKER_CONFIG";
+        let line =
+            format!("log.retention.ms\t9\tLONG\t{source}\trw\t-\tlog.retention.ms=9@{source};");
+        assert_eq!(lines, [line]);
+    }
+}
