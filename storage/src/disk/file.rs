@@ -1,0 +1,187 @@
+//! The disk of the machine.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, FlockOperation};
+
+use super::{Disk, DiskFile, Entry, Mapping, OpenMode};
+
+/// Parts of one `pwritev`: what Linux takes at once.
+const PARTS_MAX: usize = 1024;
+
+/// Files and folders of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let create = mode == OpenMode::Create;
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(create).truncate(false).open(path)?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push(Entry { name, is_dir: entry.file_type()?.is_dir() });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn free_space(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Arc::new(RealFile(file)))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match self.0.read_at(rest, position + read as u64) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn write_all_at(&self, parts: &[&[u8]], mut position: u64) -> io::Result<()> {
+        for parts in parts.chunks(PARTS_MAX) {
+            let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            let mut rest = slices.as_mut_slice();
+            IoSlice::advance_slices(&mut rest, 0);
+            while !rest.is_empty() {
+                match rustix::io::pwritev(&self.0, rest, position) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(n) => {
+                        position += n as u64;
+                        IoSlice::advance_slices(&mut rest, n);
+                    }
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn reserve(&self, position: u64, len: u64) -> io::Result<()> {
+        Ok(rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, position, len)?)
+    }
+
+    fn modified_ms(&self) -> io::Result<i64> {
+        let meta = self.0.metadata()?;
+        Ok(meta.mtime().saturating_mul(1000).saturating_add(meta.mtime_nsec() / 1_000_000))
+    }
+
+    fn map(&self, len: usize) -> io::Result<Option<Mapping>> {
+        Mapping::new(&self.0, len).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_in(dir: &tempfile::TempDir) -> Arc<dyn DiskFile> {
+        RealDisk.open(&dir.path().join("f"), OpenMode::Create).unwrap()
+    }
+
+    #[test]
+    fn more_parts_than_one_call_takes_arrive_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = file_in(&dir);
+        let bytes: Vec<u8> = (0..5000u32).map(|i| i as u8).collect();
+        let parts: Vec<&[u8]> = bytes.chunks(2).chain([&[][..]]).collect();
+        file.write_all_at(&parts, 3).unwrap();
+        let mut read = vec![0; 6000];
+        assert_eq!(file.read_at(&mut read, 3).unwrap(), 5000);
+        assert_eq!(read[..5000], bytes);
+    }
+
+    #[test]
+    fn a_reservation_leaves_the_length_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = file_in(&dir);
+        match file.reserve(0, 1 << 16) {
+            Ok(()) => assert_eq!(file.len().unwrap(), 0),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
+        }
+    }
+
+    #[test]
+    fn a_lock_has_one_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        let first = RealDisk.lock(&path).unwrap();
+        assert!(first.is_some());
+        assert!(RealDisk.lock(&path).unwrap().is_none());
+        drop(first);
+        assert!(RealDisk.lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_mapping_shows_the_file_and_never_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = file_in(&dir);
+        file.write_all_at(&[b"index"], 0).unwrap();
+        assert_eq!(&*file.map(5).unwrap().unwrap(), b"index");
+        assert!(file.map(6).is_err());
+    }
+}

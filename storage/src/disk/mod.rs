@@ -1,0 +1,155 @@
+//! The seam between the log and the machine: everything that touches a file goes through [`Disk`].
+//!
+//! Three implementations: [`RealDisk`], [`MemoryDisk`] (which models what a power cut loses) and
+//! [`FaultyDisk`] (which fails chosen calls of another disk).
+
+mod cache;
+mod faulty;
+mod file;
+mod map;
+mod memory;
+
+use std::fmt::Debug;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) use cache::{CachedFile, FileCache, FileId};
+pub use faulty::{Fault, FaultyDisk};
+pub use file::RealDisk;
+pub use map::Mapping;
+pub use memory::MemoryDisk;
+
+/// Folders and names. Calls may block; none of them retries.
+pub trait Disk: Debug + Send + Sync + 'static {
+    /// Opens a file for reading and writing. `Create` makes it when it is missing (its name is
+    /// durable only after [`sync_dir`](Self::sync_dir)); `Existing` answers `NotFound` instead.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// The entries of a folder, in no particular order; `NotFound` when there is no such folder.
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+
+    /// Renames a file or a folder, replacing a file of that name. Durable after `sync_dir`.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file. Open handles stay readable.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a folder with all that is in it.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a folder and its missing parents; a folder that exists is not an error.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable: creations, renames and removals.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Bytes an ordinary process may still write to the file system that holds `path`.
+    fn free_space(&self, path: &Path) -> io::Result<u64>;
+
+    /// Takes the exclusive lock that the file at `path` stands for, making the file if needed.
+    /// `None` when another holder has it. The lock ends with the returned handle or the process.
+    fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>>;
+}
+
+/// One open file. Positions are absolute: handles have no cursor and may be shared by threads.
+pub trait DiskFile: Debug + Send + Sync {
+    /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+
+    /// Writes all of `parts`, one after the other. On error any prefix may have been written.
+    fn write_all_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()>;
+
+    /// Makes what was written, and the length, durable. After an error nothing is known about any
+    /// byte written since the last success, and trying again proves nothing.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Cuts the file, or lengthens it with zeros; frees blocks reserved beyond its end.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// The length of the file.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file holds nothing.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Reserves blocks for `position..position + len` without changing the length of the file.
+    /// A file system that cannot do so answers `Unsupported`.
+    fn reserve(&self, position: u64, len: u64) -> io::Result<()>;
+
+    /// When the content changed last, in milliseconds since 1970.
+    fn modified_ms(&self) -> io::Result<i64>;
+
+    /// A read-only view of the first `len` bytes. The caller must never cut or change the file
+    /// while a mapping lives; `None` when this disk has no mappings.
+    fn map(&self, len: usize) -> io::Result<Option<Mapping>>;
+}
+
+/// What [`Disk::open`] does about a missing file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Answer `NotFound`.
+    Existing,
+    /// Make an empty one.
+    Create,
+}
+
+/// One name in a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The last part of the path. Names that are not UTF-8 are never ours and are left out.
+    pub name: String,
+    /// Whether it is a folder.
+    pub is_dir: bool,
+}
+
+/// Fills `buffer` from `position`; `UnexpectedEof` when the file ends before.
+pub(crate) fn read_exact_at(
+    file: &dyn DiskFile,
+    buffer: &mut [u8],
+    position: u64,
+) -> io::Result<()> {
+    if file.read_at(buffer, position)? == buffer.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// The whole content of a file that is no longer than `len_max`.
+pub(crate) fn read_small(file: &dyn DiskFile, len_max: u64) -> io::Result<Vec<u8>> {
+    let len = file.len()?;
+    if len > len_max {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "file larger than its limit"));
+    }
+    let mut content = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    let read = file.read_at(&mut content, 0)?;
+    content.truncate(read);
+    Ok(content)
+}
+
+/// Replaces the file at `path` as a whole: temporary name, sync, rename, sync of the folder.
+/// A crash leaves either the old content or the new.
+pub(crate) fn replace_file(disk: &dyn Disk, path: &Path, content: &[&[u8]]) -> io::Result<()> {
+    let temporary = path.with_added_extension("tmp");
+    let file = disk.open(&temporary, OpenMode::Create)?;
+    file.set_len(0)?;
+    file.write_all_at(content, 0)?;
+    file.sync_data()?;
+    disk.rename(&temporary, path)?;
+    match path.parent() {
+        Some(dir) => disk.sync_dir(dir),
+        None => Ok(()),
+    }
+}
+
+/// `NotFound` as an absence rather than an error.
+pub(crate) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

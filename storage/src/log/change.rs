@@ -1,0 +1,201 @@
+//! Cutting a log at either end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::read::Snapshot;
+use super::{Log, LogInner, State};
+use crate::Outcome;
+use crate::checkpoint::Checkpoint;
+use crate::disk::OpenMode;
+use crate::durable::{self, DurablePoint};
+use crate::error::{At, ChangeError, DiskError, ReadError};
+use crate::offsets::{EndOffset, StartOffset};
+use crate::recover;
+use crate::segment::{self, Segment};
+use crate::sweep::Rubbish;
+use crate::ticket::TicketCell;
+
+impl Log {
+    /// Moves the start of the log up to `to`, which is durable when this returns, and deletes the
+    /// segments that lie before it. An offset at or before the start changes nothing. Blocks.
+    pub fn delete_records(&self, to: i64) -> Result<StartOffset, ChangeError> {
+        let inner = &self.0;
+        let mut state = inner.lock_between_syncs();
+        state.check_changeable()?;
+        let (start, end) = (state.start, state.high_watermark);
+        if !(0..=end).contains(&to) {
+            return Err(ChangeError::OffsetOutOfRange { start, end });
+        }
+        if to > start {
+            start_checkpoint(inner).write(&**inner.place.files.disk(), &to).map_err(disk_error)?;
+            state.start = to;
+            let before = |segment: &Segment| segment.facts.next_offset <= to;
+            let count = state.sealed.iter().take_while(|segment| before(segment)).count();
+            state.delete_oldest(self, count)?;
+        }
+        let start = state.start;
+        drop(state);
+        let dir = &inner.place.dir;
+        if to == start && start > 0 {
+            inner.place.files.disk().sync_dir(dir).at("sync", dir)?;
+        }
+        Ok(StartOffset(start))
+    }
+
+    /// Cuts off all from the batch that contains `to` on; durable when this returns. Appends that
+    /// wait for their commit and are cut off become [`Outcome::Void`]. Returns the new end.
+    /// Blocks, and holds up appends meanwhile.
+    ///
+    /// A disk error half-way leaves the log poisoned.
+    pub fn truncate(&self, to: i64) -> Result<EndOffset, ChangeError> {
+        let inner = &self.0;
+        let mut state = inner.lock_between_syncs();
+        state.check_changeable()?;
+        let (start, end) = (state.start, state.end());
+        if to < start {
+            return Err(ChangeError::OffsetOutOfRange { start, end });
+        }
+        if to >= end {
+            return Ok(EndOffset(end));
+        }
+        let result = state.cut(inner, to);
+        let void = match &result {
+            Ok(void) => void.clone(),
+            Err(error) => {
+                state.poison(inner, error);
+                Vec::new()
+            }
+        };
+        let lost =
+            if result.is_err() { std::mem::take(&mut state.pending) } else { VecDeque::new() };
+        let end = state.end();
+        let queued = state.request_sync();
+        drop(state);
+        inner.hand_over(queued);
+        for ticket in void {
+            ticket.resolve(Outcome::Void);
+        }
+        if let Err(error) = result {
+            inner.report_failure(lost, &error);
+            return Err(error.into());
+        }
+        Ok(EndOffset(end))
+    }
+
+    /// Opens the files anew after a failure and makes the log take appends again, without losing
+    /// anything that was committed. Appends whose tickets said [`Outcome::Unknown`] may turn up.
+    /// Blocks for as long as recovery takes.
+    pub fn recover(&self) -> Result<recover::RecoveryReport, crate::OpenError> {
+        let inner = &self.0;
+        let mut state = inner.lock_between_syncs();
+        if state.closed {
+            return Err(crate::OpenError::Closed);
+        }
+        for segment in state.segments() {
+            segment.forget_files(&inner.place.files);
+        }
+        let now_ms = inner.core.clock.now_ms();
+        let input = recover::Input { topic_id: inner.topic_id, options: &state.options, now_ms };
+        let recovered = recover::recover(&inner.place, &input)?;
+        let report = recovered.report.clone();
+        state.generation += 1;
+        state.fault = None;
+        state.unsynced.clear();
+        recovered.install(&mut state);
+        Ok(report)
+    }
+}
+
+/// Where the start of a log is kept once records were deleted by offset.
+pub(crate) fn start_checkpoint(inner: &LogInner) -> Checkpoint {
+    recover::start_checkpoint(&inner.place.dir)
+}
+
+fn disk_error(error: crate::checkpoint::CheckpointError) -> ChangeError {
+    use crate::checkpoint::CheckpointError as E;
+    match error {
+        E::Disk(error) => ChangeError::Disk(error),
+        E::Damaged { path, .. } | E::Version { path, .. } | E::TooLarge { path, .. } => {
+            let source = Arc::new(std::io::ErrorKind::InvalidData.into());
+            ChangeError::Disk(DiskError { action: "write", path, source })
+        }
+    }
+}
+
+impl State {
+    pub(super) fn check_changeable(&self) -> Result<(), ChangeError> {
+        match &self.fault {
+            _ if self.closed => Err(ChangeError::Closed),
+            Some(error) => Err(ChangeError::Poisoned(error.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Cuts the files and then what is known about them. Returns the tickets that are void.
+    fn cut(&mut self, inner: &LogInner, to: i64) -> Result<Vec<Arc<TicketCell>>, DiskError> {
+        let place = &inner.place;
+        let snapshot = self.snapshot(to);
+        let position = position_of(inner, &snapshot, to)?;
+        let base = snapshot.segment.base;
+        self.lower_durable_point(inner, base, position)?;
+        self.generation += 1;
+        while self.active.base > base {
+            let path = place.path(self.active.base, segment::LOG);
+            let marked = segment::mark_deleted(place, &self.active).at("rename", path)?;
+            let delay = self.options.file_delete_delay;
+            marked.into_iter().for_each(|p| inner.core.sweeper.remove(Rubbish::File(p), delay));
+            let Some(before) = self.sealed.pop() else { break };
+            self.active = before;
+        }
+        let path = place.path(base, segment::LOG);
+        self.active.forget_files(&place.files);
+        let file = self.active.log_file(place, OpenMode::Create).at("open", &path)?;
+        file.file().set_len(position).at("cut", &path)?;
+        let created_ms = self.active.facts.created_ms;
+        self.active = recover::reload(place, base, position, &self.options)?;
+        self.active.facts.created_ms = created_ms;
+        file.file().sync_data().at("sync", &path)?;
+        place.files.disk().sync_dir(&place.dir).at("sync", &place.dir)?;
+        self.unsynced.cut(base, file);
+        let end = self.end();
+        self.high_watermark = self.high_watermark.min(end);
+        if self.epochs.truncate_end(end) {
+            self.epochs.write(&**place.files.disk(), &place.dir)?;
+        }
+        let kept = self.pending.partition_point(|(pending, _)| *pending <= end);
+        Ok(self.pending.drain(kept..).map(|(_, ticket)| ticket).collect())
+    }
+
+    /// What is cut off may be written anew and torn: the durable point must not vouch for it.
+    fn lower_durable_point(
+        &mut self,
+        inner: &LogInner,
+        segment: i64,
+        position: u64,
+    ) -> Result<(), DiskError> {
+        if !self.durable.covers(segment, position) {
+            return Ok(());
+        }
+        let point = DurablePoint { segment, position: 0, end: segment, suspect: false };
+        let path = inner.place.dir.join(durable::FILE);
+        let file = inner.place.files.disk().open(&path, OpenMode::Create).at("open", &path)?;
+        self.durable = point;
+        self.sidecar.write(&*file, &point).at("write", &path)?;
+        file.sync_data().at("sync", &path)
+    }
+}
+
+/// Where the batch that contains `offset` starts, or the end of the segment.
+fn position_of(inner: &LogInner, snapshot: &Snapshot, offset: i64) -> Result<u64, DiskError> {
+    let file = snapshot.file(&inner.place)?;
+    let mut scanner = snapshot.scanner(&inner.place, &file, offset)?;
+    match snapshot.next_from(&inner.place, &mut scanner, offset) {
+        Ok(found) => Ok(found.map_or(snapshot.segment.size.into(), |found| found.position)),
+        Err(ReadError::Corrupt(corrupt)) => Ok(corrupt.positions.start),
+        Err(ReadError::Disk(error)) => Err(error),
+        Err(ReadError::OffsetOutOfRange { .. } | ReadError::Closed) => {
+            Ok(snapshot.segment.size.into())
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Which segments have to go: Kafka's rules, as a pure function, and carrying it out.
+
+use super::{Log, State};
+use crate::error::{At, ChangeError, DiskError};
+use crate::options::LogOptions;
+use crate::segment::{self, Segment};
+use crate::sweep::Rubbish;
+
+impl Log {
+    /// Deletes what `retention.ms` and `retention.bytes` no longer keep, and what lies before the
+    /// start of the log, a segment at a time. Only committed records go. Where even the active
+    /// segment has to go it is rolled first. Returns how many segments were deleted. Blocks.
+    pub fn apply_retention(&self, now_ms: i64) -> Result<usize, ChangeError> {
+        let inner = &self.0;
+        let mut state = inner.lock_between_syncs();
+        state.check_changeable()?;
+        let count = state.expired(now_ms);
+        if count > state.sealed.len() {
+            state.roll(inner, now_ms)?;
+        }
+        state.delete_oldest(self, count)?;
+        let queued = state.request_sync();
+        drop(state);
+        inner.hand_over(queued);
+        if count > 0 {
+            let dir = &inner.place.dir;
+            inner.place.files.disk().sync_dir(dir).at("sync", dir)?;
+        }
+        Ok(count)
+    }
+}
+
+impl State {
+    /// How many of the oldest segments may go, the active one included.
+    fn expired(&self, now_ms: i64) -> usize {
+        let segments: Vec<&Segment> = self.segments().collect();
+        let mut excess = excess_bytes(self.size_bytes(), &self.options);
+        let mut count = 0;
+        for (i, segment) in segments.iter().enumerate() {
+            let next = segments.get(i + 1).map(|next| next.base);
+            let is_last_and_empty = next.is_none() && segment.size == 0;
+            if is_last_and_empty || next.unwrap_or(self.end()) > self.high_watermark {
+                break;
+            }
+            let before_start = next.is_some_and(|next| next <= self.start);
+            let by_size = excess >= u64::from(segment.size) && excess > 0;
+            if !(before_start || by_size || too_old(segment, now_ms, &self.options)) {
+                break;
+            }
+            excess = excess.saturating_sub(segment.size.into());
+            count += 1;
+        }
+        count
+    }
+
+    /// Takes the `count` oldest sealed segments out of the log and their files out of the way.
+    pub(super) fn delete_oldest(&mut self, log: &Log, count: usize) -> Result<(), DiskError> {
+        let inner = &log.0;
+        for _ in 0..count.min(self.sealed.len()) {
+            let Some(oldest) = self.sealed.first() else { break };
+            let path = inner.place.path(oldest.base, segment::LOG);
+            let marked = segment::mark_deleted(&inner.place, oldest).at("rename", path)?;
+            self.sealed.remove(0);
+            self.generation += 1;
+            for path in marked {
+                inner.core.sweeper.remove(Rubbish::File(path), self.options.file_delete_delay);
+            }
+        }
+        let first = self.sealed.first().unwrap_or(&self.active).base;
+        self.start = self.start.max(first);
+        if self.epochs.truncate_start(self.start) {
+            self.unsynced.epochs = true;
+        }
+        Ok(())
+    }
+}
+
+fn excess_bytes(size: u64, options: &LogOptions) -> u64 {
+    options.retention_bytes.map_or(0, |keep| size.saturating_sub(keep))
+}
+
+fn too_old(segment: &Segment, now_ms: i64, options: &LogOptions) -> bool {
+    let age = now_ms.saturating_sub(segment.largest_timestamp());
+    options.retention_ms.is_some_and(|keep| age > keep)
+}

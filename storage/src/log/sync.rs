@@ -1,0 +1,318 @@
+//! The second step of an append: syncs, the durable point, and the high watermark.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LogInner, State};
+use crate::Outcome;
+use crate::disk::{CachedFile, OpenMode};
+use crate::durable::{self, DurablePoint};
+use crate::epochs::Epochs;
+use crate::error::{At, DiskError};
+use crate::offsets::HighWatermark;
+use crate::options::Durability;
+use crate::segment::{self, Segment};
+use crate::ticket::TicketCell;
+
+/// What a log has written and not synced, and whether somebody is about to change that.
+#[derive(Debug, Default)]
+pub(crate) struct Unsynced {
+    /// The file of the active segment, held open so that a failure to write it back is reported
+    /// here; `None` when all of it is synced.
+    pub(crate) active: Option<Arc<CachedFile>>,
+    /// Bytes appended since the last sync began.
+    pub(crate) bytes: u64,
+    /// Segments that rolled since, each with its file if bytes of it are not synced.
+    sealed: Vec<(Segment, Option<Arc<CachedFile>>)>,
+    /// Whether names in the log's folder are new.
+    pub(crate) folder: bool,
+    /// Whether the name of the log's folder is.
+    pub(crate) parent: bool,
+    /// Whether the epochs are.
+    pub(crate) epochs: bool,
+    phase: Phase,
+    /// Whether a deadline is set.
+    timed: bool,
+}
+
+/// Where a log is in the committer's hands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Idle,
+    Queued,
+    Running,
+    /// Running, and to be queued again afterwards.
+    RunningAgain,
+}
+
+/// How the log is to be handed to the committer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    None,
+    Now,
+    Within(Duration),
+}
+
+impl Unsynced {
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::RunningAgain)
+    }
+
+    /// The active segment was sealed.
+    pub(crate) fn sealed(&mut self, segment: &Segment) {
+        self.sealed.push((segment.clone(), self.active.take()));
+        self.folder = true;
+    }
+
+    /// The log was cut within the segment at `base`, whose file this is.
+    pub(crate) fn cut(&mut self, base: i64, file: Arc<CachedFile>) {
+        self.sealed.retain(|(segment, _)| segment.base < base);
+        self.active = Some(file);
+        self.folder = true;
+    }
+
+    /// Forgets all that waits for a sync, since it was synced or cut off by other means.
+    pub(crate) fn clear(&mut self) {
+        let (phase, timed) = (self.phase, self.timed);
+        *self = Self { phase, timed, ..Self::default() };
+    }
+
+    fn request(&mut self) -> Request {
+        match self.phase {
+            Phase::Idle => {
+                self.phase = Phase::Queued;
+                Request::Now
+            }
+            Phase::Running => {
+                self.phase = Phase::RunningAgain;
+                Request::None
+            }
+            Phase::Queued | Phase::RunningAgain => Request::None,
+        }
+    }
+}
+
+/// What one sync covers.
+#[derive(Debug)]
+struct SyncJob {
+    sealed: Vec<(Segment, Option<Arc<CachedFile>>)>,
+    active: Option<(Segment, Arc<CachedFile>)>,
+    folder: bool,
+    parent: bool,
+    epochs: Option<Epochs>,
+    point: DurablePoint,
+}
+
+impl State {
+    /// Asks for a sync if the durability calls for one.
+    pub(super) fn request_sync(&mut self) -> Request {
+        let unsynced = &mut self.unsynced;
+        let dirty = unsynced.active.is_some();
+        // A segment that rolled is synced under every durability, in the background, and lets the
+        // durable point pass it.
+        let rolled = !unsynced.sealed.is_empty();
+        match self.options.durability {
+            _ if self.fault.is_some() => Request::None,
+            Durability::Synced if dirty || rolled => unsynced.request(),
+            Durability::Interval if rolled || unsynced.bytes >= self.options.window_bytes => {
+                unsynced.request()
+            }
+            Durability::Interval if dirty && !unsynced.timed => {
+                unsynced.timed = true;
+                Request::Within(self.options.window)
+            }
+            Durability::OsCached if rolled => unsynced.request(),
+            _ => Request::None,
+        }
+    }
+
+    fn begin_sync(&mut self, everything: bool) -> Option<SyncJob> {
+        if self.fault.is_some() {
+            self.unsynced.phase = Phase::Idle;
+            return None;
+        }
+        self.unsynced.phase = Phase::Running;
+        let with_active = everything || self.options.durability != Durability::OsCached;
+        let file = if with_active { self.unsynced.active.take() } else { None };
+        let clean = self.unsynced.active.is_none();
+        let (segment, end) = (self.active.base, self.end());
+        let point = if clean {
+            DurablePoint { segment, position: self.active.size.into(), end, suspect: false }
+        } else if self.durable.segment == segment {
+            self.durable
+        } else {
+            DurablePoint { segment, position: 0, end: segment, suspect: false }
+        };
+        if clean {
+            self.unsynced.bytes = 0;
+        }
+        Some(SyncJob {
+            sealed: std::mem::take(&mut self.unsynced.sealed),
+            active: file.map(|file| (self.active.clone(), file)),
+            folder: std::mem::take(&mut self.unsynced.folder),
+            parent: std::mem::take(&mut self.unsynced.parent),
+            epochs: std::mem::take(&mut self.unsynced.epochs).then(|| self.epochs.clone()),
+            point,
+        })
+    }
+}
+
+impl LogInner {
+    /// Syncs what was written before now, publishes the new high watermark and resolves tickets.
+    /// Returns whether the log is to be synced again. Called by the committer.
+    pub(crate) fn sync(self: &Arc<Self>) -> bool {
+        self.sync_now(false)
+    }
+
+    /// The deadline of [`Durability::Interval`] came. Returns whether to queue the log.
+    pub(crate) fn deadline_came(&self) -> bool {
+        let mut state = self.lock();
+        state.unsynced.timed = false;
+        state.unsynced.active.is_some() && state.unsynced.request() == Request::Now
+    }
+
+    /// Syncs everything, whatever the durability. For a clean stop; the log takes no appends.
+    pub(crate) fn sync_everything(self: &Arc<Self>) -> Result<(), DiskError> {
+        drop(self.lock_between_syncs());
+        self.sync_now(true);
+        match &self.lock().fault {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn sync_now(self: &Arc<Self>, everything: bool) -> bool {
+        let Some(job) = self.lock().begin_sync(everything) else { return false };
+        let result = self.run(&job);
+        match result {
+            Ok(()) => self.publish(&job),
+            Err(error) => self.give_up(&error),
+        }
+        self.write_epochs(&job);
+        self.end_sync()
+    }
+
+    /// All syncs of a job. Older bytes first, so that what is durable has no hole in it.
+    fn run(&self, job: &SyncJob) -> Result<(), DiskError> {
+        for (segment, file) in &job.sealed {
+            self.sync_sealed(segment, file.as_ref())?;
+        }
+        if let Some((segment, file)) = &job.active {
+            file.file().sync_data().at("sync", self.place.path(segment.base, segment::LOG))?;
+        }
+        let disk = self.place.files.disk();
+        let dir = &self.place.dir;
+        if job.folder {
+            disk.sync_dir(dir).at("sync", dir)?;
+        }
+        match dir.parent() {
+            Some(parent) if job.parent => disk.sync_dir(parent).at("sync", parent),
+            _ => Ok(()),
+        }
+    }
+
+    /// Trims and syncs the files of a segment that rolled. Its indexes are caches: a failure to
+    /// sync one is not a failure of the log.
+    fn sync_sealed(
+        &self,
+        segment: &Segment,
+        file: Option<&Arc<CachedFile>>,
+    ) -> Result<(), DiskError> {
+        let path = self.place.path(segment.base, segment::LOG);
+        if let Some(file) = file {
+            file.file().set_len(segment.size.into()).at("trim", &path)?;
+            file.file().sync_data().at("sync", &path)?;
+        }
+        let indexes = [
+            segment.index_file(&self.place, OpenMode::Create),
+            segment.time_file(&self.place, OpenMode::Create),
+        ];
+        for index in indexes {
+            if let Err(error) = index.and_then(|index| index.file().sync_data()) {
+                tracing::warn!(log = %self.name, %error, "index of a full segment not synced");
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(self: &Arc<Self>, job: &SyncJob) {
+        let mut state = self.lock();
+        let before = state.high_watermark;
+        let resolved = match state.options.durability {
+            Durability::Synced if state.fault.is_none() => state.commit_to(job.point.end),
+            _ => Vec::new(),
+        };
+        let high_watermark = state.high_watermark;
+        drop(state);
+        for ticket in resolved {
+            ticket.resolve(Outcome::Committed);
+        }
+        if high_watermark > before {
+            self.listener.committed(HighWatermark(high_watermark));
+        }
+    }
+
+    /// Saves the epochs and then the durable point, which must not pass an epoch that is not
+    /// saved. Both can be found again by a scan, so that a failure only means another try.
+    fn write_epochs(&self, job: &SyncJob) {
+        if self.lock().fault.is_some() {
+            return;
+        }
+        if let Some(epochs) = &job.epochs
+            && let Err(error) = epochs.write(&**self.place.files.disk(), &self.place.dir)
+        {
+            tracing::warn!(log = %self.name, %error, "leader epochs not saved; to be tried again");
+            self.lock().unsynced.epochs = true;
+            return;
+        }
+        if let Err(error) = self.write_durable_point(job.point) {
+            tracing::warn!(log = %self.name, %error, "durable point not saved");
+        }
+    }
+
+    /// Writes the sidecar. To be called between syncs only, or by the sync that is under way.
+    pub(super) fn write_durable_point(&self, point: DurablePoint) -> Result<(), DiskError> {
+        let path = self.place.dir.join(durable::FILE);
+        let file = self.place.files.disk().open(&path, OpenMode::Create).at("open", &path)?;
+        let mut state = self.lock();
+        state.durable = point;
+        state.sidecar.write(&*file, &point).at("write", path)
+    }
+
+    /// A sync failed: nobody knows which bytes above the durable point are on the device.
+    fn give_up(&self, error: &DiskError) {
+        let mut state = self.lock();
+        state.poison(self, error);
+        let pending = std::mem::take(&mut state.pending);
+        let point = DurablePoint { suspect: true, ..state.durable };
+        drop(state);
+        self.report_failure(pending, error);
+        if let Err(error) = self.write_durable_point(point) {
+            tracing::warn!(log = %self.name, %error, "durable point not saved");
+        }
+    }
+
+    /// Tells whoever waits that the log failed. Bytes that were written may yet be found by
+    /// recovery, so that the fate of the appends under way is not known.
+    pub(super) fn report_failure(
+        &self,
+        pending: VecDeque<(i64, Arc<TicketCell>)>,
+        error: &DiskError,
+    ) {
+        for (_, ticket) in pending {
+            ticket.resolve(Outcome::Unknown);
+        }
+        self.listener.failed(error);
+    }
+
+    fn end_sync(&self) -> bool {
+        let mut state = self.lock();
+        let again = state.unsynced.phase == Phase::RunningAgain;
+        state.unsynced.phase = if again { Phase::Queued } else { Phase::Idle };
+        drop(state);
+        self.sync_ended.notify_all();
+        again
+    }
+}

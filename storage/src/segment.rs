@@ -1,0 +1,281 @@
+//! One segment: its three files, what is known about them, and how a batch is added.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use klamm_protocol::records::BatchHeader;
+
+use crate::disk::{CachedFile, FileCache, FileId, OpenMode};
+use crate::index::{IndexEntry, IndexView, OffsetEntry, TimeEntry};
+use crate::options::LogOptions;
+
+/// Names a file of a segment: the base offset in 20 digits, then this.
+pub(crate) const LOG: &str = "log";
+pub(crate) const INDEX: &str = "index";
+pub(crate) const TIME_INDEX: &str = "timeindex";
+/// Added to the name of a file that is to be removed.
+pub(crate) const DELETED: &str = "deleted";
+
+/// Where the files of one log are.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) files: Arc<FileCache>,
+    pub(crate) dir: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn path(&self, base: i64, extension: &str) -> PathBuf {
+        self.dir.join(format!("{base:020}.{extension}"))
+    }
+}
+
+/// What is known about one segment. A clone is a snapshot: what lies before `size`, and the
+/// entries counted here, do not change unless the log is truncated.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    /// Offset of the first record the segment may hold.
+    pub(crate) base: i64,
+    log: FileId,
+    index: FileId,
+    time_index: FileId,
+    /// Bytes of batches.
+    pub(crate) size: u32,
+    /// Bytes up to which blocks are reserved on disk.
+    pub(crate) reserved: u32,
+    pub(crate) facts: SegmentFacts,
+}
+
+/// The part of a segment that recovery computes and a clean stop writes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentFacts {
+    pub(crate) index_entries: u32,
+    pub(crate) time_entries: u32,
+    /// The last entry of the time index; what may follow it depends on it.
+    pub(crate) last_time: TimeEntry,
+    /// The greatest timestamp of the segment and the last offset, minus base, of its batch.
+    pub(crate) max_time: TimeEntry,
+    /// Bytes appended since the last entry of the offset index.
+    pub(crate) since_entry: u32,
+    /// The greatest timestamp of the first batch, from which the age of the segment counts.
+    pub(crate) first_time: Option<i64>,
+    /// When the segment was made: stands in for timestamps that records do not have.
+    pub(crate) created_ms: i64,
+    /// The last offset of the last batch plus one.
+    pub(crate) next_offset: i64,
+}
+
+impl Segment {
+    /// A segment without any bytes. Touches no disk.
+    pub(crate) fn empty(files: &FileCache, base: i64, created_ms: i64) -> Self {
+        let none = TimeEntry { timestamp: -1, relative: 0 };
+        let facts = SegmentFacts {
+            index_entries: 0,
+            time_entries: 0,
+            last_time: none,
+            max_time: none,
+            since_entry: 0,
+            first_time: None,
+            created_ms,
+            next_offset: base,
+        };
+        Self::known(files, base, 0, facts)
+    }
+
+    /// A segment that recovery or a clean stop described.
+    pub(crate) fn known(files: &FileCache, base: i64, size: u32, facts: SegmentFacts) -> Self {
+        let (log, index, time_index) = (files.new_id(), files.new_id(), files.new_id());
+        Self { base, log, index, time_index, size, reserved: size, facts }
+    }
+
+    /// The segment file.
+    pub(crate) fn log_file(&self, place: &Place, mode: OpenMode) -> io::Result<Arc<CachedFile>> {
+        place.files.open(self.log, mode, || place.path(self.base, LOG))
+    }
+
+    /// The offset index.
+    pub(crate) fn index_file(&self, place: &Place, mode: OpenMode) -> io::Result<Arc<CachedFile>> {
+        place.files.open(self.index, mode, || place.path(self.base, INDEX))
+    }
+
+    /// The time index.
+    pub(crate) fn time_file(&self, place: &Place, mode: OpenMode) -> io::Result<Arc<CachedFile>> {
+        place.files.open(self.time_index, mode, || place.path(self.base, TIME_INDEX))
+    }
+
+    /// Closes the files as far as the cache holds them.
+    pub(crate) fn forget_files(&self, files: &FileCache) {
+        for id in [self.log, self.index, self.time_index] {
+            files.forget(id);
+        }
+    }
+
+    /// The greatest timestamp, or when the segment was made where records have none.
+    pub(crate) fn largest_timestamp(&self) -> i64 {
+        let timestamp = self.facts.max_time.timestamp;
+        if timestamp >= 0 { timestamp } else { self.facts.created_ms }
+    }
+
+    /// The position from which a scan for `offset` starts: that of the last indexed batch which
+    /// ends at or before it. `sealed` segments are searched through a mapping.
+    pub(crate) fn floor(
+        &self,
+        place: &Place,
+        offset: i64,
+        sealed: bool,
+    ) -> io::Result<Option<OffsetEntry>> {
+        if self.facts.index_entries == 0 {
+            return Ok(None);
+        }
+        let file = self.index_file(place, OpenMode::Existing)?;
+        let view = IndexView::new(file, self.facts.index_entries, sealed);
+        let relative = offset.saturating_sub(self.base);
+        let found =
+            view.last_where::<OffsetEntry>(|entry| i64::from(entry.relative) <= relative)?;
+        Ok(found.filter(|entry| entry.position < self.size))
+    }
+
+    /// The last entry of the time index whose timestamp is at most `timestamp`.
+    pub(crate) fn time_floor(
+        &self,
+        place: &Place,
+        timestamp: i64,
+        sealed: bool,
+    ) -> io::Result<Option<TimeEntry>> {
+        if self.facts.time_entries == 0 {
+            return Ok(None);
+        }
+        let file = self.time_file(place, OpenMode::Existing)?;
+        let view = IndexView::new(file, self.facts.time_entries, sealed);
+        view.last_where::<TimeEntry>(|entry| entry.timestamp <= timestamp)
+    }
+
+    /// Whether an append of `size` bytes up to `last_offset` needs a new segment first. The rules
+    /// are those of Kafka's `LogSegment.shouldRoll`.
+    pub(crate) fn must_roll(&self, append: &RollInput, options: &LogOptions) -> bool {
+        if self.size == 0 {
+            return false;
+        }
+        let age = match self.facts.first_time {
+            Some(first) if first >= 0 => append.max_timestamp.saturating_sub(first),
+            _ => append.now_ms - self.facts.created_ms,
+        };
+        let full = |entries: u32, size: usize, spare: u32| {
+            entries + spare >= options.index_bytes_max / size as u32
+        };
+        u64::from(self.size) + append.size > u64::from(options.segment_bytes)
+            || age > options.segment_ms - append.jitter_ms
+            || full(self.facts.index_entries, OffsetEntry::SIZE, 0)
+            || full(self.facts.time_entries, TimeEntry::SIZE, 1)
+            || append.last_offset - self.base > i64::from(i32::MAX)
+    }
+
+    /// Takes note of a batch that lies at the end of the segment. Returns the index entries that
+    /// are due now, which Kafka adds *before* it counts the batch's bytes.
+    pub(crate) fn add(&mut self, header: &BatchHeader, interval: u32) -> NewEntries {
+        let position = self.size;
+        let facts = &mut self.facts;
+        let relative = u32::try_from(header.last_offset() - self.base).unwrap_or(u32::MAX);
+        if header.max_timestamp > facts.max_time.timestamp {
+            facts.max_time = TimeEntry { timestamp: header.max_timestamp, relative };
+        }
+        facts.first_time.get_or_insert(header.max_timestamp);
+        let mut new = NewEntries::default();
+        if facts.since_entry > interval {
+            new.offset = Some(OffsetEntry { relative, position });
+            new.time = facts.time_due();
+            facts.since_entry = 0;
+        }
+        let size = u32::try_from(header.size()).unwrap_or(u32::MAX);
+        facts.since_entry = facts.since_entry.saturating_add(size);
+        facts.next_offset = header.last_offset() + 1;
+        self.size = self.size.saturating_add(size);
+        new
+    }
+
+    /// Writes entries behind those there are. An entry counts only once it is written: after a
+    /// failure the next one takes its place, and the index is merely sparser.
+    pub(crate) fn write_entries(&mut self, place: &Place, new: NewEntries) -> io::Result<()> {
+        if let Some(entry) = new.offset {
+            let file = self.index_file(place, OpenMode::Create)?;
+            write_entry(&file, entry, self.facts.index_entries)?;
+            self.facts.index_entries += 1;
+        }
+        if let Some(entry) = new.time {
+            let file = self.time_file(place, OpenMode::Create)?;
+            write_entry(&file, entry, self.facts.time_entries)?;
+            self.facts.time_entries += 1;
+            self.facts.last_time = entry;
+        }
+        Ok(())
+    }
+
+    /// Ends the time index with the greatest timestamp, as a segment that rolls must.
+    pub(crate) fn close_time_index(&mut self, place: &Place) -> io::Result<()> {
+        let time = self.facts.time_due();
+        self.write_entries(place, NewEntries { offset: None, time })
+    }
+}
+
+impl SegmentFacts {
+    fn time_due(&self) -> Option<TimeEntry> {
+        (self.max_time.timestamp > self.last_time.timestamp).then_some(self.max_time)
+    }
+}
+
+/// What decides whether a segment rolls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RollInput {
+    pub(crate) size: u64,
+    pub(crate) last_offset: i64,
+    pub(crate) max_timestamp: i64,
+    pub(crate) now_ms: i64,
+    pub(crate) jitter_ms: i64,
+}
+
+/// Index entries that a batch brought about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NewEntries {
+    pub(crate) offset: Option<OffsetEntry>,
+    pub(crate) time: Option<TimeEntry>,
+}
+
+impl NewEntries {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.offset.is_none() && self.time.is_none()
+    }
+}
+
+fn write_entry<E: IndexEntry>(file: &CachedFile, entry: E, number: u32) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(E::SIZE);
+    entry.encode(&mut bytes);
+    file.file().write_all_at(&[&bytes], u64::from(number) * E::SIZE as u64)
+}
+
+/// The base offset in the name of a segment file with this extension.
+pub(crate) fn base_of(name: &str, extension: &str) -> Option<i64> {
+    let digits = name.strip_suffix(extension)?.strip_suffix('.')?;
+    let plain = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+/// Moves the files of a segment out of the way, to be removed later. Missing ones are passed over.
+pub(crate) fn mark_deleted(place: &Place, segment: &Segment) -> io::Result<Vec<PathBuf>> {
+    segment.forget_files(&place.files);
+    let mut marked = Vec::with_capacity(3);
+    for extension in [LOG, INDEX, TIME_INDEX] {
+        let path = place.path(segment.base, extension);
+        let target = path.with_added_extension(DELETED);
+        let renamed = place.files.disk().rename(&path, &target);
+        if crate::disk::found(renamed)?.is_some() {
+            marked.push(target);
+        }
+    }
+    Ok(marked)
+}
+
+/// Whether a name is that of a file left by [`mark_deleted`] or by a write that never ended.
+pub(crate) fn is_leftover(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some(DELETED | "tmp"))
+}

@@ -1,0 +1,323 @@
+//! The folder that holds all logs of a broker, and the threads that serve them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use klamm_utils::clock::Clock;
+use klamm_utils::random::Random;
+
+use crate::Outcome;
+use crate::commit::Committer;
+use crate::core::Core;
+use crate::disk::{self, Disk, DiskFile, FileCache};
+use crate::durable::{DurablePoint, Sidecar};
+use crate::error::{At, DiskError, OpenError};
+use crate::log::{CommitListener, Log, LogInner, State, Unsynced};
+use crate::options::{LogOptions, StorageOptions};
+use crate::recover::{self, Recovered, RecoveryReport};
+use crate::segment::{Place, Segment};
+use crate::summary::{self, LogSummary, Summaries};
+use crate::sweep::{Rubbish, Sweeper};
+use crate::topic_id::TopicId;
+
+/// Name of the lock file, as in Kafka.
+const LOCK: &str = ".lock";
+/// Ends the name of a folder that is to be removed, as in Kafka.
+const DELETED: &str = "-delete";
+/// What a file system takes as a name.
+const NAME_LEN_MAX: usize = 255 - 1 - 32 - DELETED.len();
+
+/// An open storage folder. Dropping it ends its threads without the marks of a clean stop: the
+/// next start recovers, as after a crash. [`close`](Self::close) stops cleanly.
+#[derive(Debug)]
+pub struct Storage {
+    dir: PathBuf,
+    files: Arc<FileCache>,
+    core: Arc<Core>,
+    was_clean: bool,
+    /// Guards which logs are open, not what is in them.
+    registry: Mutex<Registry>,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    logs: HashMap<String, Log>,
+    /// What the last clean stop knew of logs that were not opened since.
+    summaries: Summaries,
+    threads: Vec<JoinHandle<()>>,
+    /// Held for as long as the storage is open.
+    lock: Option<Arc<dyn DiskFile>>,
+    closed: bool,
+}
+
+impl Storage {
+    /// Opens a folder, making it if there is none, and starts the threads. Fails with
+    /// [`OpenError::Locked`] when another process has it. Opens no log.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: &StorageOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        disk.create_dir(dir).at("create", dir)?;
+        let path = dir.join(LOCK);
+        let Some(lock) = disk.lock(&path).at("lock", &path)? else {
+            return Err(OpenError::Locked { path });
+        };
+        let summaries = take_summaries(&*disk, dir)?;
+        let committer = Arc::new(Committer::new(clock.clone()));
+        let sweeper = Arc::new(Sweeper::new(disk.clone(), clock.clone()));
+        let mut registry = Registry { lock: Some(lock), ..Registry::default() };
+        registry.threads =
+            committer.start(options.committers).at("start the committers of", dir)?;
+        registry.threads.push(sweeper.start().at("start the sweeper of", dir)?);
+        let was_clean = summaries.is_some();
+        registry.summaries = summaries.unwrap_or_default();
+        let files = Arc::new(FileCache::new(disk, options.open_files_max));
+        let core = Arc::new(Core { clock, committer, sweeper });
+        let storage =
+            Self { dir: dir.to_owned(), files, core, was_clean, registry: Mutex::new(registry) };
+        storage.sweep_leftovers()?;
+        Ok(storage)
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The disk the folder is on.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        self.files.disk()
+    }
+
+    /// Whether the last stop was clean, so that logs open without being read.
+    #[must_use]
+    pub fn was_clean(&self) -> bool {
+        self.was_clean
+    }
+
+    /// Opens a log, recovering it if need be. `name` is that of its folder, `<topic>-<partition>`;
+    /// the folder is made by the first append. All that is found counts as committed. May block.
+    pub fn open_log(
+        &self,
+        name: &str,
+        topic_id: TopicId,
+        options: LogOptions,
+        listener: Arc<dyn CommitListener>,
+    ) -> Result<(Log, RecoveryReport), OpenError> {
+        let summary = self.reserve_name(name)?;
+        let place = Place { files: self.files.clone(), dir: self.dir.join(name) };
+        let recovered = self.find(&place, topic_id, &options, summary)?;
+        let report = recovered.report.clone();
+        let inner = LogInner {
+            name: name.to_owned(),
+            topic_id,
+            place,
+            core: self.core.clone(),
+            listener,
+            state: Mutex::new(new_state(&self.files, options, recovered)),
+            sync_ended: std::sync::Condvar::new(),
+        };
+        let log = Log(Arc::new(inner));
+        let mut registry = self.registry();
+        if registry.closed {
+            return Err(OpenError::Closed);
+        }
+        if registry.logs.contains_key(name) {
+            return Err(OpenError::AlreadyOpen { name: name.to_owned() });
+        }
+        registry.logs.insert(name.to_owned(), log.clone());
+        Ok((log, report))
+    }
+
+    /// The names of all folders that look like those of logs, open or not.
+    pub fn names_on_disk(&self) -> Result<Vec<String>, DiskError> {
+        let entries = self.files.disk().list(&self.dir).at("list", &self.dir)?;
+        let is_log = |entry: &disk::Entry| entry.is_dir && !entry.name.ends_with(DELETED);
+        Ok(entries.into_iter().filter(is_log).map(|entry| entry.name).collect())
+    }
+
+    /// Bytes that can still be written to the disk.
+    pub fn free_space(&self) -> Result<u64, DiskError> {
+        self.files.disk().free_space(&self.dir).at("ask for free space of", &self.dir)
+    }
+
+    /// Removes a log, open or not, with all that is in it; durable when this returns, while the
+    /// bytes are removed by a thread. Appends under way become [`Outcome::Void`], handles answer
+    /// `Closed`. A log that does not exist is not an error. Blocks.
+    pub fn remove_log(&self, name: &str) -> Result<(), DiskError> {
+        let log = {
+            let mut registry = self.registry();
+            registry.summaries.remove(name);
+            registry.logs.remove(name)
+        };
+        if let Some(Log(inner)) = log {
+            inner.close();
+        }
+        let mut random = Random::new();
+        let target = format!("{name}.{:016x}{:016x}{DELETED}", random.bits(), random.bits());
+        let (from, to) = (self.dir.join(name), self.dir.join(target));
+        let renamed = self.files.disk().rename(&from, &to);
+        if disk::found(renamed).at("rename", &from)?.is_some() {
+            self.files.disk().sync_dir(&self.dir).at("sync", &self.dir)?;
+            self.core.sweeper.remove(Rubbish::Folder(to), Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    /// Stops cleanly: refuses appends, syncs everything whatever the durability, trims reserved
+    /// space, and leaves what the next start needs so that it reads no log. Logs that failed are
+    /// left to recovery. Gives the folder free even when it fails. Blocks.
+    pub fn close(&self) -> Result<(), OpenError> {
+        let Some((logs, mut summaries, lock)) = self.stop() else { return Ok(()) };
+        for (name, log) in logs {
+            if let Some(summary) = log.0.summarize() {
+                summaries.insert(name, summary);
+            }
+        }
+        summary::checkpoint(&self.dir).write(&**self.files.disk(), &summaries)?;
+        drop(lock);
+        Ok(())
+    }
+
+    /// Ends the threads once what is due is synced. `None` when that has been done.
+    #[expect(clippy::type_complexity, reason = "taken apart at once by both callers")]
+    fn stop(&self) -> Option<(HashMap<String, Log>, Summaries, Option<Arc<dyn DiskFile>>)> {
+        let mut registry = self.registry();
+        if std::mem::replace(&mut registry.closed, true) {
+            return None;
+        }
+        let Registry { logs, summaries, threads, lock, .. } = std::mem::take(&mut *registry);
+        registry.closed = true;
+        drop(registry);
+        for log in logs.values() {
+            log.0.lock().closed = true;
+        }
+        self.core.committer.end();
+        self.core.sweeper.end();
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a storage thread panicked");
+            }
+        }
+        for log in logs.values() {
+            log.0.close();
+        }
+        Some((logs, summaries, lock))
+    }
+
+    fn reserve_name(&self, name: &str) -> Result<Option<LogSummary>, OpenError> {
+        let bad = name.is_empty() || name.len() > NAME_LEN_MAX || name.starts_with('.');
+        if bad || name.contains(['/', '\0']) || name.ends_with(DELETED) {
+            return Err(OpenError::BadName { name: name.to_owned() });
+        }
+        let mut registry = self.registry();
+        if registry.closed {
+            return Err(OpenError::Closed);
+        }
+        if registry.logs.contains_key(name) {
+            return Err(OpenError::AlreadyOpen { name: name.to_owned() });
+        }
+        Ok(registry.summaries.remove(name))
+    }
+
+    fn find(
+        &self,
+        place: &Place,
+        topic_id: TopicId,
+        options: &LogOptions,
+        summary: Option<LogSummary>,
+    ) -> Result<Recovered, OpenError> {
+        let now_ms = self.core.clock.now_ms();
+        let known = summary.filter(|summary| summary.is_of(topic_id));
+        if let Some(recovered) = known.and_then(|summary| summary.restore(&self.files)) {
+            return Ok(recovered);
+        }
+        recover::recover(place, &recover::Input { topic_id, options, now_ms })
+    }
+
+    fn sweep_leftovers(&self) -> Result<(), DiskError> {
+        for entry in self.files.disk().list(&self.dir).at("list", &self.dir)? {
+            if entry.is_dir && entry.name.ends_with(DELETED) {
+                let folder = Rubbish::Folder(self.dir.join(entry.name));
+                self.core.sweeper.remove(folder, Duration::ZERO);
+            }
+        }
+        Ok(())
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().expect("no code panics while it holds the registry")
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl LogInner {
+    /// Refuses everything from now on. What waits for a commit is given up.
+    fn close(&self) {
+        let mut state = self.lock_between_syncs();
+        state.closed = true;
+        let pending = std::mem::take(&mut state.pending);
+        drop(state);
+        for (_, ticket) in pending {
+            ticket.resolve(Outcome::Void);
+        }
+    }
+
+    /// Syncs and trims, and says what the next start has to know; `None` for a log that has to
+    /// be recovered.
+    fn summarize(self: &Arc<Self>) -> Option<LogSummary> {
+        if let Err(error) = self.sync_everything() {
+            tracing::warn!(log = %self.name, %error, "left to be recovered at the next start");
+            return None;
+        }
+        Some(LogSummary::new(self.topic_id, &self.lock()))
+    }
+}
+
+fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> State {
+    let mut state = State {
+        options,
+        sealed: Vec::new(),
+        active: Segment::empty(files, 0, 0),
+        start: 0,
+        stable: None,
+        high_watermark: 0,
+        epochs: crate::epochs::Epochs::default(),
+        fault: None,
+        closed: false,
+        pending: std::collections::VecDeque::new(),
+        generation: 0,
+        jitter_ms: 0,
+        append_time_ms: 0,
+        has_folder: false,
+        unsynced: Unsynced::default(),
+        durable: DurablePoint::default(),
+        sidecar: Sidecar::default(),
+    };
+    recovered.install(&mut state);
+    state
+}
+
+/// The summaries of a clean stop, which then are gone: whatever happens from now on, the next
+/// start may believe them only if there is a clean stop again.
+fn take_summaries(disk: &dyn Disk, dir: &Path) -> Result<Option<Summaries>, OpenError> {
+    let checkpoint = summary::checkpoint(dir);
+    let summaries = checkpoint.read(disk).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the summary of the last stop is not usable: logs are recovered");
+        None
+    });
+    checkpoint.remove(disk)?;
+    Ok(summaries)
+}
