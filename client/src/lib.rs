@@ -1,2 +1,55 @@
 //! Connections to Kafka, cluster metadata and the admin client.
+//!
+//! ```no_run
+//! use klamm_client::admin::NewTopic;
+//! use klamm_client::{ClientConfig, Kafka};
+//!
+//! # async fn run() -> klamm_client::Result<()> {
+//! let kafka = Kafka::connect(ClientConfig::new("localhost:9092").client_id("orders")).await?;
+//! let admin = kafka.admin();
+//! for (topic, created) in admin.create_topics(&[NewTopic::new("orders").partitions(6)]).await? {
+//!     println!("{topic}: {created:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`config`] | settings: typed, and by the names of Kafka and librdkafka |
+//! | [`Kafka`] | one connection per broker, metadata, shared by all that is made from it |
+//! | [`Connection`] | typed, pipelined requests in negotiated versions |
+//! | [`admin`] | topics, configurations, offsets, brokers |
+//! | [`Error`] | what can go wrong, and whether trying again helps |
+//!
+//! # Tasks
+//!
+//! | task | owner | ends |
+//! |---|---|---|
+//! | `client/<address>`: `read`, `write` | one [`Connection`] | when its last clone is dropped, or the socket fails |
+//!
+//! # Invariants
+//!
+//! - A caller may be dropped at any await: no answer is ever given to another caller.
+//! - A connection that failed stays failed. [`Kafka`] opens a new one, after a pause that grows.
+//! - Nothing secret is kept in a [`ClientConfig`] or printed by it.
 #![forbid(unsafe_code)]
+
+pub mod admin;
+mod cluster;
+pub mod config;
+mod connection;
+mod dial;
+mod error;
+#[cfg(test)]
+mod fake;
+mod link;
+mod metadata;
+mod versions;
+
+pub use cluster::Kafka;
+pub use config::{ClientConfig, ConfigError};
+pub use connection::{Connection, Pending};
+pub use error::{Error, Result, Subject};
+pub use metadata::{Broker, Metadata, Partition, Topic};
+pub use versions::Versions;

@@ -1,0 +1,368 @@
+//! The connections of one client, and what it knows of the cluster.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use klamm_protocol::api::metadata::{self, Metadata as MetadataApi};
+use klamm_protocol::declare::Api;
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+use klamm_utils::backoff::Backoff;
+use klamm_utils::clock;
+use klamm_utils::task::TaskGroup;
+use tokio::sync::watch;
+
+use crate::config::{ClientConfig, ConfigError, SecurityProtocol, keys};
+use crate::connection::Connection;
+use crate::dial;
+use crate::error::{Error, Result, Subject};
+use crate::link::Limits;
+use crate::metadata::{Metadata, Topic};
+
+/// A client of one cluster: its connections, one per broker and opened when first needed, and
+/// the cluster's metadata. Cloning shares both; the last clone closes the connections.
+///
+/// Producers, consumers and the admin client are made from it.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    cluster: Arc<Cluster>,
+}
+
+#[derive(Debug)]
+struct Cluster {
+    config: ClientConfig,
+    settings: Settings,
+    bootstrap: Vec<Arc<str>>,
+    /// By address: a broker that moves gets a new one.
+    slots: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
+    metadata: watch::Sender<Arc<Metadata>>,
+    /// When each topic was last heard of. Its lock is what makes those who ask at the same time
+    /// ask once.
+    heard: tokio::sync::Mutex<HashMap<Str, Instant>>,
+    tasks: TaskGroup,
+}
+
+/// The place of one broker's connection. The lock is held while connecting, so that many callers
+/// connect once.
+#[derive(Debug)]
+struct Slot {
+    state: tokio::sync::Mutex<SlotState>,
+}
+
+#[derive(Debug)]
+struct SlotState {
+    connection: Option<Connection>,
+    backoff: Backoff,
+    /// Not before this.
+    retry_at: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+struct Settings {
+    limits: Limits,
+    client_id: Str,
+    connect_timeout: Duration,
+    metadata_max_age: Duration,
+    reconnect: Backoff,
+    retry: Backoff,
+    auto_create: bool,
+}
+
+impl Settings {
+    fn of(config: &ClientConfig) -> Self {
+        let get = |key| config.get(key);
+        Self {
+            limits: Limits {
+                in_flight: config.get(&keys::MAX_IN_FLIGHT),
+                timeout: get(&keys::REQUEST_TIMEOUT),
+                answer_bytes_max: config.get(&keys::RECEIVE_MAX),
+            },
+            client_id: config.get(&keys::CLIENT_ID).into(),
+            connect_timeout: get(&keys::CONNECT_TIMEOUT),
+            metadata_max_age: get(&keys::METADATA_MAX_AGE),
+            reconnect: Backoff::new(
+                get(&keys::RECONNECT_BACKOFF),
+                get(&keys::RECONNECT_BACKOFF_MAX),
+            ),
+            retry: Backoff::new(get(&keys::RETRY_BACKOFF), get(&keys::RETRY_BACKOFF_MAX)),
+            auto_create: config.get(&keys::ALLOW_AUTO_CREATE),
+        }
+    }
+}
+
+impl Kafka {
+    /// Connects to the first bootstrap broker that answers, and learns the cluster from it.
+    ///
+    /// # Errors
+    /// The settings are wrong, or no bootstrap broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it leaves nothing behind.
+    pub async fn connect(config: ClientConfig) -> Result<Self> {
+        config.check()?;
+        let protocol = config.get(&keys::SECURITY_PROTOCOL);
+        if protocol != SecurityProtocol::Plaintext {
+            let name = keys::SECURITY_PROTOCOL.name();
+            return Err(ConfigError::NotBuilt { name, value: format!("{protocol:?}") }.into());
+        }
+        let servers = config.get(&keys::BOOTSTRAP_SERVERS);
+        let bootstrap: Vec<_> = servers.iter().map(|server| dial::with_port(server)).collect();
+        if bootstrap.is_empty() {
+            return Err(ConfigError::NoBootstrap.into());
+        }
+        let unused: Vec<_> = config.without_effect().collect();
+        if !unused.is_empty() {
+            tracing::warn!(settings = ?unused, "these settings have no effect");
+        }
+        let cluster = Cluster {
+            settings: Settings::of(&config),
+            config,
+            bootstrap,
+            slots: Mutex::default(),
+            metadata: watch::Sender::default(),
+            heard: tokio::sync::Mutex::default(),
+            tasks: TaskGroup::new("client"),
+        };
+        let kafka = Self { cluster: Arc::new(cluster) };
+        kafka.refresh(Some(&[])).await?;
+        Ok(kafka)
+    }
+
+    /// The settings it was made with.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        &self.cluster.config
+    }
+
+    /// A back-off for retries, as the settings have it.
+    #[must_use]
+    pub fn retry_backoff(&self) -> Backoff {
+        self.cluster.settings.retry.clone()
+    }
+
+    /// What is known of the cluster now, without asking.
+    #[must_use]
+    pub fn metadata(&self) -> Arc<Metadata> {
+        Arc::clone(&self.cluster.metadata.borrow())
+    }
+
+    /// Asks what there is: all topics, or those named, or the brokers alone where none is.
+    /// Unknown topics are not created, and told beside the snapshot.
+    ///
+    /// # Errors
+    /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
+    pub async fn refresh(
+        &self,
+        topics: Option<&[Str]>,
+    ) -> Result<(Arc<Metadata>, Vec<(Str, ErrorCode)>)> {
+        let mut heard = self.cluster.heard.lock().await;
+        self.ask(topics, false, &mut heard).await
+    }
+
+    /// A topic: what is known of it if that is young enough, otherwise what a broker says now. An
+    /// unknown topic is created if this client and its cluster allow that.
+    ///
+    /// # Errors
+    /// No broker answers, or the topic is not there. One that is just being created gives an
+    /// error that [is retriable](Error::is_retriable).
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
+    pub async fn topic(&self, name: &Str) -> Result<Arc<Topic>> {
+        self.topic_heard_after(name, clock::now() - self.cluster.settings.metadata_max_age).await
+    }
+
+    /// A topic as a broker knows it after `moment`: for those to whom what is known is stale.
+    /// Callers that ask at the same time share one request.
+    ///
+    /// # Errors
+    /// As [`topic`](Self::topic).
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
+    pub async fn topic_heard_after(&self, name: &Str, moment: Instant) -> Result<Arc<Topic>> {
+        let mut heard = self.cluster.heard.lock().await;
+        if heard.get(name).is_some_and(|at| *at >= moment)
+            && let Some(topic) = self.metadata().topic(name)
+        {
+            return Ok(Arc::clone(topic));
+        }
+        let auto_create = self.cluster.settings.auto_create;
+        let (metadata, refused) =
+            self.ask(Some(std::slice::from_ref(name)), auto_create, &mut heard).await?;
+        if let Some(topic) = metadata.topic(name) {
+            return Ok(Arc::clone(topic));
+        }
+        let code = refused.iter().find(|(refused, _)| refused == name).map(|(_, code)| *code);
+        let code = code.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        Err(Error::Broker { code, message: None, subject: Subject::Name(name.clone()) })
+    }
+
+    /// The connection to a broker, opened now if there is none.
+    ///
+    /// # Errors
+    /// Nobody knows the broker, it cannot be reached, or it has just failed and may not be tried
+    /// again yet.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has opened nothing.
+    pub async fn broker(&self, node: i32) -> Result<Connection> {
+        self.open(&self.address_of(node)?).await
+    }
+
+    /// A connection to any broker: one that is open if there is one, otherwise to the first that
+    /// answers, known or bootstrap.
+    ///
+    /// # Errors
+    /// None answers; the last one's reason.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has opened at most what others can use.
+    pub async fn any_broker(&self) -> Result<Connection> {
+        let metadata = self.metadata();
+        let known = metadata.brokers.values().map(|broker| &broker.address);
+        let addresses: Vec<_> = known.chain(&self.cluster.bootstrap).collect();
+        for address in &addresses {
+            if let Some(connection) = self.cluster.slot(address).opened() {
+                return Ok(connection);
+            }
+        }
+        let mut last = Error::Closed;
+        for address in addresses {
+            match self.open(address).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Asks the broker with this node id, in the newest common version.
+    ///
+    /// # Errors
+    /// The broker cannot be reached or does not answer. Error codes in the answer are the
+    /// caller's business.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the request may have been sent or not.
+    pub async fn call<A: Api>(&self, node: i32, request: &A::Request) -> Result<A::Response> {
+        self.broker(node).await?.call::<A>(request).await
+    }
+
+    /// A new connection to a broker, for the caller alone: brokers answer in order, so that a
+    /// request that waits, such as a fetch, would hold up everybody else's.
+    ///
+    /// # Errors
+    /// Nobody knows the broker, or it cannot be reached.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has opened nothing.
+    pub async fn connect_to(&self, node: i32) -> Result<Connection> {
+        let address = self.address_of(node)?;
+        self.cluster.connect(&address).await
+    }
+
+    fn address_of(&self, node: i32) -> Result<Arc<str>> {
+        let metadata = self.metadata();
+        let broker = metadata.brokers.get(&node).ok_or(Error::Broker {
+            code: ErrorCode::BROKER_NOT_AVAILABLE,
+            message: None,
+            subject: Subject::Broker(node),
+        })?;
+        Ok(Arc::clone(&broker.address))
+    }
+
+    async fn open(&self, address: &Arc<str>) -> Result<Connection> {
+        let slot = self.cluster.slot(address);
+        let mut state = slot.state.lock().await;
+        if let Some(connection) = state.connection.as_ref().filter(|open| open.is_alive()) {
+            return Ok(connection.clone());
+        }
+        if let Some(retry_at) = state.retry_at {
+            tokio::time::sleep_until(retry_at.into()).await;
+        }
+        match self.cluster.connect(address).await {
+            Ok(connection) => {
+                state.backoff.reset();
+                state.retry_at = None;
+                state.connection = Some(connection.clone());
+                Ok(connection)
+            }
+            Err(error) => {
+                state.retry_at = Some(clock::now() + state.backoff.next_pause());
+                state.connection = None;
+                Err(error)
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        topics: Option<&[Str]>,
+        auto_create: bool,
+        heard: &mut HashMap<Str, Instant>,
+    ) -> Result<(Arc<Metadata>, Vec<(Str, ErrorCode)>)> {
+        let connection = self.any_broker().await?;
+        let version = connection.version::<MetadataApi>(i16::MAX)?;
+        let by_name =
+            |name: &Str| metadata::Topic { name: Some(name.clone()), ..Default::default() };
+        let request = metadata::Request {
+            topics: topics.map(|topics| topics.iter().map(by_name).collect()),
+            // Before version 4 there is no choice: the broker creates.
+            allow_auto_topic_creation: auto_create || version < 4,
+            ..metadata::Request::default()
+        };
+        let asked_at = clock::now();
+        let answer = connection.submit::<MetadataApi>(version, &request).await?.answer().await?;
+        Error::check(answer.error_code, None, Subject::Cluster)?;
+        let (metadata, refused) = self.metadata().after(answer, topics.is_none());
+        let metadata = Arc::new(metadata);
+        match topics {
+            Some(topics) => heard.extend(topics.iter().map(|name| (name.clone(), asked_at))),
+            None => {
+                heard.clear();
+                let names = metadata.topics().map(|topic| topic.name.clone());
+                heard.extend(names.map(|name| (name, asked_at)));
+            }
+        }
+        self.cluster.metadata.send_replace(Arc::clone(&metadata));
+        Ok((metadata, refused))
+    }
+}
+
+impl Cluster {
+    fn slot(&self, address: &Arc<str>) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(Arc::clone(address)).or_insert_with(|| {
+            let backoff = self.settings.reconnect.clone();
+            let state = SlotState { connection: None, backoff, retry_at: None };
+            Arc::new(Slot { state: tokio::sync::Mutex::new(state) })
+        });
+        Arc::clone(slot)
+    }
+
+    async fn connect(&self, address: &Arc<str>) -> Result<Connection> {
+        let Settings { limits, client_id, connect_timeout, .. } = self.settings.clone();
+        let socket = dial::dial(address, connect_timeout).await?;
+        let tasks = self.tasks.child(address);
+        Connection::open(socket, Arc::clone(address), limits, client_id, tasks).await
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}
+
+impl Slot {
+    /// The connection, if it is open and nobody is busy opening it.
+    fn opened(&self) -> Option<Connection> {
+        let state = self.state.try_lock().ok()?;
+        state.connection.as_ref().filter(|open| open.is_alive()).cloned()
+    }
+}

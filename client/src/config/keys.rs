@@ -1,0 +1,252 @@
+//! Every setting of every client in one table: Kafka's names, librdkafka's aliases, defaults.
+//!
+//! One properties file serves producers and consumers alike, as it does elsewhere; so the table
+//! holds the settings of both.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use klamm_protocol::records::Compression;
+
+use super::value::{Acks, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol, Value};
+
+/// A setting whose values are of type `T`.
+#[derive(Debug)]
+pub struct Key<T> {
+    pub(super) name: &'static str,
+    pub(super) default: &'static str,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Key<T> {
+    /// Kafka's name for it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// A setting as text sees it.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) aliases: &'static [&'static str],
+    pub(super) default: &'static str,
+    pub(super) expected: &'static str,
+    pub(super) accepts: fn(&str) -> bool,
+}
+
+macro_rules! keys {
+    ($(
+        $(#[$doc:meta])*
+        $key:ident: $value:ty, $name:literal $(| $alias:literal)*, $default:literal;
+    )*) => {
+        $(
+            $(#[$doc])*
+            pub const $key: Key<$value> = Key { name: $name, default: $default, value: PhantomData };
+        )*
+
+        pub(super) static ROWS: &[Row] = &[$(Row {
+            name: $name,
+            aliases: &[$($alias),*],
+            default: $default,
+            expected: <$value as Value>::EXPECTED,
+            accepts: |text| <$value>::parse(text).is_some(),
+        }),*];
+    };
+}
+
+keys! {
+    /// Brokers to ask first, as `host:port`.
+    BOOTSTRAP_SERVERS: Vec<String>, "bootstrap.servers" | "metadata.broker.list", "";
+    /// What the client calls itself; brokers log it and set quotas by it.
+    CLIENT_ID: String, "client.id", "klamm";
+    /// How long a broker may take to answer.
+    REQUEST_TIMEOUT: Duration, "request.timeout.ms" | "socket.timeout.ms", "30000";
+    /// How long an admin call may take with all its retries.
+    API_TIMEOUT: Duration, "default.api.timeout.ms", "60000";
+    /// How long connecting to one address may take.
+    CONNECT_TIMEOUT: Duration, "socket.connection.setup.timeout.ms", "10000";
+    /// Requests that wait for an answer on one connection; further callers wait their turn.
+    MAX_IN_FLIGHT: usize,
+        "max.in.flight.requests.per.connection" | "max.in.flight", "5";
+    /// When cluster metadata is asked for again though nothing went wrong.
+    METADATA_MAX_AGE: Duration,
+        "metadata.max.age.ms" | "topic.metadata.refresh.interval.ms", "300000";
+    /// Whether asking for an unknown topic may create it, if the broker allows that.
+    ALLOW_AUTO_CREATE: bool, "allow.auto.create.topics", "true";
+    /// First pause before connecting again to a broker that failed.
+    RECONNECT_BACKOFF: Duration, "reconnect.backoff.ms", "50";
+    /// Longest pause before connecting again to a broker that failed.
+    RECONNECT_BACKOFF_MAX: Duration, "reconnect.backoff.max.ms", "1000";
+    /// First pause before trying again what failed.
+    RETRY_BACKOFF: Duration, "retry.backoff.ms", "100";
+    /// Longest pause before trying again what failed.
+    RETRY_BACKOFF_MAX: Duration, "retry.backoff.max.ms", "1000";
+    /// The largest answer that is believed.
+    RECEIVE_MAX: usize, "receive.message.max.bytes", "104857600";
+    /// How connections are protected; PLAINTEXT alone is built so far.
+    SECURITY_PROTOCOL: SecurityProtocol, "security.protocol", "plaintext";
+
+    /// How many replicas must hold a batch before the broker answers.
+    ACKS: Acks, "acks" | "request.required.acks", "all";
+    /// Whether a retry can neither double nor reorder records.
+    ENABLE_IDEMPOTENCE: bool, "enable.idempotence", "true";
+    /// How often a batch is sent again; `delivery.timeout.ms` ends it sooner.
+    RETRIES: usize, "retries" | "message.send.max.retries", "2147483647";
+    /// How long a record may take from its acceptance to its acknowledgement.
+    DELIVERY_TIMEOUT: Duration,
+        "delivery.timeout.ms" | "message.timeout.ms", "120000";
+    /// How long a batch waits for more records.
+    LINGER: Duration, "linger.ms" | "queue.buffering.max.ms", "5";
+    /// Bytes at which a batch is sent without waiting. Kafka's own default is 16384; four times
+    /// that costs little memory and a third of the work per byte.
+    BATCH_SIZE: usize, "batch.size", "65536";
+    /// Bytes of records that wait to be acknowledged; further callers wait for room.
+    BUFFER_MEMORY: usize, "buffer.memory", "33554432";
+    /// How long a caller waits for room or for metadata.
+    MAX_BLOCK: Duration, "max.block.ms", "60000";
+    /// The largest produce request.
+    MAX_REQUEST_SIZE: usize, "max.request.size" | "message.max.bytes", "1048576";
+    /// How batches are compressed.
+    COMPRESSION_TYPE: Compression, "compression.type" | "compression.codec", "none";
+    /// How hard, as each codec counts it; the codec's default if not set.
+    COMPRESSION_LEVEL: Option<i32>, "compression.level", "";
+    /// How the partition of a record is chosen.
+    PARTITIONER: Partitioner, "partitioner", "fnv1a_random";
+
+    /// The least that a broker gathers before it answers a fetch.
+    FETCH_MIN: usize, "fetch.min.bytes", "1";
+    /// The most that a broker puts into the answer of a fetch.
+    FETCH_MAX: usize, "fetch.max.bytes", "52428800";
+    /// How long a broker waits for the least.
+    FETCH_MAX_WAIT: Duration, "fetch.max.wait.ms" | "fetch.wait.max.ms", "500";
+    /// The most of one partition in the answer of a fetch, but never less than one batch.
+    PARTITION_FETCH_MAX: usize,
+        "max.partition.fetch.bytes" | "fetch.message.max.bytes", "1048576";
+    /// Where to go on when a partition has no such offset.
+    AUTO_OFFSET_RESET: OffsetReset, "auto.offset.reset", "latest";
+    /// Whether records of unfinished and aborted transactions are seen.
+    ISOLATION_LEVEL: IsolationLevel, "isolation.level", "read_uncommitted";
+    /// Whether the checksum of each batch is compared.
+    CHECK_CRCS: bool, "check.crcs", "true";
+}
+
+/// Names that other clients know and that change nothing here: they are accepted, and named once
+/// in the log.
+pub(super) static WITHOUT_EFFECT: &[&str] = &[
+    "auto.commit.interval.ms",
+    "auto.include.jmx.reporter",
+    "client.dns.lookup",
+    "client.rack",
+    "connections.max.idle.ms",
+    "enable.auto.commit",
+    "enable.metrics.push",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "heartbeat.interval.ms",
+    "interceptor.classes",
+    "key.deserializer",
+    "key.serializer",
+    "log.connection.close",
+    "max.poll.interval.ms",
+    "max.poll.records",
+    "metadata.max.idle.ms",
+    "metric.reporters",
+    "metrics.num.samples",
+    "metrics.recording.level",
+    "metrics.sample.window.ms",
+    "partition.assignment.strategy",
+    "partitioner.class",
+    "receive.buffer.bytes",
+    "sasl.jaas.config",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.password",
+    "sasl.username",
+    "send.buffer.bytes",
+    "session.timeout.ms",
+    "socket.connection.setup.timeout.max.ms",
+    "socket.keepalive.enable",
+    "socket.nagle.disable",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.endpoint.identification.algorithm",
+    "ssl.key.location",
+    "ssl.key.password",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.keystore.type",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
+    "statistics.interval.ms",
+    "value.deserializer",
+    "value.serializer",
+];
+
+/// The row of a name or alias.
+pub(super) fn find(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name || row.aliases.contains(&name))
+}
+
+/// The known name that is most like `name`.
+pub(super) fn nearest(name: &str) -> &'static str {
+    let known = ROWS.iter().map(|row| row.name).chain(WITHOUT_EFFECT.iter().copied());
+    known.min_by_key(|known| edits(known, name)).unwrap_or_default()
+}
+
+/// How many characters must be added, dropped or replaced to make one text the other.
+fn edits(one: &str, other: &str) -> usize {
+    let mut costs: Vec<usize> = (0..=other.len()).collect();
+    for (row, a) in one.bytes().enumerate() {
+        let mut diagonal = row;
+        let mut left = row + 1;
+        costs[0] = left;
+        for (cost, b) in costs.iter_mut().skip(1).zip(other.bytes()) {
+            let best = (left.min(*cost) + 1).min(diagonal + usize::from(a != b));
+            diagonal = *cost;
+            *cost = best;
+            left = best;
+        }
+    }
+    costs.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_of_its_key() {
+        for row in ROWS {
+            assert!((row.accepts)(row.default), "{} = {:?}", row.name, row.default);
+        }
+    }
+
+    #[test]
+    fn no_name_means_two_things() {
+        let mut names: Vec<_> = WITHOUT_EFFECT.to_vec();
+        names.extend(ROWS.iter().flat_map(|row| row.aliases.iter().copied().chain([row.name])));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn slips_of_the_pen_are_understood() {
+        assert_eq!(nearest("linger.msec"), "linger.ms");
+        assert_eq!(nearest("bootstrap.server"), "bootstrap.servers");
+        assert_eq!(nearest("enable.idempotency"), "enable.idempotence");
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        for (one, other, count) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3)] {
+            assert_eq!(edits(one, other), count);
+            assert_eq!(edits(other, one), count);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! A connection to one broker that speaks typed requests in negotiated versions.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use klamm_protocol::api::api_versions::{self, ApiVersions};
+use klamm_protocol::declare::Api;
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::header::{decode_response, encode_request};
+use klamm_protocol::wire::{Str, WireError};
+use klamm_utils::task::TaskGroup;
+use tokio::net::TcpStream;
+
+use crate::error::{Error, Result, Subject};
+use crate::link::{Limits, Link, Ticket};
+use crate::versions::Versions;
+
+/// A connection to one broker. Cloning shares it; the last clone closes it.
+///
+/// Many callers may ask at once: requests are pipelined, and answers find their callers. Once it
+/// has failed it stays so, and every call says why.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    link: Arc<Link>,
+    versions: Arc<Versions>,
+    client_id: Str,
+}
+
+/// A request whose place in the order is fixed, and whose answer is yet to come.
+#[derive(Debug)]
+#[must_use = "the answer is lost if nobody waits for it"]
+pub struct Pending<A> {
+    ticket: Ticket,
+    version: i16,
+    address: Arc<str>,
+    api: PhantomData<fn() -> A>,
+}
+
+impl Connection {
+    /// Makes a connected socket speak Kafka: asks for the broker's versions.
+    pub(crate) async fn open(
+        socket: TcpStream,
+        address: Arc<str>,
+        limits: Limits,
+        client_id: Str,
+        tasks: TaskGroup,
+    ) -> Result<Self> {
+        let link = Arc::new(Link::open(socket, address, limits, tasks));
+        let versions = Arc::new(negotiate(&link, &client_id).await?);
+        Ok(Self { link, versions, client_id })
+    }
+
+    /// `host:port` of the broker.
+    #[must_use]
+    pub fn address(&self) -> &Arc<str> {
+        self.link.address()
+    }
+
+    /// What the broker speaks.
+    #[must_use]
+    pub fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// Whether requests may still be sent.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.link.is_alive()
+    }
+
+    /// Asks, in the newest version that both sides speak, and waits for the answer.
+    ///
+    /// # Errors
+    /// No common version, a request that it cannot say, or no answer. An answer that holds error
+    /// codes is an answer.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the request may have been sent or not; the connection goes on.
+    pub async fn call<A: Api>(&self, request: &A::Request) -> Result<A::Response> {
+        self.submit::<A>(self.version::<A>(i16::MAX)?, request).await?.answer().await
+    }
+
+    /// The newest version of the API that both sides speak, but none above `at_most`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where there is none.
+    pub fn version<A: Api>(&self, at_most: i16) -> Result<i16> {
+        self.versions.newest::<A>(at_most).ok_or_else(|| Error::Unsupported {
+            address: Arc::clone(self.address()),
+            api: A::NAME,
+            ours: format!("{}-{}", A::VERSIONS.start(), A::VERSIONS.end()).into(),
+            theirs: match self.versions.of(A::KEY) {
+                Some(range) => format!("{}-{}", range.start(), range.end()).into(),
+                None => "none".into(),
+            },
+        })
+    }
+
+    /// Sends a request. When this returns, its place in the order is fixed; the answer is waited
+    /// for by [`Pending::answer`].
+    ///
+    /// # Errors
+    /// The version cannot say the request, or the connection has failed.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has sent nothing.
+    pub async fn submit<A: Api>(&self, version: i16, request: &A::Request) -> Result<Pending<A>> {
+        let encode = |id| encode_request::<A>(version, id, Some(&self.client_id), request);
+        let ticket = self.link.submit(A::NAME, encode).await?;
+        Ok(Pending { ticket, version, address: Arc::clone(self.address()), api: PhantomData })
+    }
+
+    /// Sends a request that the broker does not answer: Produce with acks of 0.
+    ///
+    /// # Errors
+    /// The version cannot say the request, or the connection has failed.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has sent nothing.
+    pub async fn submit_unanswered<A: Api>(
+        &self,
+        version: i16,
+        request: &A::Request,
+    ) -> Result<()> {
+        let encode = |id| encode_request::<A>(version, id, Some(&self.client_id), request);
+        self.link.submit_unanswered(A::NAME, encode).await
+    }
+}
+
+impl<A: Api> Pending<A> {
+    /// Waits for the answer, no longer than the request timeout.
+    ///
+    /// # Errors
+    /// The connection ended, or the answer makes no sense.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it loses the answer; the connection goes on.
+    pub async fn answer(self) -> Result<A::Response> {
+        let frame = self.ticket.frame().await?;
+        match decode_response::<A>(self.version, frame) {
+            Ok((_, response)) => Ok(response),
+            Err(source) => Err(Error::Wire { address: self.address, api: A::NAME, source }),
+        }
+    }
+}
+
+/// Asks for the broker's versions: in our newest form first, and if the broker does not know it,
+/// in the newest that it says it does (KIP-511).
+async fn negotiate(link: &Link, client_id: &Str) -> Result<Versions> {
+    let mut version = *ApiVersions::VERSIONS.end();
+    loop {
+        let request = api_versions::Request {
+            client_software_name: Str::from_static("klamm"),
+            client_software_version: Str::from_static(env!("CARGO_PKG_VERSION")),
+        };
+        let encode = |id| encode_request::<ApiVersions>(version, id, Some(client_id), &request);
+        let frame = link.submit(ApiVersions::NAME, encode).await?.frame().await?;
+        let wire = |source| {
+            let address = Arc::clone(link.address());
+            Error::Wire { address, api: ApiVersions::NAME, source }
+        };
+        let answer = read_versions(version, frame).map_err(wire)?;
+        if answer.error_code != ErrorCode::UNSUPPORTED_VERSION || version == 0 {
+            Error::check(answer.error_code, None, Subject::Name(link.address().as_ref().into()))?;
+            return Ok(Versions::from_answer(&answer));
+        }
+        let lower = Versions::from_answer(&answer).newest::<ApiVersions>(version - 1);
+        version = lower.unwrap_or(0);
+    }
+}
+
+/// Reads the answer, which has the form of version 0 where it says that the version is unknown.
+fn read_versions(
+    version: i16,
+    frame: Bytes,
+) -> std::result::Result<api_versions::Response, WireError> {
+    let code = frame.get(4..).and_then(<[u8]>::first_chunk).map(|code| i16::from_be_bytes(*code));
+    let refused = code == Some(ErrorCode::UNSUPPORTED_VERSION.0);
+    let version = if refused { 0 } else { version };
+    decode_response::<ApiVersions>(version, frame).map(|(_, answer)| answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{self, Served};
+    use klamm_protocol::api::api_versions::{ApiVersion, Response};
+    use klamm_protocol::header::encode_response;
+
+    fn offers(max_version: i16, error_code: ErrorCode) -> Response {
+        let api_keys = vec![ApiVersion { api_key: 18, min_version: 0, max_version }];
+        Response { error_code, api_keys, ..Response::default() }
+    }
+
+    fn reply(version: i16, asked: &Served, answer: &Response) -> Bytes {
+        encode_response::<ApiVersions>(version, asked.correlation_id, answer).unwrap().into_bytes()
+    }
+
+    #[tokio::test]
+    async fn an_old_broker_is_asked_again_in_its_own_version() {
+        for newest in 0..=4 {
+            let address = fake::broker(move |asked| {
+                let version = asked.api_version;
+                Some(if version > newest {
+                    reply(0, asked, &offers(newest, ErrorCode::UNSUPPORTED_VERSION))
+                } else {
+                    reply(version, asked, &offers(newest, ErrorCode::NONE))
+                })
+            })
+            .await;
+            let connection = fake::connect(&address).await.unwrap();
+            assert_eq!(connection.version::<ApiVersions>(i16::MAX).unwrap(), newest);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_refuses_everything_is_an_error() {
+        let refuse =
+            |asked: &Served| Some(reply(0, asked, &offers(0, ErrorCode::UNSUPPORTED_VERSION)));
+        let address = fake::broker(refuse).await;
+        let error = fake::connect(&address).await.unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::UNSUPPORTED_VERSION));
+    }
+
+    #[tokio::test]
+    async fn an_api_that_the_broker_lacks_is_named() {
+        let address = fake::broker(|asked| {
+            Some(reply(asked.api_version, asked, &offers(4, ErrorCode::NONE)))
+        })
+        .await;
+        let connection = fake::connect(&address).await.unwrap();
+        let error = connection.version::<klamm_protocol::api::produce::Produce>(i16::MAX);
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("offers versions none of Produce"), "{text}");
+    }
+}

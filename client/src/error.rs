@@ -1,0 +1,292 @@
+//! What can go wrong between a client and its brokers.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::{BatchError, BuildError};
+use klamm_protocol::wire::{Str, WireError};
+
+use crate::config::ConfigError;
+
+/// What the clients' calls give.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a client's call failed. Cheap to clone: one failure may concern many records.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No connection to this address.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// `host:port`.
+        address: Arc<str>,
+        /// What the system says.
+        source: Arc<io::Error>,
+    },
+    /// The connection ended before the answer came.
+    #[error("the connection to {address} ended during {api}: {reason}")]
+    Disconnected {
+        /// `host:port`.
+        address: Arc<str>,
+        /// What was asked.
+        api: &'static str,
+        /// Why.
+        reason: Arc<str>,
+        /// Whether the request may have reached the broker.
+        sent: bool,
+    },
+    /// The broker did not answer in time.
+    #[error("{address} did not answer {api} within {after:?}")]
+    Timeout {
+        /// `host:port`.
+        address: Arc<str>,
+        /// What was asked.
+        api: &'static str,
+        /// How long it had.
+        after: Duration,
+    },
+    /// Broker and client have no version of the API in common.
+    #[error("{address} offers versions {theirs} of {api}, and this client speaks {ours}")]
+    Unsupported {
+        /// `host:port`.
+        address: Arc<str>,
+        /// The API.
+        api: &'static str,
+        /// Ours, as `lowest-highest`.
+        ours: Arc<str>,
+        /// Theirs, as `lowest-highest`, or `none`.
+        theirs: Arc<str>,
+    },
+    /// The bytes of a request or an answer make no sense.
+    #[error("{api} with {address}: {source}")]
+    Wire {
+        /// `host:port`.
+        address: Arc<str>,
+        /// What was asked.
+        api: &'static str,
+        /// What is wrong.
+        source: WireError,
+    },
+    /// The broker refused.
+    #[error("{subject}: {code}{}", told(message))]
+    Broker {
+        /// Why.
+        code: ErrorCode,
+        /// What the broker says besides.
+        message: Option<Str>,
+        /// What it was about.
+        subject: Subject,
+    },
+    /// A batch that a broker sent is damaged.
+    #[error("{subject}: {source}")]
+    Batch {
+        /// The partition.
+        subject: Subject,
+        /// What is wrong.
+        source: BatchError,
+    },
+    /// Records cannot be made a batch.
+    #[error("{subject}: {source}")]
+    Build {
+        /// The partition.
+        subject: Subject,
+        /// What is wrong.
+        source: BuildError,
+    },
+    /// A record cannot be sent, for it is larger than a request may be.
+    #[error("{subject}: a record of {bytes} bytes, where {max} are the most")]
+    RecordTooLarge {
+        /// The partition.
+        subject: Subject,
+        /// Its size.
+        bytes: usize,
+        /// The most.
+        max: usize,
+    },
+    /// A record was not acknowledged before its time was over.
+    #[error("{subject}: not acknowledged within {after:?}")]
+    DeliveryTimeout {
+        /// The partition.
+        subject: Subject,
+        /// How long it had.
+        after: Duration,
+        /// Whether it may be in the log nevertheless.
+        possibly_written: bool,
+    },
+    /// The caller waited for room or for metadata as long as `max.block.ms` allows.
+    #[error("{subject}: no room or no leader within {after:?}")]
+    Blocked {
+        /// What was to be sent, or looked for.
+        subject: Subject,
+        /// How long it waited.
+        after: Duration,
+    },
+    /// The client ended before it knew what became of a batch.
+    #[error("{subject}: the producer ended before the broker's answer")]
+    Abandoned {
+        /// The partition.
+        subject: Subject,
+    },
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+/// What an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The cluster.
+    Cluster,
+    /// One broker.
+    Broker(i32),
+    /// One topic, or another resource with a name.
+    Name(Str),
+    /// One partition.
+    Partition(Str, i32),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("cluster"),
+            Self::Broker(id) => write!(f, "broker {id}"),
+            Self::Name(name) => f.write_str(name),
+            Self::Partition(topic, index) => write!(f, "{topic}-{index}"),
+        }
+    }
+}
+
+fn told(message: &Option<Str>) -> String {
+    message.as_ref().map(|message| format!(" ({message})")).unwrap_or_default()
+}
+
+impl Error {
+    /// An error code of a broker, unless it says that there is none.
+    ///
+    /// # Errors
+    /// [`Error::Broker`] for every code but `NONE`.
+    pub fn check(code: ErrorCode, message: Option<Str>, subject: Subject) -> Result<()> {
+        code.ok().map_err(|code| Self::Broker { code, message, subject })
+    }
+
+    /// The broker's error code, where a broker gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Broker { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Disconnected { .. } | Self::Timeout { .. } => true,
+            Self::Broker { code, .. } => code.is_retriable(),
+            _ => false,
+        }
+    }
+
+    /// Whether nothing that this client does will succeed any more.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Closed | Self::Unsupported { .. } => true,
+            Self::Broker { code, .. } => FATAL.contains(code),
+            _ => false,
+        }
+    }
+
+    /// Whether the records of a failed call may be in the log nevertheless.
+    #[must_use]
+    pub fn possibly_written(&self) -> bool {
+        match self {
+            Self::Disconnected { sent, .. } => *sent,
+            Self::Timeout { .. } | Self::Abandoned { .. } => true,
+            Self::DeliveryTimeout { possibly_written, .. } => *possibly_written,
+            Self::Wire { source, .. } => {
+                !matches!(source, WireError::Unsayable { .. } | WireError::Version { .. })
+            }
+            Self::Broker { code, .. } => AMBIGUOUS.contains(code),
+            _ => false,
+        }
+    }
+
+    /// Whether the cluster looks different from what this client knows of it.
+    #[must_use]
+    pub fn is_stale_metadata(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Disconnected { .. } | Self::Timeout { .. } => true,
+            Self::Broker { code, .. } => STALE.contains(code),
+            _ => false,
+        }
+    }
+}
+
+/// Codes after which a client cannot go on.
+const FATAL: [ErrorCode; 4] = [
+    ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+    ErrorCode::PRODUCER_FENCED,
+    ErrorCode::SASL_AUTHENTICATION_FAILED,
+    ErrorCode::UNSUPPORTED_SASL_MECHANISM,
+];
+
+/// Codes that leave open whether the batch is in the log.
+const AMBIGUOUS: [ErrorCode; 4] = [
+    ErrorCode::UNKNOWN_SERVER_ERROR,
+    ErrorCode::REQUEST_TIMED_OUT,
+    ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    ErrorCode::KAFKA_STORAGE_ERROR,
+];
+
+/// Codes by which a broker says that something has moved.
+const STALE: [ErrorCode; 10] = [
+    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode::LEADER_NOT_AVAILABLE,
+    ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    ErrorCode::REPLICA_NOT_AVAILABLE,
+    ErrorCode::NOT_CONTROLLER,
+    ErrorCode::KAFKA_STORAGE_ERROR,
+    ErrorCode::FENCED_LEADER_EPOCH,
+    ErrorCode::UNKNOWN_LEADER_EPOCH,
+    ErrorCode::UNKNOWN_TOPIC_ID,
+    ErrorCode::INCONSISTENT_TOPIC_ID,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_means_follows_from_what_happened() {
+        let broker = |code| {
+            let message = Some(Str::from_static("told"));
+            Error::check(code, message, Subject::Partition("orders".into(), 3)).unwrap_err()
+        };
+        let moved = broker(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        assert!(moved.is_retriable() && moved.is_stale_metadata());
+        assert!(!moved.is_fatal() && !moved.possibly_written());
+        assert!(moved.to_string().starts_with("orders-3: NOT_LEADER_OR_FOLLOWER (6): "));
+        assert!(moved.to_string().ends_with(" (told)"));
+
+        assert!(broker(ErrorCode::REQUEST_TIMED_OUT).possibly_written());
+        assert!(broker(ErrorCode::PRODUCER_FENCED).is_fatal());
+
+        let cut = |sent| Error::Disconnected {
+            address: "a:1".into(),
+            api: "Produce",
+            reason: "end of stream".into(),
+            sent,
+        };
+        assert!(cut(true).possibly_written() && !cut(false).possibly_written());
+        assert!(cut(false).is_retriable());
+    }
+}
