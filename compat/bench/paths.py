@@ -6,6 +6,7 @@ COMPAT = Path(__file__).resolve().parent.parent
 ROOT = COMPAT.parent
 WORK = COMPAT / ".work"
 JARS = WORK / "jars"
+OTHER_CLIENTS = WORK / "clients"
 CLASSES = WORK / "classes"
 VENV_PYTHON = WORK / "venv" / "bin" / "python"
 GOLDEN = COMPAT / "parity" / "golden"

@@ -4,9 +4,11 @@ import shutil
 import subprocess
 import sys
 
-from .paths import CLASSES, COMPAT, JARS, VENV_PYTHON, WORK
+from .paths import CLASSES, COMPAT, JARS, OTHER_CLIENTS, VENV_PYTHON, WORK
 
 APT = {"kcat": "kcat", "mvn": "maven", "javac": "default-jdk-headless"}
+# Beside the pinned one: the last client that speaks what Kafka 4 dropped, and the newest.
+CLIENT_VERSIONS = ("3.9.1", "4.4.0")
 PIP = COMPAT / "requirements.txt"
 POM = COMPAT / "java" / "pom.xml"
 
@@ -20,6 +22,7 @@ def prepare() -> None:
     WORK.mkdir(exist_ok=True)
     apt_packages()
     jars()
+    other_clients()
     classes()
     python_packages()
 
@@ -46,6 +49,13 @@ def jars() -> None:
     stamp.touch()
 
 
+def other_clients() -> None:
+    for version in CLIENT_VERSIONS:
+        if not (OTHER_CLIENTS / f"kafka-clients-{version}.jar").exists():
+            run("mvn", "-q", "-B", "-f", POM, "dependency:copy",
+                f"-Dartifact=org.apache.kafka:kafka-clients:{version}", f"-DoutputDirectory={OTHER_CLIENTS}")
+
+
 def classes() -> None:
     sources = sorted((COMPAT / "java" / "src").rglob("*.java"))
     stamp = WORK / "classes.stamp"
@@ -63,3 +73,7 @@ def python_packages() -> None:
     run(sys.executable, "-m", "venv", "--clear", WORK / "venv")
     run(VENV_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", PIP)
     stamp.touch()
+
+
+if __name__ == "__main__":
+    prepare()

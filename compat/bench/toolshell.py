@@ -1,0 +1,68 @@
+"""Kafka's own command line tools, in one JVM that stays."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .paths import CLASSES, JARS
+
+TOOLS = {
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
+    "kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
+    "kafka-dump-log": "org.apache.kafka.tools.DumpLogSegments",
+}
+
+
+@dataclass
+class Outcome:
+    """How a tool ended; what it printed lies in files, since it may be large."""
+
+    code: int
+    out: Path
+    err: Path
+
+    def text(self) -> str:
+        return self.out.read_text()
+
+
+class ToolShell:
+    """`klamm.compat.tools.ToolShell` behind two pipes."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{CLASSES}:{JARS}/*",
+             "klamm.compat.tools.ToolShell"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def attempt(self, tool: str, *args: str, stdin: Path = Path("/dev/null")) -> Outcome:
+        """Runs the tool and returns how it ended, well or not."""
+        out, err = self.folder / "stdout", self.folder / "stderr"
+        command = [TOOLS[tool], str(stdin), str(out), str(err), *args]
+        self.process.stdin.write("\t".join(command) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the JVM ended in {tool}")
+        return Outcome(int(answer), out, err)
+
+    def run(self, tool: str, *args: str, stdin: Path = Path("/dev/null")) -> Outcome:
+        """Runs the tool, which must end well."""
+        outcome = self.attempt(tool, *args, stdin=stdin)
+        if outcome.code != 0:
+            said = outcome.err.read_text().strip() or outcome.text().strip()
+            raise AssertionError(f"{tool} ended with {outcome.code}: {said[:200]}")
+        return outcome
