@@ -7,7 +7,7 @@ import sys
 from .broker import KINDS
 from .paths import WORK, clients_jar
 from .schema import Schemas
-from .table import FAIL, NOT_APPLICABLE, OK, Table
+from .table import Table
 
 SUITES = ("kcat", "confluent", "java", "rdkafka", "tools", "parity")
 
@@ -34,24 +34,11 @@ def main() -> int:
         for name in options.only or SUITES:
             print(f"== {name}", flush=True)
             suite(name).run(broker, table, options.quick)
-    return report(table)
+    return table.report()
 
 
 def suite(name: str):
     return importlib.import_module(f".suites.{name}", __package__)
-
-
-def report(table: Table) -> int:
-    """Prints the table, what failed and why, and the tally on a line of its own."""
-    print("\n" + table.render() + "\n")
-    for result in table.results:
-        if result.status != OK and result.detail:
-            print(f"{result.status}  {result.client}: {result.feature}: {result.detail}")
-    failed = table.count(FAIL)
-    if table.count(NOT_APPLICABLE):
-        print(f"({table.count(NOT_APPLICABLE)} not applicable)")
-    print(f"{table.count(OK)} passed, {failed} failed")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -47,6 +47,16 @@ class Table:
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
         return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
+    def report(self) -> int:
+        """Prints the table, what failed and why, and the tally on a line of its own."""
+        print("\n" + self.render() + "\n")
+        for result in self.results:
+            if result.status != OK and result.detail:
+                print(f"{result.status}  {result.client}: {result.feature}: {result.detail}")
+        failed = self.count(FAIL)
+        print(f"{self.count(OK)} passed, {failed} failed")
+        return 1 if failed else 0
+
 
 def first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__

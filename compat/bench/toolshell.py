@@ -16,6 +16,8 @@ TOOLS = {
     "kafka-dump-log": "org.apache.kafka.tools.DumpLogSegments",
 }
 
+JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{CLASSES}:{JARS}/*")
+
 
 @dataclass
 class Outcome:
@@ -36,8 +38,7 @@ class ToolShell:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
-            ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{CLASSES}:{JARS}/*",
-             "klamm.compat.tools.ToolShell"],
+            [*JAVA, "klamm.compat.tools.ToolShell"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )
 
@@ -58,6 +59,13 @@ class ToolShell:
         if not answer:
             raise RuntimeError(f"the JVM ended in {tool}")
         return Outcome(int(answer), out, err)
+
+    def alone(self, tool: str, *args: str) -> str:
+        """Runs a tool in a JVM of its own, which also runs its shutdown hooks."""
+        done = subprocess.run([*JAVA, TOOLS[tool], *args], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"{tool} ended with {done.returncode}: {done.stderr[:200]}")
+        return done.stdout
 
     def run(self, tool: str, *args: str, stdin: Path = Path("/dev/null")) -> Outcome:
         """Runs the tool, which must end well."""

@@ -53,11 +53,11 @@ class Clients:
             "auto.offset.reset": "error",
         })
 
-    def consume(self, topic: str, start: int = OFFSET_BEGINNING) -> list:
-        """Everything from `start` to the end of partition 0."""
+    def consume(self, topic: str, start: int = OFFSET_BEGINNING, partition: int = 0) -> list:
+        """Everything from `start` to the end of the partition."""
         consumer = self.consumer()
         try:
-            consumer.assign([TopicPartition(topic, 0, start)])
+            consumer.assign([TopicPartition(topic, partition, start)])
             return list(until_end(consumer))
         finally:
             consumer.close()

@@ -88,9 +88,9 @@ class Tools:
         return out.strip().splitlines()[-1].split(",")[1].strip()
 
     def verifiable(self) -> None:
-        out = self.shell.run(
+        out = self.shell.alone(
             "kafka-verifiable-producer", *self.at, "--topic", "tools-verifiable", "--max-messages", "500",
-        ).text()
+        )
         events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
         acked = [event for event in events if event["name"] == "producer_send_success"]
         expect(len(acked) == 500, f"{len(acked)} of 500 acknowledged")

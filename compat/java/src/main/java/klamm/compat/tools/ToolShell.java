@@ -6,14 +6,13 @@ import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import org.apache.kafka.common.utils.Exit;
 
 /**
  * Runs the main methods of Kafka's command line tools one after the other in this process, which
- * saves a start of the JVM for each. Reads lines {@code class TAB stdin TAB stdout TAB stderr TAB arg...}
+ * saves a start of the JVM for each. (Not for tools that do their last work in shutdown hooks.)
+ * Reads lines {@code class TAB stdin TAB stdout TAB stderr TAB arg...}
  * where the three are files, and answers each with the exit code.
  */
 public final class ToolShell {
@@ -29,8 +28,6 @@ public final class ToolShell {
         }
     }
 
-    /** What the tool wants done at the end; some do their last work there. */
-    private static final List<Runnable> hooks = new ArrayList<>();
     private static Integer firstCode;
 
     private ToolShell() {}
@@ -40,7 +37,7 @@ public final class ToolShell {
         PrintStream answers = System.out;
         Exit.setExitProcedure(ToolShell::exit);
         Exit.setHaltProcedure(ToolShell::exit);
-        Exit.setShutdownHookAdder((name, hook) -> hooks.add(hook));
+        Exit.setShutdownHookAdder((name, hook) -> { });
         for (String line = commands.readLine(); line != null; line = commands.readLine()) {
             answers.println(run(line.split("\t", -1)));
         }
@@ -57,16 +54,13 @@ public final class ToolShell {
 
     private static int run(String[] command) throws Exception {
         firstCode = null;
-        hooks.clear();
         try (InputStream in = new FileInputStream(command[1]);
                 PrintStream out = new PrintStream(command[2]);
                 PrintStream err = new PrintStream(command[3])) {
             System.setIn(in);
             System.setOut(out);
             System.setErr(err);
-            int code = call(command[0], Arrays.copyOfRange(command, 4, command.length));
-            hooks.forEach(Runnable::run);
-            return code;
+            return call(command[0], Arrays.copyOfRange(command, 4, command.length));
         }
     }
 
