@@ -1,4 +1,50 @@
-//! The `klamm` command.
+//! The `klamm` command: a Kafka-compatible broker and its tools.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`args`] | what may be said on the command line |
+//! | [`serve`] | the broker |
+//! | [`topic`], [`produce`], [`consume`], [`bench`] | commands for any Kafka |
+//! | [`log`] | commands for the files of a log, without a broker |
+//! | [`completions`] | the shell's part |
+//! | [`connect`] | from arguments to a client |
+//! | [`format`] | records as text |
+//! | [`output`] | tables, JSON, and standard output as the one place where either goes |
+//! | [`failure`] | what can go wrong, and the exit code that says so |
+//!
+//! # Invariants
+//!
+//! - What was asked for goes to standard output, everything else to standard error.
+//! - Whoever closes the pipe has seen enough: the command ends well.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod args;
+mod completions;
+mod connect;
+mod failure;
+mod log;
+mod output;
+mod topic;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let errors = command.errors();
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::tell(&error, errors),
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Topic(command) => connect::run(topic::run(command)),
+        Command::Log(command) => log::run(&command),
+        Command::Completions(args) => completions::run(&args),
+    }
+}

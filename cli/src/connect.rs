@@ -1,0 +1,86 @@
+//! From arguments to a client.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use klamm_client::{ClientConfig, Kafka};
+
+use crate::failure::Failure;
+
+/// The cluster, and how to talk to it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectArgs {
+    /// Brokers to ask first
+    #[arg(short, long, visible_alias = "brokers", value_name = "HOST:PORT,...")]
+    #[arg(env = "KLAMM_BOOTSTRAP", default_value = "localhost:9092")]
+    bootstrap: String,
+    /// A properties file with client settings, such as a Java client has
+    #[arg(long, value_name = "FILE", env = "KLAMM_CLIENT_CONFIG")]
+    client_config: Option<PathBuf>,
+    /// A client setting, by Kafka's name or librdkafka's
+    #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = pair)]
+    settings: Vec<(String, String)>,
+}
+
+impl ConnectArgs {
+    /// The settings: the arguments over the file.
+    pub(crate) fn config(&self) -> anyhow::Result<ClientConfig> {
+        let mut config = match &self.client_config {
+            None => ClientConfig::default(),
+            Some(path) => {
+                let name = path.display();
+                let text = std::fs::read_to_string(path).with_context(|| format!("{name}"))?;
+                let config = ClientConfig::from_properties(&text);
+                config.map_err(klamm_client::Error::from).with_context(|| format!("{name}"))?
+            }
+        };
+        config = config.set("bootstrap.servers", &self.bootstrap);
+        for (name, value) in &self.settings {
+            config = config.set(name, value);
+        }
+        Ok(config)
+    }
+
+    /// A client with these settings.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Kafka> {
+        Ok(Kafka::connect(self.config()?).await?)
+    }
+}
+
+/// Runs a command that talks to brokers, until it ends or the user ends it.
+pub(crate) fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = command => result,
+            signal = tokio::signal::ctrl_c() => {
+                signal?;
+                Err(Failure::Interrupted.into())
+            }
+        }
+    });
+    runtime.shutdown_background();
+    result
+}
+
+/// Reads `key=value`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().into(), value.into())),
+        _ => Err("expected KEY=VALUE".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_cut_at_the_first_sign() {
+        assert_eq!(pair("a.b = c=d"), Ok(("a.b".into(), " c=d".into())));
+        assert_eq!(pair("a="), Ok(("a".into(), String::new())));
+        assert!(pair("a").is_err() && pair("=b").is_err());
+    }
+}

@@ -1,0 +1,220 @@
+//! What can go wrong, and the exit code that says so.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use klamm_client::Error as ClientError;
+use klamm_protocol::error_code::ErrorCode;
+use serde_json::json;
+
+/// How a process ends, for those who look at nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Failed = 1,
+    Usage = 2,
+    Unreachable = 3,
+    NotFound = 4,
+    Refused = 5,
+    Partial = 6,
+    Damaged = 7,
+    Interrupted = 130,
+}
+
+/// How a failure is told on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorStyle {
+    Text,
+    /// One object.
+    Json,
+}
+
+/// What only the command line knows to go wrong.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The arguments are sound each, and make no sense together or for what they are about.
+    #[error("{0}")]
+    Usage(String),
+    /// What the command was about is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// Whoever reads our output has gone.
+    #[error("standard output is closed")]
+    OutputClosed,
+    /// Some of the items of a command failed, or all of them.
+    #[error("{}", list(failures))]
+    Items {
+        /// What failed, and why.
+        failures: Vec<(String, ClientError)>,
+        /// How many items there were.
+        of: usize,
+    },
+    /// The files that were looked at are damaged.
+    #[error("damage was found: {findings} findings")]
+    Damaged {
+        /// How many places.
+        findings: usize,
+    },
+    /// The user wants no more of it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn list(failures: &[(String, ClientError)]) -> String {
+    let mut text = String::new();
+    for (item, error) in failures {
+        let separator = if text.is_empty() { "" } else { "\n" };
+        let error = error.to_string();
+        // Most errors begin with what they are about.
+        let item = if error.starts_with(item) { String::new() } else { format!("{item}: ") };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{separator}{item}{error}");
+    }
+    text
+}
+
+impl Failure {
+    /// `Ok` unless there are failures among the items of a command.
+    pub(crate) fn unless_all(failures: Vec<(String, ClientError)>, of: usize) -> Result<(), Self> {
+        if failures.is_empty() { Ok(()) } else { Err(Self::Items { failures, of }) }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::NotFound(_) => Exit::NotFound,
+            // Never told: a closed output is a clean end.
+            Self::OutputClosed => Exit::Failed,
+            Self::Items { failures, of } => match failures.first() {
+                Some((_, error)) if failures.len() == *of => exit_of_client(error),
+                _ => Exit::Partial,
+            },
+            Self::Damaged { .. } => Exit::Damaged,
+            Self::Interrupted => Exit::Interrupted,
+        }
+    }
+}
+
+/// Says on standard error what went wrong, and gives the exit code for it.
+#[expect(clippy::print_stderr, reason = "this is where failures are told")]
+pub(crate) fn tell(error: &anyhow::Error, style: ErrorStyle) -> ExitCode {
+    if let Some(Failure::OutputClosed) = error.downcast_ref() {
+        return ExitCode::SUCCESS;
+    }
+    let exit = exit_of(error);
+    match style {
+        ErrorStyle::Json => eprintln!("{}", as_json(error, exit)),
+        ErrorStyle::Text if exit == Exit::Interrupted => {}
+        ErrorStyle::Text => {
+            format!("{error:#}").lines().for_each(|line| eprintln!("error: {line}"))
+        }
+    }
+    ExitCode::from(exit as u8)
+}
+
+fn as_json(error: &anyhow::Error, exit: Exit) -> serde_json::Value {
+    let code = error.chain().find_map(|cause| match cause.downcast_ref::<Failure>() {
+        Some(Failure::Items { failures, .. }) => failures.first()?.1.code(),
+        _ => cause.downcast_ref::<ClientError>()?.code(),
+    });
+    json!({
+        "error": {
+            "message": format!("{error:#}"),
+            "code": code.map(ErrorCode::name),
+            "exit_code": exit as u8,
+        }
+    })
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let known = |cause: &(dyn std::error::Error + 'static)| {
+        let ours = cause.downcast_ref::<Failure>().map(Failure::exit);
+        ours.or_else(|| cause.downcast_ref().map(exit_of_client))
+    };
+    error.chain().find_map(known).unwrap_or(Exit::Failed)
+}
+
+fn exit_of_client(error: &ClientError) -> Exit {
+    match error {
+        ClientError::Config(_) => Exit::Usage,
+        ClientError::Connect { .. }
+        | ClientError::Disconnected { .. }
+        | ClientError::Timeout { .. }
+        | ClientError::DeliveryTimeout { .. }
+        | ClientError::Blocked { .. } => Exit::Unreachable,
+        ClientError::Broker { code, .. } if UNREACHABLE.contains(code) => Exit::Unreachable,
+        ClientError::Broker { code, .. } if NOT_FOUND.contains(code) => Exit::NotFound,
+        ClientError::Broker { code, .. } if REFUSED.contains(code) => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}
+
+const UNREACHABLE: [ErrorCode; 4] = [
+    ErrorCode::LEADER_NOT_AVAILABLE,
+    ErrorCode::REQUEST_TIMED_OUT,
+    ErrorCode::BROKER_NOT_AVAILABLE,
+    ErrorCode::NETWORK_EXCEPTION,
+];
+const NOT_FOUND: [ErrorCode; 3] = [
+    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode::UNKNOWN_TOPIC_ID,
+    ErrorCode::GROUP_ID_NOT_FOUND,
+];
+const REFUSED: [ErrorCode; 7] = [
+    ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+    ErrorCode::GROUP_AUTHORIZATION_FAILED,
+    ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+    ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    ErrorCode::SASL_AUTHENTICATION_FAILED,
+    ErrorCode::UNSUPPORTED_SASL_MECHANISM,
+    ErrorCode::ILLEGAL_SASL_STATE,
+];
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+    use klamm_client::Subject;
+
+    use super::*;
+
+    fn refused(code: ErrorCode) -> ClientError {
+        ClientError::Broker { code, message: None, subject: Subject::Name("orders".into()) }
+    }
+
+    fn check(error: impl Into<anyhow::Error>, exit: Exit) {
+        let error = error.into().context("while trying");
+        assert_eq!(exit_of(&error), exit, "{error:#}");
+    }
+
+    #[test]
+    fn exit_codes_follow_from_the_cause() {
+        check(refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), Exit::NotFound);
+        check(refused(ErrorCode::TOPIC_AUTHORIZATION_FAILED), Exit::Refused);
+        check(refused(ErrorCode::REQUEST_TIMED_OUT), Exit::Unreachable);
+        check(refused(ErrorCode::INVALID_PARTITIONS), Exit::Failed);
+        check(klamm_client::ConfigError::NoBootstrap, Exit::Failed);
+        check(ClientError::from(klamm_client::ConfigError::NoBootstrap), Exit::Usage);
+        check(Failure::Damaged { findings: 3 }, Exit::Damaged);
+        check(Failure::Interrupted, Exit::Interrupted);
+        check(anyhow::anyhow!("something else"), Exit::Failed);
+    }
+
+    #[test]
+    fn some_failures_are_partial_and_all_are_the_first() {
+        let failures = || vec![("orders".to_owned(), refused(ErrorCode::UNKNOWN_TOPIC_ID))];
+        check(Failure::unless_all(failures(), 2).unwrap_err(), Exit::Partial);
+        check(Failure::unless_all(failures(), 1).unwrap_err(), Exit::NotFound);
+        assert!(Failure::unless_all(Vec::new(), 1).is_ok());
+    }
+
+    #[test]
+    fn a_failure_is_one_object() {
+        let error = Err::<(), _>(refused(ErrorCode::UNKNOWN_TOPIC_ID)).context("no").unwrap_err();
+        let told = as_json(&error, exit_of(&error));
+        assert_eq!(told["error"]["code"], "UNKNOWN_TOPIC_ID");
+        assert_eq!(told["error"]["exit_code"], 4);
+        assert!(
+            told["error"]["message"].as_str().unwrap().starts_with("no: orders: UNKNOWN_TOPIC")
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! `klamm log verify`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use klamm_storage::disk::RealDisk;
+use klamm_storage::verify::{Fault, Problem, VerifyReport, segments, verify};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output::{OutputArgs, Row};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code 7 says that damage was found. Zeros at the end of the last \
+segment are no damage: a broker that runs, or was killed, has reserved that space.")]
+pub(crate) struct Args {
+    /// The folder of a partition, or one whose folders are partitions
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// One log, and what is wrong with it.
+#[derive(Debug, Serialize)]
+struct Verified {
+    log: PathBuf,
+    segments: usize,
+    batches: u64,
+    bytes: u64,
+    index_entries: u64,
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    file: PathBuf,
+    position: u64,
+    problem: String,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let logs = logs(&args.dir)?;
+    let mut verified = Vec::with_capacity(logs.len());
+    for log in logs {
+        verified.push(Verified::new(verify(&RealDisk, &log)?, log));
+    }
+    let findings = verified.iter().map(|log| log.findings.len()).sum();
+    args.output.print_as(&verified, |stdout, logs| {
+        for finding in logs.iter().flat_map(|log| &log.findings) {
+            let Finding { file, position, problem } = finding;
+            stdout.text(&format!("{} at {position}: {problem}\n", file.display()));
+        }
+        stdout.text(&summary(logs));
+    })?;
+    if findings == 0 { Ok(()) } else { Err(Failure::Damaged { findings }.into()) }
+}
+
+/// The folder itself if it is a log, otherwise the logs in it.
+fn logs(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !segments(&RealDisk, dir)?.is_empty() {
+        return Ok(vec![dir.to_owned()]);
+    }
+    let mut logs = Vec::new();
+    for entry in dir.read_dir().with_context(|| dir.display().to_string())? {
+        let folder = entry?.path();
+        if folder.is_dir() && !segments(&RealDisk, &folder)?.is_empty() {
+            logs.push(folder);
+        }
+    }
+    if logs.is_empty() {
+        return Err(Failure::NotFound(format!("no log in {}", dir.display())).into());
+    }
+    logs.sort();
+    Ok(logs)
+}
+
+fn summary(logs: &[Verified]) -> String {
+    let sum = |count: fn(&Verified) -> u64| logs.iter().map(count).sum::<u64>();
+    let findings = sum(|log| log.findings.len() as u64);
+    let found =
+        if findings == 0 { "nothing is wrong".into() } else { format!("{findings} findings") };
+    format!(
+        "{} logs, {} segments, {} batches, {} bytes, {} index entries: {found}\n",
+        logs.len(),
+        sum(|log| log.segments as u64),
+        sum(|log| log.batches),
+        sum(|log| log.bytes),
+        sum(|log| log.index_entries),
+    )
+}
+
+impl Verified {
+    fn new(report: VerifyReport, log: PathBuf) -> Self {
+        let last = last_segment(&log);
+        let is_damage = |problem: &Problem| {
+            !matches!(problem.fault, Fault::Zeros { .. }) || Some(&problem.file) != last.as_ref()
+        };
+        let finding = |problem: Problem| Finding {
+            problem: describe(problem.fault),
+            file: problem.file,
+            position: problem.position,
+        };
+        Self {
+            segments: report.segments,
+            batches: report.batches,
+            bytes: report.bytes,
+            index_entries: report.index_entries,
+            findings: report.problems.into_iter().filter(is_damage).map(finding).collect(),
+            log,
+        }
+    }
+}
+
+fn last_segment(log: &Path) -> Option<PathBuf> {
+    let base = *segments(&RealDisk, log).ok()?.last()?;
+    Some(log.join(format!("{base:020}.log")))
+}
+
+fn describe(fault: Fault) -> String {
+    match fault {
+        Fault::Damage { damage, bytes } => format!("{damage}; {bytes} bytes are lost"),
+        Fault::Zeros { bytes } => format!("{bytes} zeros, and other segments follow"),
+        Fault::PartialEntry => "the file ends within an entry".into(),
+        Fault::EntryOrder => "the entry does not rise above the one before it".into(),
+        Fault::WrongPosition { offset, position } => {
+            format!("no batch that ends with offset {offset} starts at {position}")
+        }
+        Fault::WrongTimestamp { timestamp, offset } => {
+            format!("no batch ends with offset {offset} and has brought the timestamp {timestamp}")
+        }
+    }
+}
+
+impl Row for Verified {
+    const HEADINGS: &'static [&'static str] = &["LOG"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.log.display().to_string()]
+    }
+}
