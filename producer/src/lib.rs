@@ -1,2 +1,60 @@
 //! Sending records to Kafka.
+//!
+//! ```no_run
+//! use klamm_client::{ClientConfig, Kafka};
+//! use klamm_producer::{ProduceExt as _, Record};
+//!
+//! # async fn run() -> klamm_client::Result<()> {
+//! let kafka = Kafka::connect(ClientConfig::new("localhost:9092")).await?;
+//! let producer = kafka.producer().build().await?;
+//! let stored = producer.send(Record::to("orders").key("k").value("paid")).await?;
+//! println!("{}-{} at {:?}", stored.topic, stored.partition, stored.offset);
+//! producer.close(std::time::Duration::from_secs(30)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How a record travels
+//!
+//! [`Producer::enqueue`] chooses a partition and writes the record straight into that partition's
+//! open batch, under the partition's lock. A batch that is full is compressed there and then, by
+//! the caller; one that is not is sealed when it has lingered. The sender takes sealed batches,
+//! gives them sequence numbers, and sends one of each partition in a request to their leader. The
+//! answer settles one receipt per batch, which every [`Delivery`] of its records looks at. Nothing
+//! is allocated, sent through a channel or woken for a single record.
+//!
+//! # Tasks
+//!
+//! | task | owner | ends |
+//! |---|---|---|
+//! | `producer`: `send` | the [`Producer`] | when it is closed or dropped and all is settled |
+//! | `connect`, `locate`, `identify`, `answer` | the sender | when the broker has answered, or failed to |
+//!
+//! # Invariants
+//!
+//! - Batches of a partition are sent in the order in which they were begun; a retry does not
+//!   overtake, unless idempotence is off and several requests are in flight.
+//! - A sequence number is given anew only to what is certainly not in the log.
+//! - Every accepted record's fate is told, if only that it is not known.
 #![forbid(unsafe_code)]
+
+mod accumulate;
+mod choose;
+mod judge;
+mod lane;
+mod ledger;
+mod producer;
+mod receipt;
+mod record;
+mod request;
+mod sender;
+mod sequence;
+mod settings;
+mod shared;
+
+pub use klamm_client::config::{Acks, Partitioner};
+pub use klamm_client::{Error, Result};
+pub use klamm_protocol::records::{Compression, Header};
+pub use producer::{ProduceExt, Producer, ProducerBuilder, Refused, TryEnqueueError};
+pub use receipt::{Delivery, RecordMetadata};
+pub use record::Record;

@@ -1,0 +1,273 @@
+//! The batches of one partition in the sender's hands: what may be sent, in which order, under
+//! which sequence numbers. Pure: no task, no socket, no clock.
+//!
+//! A lane sends batches in the order in which they were begun, and several at a time. When one comes back
+//! unstored, the lane *settles*: it sends nothing until every batch that is out has come back,
+//! and then goes on with the oldest. So a retry never overtakes, and sequence numbers are given
+//! anew only when nothing is out.
+//!
+//! # Invariants
+//!
+//! - `queue` is in the order in which batches were begun; those with a sequence number stand before those without.
+//! - A batch keeps its sequence number for as long as it may be in the log. Where a later one
+//!   could only go on by reusing the number of an ambiguous one, the lane asks for a new epoch.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use klamm_client::Error;
+use klamm_protocol::records::{Batch, BatchProducer};
+
+use crate::accumulate::Sealed;
+use crate::sequence;
+
+/// A batch with its history.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) sealed: Sealed,
+    /// The sequence number it was sent under, once it was.
+    pub(crate) stamp: Option<BatchProducer>,
+    /// How often it was sent.
+    pub(crate) attempts: usize,
+    /// Whether it may be in the log though nobody said so.
+    pub(crate) possibly_written: bool,
+}
+
+/// What is to be done with a batch that came back unstored.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Send it again, under the same sequence number.
+    Again,
+    /// Give it up; the caller has told its records why.
+    GiveUp,
+    /// The broker has lost this producer's place: send it again in a new epoch.
+    NewEpoch,
+    /// It is too large: send these in its stead.
+    Split(Box<[Batch; 2]>),
+}
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    queue: VecDeque<Parcel>,
+    in_flight: usize,
+    /// Nothing is sent until what is out has come back.
+    settling: bool,
+    /// The lowest sequence number that was given and will not be used, for its batch was given
+    /// up and is certainly not in the log.
+    hole: Option<i32>,
+    /// The producer can go on in this partition only in a new epoch.
+    broken: bool,
+    /// The sequence number of the next batch that has none.
+    next_sequence: i32,
+    /// Nothing is sent before.
+    pub(crate) retry_at: Option<Instant>,
+}
+
+impl Lane {
+    /// Takes over a batch.
+    pub(crate) fn push(&mut self, sealed: Sealed) {
+        let parcel = Parcel { sealed, stamp: None, attempts: 0, possibly_written: false };
+        self.queue.push_back(parcel);
+    }
+
+    /// Whether a batch could be sent now.
+    pub(crate) fn is_ready(&self, now: Instant) -> bool {
+        let pausing = self.retry_at.is_some_and(|at| now < at);
+        let waiting = self.settling && self.in_flight > 0;
+        !(self.queue.is_empty() || self.broken || pausing || waiting)
+    }
+
+    /// Whether nothing is waiting and nothing is out.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.in_flight == 0
+    }
+
+    /// Whether anything is out.
+    pub(crate) fn is_out(&self) -> bool {
+        self.in_flight > 0
+    }
+
+    /// Whether it can go on only in a new epoch.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether a batch waits that may be in the log, and that the present epoch alone can send
+    /// again without doubling it.
+    pub(crate) fn needs_this_epoch(&self) -> bool {
+        !self.broken && self.queue.iter().any(|parcel| parcel.possibly_written)
+    }
+
+    /// When the oldest batch that waits was begun.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.queue.front().map(|parcel| parcel.sealed.began)
+    }
+
+    /// The size of the batch that would be sent next.
+    pub(crate) fn next_size(&self) -> usize {
+        self.queue.front().map_or(0, |parcel| parcel.sealed.batch.bytes().len())
+    }
+
+    /// Takes the next batch to send it, as the next of `producer`'s if it is idempotent. `only_old`
+    /// gives only what was sent in this epoch before.
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        producer: BatchProducer,
+        only_old: bool,
+    ) -> Option<Parcel> {
+        if !self.is_ready(now) || (only_old && self.queue.front()?.stamp.is_none()) {
+            return None;
+        }
+        let mut parcel = self.queue.pop_front()?;
+        if producer.id >= 0 && parcel.stamp.is_none() {
+            parcel.stamp = Some(BatchProducer { base_sequence: self.next_sequence, ..producer });
+            let count = parcel.sealed.batch.header().record_count;
+            self.next_sequence = sequence::after(self.next_sequence, count);
+        }
+        parcel.attempts += 1;
+        self.in_flight += 1;
+        self.settling = false;
+        self.retry_at = None;
+        Some(parcel)
+    }
+
+    /// A batch that was out is stored.
+    pub(crate) fn stored(&mut self) {
+        self.in_flight -= 1;
+        self.settle();
+    }
+
+    /// Whether a batch that came back has an older one that came back before it, so that its own
+    /// failure may only follow from that.
+    pub(crate) fn follows_a_failure(&self) -> bool {
+        self.settling
+    }
+
+    /// A batch that was out came back unstored. Gives it back where it is given up.
+    pub(crate) fn returned(&mut self, parcel: Parcel, verdict: Verdict) -> Option<Parcel> {
+        self.in_flight -= 1;
+        self.settling = true;
+        let given_up = match verdict {
+            Verdict::Again => {
+                self.put_back(parcel);
+                None
+            }
+            Verdict::NewEpoch => {
+                self.broken = true;
+                self.put_back(Parcel { stamp: None, ..parcel });
+                None
+            }
+            Verdict::GiveUp => {
+                self.forsake(&parcel);
+                Some(parcel)
+            }
+            Verdict::Split(halves) => {
+                self.put_back_split(parcel, *halves);
+                None
+            }
+        };
+        self.settle();
+        given_up
+    }
+
+    /// Takes out the batches that began at `moment` or before and are not out.
+    pub(crate) fn expire(&mut self, moment: Instant) -> Vec<Parcel> {
+        let began_later = |parcel: &Parcel| parcel.sealed.began > moment;
+        if self.queue.front().is_none_or(began_later) {
+            return Vec::new();
+        }
+        let (kept, expired): (Vec<_>, Vec<_>) = self.queue.drain(..).partition(began_later);
+        self.queue = kept.into();
+        for parcel in &expired {
+            self.forsake(parcel);
+        }
+        self.settle();
+        expired
+    }
+
+    /// Takes out everything that is not out.
+    pub(crate) fn drain(&mut self) -> VecDeque<Parcel> {
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Goes on in a new epoch, whose sequence numbers start at 0. Nothing may be out. Gives back
+    /// what may be in the log already, for a new epoch could not tell that it is there.
+    pub(crate) fn begin_epoch(&mut self) -> Vec<Parcel> {
+        debug_assert!(!self.is_out(), "an epoch begins when nothing is out");
+        let (lost, mut kept): (Vec<_>, Vec<_>) =
+            self.queue.drain(..).partition(|parcel| parcel.possibly_written);
+        kept.iter_mut().for_each(|parcel| parcel.stamp = None);
+        self.queue = kept.into();
+        self.next_sequence = 0;
+        (self.broken, self.settling, self.hole) = (false, false, None);
+        lost
+    }
+
+    /// Notes what it means for the sequence that this batch will not be sent again.
+    fn forsake(&mut self, parcel: &Parcel) {
+        let Some(stamp) = parcel.stamp else { return };
+        if parcel.possibly_written {
+            self.broken = true;
+            return;
+        }
+        self.settling = true;
+        let earlier = |hole: i32| {
+            if sequence::is_before(stamp.base_sequence, hole) { stamp.base_sequence } else { hole }
+        };
+        self.hole = Some(self.hole.map_or(stamp.base_sequence, earlier));
+    }
+
+    /// Once nothing is out, closes the hole: what was sent after it was refused, and is numbered
+    /// anew.
+    fn settle(&mut self) {
+        if !self.settling || self.in_flight > 0 {
+            return;
+        }
+        let Some(hole) = self.hole.take() else { return };
+        let follows = |parcel: &Parcel| {
+            parcel.stamp.is_some_and(|stamp| !sequence::is_before(stamp.base_sequence, hole))
+        };
+        if self.queue.iter().any(|parcel| follows(parcel) && parcel.possibly_written) {
+            self.broken = true;
+            return;
+        }
+        self.next_sequence = hole;
+        for parcel in self.queue.iter_mut().filter(|parcel| follows(parcel)) {
+            parcel.stamp = None;
+        }
+    }
+
+    fn put_back(&mut self, parcel: Parcel) {
+        let place = parcel.sealed.place();
+        let index = self.queue.partition_point(|other| other.sealed.place() < place);
+        self.queue.insert(index, parcel);
+    }
+
+    /// The halves share the records and the sequence numbers of the whole.
+    fn put_back_split(&mut self, whole: Parcel, [first, second]: [Batch; 2]) {
+        let Parcel { sealed: Sealed { began, claim, hold, .. }, stamp, .. } = whole;
+        let count = first.header().record_count;
+        let second_stamp = stamp.map(|stamp| BatchProducer {
+            base_sequence: sequence::after(stamp.base_sequence, count),
+            ..stamp
+        });
+        let second_claim = claim.split_off(usize::try_from(count).unwrap_or(0));
+        let second_hold = Arc::clone(&hold);
+        for (batch, claim, hold, stamp) in
+            [(first, claim, hold, stamp), (second, second_claim, second_hold, second_stamp)]
+        {
+            let sealed = Sealed { batch, began, claim, hold };
+            self.put_back(Parcel { sealed, stamp, attempts: 0, possibly_written: false });
+        }
+    }
+}
+
+impl Parcel {
+    /// Notes what an error says about where the batch may be.
+    pub(crate) fn learn(&mut self, error: &Error) {
+        self.possibly_written |= error.possibly_written();
+    }
+}

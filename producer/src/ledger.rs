@@ -1,0 +1,155 @@
+//! `buffer.memory`: who holds how much of it, and what is not settled yet.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// The memory of one producer, and the batches that are not settled.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    memory: Arc<Semaphore>,
+    capacity: usize,
+    /// Held for a few instructions, when a batch begins or ends.
+    batches: Mutex<Batches>,
+    /// Rings whenever a batch is settled.
+    settled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Batches {
+    begun: u64,
+    unsettled: BTreeSet<u64>,
+}
+
+/// Memory of one record that is not in a batch yet. Dropping it gives the memory back.
+#[derive(Debug)]
+pub(crate) struct Room {
+    ledger: Arc<Ledger>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// A batch's entry: its memory, and that it is not settled. Dropping it ends both.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    ledger: Arc<Ledger>,
+    number: u64,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Ledger {
+    /// So many bytes, of which a semaphore can count 2^32.
+    pub(crate) fn new(capacity: usize) -> Arc<Self> {
+        let capacity = capacity.min(u32::MAX as usize);
+        let memory = Arc::new(Semaphore::new(capacity));
+        Arc::new(Self { memory, capacity, batches: Mutex::default(), settled: Notify::new() })
+    }
+
+    /// Waits until there is room; the first who waits is the first who gets it. What is larger
+    /// than the whole memory gets the whole.
+    pub(crate) async fn reserve(self: &Arc<Self>, bytes: usize) -> Room {
+        let memory = Arc::clone(&self.memory);
+        let permit = memory.acquire_many_owned(self.permits(bytes)).await;
+        let permit = permit.expect("the semaphore is never closed");
+        Room { ledger: Arc::clone(self), permit }
+    }
+
+    /// Takes room if there is some now.
+    pub(crate) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Room> {
+        let memory = Arc::clone(&self.memory);
+        let permit = memory.try_acquire_many_owned(self.permits(bytes)).ok()?;
+        Some(Room { ledger: Arc::clone(self), permit })
+    }
+
+    /// Waits until everything that has begun by now is settled.
+    pub(crate) async fn flushed(&self) {
+        let begun = self.lock().begun;
+        loop {
+            let settled = self.settled.notified();
+            if self.lock().unsettled.first().is_none_or(|oldest| *oldest >= begun) {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    /// How many batches are not settled.
+    pub(crate) fn unsettled(&self) -> usize {
+        self.lock().unsettled.len()
+    }
+
+    fn permits(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes.min(self.capacity)).unwrap_or(u32::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Batches> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// The entry of a batch that begins now, without memory yet.
+    pub(crate) fn begin(&self) -> Hold {
+        let mut batches = self.ledger.lock();
+        let number = batches.begun;
+        batches.begun += 1;
+        batches.unsettled.insert(number);
+        Hold { ledger: Arc::clone(&self.ledger), number, permit: None }
+    }
+}
+
+impl Hold {
+    /// Rises with each batch.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Takes over a record's memory.
+    pub(crate) fn add(&mut self, room: Room) {
+        match &mut self.permit {
+            Some(permit) => permit.merge(room.permit),
+            None => self.permit = Some(room.permit),
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.ledger.lock().unsettled.remove(&self.number);
+        self.ledger.settled.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn memory_comes_back_with_the_batch() {
+        let ledger = Ledger::new(10);
+        let room = ledger.reserve(6).await;
+        let mut hold = room.begin();
+        hold.add(room);
+        assert!(ledger.try_reserve(5).is_none());
+        hold.add(ledger.try_reserve(4).unwrap());
+        let waiting = ledger.reserve(99);
+        drop(hold);
+        assert_eq!(waiting.await.permit.num_permits(), 10);
+    }
+
+    #[tokio::test]
+    async fn a_flush_waits_for_what_began_before_it_only() {
+        let ledger = Ledger::new(10);
+        let room = ledger.reserve(1).await;
+        let (first, second) = (room.begin(), room.begin());
+        let mut flushed = Box::pin(ledger.flushed());
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut flushed).await.is_err());
+        let _third = room.begin();
+        drop(second);
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut flushed).await.is_err());
+        drop(first);
+        flushed.await;
+        assert_eq!(ledger.unsettled(), 1);
+    }
+}

@@ -1,0 +1,118 @@
+//! The settings of a producer, read once.
+
+use std::time::Duration;
+
+use klamm_client::config::{Acks, Partitioner, keys};
+use klamm_client::{ClientConfig, ConfigError};
+use klamm_protocol::records::BatchOptions;
+
+use crate::accumulate::Shape;
+
+/// Requests that an idempotent producer may have out on one connection: brokers remember the last
+/// five batches of each producer and partition.
+const IDEMPOTENT_IN_FLIGHT_MAX: usize = 5;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) shape: Shape,
+    pub(crate) partitioner: Partitioner,
+    pub(crate) acks: Acks,
+    pub(crate) idempotent: bool,
+    pub(crate) retries: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) request_bytes_max: usize,
+    pub(crate) request_timeout: Duration,
+    pub(crate) delivery_timeout: Duration,
+    pub(crate) max_block: Duration,
+    pub(crate) memory: usize,
+    pub(crate) metadata_max_age: Duration,
+}
+
+impl Settings {
+    pub(crate) fn of(config: &ClientConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let compression = config.get(&keys::COMPRESSION_TYPE);
+        let level = config.get(&keys::COMPRESSION_LEVEL);
+        if level.is_some_and(|level| compression.check_level(level).is_err()) {
+            let (name, other) = (keys::COMPRESSION_LEVEL.name(), keys::COMPRESSION_TYPE.name());
+            let reason = "the codec has no such level";
+            return Err(ConfigError::Contradiction { name, other, reason });
+        }
+        let shape = Shape {
+            options: BatchOptions { compression, level, ..BatchOptions::default() },
+            batch_size: config.get(&keys::BATCH_SIZE).min(config.get(&keys::MAX_REQUEST_SIZE)),
+            linger: config.get(&keys::LINGER),
+        };
+        Ok(Self {
+            shape,
+            partitioner: config.get(&keys::PARTITIONER),
+            acks: config.get(&keys::ACKS),
+            idempotent: idempotent(config)?,
+            retries: config.get(&keys::RETRIES),
+            in_flight: config.get(&keys::MAX_IN_FLIGHT).max(1),
+            request_bytes_max: config.get(&keys::MAX_REQUEST_SIZE),
+            request_timeout: config.get(&keys::REQUEST_TIMEOUT),
+            delivery_timeout: config.get(&keys::DELIVERY_TIMEOUT),
+            max_block: config.get(&keys::MAX_BLOCK),
+            memory: config.get(&keys::BUFFER_MEMORY),
+            metadata_max_age: config.get(&keys::METADATA_MAX_AGE),
+        })
+    }
+}
+
+/// Whether the producer is idempotent: unless that was asked for, it yields to what contradicts
+/// it.
+fn idempotent(config: &ClientConfig) -> Result<bool, ConfigError> {
+    if !config.get(&keys::ENABLE_IDEMPOTENCE) {
+        return Ok(false);
+    }
+    let contradiction = if config.get(&keys::ACKS) != Acks::All {
+        Some((keys::ACKS.name(), "an idempotent producer needs acks=all"))
+    } else if config.get(&keys::MAX_IN_FLIGHT) > IDEMPOTENT_IN_FLIGHT_MAX {
+        Some((keys::MAX_IN_FLIGHT.name(), "an idempotent producer has at most 5 in flight"))
+    } else if config.get(&keys::RETRIES) == 0 {
+        Some((keys::RETRIES.name(), "an idempotent producer must be able to retry"))
+    } else {
+        None
+    };
+    match contradiction {
+        None => Ok(true),
+        Some((other, reason)) if config.is_set(&keys::ENABLE_IDEMPOTENCE) => {
+            let name = keys::ENABLE_IDEMPOTENCE.name();
+            Err(ConfigError::Contradiction { name, other, reason })
+        }
+        Some(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idempotence_yields_unless_it_was_asked_for() {
+        let check = |settings: &[(&str, &str)]| {
+            let config = ClientConfig::new("a:1");
+            let config =
+                settings.iter().fold(config, |config, (name, text)| config.set(name, text));
+            Settings::of(&config).map(|settings| settings.idempotent)
+        };
+        assert_eq!(check(&[]), Ok(true));
+        assert_eq!(check(&[("acks", "1")]), Ok(false));
+        assert_eq!(check(&[("max.in.flight", "6")]), Ok(false));
+        assert_eq!(check(&[("enable.idempotence", "false")]), Ok(false));
+        for contradiction in [("acks", "0"), ("max.in.flight", "6"), ("retries", "0")] {
+            let asked = [("enable.idempotence", "true"), contradiction];
+            assert!(matches!(check(&asked), Err(ConfigError::Contradiction { .. })));
+        }
+    }
+
+    #[test]
+    fn a_level_must_be_one_of_the_codecs() {
+        let check = |codec, level| {
+            let config = ClientConfig::new("a:1").set("compression.type", codec);
+            Settings::of(&config.set("compression.level", level)).is_ok()
+        };
+        assert!(check("gzip", "9") && !check("gzip", "10"));
+    }
+}

@@ -1,0 +1,208 @@
+//! What the callers of a producer and its sender share.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use klamm_client::{Error, Kafka, Result, Subject, Topic};
+use klamm_protocol::wire::Str;
+use klamm_utils::clock::{self, Clock as _, SystemClock};
+use klamm_utils::random::Random;
+use tokio::sync::Notify;
+
+use crate::accumulate::Queue;
+use crate::choose::{self, Sticky};
+use crate::ledger::{Ledger, Room};
+use crate::receipt::Delivery;
+use crate::record::Record;
+use crate::settings::Settings;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) kafka: Kafka,
+    pub(crate) settings: Settings,
+    pub(crate) ledger: Arc<Ledger>,
+    /// Rings when there is news for the sender.
+    pub(crate) wake: Notify,
+    clock: SystemClock,
+    /// Read for every record, written when a topic is first used or has grown.
+    topics: RwLock<HashMap<Str, Arc<TopicQueues>>>,
+    lanes: AtomicUsize,
+    /// Touched when a batch begins or is full, not for every record.
+    news: Mutex<News>,
+    closed: AtomicBool,
+}
+
+/// What the sender has not looked at yet.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Partitions with batches that can be sent.
+    pub(crate) ready: Vec<Arc<PartitionQueue>>,
+    /// Partitions in which a batch began, and when. All linger equally long, so that the first is
+    /// the first that is due.
+    pub(crate) lingering: VecDeque<(Instant, Arc<PartitionQueue>)>,
+}
+
+/// The queues of one topic.
+#[derive(Debug)]
+pub(crate) struct TopicQueues {
+    partitions: Vec<Arc<PartitionQueue>>,
+    sticky: Mutex<Sticky>,
+    heard: Instant,
+}
+
+/// The queue of one partition, which callers fill and the sender empties.
+#[derive(Debug)]
+pub(crate) struct PartitionQueue {
+    pub(crate) topic: Str,
+    pub(crate) partition: i32,
+    /// The number of its lane.
+    pub(crate) lane: usize,
+    /// Held while a record is written into its batch, and while a full batch is compressed: by
+    /// its caller, so that those who produce pay for it and not the one sender.
+    pub(crate) queue: Mutex<Queue>,
+}
+
+impl Shared {
+    pub(crate) fn new(kafka: Kafka, settings: Settings) -> Self {
+        Self {
+            kafka,
+            ledger: Ledger::new(settings.memory),
+            settings,
+            wake: Notify::new(),
+            clock: SystemClock::new(),
+            topics: RwLock::default(),
+            lanes: AtomicUsize::new(0),
+            news: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// The queues of a topic, if they are known and young enough.
+    pub(crate) fn known(&self, topic: &Str) -> Option<Arc<TopicQueues>> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let queues = topics.get(topic)?;
+        let age = clock::now().duration_since(queues.heard);
+        (age < self.settings.metadata_max_age).then(|| Arc::clone(queues))
+    }
+
+    /// Makes the queues of a topic, or more of them if it has grown.
+    pub(crate) fn learn(&self, topic: &Topic) -> Arc<TopicQueues> {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let mut partitions = match topics.get(&topic.name) {
+            Some(known) => known.partitions.clone(),
+            None => Vec::with_capacity(topic.partitions.len()),
+        };
+        for partition in topic.partitions.iter().skip(partitions.len()) {
+            partitions.push(Arc::new(PartitionQueue {
+                topic: topic.name.clone(),
+                partition: partition.index,
+                lane: self.lanes.fetch_add(1, Ordering::Relaxed),
+                queue: Mutex::new(Queue::new(topic.name.clone(), partition.index)),
+            }));
+        }
+        // Fewer than before: the topic was made anew.
+        partitions.truncate(topic.partitions.len());
+        let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+        let sticky = Mutex::new(Sticky::new(Random::new(), count));
+        let queues = Arc::new(TopicQueues { partitions, sticky, heard: clock::now() });
+        topics.insert(topic.name.clone(), Arc::clone(&queues));
+        queues
+    }
+
+    /// Writes a record into a batch of its partition.
+    pub(crate) fn append(
+        &self,
+        queues: &TopicQueues,
+        record: &Record,
+        room: Room,
+    ) -> Result<Delivery> {
+        let (partition, is_sticky) = queues.choose(record, &self.settings);
+        let subject = || Subject::Partition(record.topic.clone(), partition);
+        let place = usize::try_from(partition).ok().and_then(|index| queues.partitions.get(index));
+        let place = place.ok_or_else(|| Error::Broker {
+            code: klamm_protocol::error_code::ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            message: None,
+            subject: subject(),
+        })?;
+        let (bytes, max) = (record.size_max(), self.settings.request_bytes_max);
+        if bytes > max {
+            return Err(Error::RecordTooLarge { subject: subject(), bytes, max });
+        }
+        let now = clock::now();
+        let times = (now, self.clock.now_ms());
+        let appended = place.lock().append(record, room, &self.settings.shape, times)?;
+        if appended.sealed && is_sticky {
+            queues.leave(partition);
+        }
+        if appended.began || appended.sealed {
+            let mut news = self.news();
+            if appended.began {
+                news.lingering.push_back((now, Arc::clone(place)));
+            }
+            if appended.sealed {
+                news.ready.push(Arc::clone(place));
+            }
+            drop(news);
+            self.wake.notify_one();
+        }
+        Ok(appended.delivery)
+    }
+
+    /// Lets every batch go that still lingers.
+    pub(crate) fn seal_all(&self) {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let queues = topics.values().flat_map(|topic| &topic.partitions);
+        let sealed: Vec<_> = queues.filter(|queue| queue.lock().seal()).cloned().collect();
+        drop(topics);
+        self.news().ready.extend(sealed);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets no more records in, and tells the sender to end when it has sent the last.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.seal_all();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+impl TopicQueues {
+    /// The partition of a record, and whether it is merely the one of the moment.
+    fn choose(&self, record: &Record, settings: &Settings) -> (i32, bool) {
+        if let Some(partition) = record.partition {
+            return (partition, false);
+        }
+        match choose::by_key(settings.partitioner, record.key.as_deref(), self.count()) {
+            Some(partition) => (partition, false),
+            None => (self.sticky().current(), true),
+        }
+    }
+
+    fn leave(&self, filled: i32) {
+        self.sticky().leave(filled, self.count());
+    }
+
+    fn count(&self) -> i32 {
+        i32::try_from(self.partitions.len()).unwrap_or(i32::MAX)
+    }
+
+    fn sticky(&self) -> MutexGuard<'_, Sticky> {
+        self.sticky.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartitionQueue {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
