@@ -41,6 +41,7 @@ class Field:
     tagged: range
     tag: int | None
     default: object
+    map_key: bool
     struct: "Struct | None"
 
     @property
@@ -129,5 +130,6 @@ def parse_field(spec: dict, common: dict) -> Field:
         tagged=parse_versions(spec.get("taggedVersions")),
         tag=spec.get("tag"),
         default=spec.get("default"),
+        map_key=spec.get("mapKey", False),
         struct=parse_struct(inner, common) if inner and base[0].isupper() else None,
     )

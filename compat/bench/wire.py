@@ -57,22 +57,24 @@ class Writer:
         tags = []
         for field in struct.fields:
             if self.version in field.tagged:
-                chosen = value.get(field.name, default_of(field))
-                if chosen != default_of(field):
-                    tags.append((field, chosen))
+                body = self.apart(field, value.get(field.name, default_of(field)))
+                if body != self.apart(field, default_of(field)):
+                    tags.append((field.tag, body))
             elif self.version in field.versions:
                 self.field(field, value.get(field.name, default_of(field)))
         if self.flexible:
-            self.tags(tags, value.get("unknownTags", []))
+            self.tags(tags)
 
-    def tags(self, known: list, unknown: list[tuple[int, bytes]]) -> None:
-        entries = dict(unknown)
-        for field, value in known:
-            outer, self.out = self.out, bytearray()
-            self.field(field, value)
-            entries[field.tag], self.out = bytes(self.out), outer
+    def apart(self, field: Field, value: object) -> bytes:
+        """The bytes of one field by itself."""
+        outer, self.out = self.out, bytearray()
+        self.field(field, value)
+        inner, self.out = self.out, outer
+        return bytes(inner)
+
+    def tags(self, entries: list[tuple[int, bytes]]) -> None:
         self.out += unsigned_varint(len(entries))
-        for tag, body in sorted(entries.items()):
+        for tag, body in sorted(entries):
             self.out += unsigned_varint(tag) + unsigned_varint(len(body)) + body
 
     def field(self, field: Field, value: object) -> None:
