@@ -15,7 +15,9 @@ SUITES = ("kcat", "confluent", "java", "rdkafka", "tools", "parity")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="compat/run", description=__doc__)
     parser.add_argument("--broker", choices=KINDS, default="klamm", help="the broker to test")
-    parser.add_argument("--only", choices=SUITES, action="append", help="run this suite (repeatable)")
+    parser.add_argument(
+        "--only", choices=SUITES, action="append", help="run this suite (repeatable)"
+    )
     parser.add_argument("--quick", action="store_true", help="smaller inputs, for CI")
     parser.add_argument("--record", action="store_true", help="record Kafka's answers for parity")
     return parser.parse_args()

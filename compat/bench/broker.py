@@ -66,11 +66,15 @@ class Broker:
     def start(self) -> "Broker":
         """Starts the process and returns once it answers a Metadata request."""
         log = (self.folder / "broker.log").open("ab")
-        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise RuntimeError(f"the broker ended with {self.process.returncode}: {self.last_words()}")
+                raise RuntimeError(
+                    f"the broker ended with {self.process.returncode}: {self.last_words()}"
+                )
             if self.answers():
                 return self
             time.sleep(0.02)
@@ -123,8 +127,15 @@ class Klamm(Broker):
     def command(self) -> list[str]:
         given = [part for setting in self.settings for part in ("-X", setting)]
         return [
-            str(self.binary), "serve", "--data-dir", str(self.data), "--listen", self.address,
-            "--http-listen", f"{self.host}:{self.http_port}", *given,
+            str(self.binary),
+            "serve",
+            "--data-dir",
+            str(self.data),
+            "--listen",
+            self.address,
+            "--http-listen",
+            f"{self.host}:{self.http_port}",
+            *given,
         ]
 
 
@@ -137,12 +148,28 @@ class Kafka(Broker):
         text = KAFKA_PROPERTIES.format(port=self.port, controller=free_port(), data=self.data)
         self.properties.write_text(text + "".join(f"{setting}\n" for setting in settings))
         subprocess.run(
-            [*self.java(), "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self.properties)],
-            check=True, capture_output=True,
+            [
+                *self.java(),
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                CLUSTER_ID,
+                "-c",
+                str(self.properties),
+            ],
+            check=True,
+            capture_output=True,
         )
 
     def java(self) -> list[str]:
-        return ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{JARS}/*"]
+        return [
+            "java",
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            f"{JARS}/*",
+        ]
 
     def command(self) -> list[str]:
         return [*self.java(), "kafka.Kafka", str(self.properties)]

@@ -23,8 +23,16 @@ from .toolshell import ToolShell
 LINES, QUICK_LINES = 1_000_000, 200_000
 QUICK_CODECS = ("none", "zstd")
 # Where a Debian machine keeps texts: licences, change logs, manual pages, package lists, sources.
-SOURCES = ("/usr/share/common-licenses", "/usr/share/doc", "/usr/share/man", "/var/lib/dpkg",
-           "/usr/share/perl", "/usr/lib/python3", "/usr/share/i18n", "/usr/include")
+SOURCES = (
+    "/usr/share/common-licenses",
+    "/usr/share/doc",
+    "/usr/share/man",
+    "/var/lib/dpkg",
+    "/usr/share/perl",
+    "/usr/lib/python3",
+    "/usr/share/i18n",
+    "/usr/include",
+)
 LINE_BYTES_MAX = 100_000
 
 
@@ -70,15 +78,38 @@ class Corpus:
     def kcat_to_console(self, codec: str) -> str:
         topic, start = self.clients.create(f"corpus-kcat-{codec}"), time.monotonic()
         subprocess.run(
-            ["kcat", "-P", "-b", self.broker.address, "-t", topic, "-p", "0", "-z", codec,
-             "-l", self.source],
-            check=True, capture_output=True,
+            [
+                "kcat",
+                "-P",
+                "-b",
+                self.broker.address,
+                "-t",
+                topic,
+                "-p",
+                "0",
+                "-z",
+                codec,
+                "-l",
+                self.source,
+            ],
+            check=True,
+            capture_output=True,
         )
         with ToolShell(WORK / "tools") as shell:
             got = shell.run(
-                "kafka-console-consumer", "--bootstrap-server", self.broker.address, "--topic", topic,
-                "--partition", "0", "--offset", "earliest", "--max-messages", str(self.count),
-                "--timeout-ms", "60000",
+                "kafka-console-consumer",
+                "--bootstrap-server",
+                self.broker.address,
+                "--topic",
+                topic,
+                "--partition",
+                "0",
+                "--offset",
+                "earliest",
+                "--max-messages",
+                str(self.count),
+                "--timeout-ms",
+                "60000",
             )
         return self.same(got.out, start)
 

@@ -56,13 +56,21 @@ class Writer(threading.Thread):
         producer.flush(TIMEOUT_S)
 
     def producer(self) -> Producer:
-        return Producer({
-            "bootstrap.servers": self.address, "enable.idempotence": True, "acks": "all",
-            "linger.ms": 1, "message.timeout.ms": TIMEOUT_S * 1000, "reconnect.backoff.ms": 10,
-            "reconnect.backoff.max.ms": 100, "retry.backoff.ms": 10, "log_level": 0,
-            "compression.type": ("none", "lz4", "zstd")[self.partition % 3],
-            "error_cb": self.failed,
-        })
+        return Producer(
+            {
+                "bootstrap.servers": self.address,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 1,
+                "message.timeout.ms": TIMEOUT_S * 1000,
+                "reconnect.backoff.ms": 10,
+                "reconnect.backoff.max.ms": 100,
+                "retry.backoff.ms": 10,
+                "log_level": 0,
+                "compression.type": ("none", "lz4", "zstd")[self.partition % 3],
+                "error_cb": self.failed,
+            }
+        )
 
     def failed(self, error) -> None:
         if error.fatal():
@@ -72,7 +80,9 @@ class Writer(threading.Thread):
         number = self.next
         try:
             producer.produce(
-                TOPIC, value=value(self.partition, number), partition=self.partition,
+                TOPIC,
+                value=value(self.partition, number),
+                partition=self.partition,
                 on_delivery=lambda error, message: self.delivered(number, error, message),
             )
             self.next += 1
@@ -107,7 +117,9 @@ def check(broker: Broker, writer: Writer) -> list[str]:
         complaints.append("offsets are not consecutive")
     for number, offset in writer.acked.items():
         if stored.get(offset) != value(writer.partition, number):
-            complaints.append(f"{number}, acknowledged at {offset}, is not there: {stored.get(offset)}")
+            complaints.append(
+                f"{number}, acknowledged at {offset}, is not there: {stored.get(offset)}"
+            )
     numbers = [int(raw.split(b" ")[0].split(b"/")[1]) for raw in stored.values()]
     if numbers != sorted(set(numbers)):
         complaints.append("a record is there twice or out of order")
@@ -139,7 +151,10 @@ def verify_log(broker: Broker) -> list[str]:
     if not isinstance(broker, Klamm):
         return []
     done = subprocess.run(
-        [broker.binary, "log", "verify", broker.data], capture_output=True, text=True, check=False,
+        [broker.binary, "log", "verify", broker.data],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode == 0:
         return []
@@ -176,8 +191,10 @@ def main() -> int:
 
 def report(writers: list[Writer], complaints: list[str]) -> int:
     for writer in writers:
-        print(f"partition {writer.partition}: {len(writer.acked)} acknowledged, "
-              f"{len(writer.doubtful)} without an answer")
+        print(
+            f"partition {writer.partition}: {len(writer.acked)} acknowledged, "
+            f"{len(writer.doubtful)} without an answer"
+        )
     for text in complaints:
         print("FAIL " + text)
     failed = len({text.split(":")[0] for text in complaints})

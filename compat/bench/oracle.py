@@ -46,14 +46,18 @@ class Dice:
         if version in field.nullable and self.random.random() < 0.25:
             return None
         if field.is_array:
-            elements = [self.value(field.type[2:], field, version) for _ in range(self.random.randrange(4))]
+            elements = [
+                self.value(field.type[2:], field, version) for _ in range(self.random.randrange(4))
+            ]
             return distinct(field, elements)
         return self.value(field.type, field, version)
 
     def value(self, kind: str, field: Field, version: int) -> object:
         if kind in BITS:
             edge = 1 << (BITS[kind] - 1)
-            return self.random.choice((0, 1, -1, edge - 1, -edge, self.random.randrange(-edge, edge)))
+            return self.random.choice(
+                (0, 1, -1, edge - 1, -edge, self.random.randrange(-edge, edge))
+            )
         if kind in ("uint16", "uint32"):
             return self.random.randrange(1 << int(kind[4:]))
         if kind == "bool":
@@ -109,11 +113,23 @@ def differing(sent: list[str], returned: list[str]) -> list[str]:
     if len(sent) != len(returned):
         return [f"{len(returned)} answers to {len(sent)} messages"]
     found = {}
-    for before, after in zip(sent, returned):
-        head, _, was = before.rpartition("\t")
+    for before, after in zip(sent, returned, strict=True):
         if before != after:
-            found.setdefault(head, f"{head.replace(chr(9), ' ')}: {was} came back as {after.rpartition(chr(9))[2]}")
-    return [line[:400] for line in found.values()]
+            head, _, was = before.rpartition("\t")
+            found.setdefault(
+                head, f"{head.replace(chr(9), ' ')}: {divergence(was, after.rpartition(chr(9))[2])}"
+            )
+    return list(found.values())
+
+
+def divergence(was: str, now: str) -> str:
+    """Where two messages in hex part, or why there is no second one."""
+    if now.startswith("!"):
+        return now[1:200]
+    length = min(len(was), len(now))
+    at = next((i for i in range(0, length, 2) if was[i : i + 2] != now[i : i + 2]), length)
+    near = slice(max(at - 16, 0), at + 16)
+    return f"from byte {at // 2} on, sent ..{was[near]}.., back ..{now[near]}.."
 
 
 def judge(table: Table, client: str, feature: str, sent: list[str], returned: list[str]) -> None:
@@ -141,8 +157,17 @@ def uncovered(declared: dict[int, range], jars: list[Schemas]) -> list[str]:
 def build() -> None:
     manifest = COMPAT / "recode" / "Cargo.toml"
     subprocess.run(
-        ["cargo", "build", "--quiet", "--release", "--locked", "--manifest-path", manifest,
-         "--target-dir", TARGET],
+        [
+            "cargo",
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--manifest-path",
+            manifest,
+            "--target-dir",
+            TARGET,
+        ],
         check=True,
     )
 
@@ -170,9 +195,17 @@ def main() -> int:
         judge(table, jar.stem, "decoded and encoded by us", sent, ours(text=text))
     known = all_schemas[0]
     defaults = [line for line in ours("defaults") if judged_by(known, line)]
-    judge(table, clients_jar().stem, "our defaults, read by Kafka", defaults, theirs(None, "\n".join(defaults) + "\n"))
+    judge(
+        table,
+        clients_jar().stem,
+        "our defaults, read by Kafka",
+        defaults,
+        theirs(None, "\n".join(defaults) + "\n"),
+    )
     gaps = uncovered(declared, all_schemas)
-    table.add("all jars", "every declared version judged", FAIL if gaps else OK, ", ".join(gaps[:10]))
+    table.add(
+        "all jars", "every declared version judged", FAIL if gaps else OK, ", ".join(gaps[:10])
+    )
     return table.report()
 
 

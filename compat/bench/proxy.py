@@ -3,6 +3,7 @@
 Clients find brokers by the address in Metadata, so the proxy writes its own port there.
 """
 
+import contextlib
 import itertools
 import socket
 import struct
@@ -85,10 +86,8 @@ class Relay:
                 direction()
         except (OSError, Cut):
             for end in (self.client, self.broker):
-                try:
+                with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
                 end.close()
 
     def requests(self) -> None:

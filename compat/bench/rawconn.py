@@ -46,8 +46,10 @@ class RawConnection:
         message = self.schemas.requests.get(api_key)
         flexible = message is not None and version in message.flexible
         fields = {
-            "requestApiKey": api_key, "requestApiVersion": version,
-            "correlationId": self.correlation, "clientId": "bench",
+            "requestApiKey": api_key,
+            "requestApiVersion": version,
+            "correlationId": self.correlation,
+            "clientId": "bench",
         }
         return encode(self.schemas.by_name["RequestHeader"], 2 if flexible else 1, fields)
 

@@ -1,4 +1,4 @@
-"""Record batches of format v2, built with every field open to abuse, and read back for comparison."""
+"""Record batches of format v2, with every field open to abuse, and read back for comparison."""
 
 import gzip
 import struct
@@ -94,31 +94,64 @@ class Batch:
         maximum = self.base_timestamp + latest if self.max_timestamp is None else self.max_timestamp
         length = HEADER.size - 12 + len(records) if self.length is None else self.length
         head = HEADER.pack(
-            self.base_offset, length, self.leader_epoch, self.magic, 0, self.attributes, delta,
-            self.base_timestamp, maximum, self.producer_id, self.producer_epoch,
-            self.base_sequence, count,
+            self.base_offset,
+            length,
+            self.leader_epoch,
+            self.magic,
+            0,
+            self.attributes,
+            delta,
+            self.base_timestamp,
+            maximum,
+            self.producer_id,
+            self.producer_epoch,
+            self.base_sequence,
+            count,
         )
         crc = crc32c(head[CRC_END:] + records) if self.crc is None else self.crc
         return head[:17] + struct.pack(">I", crc) + head[CRC_END:] + records
 
 
 def describe(raw: bytes | None) -> list[dict] | None:
-    """The whole batches in a Fetch answer; a broker may let a cut one follow, and clients skip it."""
+    """The whole batches in a Fetch answer; a cut one may follow, which clients skip."""
     if raw is None:
         return None
     batches, at = [], 0
     while len(raw) - at >= HEADER.size:
-        (base, length, epoch, magic, crc, attributes, delta, first, latest, producer_id,
-         producer_epoch, sequence, count) = HEADER.unpack_from(raw, at)
+        (
+            base,
+            length,
+            epoch,
+            magic,
+            crc,
+            attributes,
+            delta,
+            first,
+            latest,
+            producer_id,
+            producer_epoch,
+            sequence,
+            count,
+        ) = HEADER.unpack_from(raw, at)
         end = at + 12 + length
         if end > len(raw):
             break
-        batches.append({
-            "baseOffset": base, "length": length, "partitionLeaderEpoch": epoch, "magic": magic,
-            "crcValid": crc32c(raw[at + CRC_END : end]) == crc, "attributes": attributes,
-            "lastOffsetDelta": delta, "baseTimestamp": first, "maxTimestamp": latest,
-            "producerId": producer_id, "producerEpoch": producer_epoch, "baseSequence": sequence,
-            "count": count,
-        })
+        batches.append(
+            {
+                "baseOffset": base,
+                "length": length,
+                "partitionLeaderEpoch": epoch,
+                "magic": magic,
+                "crcValid": crc32c(raw[at + CRC_END : end]) == crc,
+                "attributes": attributes,
+                "lastOffsetDelta": delta,
+                "baseTimestamp": first,
+                "maxTimestamp": latest,
+                "producerId": producer_id,
+                "producerEpoch": producer_epoch,
+                "baseSequence": sequence,
+                "count": count,
+            }
+        )
         at = end
     return batches

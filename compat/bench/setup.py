@@ -44,16 +44,32 @@ def jars() -> None:
     if fresh(stamp, POM):
         return
     shutil.rmtree(JARS, ignore_errors=True)
-    run("mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies",
-        "-DincludeScope=runtime", f"-DoutputDirectory={JARS}")
+    run(
+        "mvn",
+        "-q",
+        "-B",
+        "-f",
+        POM,
+        "dependency:copy-dependencies",
+        "-DincludeScope=runtime",
+        f"-DoutputDirectory={JARS}",
+    )
     stamp.touch()
 
 
 def other_clients() -> None:
     for version in CLIENT_VERSIONS:
         if not (OTHER_CLIENTS / f"kafka-clients-{version}.jar").exists():
-            run("mvn", "-q", "-B", "-f", POM, "dependency:copy",
-                f"-Dartifact=org.apache.kafka:kafka-clients:{version}", f"-DoutputDirectory={OTHER_CLIENTS}")
+            run(
+                "mvn",
+                "-q",
+                "-B",
+                "-f",
+                POM,
+                "dependency:copy",
+                f"-Dartifact=org.apache.kafka:kafka-clients:{version}",
+                f"-DoutputDirectory={OTHER_CLIENTS}",
+            )
 
 
 def classes() -> None:

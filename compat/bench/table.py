@@ -42,9 +42,14 @@ class Table:
         features = list(dict.fromkeys(result.feature for result in self.results))
         cells = {(result.feature, result.client): result.status for result in self.results}
         rows = [["feature", *clients]]
-        rows += [[feature, *(cells.get((feature, c), "-") for c in clients)] for feature in features]
+        rows += [
+            [feature, *(cells.get((feature, c), "-") for c in clients)] for feature in features
+        ]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
         return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
     def report(self) -> int:

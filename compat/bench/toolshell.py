@@ -39,7 +39,10 @@ class ToolShell:
         folder.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
             [*JAVA, "klamm.compat.tools.ToolShell"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
 
     def __enter__(self):
@@ -62,7 +65,9 @@ class ToolShell:
 
     def alone(self, tool: str, *args: str) -> str:
         """Runs a tool in a JVM of its own, which also runs its shutdown hooks."""
-        done = subprocess.run([*JAVA, TOOLS[tool], *args], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*JAVA, TOOLS[tool], *args], capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             raise AssertionError(f"{tool} ended with {done.returncode}: {done.stderr[:200]}")
         return done.stdout

@@ -6,7 +6,12 @@ import struct as packing
 from .schema import Field, Message, Struct
 
 FIXED = {
-    "int8": ">b", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q",
+    "int8": ">b",
+    "int16": ">h",
+    "uint16": ">H",
+    "int32": ">i",
+    "uint32": ">I",
+    "int64": ">q",
     "float64": ">d",
 }
 ZERO_UUID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -39,7 +44,11 @@ def default_of(field: Field) -> object:
     if field.struct:
         return {}
     if field.type in FIXED:
-        return float(field.default or 0) if field.type == "float64" else int(str(field.default or 0), 0)
+        return (
+            float(field.default or 0)
+            if field.type == "float64"
+            else int(str(field.default or 0), 0)
+        )
     if field.type == "bool":
         return str(field.default).lower() == "true"
     return {"string": field.default or "", "uuid": ZERO_UUID}.get(field.type, b"")

@@ -9,20 +9,44 @@ from ..wire import ZERO_UUID
 
 # Fields whose value is each broker's own business; only whether they are set is compared.
 MASKS = {
-    "clusterId": "cluster", "host": "host", "port": "port", "topicId": "id",
-    "producerId": "producer", "nodeId": "node", "brokerId": "node", "leaderId": "node",
-    "controllerId": "node", "replicaNodes": "node", "isrNodes": "node", "leaderEpoch": "epoch",
-    "currentLeaderEpoch": "epoch", "partitionLeaderEpoch": "epoch", "sessionId": "session",
-    "logAppendTimeMs": "time", "finalizedFeaturesEpoch": "epoch", "resourceName": "name",
+    "clusterId": "cluster",
+    "host": "host",
+    "port": "port",
+    "topicId": "id",
+    "producerId": "producer",
+    "nodeId": "node",
+    "brokerId": "node",
+    "leaderId": "node",
+    "controllerId": "node",
+    "replicaNodes": "node",
+    "isrNodes": "node",
+    "leaderEpoch": "epoch",
+    "currentLeaderEpoch": "epoch",
+    "partitionLeaderEpoch": "epoch",
+    "sessionId": "session",
+    "logAppendTimeMs": "time",
+    "finalizedFeaturesEpoch": "epoch",
+    "resourceName": "name",
 }
 # Times of day in messages, also those that Kafka has let overflow.
 CLOCK_READING = re.compile(r"\b1[789]\d{11}\b|-92233702\d{11}\b")
 # Broker settings that say where and how the bench runs it.
 SITE = {
-    "advertised.listeners", "broker.id", "controller.listener.names", "controller.quorum.voters",
-    "early.start.listeners", "group.initial.rebalance.delay.ms", "listeners", "log.dir", "log.dirs",
-    "metadata.log.dir", "node.id", "offsets.topic.replication.factor", "process.roles",
-    "transaction.state.log.min.isr", "transaction.state.log.replication.factor",
+    "advertised.listeners",
+    "broker.id",
+    "controller.listener.names",
+    "controller.quorum.voters",
+    "early.start.listeners",
+    "group.initial.rebalance.delay.ms",
+    "listeners",
+    "log.dir",
+    "log.dirs",
+    "metadata.log.dir",
+    "node.id",
+    "offsets.topic.replication.factor",
+    "process.roles",
+    "transaction.state.log.min.isr",
+    "transaction.state.log.replication.factor",
 }
 # Scenarios with fixed timestamps keep below this one; what is above was read from the clock.
 SCENARIO_TIMES_END = 1_700_100_000_000
@@ -37,8 +61,18 @@ def mask(name: str, value: object) -> object:
     if isinstance(value, list):
         return [mask(name, each) for each in value]
     unset = value in (None, "", ZERO_UUID) or (isinstance(value, int) and value <= 0)
-    if name in ("nodeId", "brokerId", "leaderId", "controllerId", "leaderEpoch", "producerId",
-                "currentLeaderEpoch", "partitionLeaderEpoch", "replicaNodes", "isrNodes"):
+    if name in (
+        "nodeId",
+        "brokerId",
+        "leaderId",
+        "controllerId",
+        "leaderEpoch",
+        "producerId",
+        "currentLeaderEpoch",
+        "partitionLeaderEpoch",
+        "replicaNodes",
+        "isrNodes",
+    ):
         unset = isinstance(value, int) and value < 0
     return value if unset else f"<{MASKS[name]}>"
 

@@ -7,8 +7,14 @@ from .answers import comparable
 from .world import Ask, World
 
 GROUPS = {
-    "connection": connection, "metadata": metadata, "topics": topics, "configs": configs,
-    "produce": produce, "idempotence": idempotence, "fetch": fetch, "offsets": offsets,
+    "connection": connection,
+    "metadata": metadata,
+    "topics": topics,
+    "configs": configs,
+    "produce": produce,
+    "idempotence": idempotence,
+    "fetch": fetch,
+    "offsets": offsets,
 }
 CLOSED = {"closed": True}
 

@@ -37,7 +37,7 @@ def labelled(values: list) -> list[tuple[object, object]]:
     labels = [each[key] if key else index for index, each in enumerate(values)]
     if len(set(labels)) != len(labels):
         labels = list(range(len(values)))
-    return list(zip(labels, values))
+    return list(zip(labels, values, strict=True))
 
 
 def compare_group(group: str, golden: dict, ours: dict, partial: set[str]) -> Findings:
@@ -67,7 +67,9 @@ def differing(expected: object, actual: object, partial: bool) -> list[tuple[str
         line = f"{path or 'answer'}: Kafka {kafka!r}, ours {klamm!r}"
         if partial and klamm == ABSENT and "[" in path:
             out.append(("missing", path.rsplit(".", 1)[0]))
-        elif path.rsplit(".", 1)[-1] in WORDING and isinstance(kafka, str) and isinstance(klamm, str):
+        elif (
+            path.rsplit(".", 1)[-1] in WORDING and isinstance(kafka, str) and isinstance(klamm, str)
+        ):
             out.append(("wording", line))
         else:
             out.append(("differences", line))

@@ -7,10 +7,12 @@ TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP = 2, 4, 8, 16, 32
 
 def resource(kind: int, name, keys: list[str] | None = None, **options: bool):
     """One resource; `name` may be made from the world."""
+
     def body(w: World, v: int) -> dict:
         chosen = name(w) if callable(name) else name
         entry = {"resourceType": kind, "resourceName": chosen, "configurationKeys": keys}
         return {"resources": [entry]} | options
+
     return body
 
 
@@ -19,8 +21,13 @@ def plain(w: World) -> str:
 
 
 def tuned(w: World) -> str:
-    return w.topic("conf-tuned", cleanup_policy="compact,delete", retention_ms="3600000",
-                   compression_type="lz4", max_message_bytes="2000000")
+    return w.topic(
+        "conf-tuned",
+        cleanup_policy="compact,delete",
+        retention_ms="3600000",
+        compression_type="lz4",
+        max_message_bytes="2000000",
+    )
 
 
 def asks() -> list[Ask]:
@@ -36,7 +43,11 @@ def asks() -> list[Ask]:
         Ask("a bad topic name", api, resource(TOPIC, "a/b")),
         Ask("an empty topic name", api, resource(TOPIC, "")),
         Ask("this broker", api, resource(BROKER, "1"), range(4, 5), partial=True),
-        Ask("this broker, one key with synonyms", api, resource(BROKER, "1", ["num.partitions"], **full)),
+        Ask(
+            "this broker, one key with synonyms",
+            api,
+            resource(BROKER, "1", ["num.partitions"], **full),
+        ),
         Ask("all brokers", api, resource(BROKER, "")),
         Ask("another broker", api, resource(BROKER, "77")),
         Ask("a broker that is no number", api, resource(BROKER, "one")),

@@ -22,27 +22,45 @@ def old(w: World) -> str:
     return w.filled("f-claims", [Batch(attributes=LOG_APPEND_TIME * 0)])
 
 
-def fetch(topic, offset: int, max_bytes: int = ALL, partition_bytes: int = ALL, partition: int = 0,
-          isolation: int = 0, min_bytes: int = 0, **fields: int):
+def fetch(
+    topic,
+    offset: int,
+    max_bytes: int = ALL,
+    partition_bytes: int = ALL,
+    partition: int = 0,
+    isolation: int = 0,
+    min_bytes: int = 0,
+    **fields: int,
+):
     """One partition of one topic, without a session."""
+
     def body(w: World, v: int) -> dict:
         name = topic(w) if callable(topic) else topic
-        entry = {"partition": partition, "fetchOffset": offset, "partitionMaxBytes": partition_bytes}
+        entry = {
+            "partition": partition,
+            "fetchOffset": offset,
+            "partitionMaxBytes": partition_bytes,
+        }
         return {
-            "maxWaitMs": 300, "minBytes": min_bytes, "maxBytes": max_bytes,
+            "maxWaitMs": 300,
+            "minBytes": min_bytes,
+            "maxBytes": max_bytes,
             "isolationLevel": isolation,
             "topics": [{"topic": name, "topicId": w.id(name), "partitions": [entry | fields]}],
         }
+
     return body
 
 
 def two_partitions(limit: int):
     """Both partitions hold a batch; the limit decides how much of the second comes."""
+
     def body(w: World, v: int) -> dict:
         base = fetch(log, 0, max_bytes=limit)(w, v)
         other = fetch(stamped, 0)(w, v)
         base["topics"] += other["topics"]
         return base
+
     return body
 
 

@@ -12,9 +12,11 @@ HOUR_MS = 3_600_000
 
 def sent(base: str, *batches: Batch | bytes, acks: int = -1, partition: int = 0, **configs: str):
     """These batches in one partition of a topic of their own per version."""
+
     def body(w: World, v: int) -> dict:
         topic = w.fresh(base, v, **configs)
         return to(w, topic, *batches, acks=acks, partition=partition)
+
     return body
 
 
@@ -41,18 +43,22 @@ def nothing(w: World, v: int) -> dict:
 
 def acks_zero(*batches: Batch):
     """No answer is due; whether the connection lives shows in the request that follows."""
+
     def send(w: World, v: int) -> dict:
         topic = w.fresh("p-acks0", v)
         with w.connect() as connection:
             connection.post("Produce", v, to(w, topic, *batches, acks=0))
             return connection.request("Metadata", 4, {"topics": []})
+
     return send
 
 
 def batch_kinds() -> list[tuple[str, Batch | bytes | None]]:
     """Batches that differ from a good one in one respect."""
     good = Batch()
-    three = Batch(records=[Record(), Record(b"w", b"l", 5), Record(None, None, 9, [("h", b"x"), ("n", None)])])
+    three = Batch(
+        records=[Record(), Record(b"w", b"l", 5), Record(None, None, 9, [("h", b"x"), ("n", None)])]
+    )
     raw = good.encode()
     return [
         ("one record", good),
@@ -75,7 +81,10 @@ def batch_kinds() -> list[tuple[str, Batch | bytes | None]]:
         ("no records", Batch(records=[])),
         ("a count of zero over one record", replace(good, count=0)),
         ("a count of two over one record", replace(good, count=2)),
-        ("a count of two and a delta of one over one record", replace(good, count=2, last_offset_delta=1)),
+        (
+            "a count of two and a delta of one over one record",
+            replace(good, count=2, last_offset_delta=1),
+        ),
         ("a negative count", replace(good, count=-1)),
         ("a last offset delta of five", replace(good, last_offset_delta=5)),
         ("a control batch", replace(good, attributes=CONTROL)),
@@ -124,10 +133,12 @@ def topic_kinds() -> list[tuple[str, str, Batch, dict]]:
 
 def stored(base: str):
     """What the topic holds after the Produce of version 9."""
+
     def body(w: World, v: int) -> dict:
         partition = {"partition": 0, "fetchOffset": 0, "partitionMaxBytes": 1_000_000}
         topic = {"topic": f"{base}-v9", "partitions": [partition]}
         return {"maxWaitMs": 0, "minBytes": 0, "maxBytes": 1_000_000, "topics": [topic]}
+
     return body
 
 
@@ -147,7 +158,12 @@ def asks() -> list[Ask]:
         Ask("acks 2", "Produce", sent("p-acks2", Batch(), acks=2)),
         Ask("acks -2", "Produce", sent("p-acks-2", Batch(), acks=-2)),
         Ask("acks 0 and a good batch", "Metadata", versions=range(3, 14), send=acks_zero(Batch())),
-        Ask("acks 0 and a bad batch", "Metadata", versions=range(3, 14), send=acks_zero(Batch(crc=1))),
+        Ask(
+            "acks 0 and a bad batch",
+            "Metadata",
+            versions=range(3, 14),
+            send=acks_zero(Batch(crc=1)),
+        ),
         Ask("one partition good, one bad", "Produce", one_good_one_bad),
         Ask("one partition twice", "Produce", same_partition_twice),
         Ask("no topics", "Produce", nothing),

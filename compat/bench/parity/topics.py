@@ -6,10 +6,12 @@ from .world import UNKNOWN_ID, Ask, World
 
 def create(name: str, validate: bool = False, **fields: object):
     """One topic; `*` in its name stands for the version."""
+
     def body(w: World, v: int) -> dict:
         topic = {"numPartitions": 1, "replicationFactor": 1} | fields
         topic["name"] = name.replace("*", f"v{v}")
         return {"topics": [topic], "timeoutMs": 10_000, "validateOnly": validate}
+
     return body
 
 
@@ -29,8 +31,15 @@ def create_asks() -> list[Ask]:
         ("validate only", create("checked-*", validate=True, numPartitions=3)),
         ("validate only an existing one", create("made-*", validate=True)),
         ("broker defaults", create("defaults-*", **auto)),
-        ("with configs", create("tuned-*", configs=config(
-            cleanup_policy="compact", segment_bytes="1048576", retention_ms="-1"))),
+        (
+            "with configs",
+            create(
+                "tuned-*",
+                configs=config(
+                    cleanup_policy="compact", segment_bytes="1048576", retention_ms="-1"
+                ),
+            ),
+        ),
         ("an empty name", create("")),
         ("two dots", create("..")),
         ("a slash", create("a/b")),
@@ -46,23 +55,47 @@ def create_asks() -> list[Ask]:
         ("a config of the wrong type", create("odd-*", configs=config(segment_bytes="many"))),
         ("a config with a bad choice", create("odd-*", configs=config(cleanup_policy="burn"))),
         ("a config without a value", create("odd-*", configs=config(retention_ms=None))),
-        ("min.insync.replicas above the replicas", create("isr-*", configs=config(min_insync_replicas="2"))),
+        (
+            "min.insync.replicas above the replicas",
+            create("isr-*", configs=config(min_insync_replicas="2")),
+        ),
         ("two configs of one name", create("odd-*", configs=config(retention_ms="1") * 2)),
-        ("assignment to an unknown broker", create(
-            "where-*", numPartitions=-1, replicationFactor=-1, assignments=assigned((0, [77])))),
+        (
+            "assignment to an unknown broker",
+            create(
+                "where-*", numPartitions=-1, replicationFactor=-1, assignments=assigned((0, [77]))
+            ),
+        ),
         ("assignment and a partition count", create("both-*", assignments=assigned((0, [1])))),
-        ("assignment with a gap", create(
-            "gap-*", numPartitions=-1, replicationFactor=-1, assignments=assigned((1, [1])))),
-        ("assignment without replicas", create(
-            "bare-*", numPartitions=-1, replicationFactor=-1, assignments=assigned((0, [])))),
-        ("assignment with a replica twice", create(
-            "dup-*", numPartitions=-1, replicationFactor=-1, assignments=assigned((0, [1, 1])))),
-        ("assignment to this broker", create(
-            "here-*", numPartitions=-1, replicationFactor=-1, assignments=assigned((0, [1]), (1, [1])))),
+        (
+            "assignment with a gap",
+            create("gap-*", numPartitions=-1, replicationFactor=-1, assignments=assigned((1, [1]))),
+        ),
+        (
+            "assignment without replicas",
+            create("bare-*", numPartitions=-1, replicationFactor=-1, assignments=assigned((0, []))),
+        ),
+        (
+            "assignment with a replica twice",
+            create(
+                "dup-*", numPartitions=-1, replicationFactor=-1, assignments=assigned((0, [1, 1]))
+            ),
+        ),
+        (
+            "assignment to this broker",
+            create(
+                "here-*",
+                numPartitions=-1,
+                replicationFactor=-1,
+                assignments=assigned((0, [1]), (1, [1])),
+            ),
+        ),
     ]
     asks = [Ask("create " + title, "CreateTopics", body) for title, body in kinds]
     asks.append(Ask("create a topic twice in one request", "CreateTopics", twice))
-    asks.append(Ask("create nothing", "CreateTopics", lambda w, v: {"topics": [], "timeoutMs": 1000}))
+    asks.append(
+        Ask("create nothing", "CreateTopics", lambda w, v: {"topics": [], "timeoutMs": 1000})
+    )
     asks.append(Ask("create names that collide", "CreateTopics", collide))
     return asks
 
@@ -82,9 +115,11 @@ def delete(name: str, make: bool):
     def body(w: World, v: int) -> dict:
         topic = w.fresh(name, v) if make else name
         return {
-            "topicNames": [topic], "topics": [{"name": topic, "topicId": ZERO_UUID}],
+            "topicNames": [topic],
+            "topics": [{"name": topic, "topicId": ZERO_UUID}],
             "timeoutMs": 10_000,
         }
+
     return body
 
 
@@ -101,14 +136,37 @@ def delete_asks() -> list[Ask]:
         Ask("delete an unknown topic", api, delete("nowhere", make=False)),
         Ask("delete an empty name", api, delete("", make=False)),
         Ask("delete a bad name", api, delete("a/b", make=False)),
-        Ask("delete by id", api, delete_by(lambda w, v: {"name": None, "topicId": known(w, v)}), by_id),
-        Ask("delete by unknown id", api, delete_by(lambda w, v: {"name": None, "topicId": UNKNOWN_ID}), by_id),
+        Ask(
+            "delete by id",
+            api,
+            delete_by(lambda w, v: {"name": None, "topicId": known(w, v)}),
+            by_id,
+        ),
+        Ask(
+            "delete by unknown id",
+            api,
+            delete_by(lambda w, v: {"name": None, "topicId": UNKNOWN_ID}),
+            by_id,
+        ),
         Ask("delete by id and name", api, delete_by(both), by_id),
-        Ask("delete by neither", api, delete_by(lambda w, v: {"name": None, "topicId": ZERO_UUID}), by_id),
-        Ask("delete one twice", api, lambda w, v: {
-            "topicNames": [w.fresh("gone-two", v)] * 2, "timeoutMs": 10_000,
-            "topics": [{"name": f"gone-two-v{v}", "topicId": ZERO_UUID}] * 2}),
-        Ask("delete nothing", api, lambda w, v: {"topicNames": [], "topics": [], "timeoutMs": 1000}),
+        Ask(
+            "delete by neither",
+            api,
+            delete_by(lambda w, v: {"name": None, "topicId": ZERO_UUID}),
+            by_id,
+        ),
+        Ask(
+            "delete one twice",
+            api,
+            lambda w, v: {
+                "topicNames": [w.fresh("gone-two", v)] * 2,
+                "timeoutMs": 10_000,
+                "topics": [{"name": f"gone-two-v{v}", "topicId": ZERO_UUID}] * 2,
+            },
+        ),
+        Ask(
+            "delete nothing", api, lambda w, v: {"topicNames": [], "topics": [], "timeoutMs": 1000}
+        ),
     ]
 
 
@@ -117,6 +175,7 @@ def grow(count: int, make: bool = True, validate: bool = False, assignments=None
         name = w.fresh("grow", v, partitions=2) if make else "nowhere"
         topic = {"name": name, "count": count, "assignments": assignments}
         return {"topics": [topic], "timeoutMs": 10_000, "validateOnly": validate}
+
     return body
 
 

@@ -61,11 +61,15 @@ class World:
         return self.topic(f"{base}-v{version}", partitions, retention_ms="-1", **configs)
 
     def topic(self, name: str, partitions: int = 1, **configs: str) -> str:
-        """A topic that exists, has leaders, and whose id is known; `_` stands for `.` in configs."""
+        """A topic that has leaders and whose id is known; `_` stands for `.` in configs."""
         if name not in self.ids:
-            given = [{"name": key.replace("_", "."), "value": value} for key, value in configs.items()]
+            given = [
+                {"name": key.replace("_", "."), "value": value} for key, value in configs.items()
+            ]
             topic = {
-                "name": name, "numPartitions": partitions, "replicationFactor": 1,
+                "name": name,
+                "numPartitions": partitions,
+                "replicationFactor": 1,
                 "configs": given,
             }
             answer = self.request("CreateTopics", 7, {"topics": [topic], "timeoutMs": 10_000})
@@ -78,21 +82,37 @@ class World:
         """Waits until every partition of the topic has a leader that answers; returns its id."""
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
-            answer = self.request("Metadata", 12, {
-                "topics": [{"name": name, "topicId": ZERO_UUID}], "allowAutoTopicCreation": False,
-            })
+            answer = self.request(
+                "Metadata",
+                12,
+                {
+                    "topics": [{"name": name, "topicId": ZERO_UUID}],
+                    "allowAutoTopicCreation": False,
+                },
+            )
             topic = answer["topics"][0]
-            if topic["errorCode"] == 0 and len(topic["partitions"]) >= partitions and self.led(topic):
+            if (
+                topic["errorCode"] == 0
+                and len(topic["partitions"]) >= partitions
+                and self.led(topic)
+            ):
                 return topic["topicId"]
             time.sleep(0.01)
         raise RuntimeError(f"{name} did not appear within {READY_WITHIN_S} s")
 
     def led(self, topic: dict) -> bool:
         """Whether the leaders have taken over, which Metadata may announce a little early."""
-        wanted = [{"partitionIndex": p["partitionIndex"], "timestamp": -1} for p in topic["partitions"]]
-        answer = self.request("ListOffsets", 5, {
-            "replicaId": -1, "topics": [{"name": topic["name"], "partitions": wanted}],
-        })
+        wanted = [
+            {"partitionIndex": p["partitionIndex"], "timestamp": -1} for p in topic["partitions"]
+        ]
+        answer = self.request(
+            "ListOffsets",
+            5,
+            {
+                "replicaId": -1,
+                "topics": [{"name": topic["name"], "partitions": wanted}],
+            },
+        )
         return all(p["errorCode"] == 0 for p in answer["topics"][0]["partitions"])
 
     def id(self, name: str) -> str:
@@ -122,11 +142,15 @@ class World:
         return self.producers[name]
 
 
-def produce(w: World, topic: str, *batches: Batch | bytes, acks: int = -1, partition: int = 0) -> dict:
+def produce(
+    w: World, topic: str, *batches: Batch | bytes, acks: int = -1, partition: int = 0
+) -> dict:
     """The body of a Produce request with these batches in one partition."""
     raw = b"".join(b.encode() if isinstance(b, Batch) else b for b in batches)
     data = {"index": partition, "records": raw}
     return {
-        "transactionalId": None, "acks": acks, "timeoutMs": 5_000,
+        "transactionalId": None,
+        "acks": acks,
+        "timeoutMs": 5_000,
         "topicData": [{"name": topic, "topicId": w.id(topic), "partitionData": [data]}],
     }

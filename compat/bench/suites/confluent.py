@@ -2,7 +2,14 @@
 
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from .. import features
@@ -35,7 +42,9 @@ class Clients:
             while True:
                 try:
                     producer.produce(
-                        topic, partition=0, on_delivery=lambda error, _: error and errors.append(error),
+                        topic,
+                        partition=0,
+                        on_delivery=lambda error, _: error and errors.append(error),
                         **record,
                     )
                     break
@@ -48,10 +57,15 @@ class Clients:
             raise AssertionError(f"{left} records not sent within {TIMEOUT_S} s")
 
     def consumer(self) -> Consumer:
-        return Consumer(self.common | {
-            "group.id": "unused", "enable.auto.commit": False, "enable.partition.eof": True,
-            "auto.offset.reset": "error",
-        })
+        return Consumer(
+            self.common
+            | {
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+            }
+        )
 
     def consume(self, topic: str, start: int = OFFSET_BEGINNING, partition: int = 0) -> list:
         """Everything from `start` to the end of the partition."""
@@ -87,7 +101,9 @@ def same(actual: object, expected: object) -> None:
 
 
 def numbered(count: int = COUNT) -> list[dict]:
-    return [{"value": f"value {n} and words that compress well well".encode()} for n in range(count)]
+    return [
+        {"value": f"value {n} and words that compress well well".encode()} for n in range(count)
+    ]
 
 
 def plain(records: list[dict]) -> list[bytes]:
@@ -165,13 +181,23 @@ def compression(clients: Clients, codec: str) -> None:
 def record_fields(clients: Clients) -> None:
     topic = clients.create("cf-fields")
     records = [
-        {"key": b"k", "value": b"v", "timestamp": 1_795_000_000_123, "headers": [("h", b"1"), ("h", None)]},
+        {
+            "key": b"k",
+            "value": b"v",
+            "timestamp": 1_795_000_000_123,
+            "headers": [("h", b"1"), ("h", None)],
+        },
         {"key": None, "value": b"v2", "timestamp": 1_795_000_000_120, "headers": []},
         {"key": b"\x00\xff", "value": None, "timestamp": 1_795_000_000_125, "headers": [("", b"")]},
     ]
     clients.produce(topic, records, **{"compression.type": "lz4"})
     got = [
-        {"key": m.key(), "value": m.value(), "timestamp": m.timestamp()[1], "headers": m.headers() or []}
+        {
+            "key": m.key(),
+            "value": m.value(),
+            "timestamp": m.timestamp()[1],
+            "headers": m.headers() or [],
+        }
         for m in clients.consume(topic)
     ]
     same(got, records)
@@ -187,10 +213,17 @@ def seek_offset(clients: Clients) -> None:
 def seek_time(clients: Clients) -> None:
     topic = clients.create("cf-time")
     start = int(time.time() * 1000) - 10_000
-    clients.produce(topic, [record | {"timestamp": start + 10 * n} for n, record in enumerate(numbered())])
+    clients.produce(
+        topic, [record | {"timestamp": start + 10 * n} for n, record in enumerate(numbered())]
+    )
     consumer = clients.consumer()
     try:
-        wanted = [(start, 0), (start + 11, 2), (start + 10 * (COUNT - 1), COUNT - 1), (start + 10**7, OFFSET_END)]
+        wanted = [
+            (start, 0),
+            (start + 11, 2),
+            (start + 10 * (COUNT - 1), COUNT - 1),
+            (start + 10**7, OFFSET_END),
+        ]
         for stamp, offset in wanted:
             found = consumer.offsets_for_times([TopicPartition(topic, 0, stamp)], timeout=TIMEOUT_S)
             same((stamp, found[0].offset), (stamp, offset))
@@ -226,9 +259,16 @@ def through_cuts(clients: Clients, broker: Broker) -> str:
     topic = clients.create("cf-cut")
     records = numbered(2000)
     with CuttingProxy(broker.schemas, broker.host, broker.port) as proxy:
-        Clients(proxy.address).produce(topic, records, **{
-            "enable.idempotence": True, "batch.num.messages": 50, "linger.ms": 1,
-            "reconnect.backoff.ms": 1, "retry.backoff.ms": 1,
-        })
+        Clients(proxy.address).produce(
+            topic,
+            records,
+            **{
+                "enable.idempotence": True,
+                "batch.num.messages": 50,
+                "linger.ms": 1,
+                "reconnect.backoff.ms": 1,
+                "retry.backoff.ms": 1,
+            },
+        )
         same(clients.values(topic), plain(records))
         return f"{proxy.cuts} cuts"

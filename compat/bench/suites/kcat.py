@@ -21,8 +21,12 @@ class Kcat:
 
     def run(self, *args: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess:
         done = subprocess.run(
-            ["kcat", "-b", self.address, *args], input=stdin, text=True, capture_output=True,
-            timeout=TIMEOUT_S, check=False,
+            ["kcat", "-b", self.address, *args],
+            input=stdin,
+            text=True,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
         )
         if check and done.returncode != 0:
             raise AssertionError(f"kcat {' '.join(args)}: {done.stderr.strip()}")
@@ -83,7 +87,9 @@ def compression(kcat: Kcat, codec: str) -> None:
 
 def record_fields(kcat: Kcat) -> None:
     before = int(time.time() * 1000)
-    kcat.produce("kcat-fields", ["k1:v1", ":v2", "k3:"], "-K", ":", "-Z", "-H", "a=1", "-H", "b=zwei")
+    kcat.produce(
+        "kcat-fields", ["k1:v1", ":v2", "k3:"], "-K", ":", "-Z", "-H", "a=1", "-H", "b=zwei"
+    )
     got = kcat.consume("kcat-fields", "-Z", "-f", "%k|%s|%h|%o|%T\n")
     fields = [line.rsplit("|", 1)[0] for line in got]
     same(fields, ["k1|v1|a=1,b=zwei|0", "NULL|v2|a=1,b=zwei|1", "k3|NULL|a=1,b=zwei|2"])
@@ -124,8 +130,15 @@ def big(kcat: Kcat) -> None:
 
 def too_large(kcat: Kcat) -> None:
     done = kcat.run(
-        "-P", "-t", "kcat-large", "-p", "0", "-X", "message.max.bytes=4000000",
-        stdin="x" * 2_000_000, check=False,
+        "-P",
+        "-t",
+        "kcat-large",
+        "-p",
+        "0",
+        "-X",
+        "message.max.bytes=4000000",
+        stdin="x" * 2_000_000,
+        check=False,
     )
     if "Message size too large" not in done.stderr:
         raise AssertionError(f"no error about the size: {done.stderr.strip()}")
@@ -134,9 +147,16 @@ def too_large(kcat: Kcat) -> None:
 def through_cuts(kcat: Kcat, broker: Broker) -> str:
     lines = numbered(2000)
     with CuttingProxy(broker.schemas, broker.host, broker.port) as proxy:
-        options = ("enable.idempotence=true", "linger.ms=1", "batch.num.messages=50",
-                   "reconnect.backoff.ms=1", "retry.backoff.ms=1")
+        options = (
+            "enable.idempotence=true",
+            "linger.ms=1",
+            "batch.num.messages=50",
+            "reconnect.backoff.ms=1",
+            "retry.backoff.ms=1",
+        )
         given = [part for option in options for part in ("-X", option)]
-        Kcat(proxy.address).produce("kcat-cut", lines, "-E", *given)  # A lost broker is not the end.
+        Kcat(proxy.address).produce(
+            "kcat-cut", lines, "-E", *given
+        )  # A lost broker is not the end.
         same(kcat.consume("kcat-cut"), lines)
         return f"{proxy.cuts} cuts"

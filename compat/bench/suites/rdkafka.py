@@ -13,8 +13,17 @@ TARGET = WORK / "rdkafka"
 def run(broker: Broker, table: Table, quick: bool) -> None:
     manifest = COMPAT / "rdkafka" / "Cargo.toml"
     subprocess.run(
-        ["cargo", "build", "--quiet", "--release", "--locked", "--manifest-path", manifest,
-         "--target-dir", TARGET],
+        [
+            "cargo",
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--manifest-path",
+            manifest,
+            "--target-dir",
+            TARGET,
+        ],
         check=True,
     )
     program = [str(TARGET / "release" / "klamm-compat-rdkafka")]

@@ -34,8 +34,17 @@ class Tools:
 
     def topics(self) -> None:
         topics = lambda *args: self.shell.run("kafka-topics", *self.at, *args).text()
-        topics("--create", "--topic", "tools-topics", "--partitions", "2", "--replication-factor", "1",
-               "--config", "retention.ms=3600000")
+        topics(
+            "--create",
+            "--topic",
+            "tools-topics",
+            "--partitions",
+            "2",
+            "--replication-factor",
+            "1",
+            "--config",
+            "retention.ms=3600000",
+        )
         expect("tools-topics" in topics("--list").split(), "not listed")
         described = topics("--describe", "--topic", "tools-topics")
         expect("PartitionCount: 2" in described and "retention.ms=3600000" in described, described)
@@ -44,52 +53,119 @@ class Tools:
         expect("PartitionCount: 4" in described, described)
         topics("--delete", "--topic", "tools-topics")
         expect("tools-topics" not in topics("--list").split(), "listed after its deletion")
-        missing = self.shell.attempt("kafka-topics", *self.at, "--describe", "--topic", "tools-nowhere")
+        missing = self.shell.attempt(
+            "kafka-topics", *self.at, "--describe", "--topic", "tools-nowhere"
+        )
         expect(missing.code == 1, f"an unknown topic ends with {missing.code}")
 
     def create(self, topic: str, *configs: str) -> None:
         given = [part for config in configs for part in ("--config", config)]
-        self.shell.run("kafka-topics", *self.at, "--create", "--topic", topic, "--partitions", "1",
-                       "--replication-factor", "1", *given)
+        self.shell.run(
+            "kafka-topics",
+            *self.at,
+            "--create",
+            "--topic",
+            topic,
+            "--partitions",
+            "1",
+            "--replication-factor",
+            "1",
+            *given,
+        )
 
     def console(self) -> None:
         self.create("tools-console")
         lines = "".join(f"k{n}\twert {n} mit Ümläuten ✓\n" for n in range(1000))
         source = WORK / "tools" / "lines"
         source.write_text(lines)
-        self.shell.run("kafka-console-producer", *self.at, "--topic", "tools-console",
-                       "--compression-codec", "zstd", "--reader-property", "parse.key=true", stdin=source)
+        self.shell.run(
+            "kafka-console-producer",
+            *self.at,
+            "--topic",
+            "tools-console",
+            "--compression-codec",
+            "zstd",
+            "--reader-property",
+            "parse.key=true",
+            stdin=source,
+        )
         got = self.shell.run(
-            "kafka-console-consumer", *self.at, "--topic", "tools-console", "--partition", "0",
-            "--offset", "earliest", "--max-messages", "1000", "--formatter-property", "print.key=true",
+            "kafka-console-consumer",
+            *self.at,
+            "--topic",
+            "tools-console",
+            "--partition",
+            "0",
+            "--offset",
+            "earliest",
+            "--max-messages",
+            "1000",
+            "--formatter-property",
+            "print.key=true",
         )
         expect(got.text() == lines, f"{len(got.text())} bytes instead of {len(lines)}")
         tail = self.shell.run(
-            "kafka-console-consumer", *self.at, "--topic", "tools-console", "--partition", "0",
-            "--offset", "998", "--timeout-ms", "3000",
+            "kafka-console-consumer",
+            *self.at,
+            "--topic",
+            "tools-console",
+            "--partition",
+            "0",
+            "--offset",
+            "998",
+            "--timeout-ms",
+            "3000",
         )
         expect(tail.text().count("\n") == 2, f"from 998 on: {tail.text()!r}")
 
     def offsets(self) -> None:
-        for time, wanted in (("-1", 1000), ("-2", 0), ("1000", 0), ("latest", 1000), ("max-timestamp", None)):
-            got = self.shell.run(
-                "kafka-get-offsets", *self.at, "--topic-partitions", "tools-console:0", "--time", time
-            ).text().strip()
+        for time, wanted in (
+            ("-1", 1000),
+            ("-2", 0),
+            ("1000", 0),
+            ("latest", 1000),
+            ("max-timestamp", None),
+        ):
+            got = (
+                self.shell.run(
+                    "kafka-get-offsets",
+                    *self.at,
+                    "--topic-partitions",
+                    "tools-console:0",
+                    "--time",
+                    time,
+                )
+                .text()
+                .strip()
+            )
             if wanted is not None:
                 expect(got == f"tools-console:0:{wanted}", f"--time {time}: {got}")
 
     def perf(self) -> str:
         self.create("tools-perf", "segment.bytes=1048576", "index.interval.bytes=1024")
         out = self.shell.run(
-            "kafka-producer-perf-test", *self.at, "--topic", "tools-perf", "--record-size", "200",
-            "--num-records", str(PERF_RECORDS), "--throughput", "-1",
+            "kafka-producer-perf-test",
+            *self.at,
+            "--topic",
+            "tools-perf",
+            "--record-size",
+            "200",
+            "--num-records",
+            str(PERF_RECORDS),
+            "--throughput",
+            "-1",
         ).text()
         expect(f"{PERF_RECORDS} records sent" in out, out)
         return out.strip().splitlines()[-1].split(",")[1].strip()
 
     def verifiable(self) -> None:
         out = self.shell.alone(
-            "kafka-verifiable-producer", *self.at, "--topic", "tools-verifiable", "--max-messages", "500",
+            "kafka-verifiable-producer",
+            *self.at,
+            "--topic",
+            "tools-verifiable",
+            "--max-messages",
+            "500",
         )
         events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
         acked = [event for event in events if event["name"] == "producer_send_success"]
@@ -103,8 +179,16 @@ class Tools:
     def dump(self, files: list[Path], *args: str) -> str:
         names = ",".join(str(path) for path in files)
         text = self.shell.run("kafka-dump-log", "--files", names, *args).text()
-        for complaint in ("isvalid: false", "Mismatches", "Non-consecutive", "out of order",
-                          "not found", "Found timestamp mismatch", "Found out of order", "corrupt"):
+        for complaint in (
+            "isvalid: false",
+            "Mismatches",
+            "Non-consecutive",
+            "out of order",
+            "not found",
+            "Found timestamp mismatch",
+            "Found out of order",
+            "corrupt",
+        ):
             expect(complaint not in text, f"kafka-dump-log says: {complaint}")
         return text
 
@@ -118,7 +202,9 @@ class Tools:
 
     def dump_indexes(self) -> str:
         # The active segment's indexes have room for more entries, which the tool takes for damage.
-        indexes = self.files("tools-perf", "index")[:-1] + self.files("tools-perf", "timeindex")[:-1]
+        indexes = (
+            self.files("tools-perf", "index")[:-1] + self.files("tools-perf", "timeindex")[:-1]
+        )
         self.dump(indexes)
         self.dump(indexes, "--verify-index-only")
         self.dump(indexes, "--index-sanity-check")

@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Runs every feature with the kafka-clients of the class path and prints, one line each,
- * {@code feature TAB ok|FAIL TAB detail}. Arguments: address, address through the proxy, topic prefix.
+ * Runs every feature with the kafka-clients of the class path and prints, one line each, {@code
+ * feature TAB ok|FAIL TAB detail}. Arguments: address, address through the proxy, topic prefix.
  */
 public final class ClientFeatures {
     private interface Feature {

@@ -1,12 +1,5 @@
 package klamm.compat.client;
 
-import java.time.Duration;
-import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -17,6 +10,14 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 
 /** Producer, consumer and admin client against one address. */
 final class Clients {
@@ -33,7 +34,8 @@ final class Clients {
     }
 
     KafkaProducer<byte[], byte[]> producer(Map<String, Object> options) {
-        Map<String, Object> config = new HashMap<>(Map.of("bootstrap.servers", address, "linger.ms", 5));
+        Map<String, Object> config =
+                new HashMap<>(Map.of("bootstrap.servers", address, "linger.ms", 5));
         config.putAll(options);
         return new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
     }
@@ -45,7 +47,8 @@ final class Clients {
         config.put("enable.auto.commit", false);
         config.put("auto.offset.reset", "none");
         config.put("allow.auto.create.topics", false);
-        return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        return new KafkaConsumer<>(
+                config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
     String create(String topic, int partitions, Map<String, String> config) throws Exception {
@@ -61,7 +64,8 @@ final class Clients {
     }
 
     /** Sends all records and waits for every acknowledgement; throws the first error. */
-    List<RecordMetadata> produce(List<ProducerRecord<byte[], byte[]>> records, Map<String, Object> options)
+    List<RecordMetadata> produce(
+            List<ProducerRecord<byte[], byte[]>> records, Map<String, Object> options)
             throws Exception {
         try (KafkaProducer<byte[], byte[]> producer = producer(options)) {
             List<Future<RecordMetadata>> sent = new ArrayList<>();

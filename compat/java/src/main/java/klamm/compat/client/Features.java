@@ -4,9 +4,6 @@ import static klamm.compat.client.Expect.numbered;
 import static klamm.compat.client.Expect.same;
 import static klamm.compat.client.Expect.values;
 
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -20,6 +17,10 @@ import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.internals.RecordHeader;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 
 /** One method per feature of the table; each throws when the feature does not work. */
 final class Features {
@@ -59,10 +60,14 @@ final class Features {
     }
 
     void unknownTopic() throws Exception {
-        try (Admin admin = clients.admin(); KafkaConsumer<byte[], byte[]> consumer = clients.consumer()) {
-            Expect.failure(UnknownTopicOrPartitionException.class, () -> describe(admin, "java-nowhere"));
+        try (Admin admin = clients.admin();
+                KafkaConsumer<byte[], byte[]> consumer = clients.consumer()) {
+            Expect.failure(
+                    UnknownTopicOrPartitionException.class, () -> describe(admin, "java-nowhere"));
             List<String> names = List.of("java-nowhere");
-            Expect.failure(UnknownTopicOrPartitionException.class, () -> admin.deleteTopics(names).all().get());
+            Expect.failure(
+                    UnknownTopicOrPartitionException.class,
+                    () -> admin.deleteTopics(names).all().get());
             same(List.of(), consumer.partitionsFor("java-nowhere"));
         }
     }
@@ -75,16 +80,35 @@ final class Features {
 
     void recordFields() throws Exception {
         String topic = clients.create(prefix + "fields");
-        List<ProducerRecord<byte[], byte[]>> sent = List.of(
-            new ProducerRecord<>(topic, 0, START_MS + 3, bytes("k"), bytes("v"),
-                List.of(new RecordHeader("h", bytes("1")), new RecordHeader("h", null))),
-            new ProducerRecord<>(topic, 0, START_MS, null, bytes("v2")),
-            new ProducerRecord<>(topic, 0, START_MS + 9, new byte[] {0, -1}, null,
-                List.of(new RecordHeader("", new byte[0]))));
+        List<ProducerRecord<byte[], byte[]>> sent =
+                List.of(
+                        new ProducerRecord<>(
+                                topic,
+                                0,
+                                START_MS + 3,
+                                bytes("k"),
+                                bytes("v"),
+                                List.of(
+                                        new RecordHeader("h", bytes("1")),
+                                        new RecordHeader("h", null))),
+                        new ProducerRecord<>(topic, 0, START_MS, null, bytes("v2")),
+                        new ProducerRecord<>(
+                                topic,
+                                0,
+                                START_MS + 9,
+                                new byte[] {0, -1},
+                                null,
+                                List.of(new RecordHeader("", new byte[0]))));
         clients.produce(sent, Map.of("compression.type", "lz4"));
         List<String> wanted = new ArrayList<>();
-        sent.forEach(each -> wanted.add(
-            Expect.describe(each.key(), each.value(), each.timestamp(), each.headers())));
+        sent.forEach(
+                each ->
+                        wanted.add(
+                                Expect.describe(
+                                        each.key(),
+                                        each.value(),
+                                        each.timestamp(),
+                                        each.headers())));
         List<String> got = new ArrayList<>();
         for (ConsumerRecord<byte[], byte[]> each : clients.consume(topic, 0)) {
             got.add(Expect.describe(each.key(), each.value(), each.timestamp(), each.headers()));
@@ -95,7 +119,9 @@ final class Features {
     void seekByOffset() throws Exception {
         String topic = clients.create(prefix + "seek");
         clients.produce(numbered(topic, COUNT), Map.of("compression.type", "zstd"));
-        same(values(numbered(topic, COUNT)).subList(321, COUNT), Expect.consumed(clients.consume(topic, 321)));
+        same(
+                values(numbered(topic, COUNT)).subList(321, COUNT),
+                Expect.consumed(clients.consume(topic, 321)));
     }
 
     void seekByTime() throws Exception {
@@ -107,14 +133,26 @@ final class Features {
         clients.produce(sent, Map.of());
         TopicPartition partition = new TopicPartition(topic, 0);
         try (KafkaConsumer<byte[], byte[]> consumer = clients.consumer()) {
-            Map<Long, Long> wanted = Map.of(START_MS - 5, 0L, START_MS, 0L, START_MS + 11, 2L,
-                START_MS + 10L * (COUNT - 1), COUNT - 1L);
+            Map<Long, Long> wanted =
+                    Map.of(
+                            START_MS - 5,
+                            0L,
+                            START_MS,
+                            0L,
+                            START_MS + 11,
+                            2L,
+                            START_MS + 10L * (COUNT - 1),
+                            COUNT - 1L);
             for (Map.Entry<Long, Long> each : wanted.entrySet()) {
-                OffsetAndTimestamp found = consumer.offsetsForTimes(Map.of(partition, each.getKey())).get(partition);
+                OffsetAndTimestamp found =
+                        consumer.offsetsForTimes(Map.of(partition, each.getKey())).get(partition);
                 same(each.getValue(), found.offset());
                 same(START_MS + 10L * each.getValue(), found.timestamp());
             }
-            same(null, consumer.offsetsForTimes(Map.of(partition, START_MS + 1_000_000)).get(partition));
+            same(
+                    null,
+                    consumer.offsetsForTimes(Map.of(partition, START_MS + 1_000_000))
+                            .get(partition));
         }
     }
 
@@ -122,7 +160,8 @@ final class Features {
         String topic = clients.create(prefix + "ends");
         clients.produce(numbered(topic, 10), Map.of());
         TopicPartition partition = new TopicPartition(topic, 0);
-        try (Admin admin = clients.admin(); KafkaConsumer<byte[], byte[]> consumer = clients.consumer()) {
+        try (Admin admin = clients.admin();
+                KafkaConsumer<byte[], byte[]> consumer = clients.consumer()) {
             same(Map.of(partition, 0L), consumer.beginningOffsets(List.of(partition)));
             same(Map.of(partition, 10L), consumer.endOffsets(List.of(partition)));
             same(10L, offset(admin, partition, OffsetSpec.latest()));
@@ -130,29 +169,44 @@ final class Features {
         }
     }
 
-    private static long offset(Admin admin, TopicPartition partition, OffsetSpec spec) throws Exception {
+    private static long offset(Admin admin, TopicPartition partition, OffsetSpec spec)
+            throws Exception {
         return admin.listOffsets(Map.of(partition, spec)).partitionResult(partition).get().offset();
     }
 
     void big() throws Exception {
         String topic = clients.create(prefix + "big");
         byte[] value = new byte[1_000_000];
-        clients.produce(List.of(new ProducerRecord<>(topic, 0, null, value)), Map.of("max.request.size", 2_000_000));
+        clients.produce(
+                List.of(new ProducerRecord<>(topic, 0, null, value)),
+                Map.of("max.request.size", 2_000_000));
         same(value.length, clients.consume(topic, 0).get(0).value().length);
     }
 
     void tooLarge() throws Exception {
         String topic = clients.create(prefix + "large");
-        ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(topic, 0, null, new byte[2_000_000]);
+        ProducerRecord<byte[], byte[]> record =
+                new ProducerRecord<>(topic, 0, null, new byte[2_000_000]);
         Map<String, Object> options = Map.of("max.request.size", 4_000_000);
-        Expect.failure(RecordTooLargeException.class, () -> clients.produce(List.of(record), options));
+        Expect.failure(
+                RecordTooLargeException.class, () -> clients.produce(List.of(record), options));
     }
 
-    /** Every record exactly once and in order, although connections end in the middle of requests. */
+    /**
+     * Every record exactly once and in order, although connections end in the middle of requests.
+     */
     void throughCuts() throws Exception {
         String topic = clients.create(prefix + "cut");
-        Map<String, Object> options = Map.of("batch.size", 2000, "reconnect.backoff.ms", 1,
-            "retry.backoff.ms", 1, "linger.ms", 1);
+        Map<String, Object> options =
+                Map.of(
+                        "batch.size",
+                        2000,
+                        "reconnect.backoff.ms",
+                        1,
+                        "retry.backoff.ms",
+                        1,
+                        "linger.ms",
+                        1);
         throughProxy.produce(numbered(topic, 2000), options);
         same(values(numbered(topic, 2000)), Expect.consumed(clients.consume(topic, 0)));
     }

@@ -1,6 +1,12 @@
 package klamm.compat.oracle;
 
 import com.fasterxml.jackson.databind.JsonNode;
+
+import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.protocol.ApiMessage;
+import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.ObjectSerializationCache;
+
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -8,15 +14,11 @@ import java.io.PrintStream;
 import java.lang.reflect.Method;
 import java.nio.ByteBuffer;
 import java.util.HexFormat;
-import org.apache.kafka.common.message.ApiMessageType;
-import org.apache.kafka.common.protocol.ApiMessage;
-import org.apache.kafka.common.protocol.ByteBufferAccessor;
-import org.apache.kafka.common.protocol.ObjectSerializationCache;
 
 /**
  * Decodes messages with Kafka's generated classes, takes them through their JSON form, and encodes
- * them again. Reads lines {@code request|response TAB api key TAB version TAB hex} and prints likewise;
- * a message that fails has {@code !} and the reason in the place of the bytes.
+ * them again. Reads lines {@code request|response TAB api key TAB version TAB hex} and prints
+ * likewise; a message that fails has {@code !} and the reason in the place of the bytes.
  */
 public final class Recode {
     private Recode() {}
@@ -34,7 +36,8 @@ public final class Recode {
     private static String recode(String[] parts) {
         try {
             ApiMessageType type = ApiMessageType.fromApiKey(Short.parseShort(parts[1]));
-            ApiMessage message = parts[0].equals("request") ? type.newRequest() : type.newResponse();
+            ApiMessage message =
+                    parts[0].equals("request") ? type.newRequest() : type.newResponse();
             short version = Short.parseShort(parts[2]);
             ByteBuffer raw = ByteBuffer.wrap(HexFormat.of().parseHex(parts[3]));
             message.read(new ByteBufferAccessor(raw), version);
@@ -60,8 +63,9 @@ public final class Recode {
     /** The JSON form keeps only the size of record batches. */
     private static boolean carriesRecords(ApiMessage message) {
         String name = message.getClass().getSimpleName();
-        return name.equals("ProduceRequestData") || name.equals("FetchResponseData")
-            || name.equals("ShareFetchResponseData");
+        return name.equals("ProduceRequestData")
+                || name.equals("FetchResponseData")
+                || name.equals("ShareFetchResponseData");
     }
 
     private static ApiMessage throughJson(ApiMessage message, short version)

@@ -1,5 +1,7 @@
 package klamm.compat.tools;
 
+import org.apache.kafka.common.utils.Exit;
+
 import java.io.BufferedReader;
 import java.io.FileInputStream;
 import java.io.InputStream;
@@ -7,13 +9,12 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.util.Arrays;
-import org.apache.kafka.common.utils.Exit;
 
 /**
  * Runs the main methods of Kafka's command line tools one after the other in this process, which
  * saves a start of the JVM for each. (Not for tools that do their last work in shutdown hooks.)
- * Reads lines {@code class TAB stdin TAB stdout TAB stderr TAB arg...}
- * where the three are files, and answers each with the exit code.
+ * Reads lines {@code class TAB stdin TAB stdout TAB stderr TAB arg...} where the three are files,
+ * and answers each with the exit code.
  */
 public final class ToolShell {
     /** What a tool's call of exit becomes, so that the shell outlives it. */
@@ -37,7 +38,7 @@ public final class ToolShell {
         PrintStream answers = System.out;
         Exit.setExitProcedure(ToolShell::exit);
         Exit.setHaltProcedure(ToolShell::exit);
-        Exit.setShutdownHookAdder((name, hook) -> { });
+        Exit.setShutdownHookAdder((name, hook) -> {});
         for (String line = commands.readLine(); line != null; line = commands.readLine()) {
             answers.println(run(line.split("\t", -1)));
         }
