@@ -15,15 +15,15 @@
 //! - No stored value keeps a broker from starting: one that its key does not take counts as not
 //!   set.
 
-mod address;
+pub mod address;
 mod broker;
 pub mod describe;
 mod environment;
 pub mod key;
 pub mod keys;
 mod layers;
-mod properties;
-mod settings;
+pub(crate) mod properties;
+pub mod settings;
 mod tables;
 mod topic;
 mod value;

@@ -6,7 +6,7 @@ use std::str::Chars;
 use super::settings::{Entry, SyntaxError};
 
 /// The entries of a file, in its order. Of a key that is there twice, the last counts.
-pub(super) fn parse(text: &str) -> Result<Vec<Entry>, SyntaxError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Entry>, SyntaxError> {
     let mut entries = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {

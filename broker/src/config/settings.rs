@@ -292,17 +292,17 @@ impl BrokerSettings {
 
 /// One key and value of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) value: String,
-    pub(super) line: Option<usize>,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) line: Option<usize>,
 }
 
 /// Why a text is not of its form.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct SyntaxError {
-    pub(super) line: usize,
-    pub(super) reason: String,
+pub(crate) struct SyntaxError {
+    pub(crate) line: usize,
+    pub(crate) reason: String,
 }
 
 fn listener_name(index: usize) -> String {

@@ -1,0 +1,339 @@
+//! The topics and settings of the cluster, kept in the metadata log.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`records`] | the records of the log, in Kafka's format |
+//! | [`image`] | what they amount to |
+//! | [`plan`], [`configs`], [`names`] | what a change needs, or why it is refused |
+//! | `snapshot`, `store`, `identity` | how all this lies on the disk |
+//!
+//! # Invariants
+//!
+//! - A change is one batch of records: it is made whole or not at all.
+//! - Nobody sees a change before it is durable.
+//! - The image is what the records say and nothing else, so that it is the same after a restart.
+
+pub mod configs;
+mod files;
+mod identity;
+pub mod image;
+pub mod names;
+pub mod plan;
+pub mod records;
+mod snapshot;
+mod store;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Uuid;
+use klamm_storage::{AppendError, ChangeError, OpenError, Outcome, ReadError, Storage};
+use klamm_utils::clock::Clock;
+
+use self::identity::Identity;
+use self::records::{FeatureLevelRecord, MetadataRecord};
+use self::store::{Loaded, Store};
+use crate::config::BrokerConfig;
+
+pub use self::configs::{ConfigChange, ConfigOperation, Resource};
+pub use self::image::{Image, PartitionImage, TopicImage};
+pub use self::names::check_topic_name;
+pub use self::plan::{NewTopic, Planner, Refusal};
+pub use self::snapshot::{DecodeError, EncodeError};
+
+/// The topic whose one partition is the metadata log; no client may make or read it.
+pub const METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// The format in which the records are written: that of Kafka 4.3.
+const METADATA_VERSION: i16 = 30;
+
+/// Why the catalog cannot be opened or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The metadata log cannot be opened.
+    #[error("the metadata log: {0}")]
+    Open(#[from] OpenError),
+    /// The metadata log cannot be read.
+    #[error("the metadata log: {0}")]
+    Read(#[from] ReadError),
+    /// A change was not appended.
+    #[error("the metadata log: {0}")]
+    Append(#[from] AppendError),
+    /// The log could not be cut behind a snapshot.
+    #[error("the metadata log: {0}")]
+    Trim(#[from] ChangeError),
+    /// A change cannot be said in records.
+    #[error("the metadata log: {0}")]
+    Encode(#[from] EncodeError),
+    /// The log holds something that is not understood.
+    #[error("the metadata log at offset {offset}: {error}")]
+    Decode {
+        /// Where reading had come to.
+        offset: i64,
+        /// What is wrong.
+        error: DecodeError,
+    },
+    /// The log begins behind a snapshot that is not there.
+    #[error(
+        "the metadata log begins at offset {log_start}, and no snapshot of what was before it can be read"
+    )]
+    NoSnapshot {
+        /// Where it begins.
+        log_start: i64,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the disk answered.
+        source: std::io::Error,
+    },
+    /// The folder belongs to another broker.
+    #[error("the data belongs to node {found}, but node.id is {configured}")]
+    OtherNode {
+        /// The node that it belongs to.
+        found: i32,
+        /// The node that wants it.
+        configured: i32,
+    },
+    /// The folder belongs to another cluster.
+    #[error("the data belongs to cluster {found}, but cluster.id is {configured}")]
+    OtherCluster {
+        /// The cluster that it belongs to.
+        found: String,
+        /// The cluster that wants it.
+        configured: String,
+    },
+    /// The log did not take a change for good.
+    #[error("the metadata log did not keep a change: {0:?}")]
+    NotKept(Outcome),
+}
+
+/// The topics and settings of the cluster. Clones are handles to one catalog.
+#[derive(Clone, Debug)]
+pub struct Catalog(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    identity: Identity,
+    store: Store,
+    config: BrokerConfig,
+    clock: Arc<dyn Clock>,
+    /// What is durable, for everybody.
+    published: ArcSwap<Version>,
+    /// Guards the order of changes; held while one is planned and appended, never across a wait.
+    writer: Mutex<Writer>,
+    /// Held while a snapshot is written, so that there is one at a time.
+    snapshot: tokio::sync::Mutex<()>,
+}
+
+/// The catalog at one offset.
+#[derive(Debug)]
+struct Version {
+    image: Arc<Image>,
+    end: i64,
+}
+
+#[derive(Debug)]
+struct Writer {
+    /// With all that was appended, durable or not: what the next change is planned upon.
+    latest: Arc<Image>,
+    /// Bytes of log since the last snapshot.
+    log_bytes: u64,
+}
+
+impl Catalog {
+    /// Opens the catalog of a storage; one that is new becomes that of this broker. Blocks.
+    ///
+    /// # Errors
+    /// The data is another broker's, or cannot be read.
+    pub fn open(
+        storage: &Storage,
+        config: &BrokerConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, CatalogError> {
+        let identity = Identity::open(&**storage.disk(), storage.dir(), config)?;
+        let Loaded { store, image, end, log_bytes } = Store::open(storage, config)?;
+        let image = Arc::new(image);
+        let version = Version { image: Arc::clone(&image), end };
+        let catalog = Self(Arc::new(Inner {
+            identity,
+            store,
+            config: config.clone(),
+            clock,
+            published: ArcSwap::from_pointee(version),
+            writer: Mutex::new(Writer { latest: image, log_bytes }),
+            snapshot: tokio::sync::Mutex::default(),
+        }));
+        Ok(catalog)
+    }
+
+    /// The id of the cluster: made at the first start, the same ever after.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.0.identity.cluster_id
+    }
+
+    /// The id of the data folder.
+    #[must_use]
+    pub fn directory_id(&self) -> Uuid {
+        self.0.identity.directory
+    }
+
+    /// Everything as it is now.
+    #[must_use]
+    pub fn image(&self) -> Arc<Image> {
+        Arc::clone(&self.0.published.load().image)
+    }
+
+    /// The settings of this broker, with those set while it ran.
+    #[must_use]
+    pub fn broker_config(&self) -> BrokerConfig {
+        self.0.broker_config(&self.image())
+    }
+
+    /// A new random id for a topic.
+    #[must_use]
+    pub fn new_topic_id(&self) -> Uuid {
+        identity::new_id()
+    }
+
+    /// What a change would lead to; nothing is changed.
+    pub fn plan<T>(&self, plan: impl FnOnce(&mut Planner<'_>) -> T) -> T {
+        let image = self.image();
+        let config = self.0.broker_config(&image);
+        plan(&mut Planner::new(&config, self.0.identity.directory, (*image).clone()))
+    }
+
+    /// Makes a change: what `plan` plans, whole or not at all. Returns what `plan` returns once
+    /// the change is durable and [`image`](Self::image) shows it; at once if it plans nothing.
+    ///
+    /// # Cancel safety
+    /// A change that was begun is made even if nobody waits for it, but is seen only with the
+    /// change after it: who has to act on it should wait in a task of its own.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR`: the disk did not take the change; the log says why.
+    pub async fn change<T>(&self, plan: impl FnOnce(&mut Planner<'_>) -> T) -> Result<T, Refusal> {
+        let result = self.try_change(plan).await;
+        result.map_err(|error| {
+            tracing::error!(%error, "a change of topics or settings was not stored");
+            Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, "The change was not stored.")
+        })
+    }
+
+    /// Gives out a block of ids for idempotent producers. No id is ever in two blocks.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR`: the disk did not take note of it.
+    pub async fn allocate_producer_ids(&self) -> Result<Range<i64>, ErrorCode> {
+        let block = self.change(|planner| planner.allocate_producer_ids()).await;
+        block.map_err(|refusal| refusal.code)
+    }
+
+    async fn try_change<T>(
+        &self,
+        plan: impl FnOnce(&mut Planner<'_>) -> T,
+    ) -> Result<T, CatalogError> {
+        let (result, appended) = self.0.append(plan)?;
+        let Some(Appended { ticket, image, is_snapshot_due }) = appended else {
+            return Ok(result);
+        };
+        let end = ticket.last_offset() + 1;
+        match ticket.await {
+            Outcome::Committed => self.0.publish(Version { image, end }),
+            lost => return Err(CatalogError::NotKept(lost)),
+        }
+        if is_snapshot_due {
+            self.write_snapshot().await;
+        }
+        Ok(result)
+    }
+
+    /// Writes a snapshot of what is durable. A failure is told and costs nothing but disk: the
+    /// next change tries again.
+    async fn write_snapshot(&self) {
+        let Ok(_one_at_a_time) = self.0.snapshot.try_lock() else { return };
+        let inner = Arc::clone(&self.0);
+        let written = tokio::task::spawn_blocking(move || {
+            let version = inner.published.load_full();
+            let now_ms = inner.clock.now_ms();
+            inner.store.write_snapshot(&version.image, version.end, now_ms)
+        });
+        match written.await {
+            Ok(Ok(())) => self.0.lock().log_bytes = 0,
+            Ok(Err(error)) => tracing::error!(%error, "no snapshot of the metadata was written"),
+            Err(error) => tracing::error!(%error, "writing a snapshot of the metadata failed"),
+        }
+    }
+}
+
+/// A change on its way to the disk.
+struct Appended {
+    ticket: klamm_storage::Ticket,
+    image: Arc<Image>,
+    is_snapshot_due: bool,
+}
+
+impl Inner {
+    fn broker_config(&self, image: &Image) -> BrokerConfig {
+        let node = self.identity.node_id.to_string();
+        let (own, all) = (image.broker_config(&node), image.broker_config(""));
+        if own.is_empty() && all.is_empty() {
+            return self.config.clone();
+        }
+        self.config.with_dynamic(own, all)
+    }
+
+    /// Plans a change upon all changes before it and fixes its place behind them.
+    fn append<T>(
+        &self,
+        plan: impl FnOnce(&mut Planner<'_>) -> T,
+    ) -> Result<(T, Option<Appended>), CatalogError> {
+        let mut writer = self.lock();
+        let config = self.broker_config(&writer.latest);
+        let mut planner = Planner::new(&config, self.identity.directory, (*writer.latest).clone());
+        let is_first = writer.latest.is_new();
+        let result = plan(&mut planner);
+        let (mut image, mut records) = planner.into_parts();
+        if records.is_empty() {
+            return Ok((result, None));
+        }
+        if is_first {
+            let first = first_record();
+            let applied = image.apply(&first);
+            debug_assert_eq!(applied, Ok(()), "a feature level always fits");
+            records.insert(0, first);
+        }
+        let (ticket, bytes) = self.store.append(&records, self.clock.now_ms())?;
+        let image = Arc::new(image);
+        writer.latest = Arc::clone(&image);
+        writer.log_bytes += bytes;
+        let is_snapshot_due = self.store.is_snapshot_due(writer.log_bytes);
+        Ok((result, Some(Appended { ticket, image, is_snapshot_due })))
+    }
+
+    /// Shows a version to everybody, unless a later one, which contains it, is shown already.
+    fn publish(&self, version: Version) {
+        let version = Arc::new(version);
+        self.published.rcu(|shown| {
+            if shown.end < version.end { Arc::clone(&version) } else { Arc::clone(shown) }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What every metadata log begins with.
+fn first_record() -> MetadataRecord {
+    MetadataRecord::FeatureLevel(FeatureLevelRecord {
+        name: "metadata.version".into(),
+        feature_level: METADATA_VERSION,
+    })
+}

@@ -1,0 +1,92 @@
+//! Which names a topic may have.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+
+use super::plan::Refusal;
+
+/// The longest name: folders end in a dash and a partition number besides.
+const LENGTH_MAX: usize = 249;
+
+/// Says why no topic can have this name, in Kafka's words.
+///
+/// # Errors
+/// `INVALID_TOPIC_EXCEPTION`.
+pub fn check_topic_name(name: &str) -> Result<(), Refusal> {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let reason = match name {
+        "" => "the empty string is not allowed".to_owned(),
+        "." | ".." => format!("'{name}' is not allowed"),
+        // Kafka counts UTF-16 units; where that differs the name is illegal in any case.
+        _ if name.chars().count() > LENGTH_MAX => {
+            format!("the length of '{name}' is longer than the max allowed length {LENGTH_MAX}")
+        }
+        _ if !name.bytes().all(is_legal) => format!(
+            "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' \
+             and '-'"
+        ),
+        _ => return Ok(()),
+    };
+    let message = format!("Topic name is invalid: {reason}");
+    Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message))
+}
+
+/// The topic whose name would be the same one if dots were underscores, as they are in the names
+/// of metrics.
+pub(super) fn collision<'a, T>(topics: &'a BTreeMap<Str, T>, name: &str) -> Option<&'a Str> {
+    if !name.contains(['.', '_']) {
+        return None;
+    }
+    let folded = name.replace('.', "_");
+    // What may collide agrees up to the first of these characters.
+    let stem = name.split(['.', '_']).next().unwrap_or_default();
+    let from =
+        topics.range::<str, _>((Bound::Included(stem), Bound::Unbounded)).map(|(other, _)| other);
+    from.take_while(|other| other.starts_with(stem))
+        .find(|other| other.len() == name.len() && other.replace('.', "_") == folded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_refused_in_the_words_of_kafka() {
+        let check = |name: &str, answer: &str| {
+            let refusal = check_topic_name(name).unwrap_err();
+            assert_eq!(refusal.code, ErrorCode::INVALID_TOPIC_EXCEPTION);
+            assert_eq!(refusal.message, answer);
+        };
+        check(".", "Topic name is invalid: '.' is not allowed");
+        check("..", "Topic name is invalid: '..' is not allowed");
+        check("", "Topic name is invalid: the empty string is not allowed");
+        for name in ["a b", "a/b\u{e9}"] {
+            let reason = "contains one or more characters other than ASCII alphanumerics, '.', \
+                          '_' and '-'";
+            check(name, &format!("Topic name is invalid: '{name}' {reason}"));
+        }
+        let long = "x".repeat(250);
+        let reason = "is longer than the max allowed length 249";
+        check(&long, &format!("Topic name is invalid: the length of '{long}' {reason}"));
+        for name in ["a", "a.b_c-D9", &"x".repeat(249), "..."] {
+            assert_eq!(check_topic_name(name), Ok(()));
+        }
+    }
+
+    #[test]
+    fn dots_and_underscores_collide() {
+        let topics: BTreeMap<Str, ()> =
+            ["a", "a.b", "a.bc", "a0b", "x_y.z"].map(|name| (name.into(), ())).into();
+        let check = |name: &str, other: Option<&str>| {
+            assert_eq!(collision(&topics, name).map(Str::as_str), other, "{name}");
+        };
+        check("a_b", Some("a.b"));
+        check("a_bc", Some("a.bc"));
+        check("x.y_z", Some("x_y.z"));
+        check("a_0", None);
+        check("a", None);
+    }
+}
