@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[doc(hidden)]
+pub use bincode;
 use bincode::config::Configuration;
 pub use bincode::{Decode, Encode};
 use thiserror::Error;

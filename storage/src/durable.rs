@@ -2,8 +2,9 @@
 //!
 //! Two slots of 64 bytes, written in turn and each with a checksum, so that a torn write leaves
 //! the other. The file is written after each sync round and made durable by nobody in particular:
-//! an old point is as true as a new one, it only makes recovery scan more. What lies below it was
-//! synced: damage there is rot. What lies above was not: damage there is a torn tail.
+//! an old point is as true as a new one, it only makes recovery scan more. (A cut makes points
+//! untrue: both slots are then written and synced first.) What lies below the point was synced:
+//! damage there is rot. What lies above was not: damage there is a torn tail.
 
 use std::io;
 

@@ -15,7 +15,7 @@ use crate::epochs::Epochs;
 use crate::error::{At, Corrupt, DiskError, OpenError};
 use crate::index::{IndexEntry, IndexView, OffsetEntry, TimeEntry};
 use crate::log::{State, jitter};
-use crate::options::{Durability, LogOptions};
+use crate::options::LogOptions;
 use crate::scan::{Damage, ScanError, Scanner};
 use crate::segment::{self, Place, Segment};
 use crate::topic_id::{self, TopicId};
@@ -84,10 +84,11 @@ impl Recovered {
         }
     }
 
-    /// Makes this the content of a log. All of it counts as committed: it was synced, or its
-    /// durability does not ask for that.
+    /// Makes this the content of a log. All of it is synced, whatever the durability, and counts
+    /// as committed.
     pub(crate) fn install(self, state: &mut State) {
         state.high_watermark = self.active.facts.next_offset;
+        state.roll_due = false;
         state.jitter_ms = jitter(state.options.segment_jitter_ms, self.active.base);
         state.sealed = self.sealed;
         state.active = self.active;
@@ -133,9 +134,17 @@ pub(crate) fn recover(place: &Place, input: &Input<'_>) -> Result<Recovered, Ope
         epochs: Epochs::read(disk, dir)?,
         report: RecoveryReport::default(),
         touched: Vec::new(),
+        changed: false,
     };
     let mut segments = recovery.segments(&bases)?;
-    let end = segments.last().map_or(0, |last| last.facts.next_offset).max(durable.end).max(start);
+    let found = segments.last().map_or(0, |last| last.facts.next_offset);
+    if start > found {
+        // Records before the start were lost that nobody may read any more.
+        segments.drain(..).try_for_each(|segment| recovery.remove(segment.base))?;
+    } else if durable.end > found && recovery.report.damaged.is_empty() {
+        recovery.report_missing(found);
+    }
+    let end = found.max(durable.end).max(start);
     let active = match segments.pop_if(|last| last.facts.next_offset == end) {
         Some(last) => last,
         None => recovery.next_segment(end, input.now_ms)?,
@@ -153,7 +162,8 @@ pub(crate) fn reload(
 ) -> Result<Segment, DiskError> {
     let durable = DurablePoint { segment: base, position: len, ..DurablePoint::default() };
     let (epochs, report) = (Epochs::default(), RecoveryReport::default());
-    let mut recovery = Recovery { place, options, durable, epochs, report, touched: Vec::new() };
+    let mut recovery =
+        Recovery { place, options, durable, epochs, report, touched: Vec::new(), changed: false };
     recovery.scan(base, len, i64::MAX).map(|(segment, _)| segment)
 }
 
@@ -183,6 +193,8 @@ struct Recovery<'a> {
     report: RecoveryReport,
     /// Segments with bytes that may not be on the device, by base and length.
     touched: Vec<(i64, u32)>,
+    /// Whether names in the folder, or bytes below the new durable point, are new.
+    changed: bool,
 }
 
 impl Recovery<'_> {
@@ -200,6 +212,9 @@ impl Recovery<'_> {
             let (mut segment, torn) = self.scan(base, len, next.unwrap_or(i64::MAX))?;
             segment.facts.created_ms = file.modified_ms().at("read", &path)?;
             self.touched.push((base, segment.size));
+            // A tail may be lost so that whole batches are left: the next segment tells.
+            let hole = next.is_some_and(|next| segment.facts.next_offset != next);
+            let torn = torn.or(hole.then_some(Damage::OffsetOrder));
             let sound = torn.is_none();
             segments.push(segment);
             if let Some(damage) = torn {
@@ -261,6 +276,15 @@ impl Recovery<'_> {
         Ok(true)
     }
 
+    /// Removes the files of a segment.
+    fn remove(&mut self, base: i64) -> Result<(), DiskError> {
+        let path = self.place.path(base, segment::LOG);
+        disk::found(self.place.files.disk().remove_file(&path)).at("remove", path)?;
+        self.touched.retain(|(touched, _)| *touched != base);
+        self.changed = true;
+        self.remove_indexes(base)
+    }
+
     fn remove_indexes(&self, base: i64) -> Result<(), DiskError> {
         for extension in [segment::INDEX, segment::TIME_INDEX] {
             let path = self.place.path(base, extension);
@@ -282,17 +306,19 @@ impl Recovery<'_> {
         let file = segment.log_file(self.place, OpenMode::Existing).at("open", &path)?;
         let len = len.min(u32::MAX.into());
         let trusted = if base == self.durable.segment { self.durable.position.min(len) } else { 0 };
-        let from = self.keep_index_entries(&mut segment, trusted, len).at("read", &path)?;
+        let (from, offset) =
+            self.keep_index_entries(&mut segment, trusted, len).at("read", &path)?;
         segment.size = u32::try_from(from).unwrap_or(u32::MAX);
-        let mut scanner = Scanner::new(&**file.file(), from, len, base);
+        segment.facts.next_offset = offset;
+        let mut scanner = Scanner::new(&**file.file(), from..len, offset..next);
         let mut torn = None;
         loop {
             match scanner.next_batch() {
                 Ok(None) => break,
                 Ok(Some((found, _))) => {
-                    if found.header.last_offset() >= next
-                        || found.header.last_offset() - base > i64::from(i32::MAX)
-                    {
+                    // Nothing compacts what is not durable yet: there are no gaps in it.
+                    let gap = found.header.base_offset != segment.facts.next_offset;
+                    if gap && !self.durable.covers(base, found.position) {
                         torn = Some(Damage::OffsetOrder);
                         break;
                     }
@@ -341,19 +367,22 @@ impl Recovery<'_> {
             offsets: offset..if more { scanner.offset_min() } else { end },
         };
         tracing::error!(%corrupt, %damage, "bytes that were durable are damaged");
+        if !more && next != i64::MAX {
+            segment.facts.next_offset = next;
+        }
         self.report.damaged.push(corrupt);
         segment.size = u32::try_from(scanner.position()).unwrap_or(u32::MAX);
         Ok(())
     }
 
     /// Keeps the index entries up to the last one below `trusted` if it points to the batch it
-    /// says, and drops the others. Returns where the scan starts.
+    /// says, and drops the others. Returns where the scan starts, and at which offset.
     fn keep_index_entries(
         &self,
         segment: &mut Segment,
         trusted: u64,
         len: u64,
-    ) -> std::io::Result<u64> {
+    ) -> std::io::Result<(u64, i64)> {
         let index = segment.index_file(self.place, OpenMode::Create)?;
         let times = segment.time_file(self.place, OpenMode::Create)?;
         let count = |len: u64, size: usize| u32::try_from(len / size as u64).unwrap_or(u32::MAX);
@@ -363,11 +392,11 @@ impl Recovery<'_> {
         let kept = view.count_where::<OffsetEntry>(|entry| u64::from(entry.position) < trusted)?;
         let last = kept.checked_sub(1).map(|at| view.entry::<OffsetEntry>(at)).transpose()?;
         let last = match last {
-            Some(last) if self.points_to_batch(segment, last, len)? => Some(last),
-            _ => None,
+            Some(last) => self.batch_at(segment, last, len)?.map(|base_offset| (last, base_offset)),
+            None => None,
         };
         let facts = &mut segment.facts;
-        if let Some(last) = last {
+        if let Some((last, _)) = last {
             facts.index_entries = kept;
             let view = IndexView::new(times.clone(), time_entries, false);
             facts.time_entries = view.count_where::<TimeEntry>(|e| e.relative <= last.relative)?;
@@ -378,28 +407,31 @@ impl Recovery<'_> {
         }
         index.file().set_len(u64::from(facts.index_entries) * OffsetEntry::SIZE as u64)?;
         times.file().set_len(u64::from(facts.time_entries) * TimeEntry::SIZE as u64)?;
-        Ok(last.map_or(0, |last| last.position.into()))
+        Ok(last.map_or((0, segment.base), |(last, offset)| (last.position.into(), offset)))
     }
 
-    fn points_to_batch(
+    /// The base offset of the batch that an index entry points to, if that is what it says.
+    fn batch_at(
         &self,
         segment: &mut Segment,
         entry: OffsetEntry,
         len: u64,
-    ) -> std::io::Result<bool> {
+    ) -> std::io::Result<Option<i64>> {
         let file = segment.log_file(self.place, OpenMode::Existing)?;
-        let header = |position| match Scanner::new(&**file.file(), position, len, segment.base)
-            .next_header()
-        {
-            Ok(found) => Ok(found.map(|found| found.header)),
-            Err(ScanError::Damage(_)) => Ok(None),
-            Err(ScanError::Io(error)) => Err(error),
-        };
+        let header =
+            |position| match Scanner::new(&**file.file(), position..len, segment.base..i64::MAX)
+                .next_header()
+            {
+                Ok(found) => Ok(found.map(|found| found.header)),
+                Err(ScanError::Damage(_)) => Ok(None),
+                Err(ScanError::Io(error)) => Err(error),
+            };
         let expected = segment.base + i64::from(entry.relative);
-        let fits = header(entry.position.into())?.is_some_and(|h| h.last_offset() == expected);
+        let batch = header(entry.position.into())?.filter(|h| h.last_offset() == expected);
         let first = header(0)?;
-        segment.facts.first_time = first.filter(|_| fits).map(|first| first.max_timestamp);
-        Ok(fits)
+        let first = first.filter(|_| batch.is_some());
+        segment.facts.first_time = first.map(|first| first.max_timestamp);
+        Ok(batch.map(|batch| batch.base_offset))
     }
 
     /// Cuts a torn tail: the rest of a segment and all later ones.
@@ -414,7 +446,8 @@ impl Recovery<'_> {
         let disk = self.place.files.disk();
         let path = self.place.path(last.base, segment::LOG);
         let file = last.log_file(self.place, OpenMode::Existing).at("open", &path)?;
-        let mut scanner = Scanner::new(&**file.file(), last.size.into(), len, last.base);
+        let positions = u64::from(last.size)..len;
+        let mut scanner = Scanner::new(&**file.file(), positions, last.base..i64::MAX);
         let zeros = scanner.only_zeros_follow().at("read", &path)?;
         let mut bytes = len - u64::from(last.size);
         // Later segments go first, newest before oldest, so that a crash leaves no hole.
@@ -422,8 +455,7 @@ impl Recovery<'_> {
             let path = self.place.path(base, segment::LOG);
             let later = disk.open(&path, OpenMode::Existing).and_then(|file| file.len());
             bytes += later.at("read", &path)?;
-            disk.remove_file(&path).at("remove", path)?;
-            self.remove_indexes(base)?;
+            self.remove(base)?;
         }
         file.file().set_len(last.size.into()).at("cut", &path)?;
         let damage = (!zeros).then_some(damage);
@@ -438,8 +470,18 @@ impl Recovery<'_> {
         let path = self.place.path(base, segment::LOG);
         let file = segment.log_file(self.place, OpenMode::Create).at("create", &path)?;
         file.file().set_len(0).at("create", &path)?;
-        self.touched.push((base, 0));
+        self.changed = true;
         Ok(segment)
+    }
+
+    /// Reports durable records that are not even there as damaged bytes.
+    fn report_missing(&mut self, found: i64) {
+        let file = self.place.path(self.durable.segment, segment::LOG);
+        let len = self.place.files.disk().open(&file, OpenMode::Existing).and_then(|f| f.len());
+        let positions = len.unwrap_or(0)..self.durable.position;
+        let corrupt = Corrupt { file, positions, offsets: found..self.durable.end };
+        tracing::error!(%corrupt, "bytes that were durable are missing");
+        self.report.damaged.push(corrupt);
     }
 
     fn finish(
@@ -453,16 +495,13 @@ impl Recovery<'_> {
         let end = active.facts.next_offset;
         let first = sealed.first().unwrap_or(&active).base;
         let start = start.max(first).min(end);
-        if self.options.durability != Durability::OsCached || self.durable.suspect {
-            self.make_durable()?;
-            disk.sync_dir(dir).at("sync", dir)?;
-            self.durable = DurablePoint {
-                segment: active.base,
-                position: active.size.into(),
-                end,
-                suspect: false,
-            };
-        }
+        self.make_durable()?;
+        self.durable = DurablePoint {
+            segment: active.base,
+            position: active.size.into(),
+            end,
+            suspect: false,
+        };
         let before = Epochs::read(disk, dir)?;
         self.epochs.truncate_end(end);
         self.epochs.truncate_start(start);
@@ -472,14 +511,21 @@ impl Recovery<'_> {
         let mut sidecar = sidecar;
         let path = dir.join(durable::FILE);
         let file = disk.open(&path, OpenMode::Create).at("open", &path)?;
-        sidecar.write(&*file, &self.durable).at("write", path)?;
+        sidecar.write(&*file, &self.durable).at("write", &path)?;
+        if !self.report.damaged.is_empty() {
+            // Without the point the gap behind the damage would look like a torn tail.
+            file.sync_data().at("sync", &path)?;
+        }
+        if self.changed {
+            disk.sync_dir(dir).at("sync", dir)?;
+        }
         let Self { epochs, durable, report, .. } = self;
         Ok(Recovered { sealed, active, start, epochs, durable, sidecar, has_folder: true, report })
     }
 
     /// Syncs what was scanned. After a failed sync pages may look written that never reached the
     /// device: they are written anew first, since only that makes them dirty again.
-    fn make_durable(&self) -> Result<(), DiskError> {
+    fn make_durable(&mut self) -> Result<(), DiskError> {
         for &(base, size) in &self.touched {
             let path = self.place.path(base, segment::LOG);
             let file = self.place.files.disk().open(&path, OpenMode::Existing).at("open", &path)?;
@@ -489,6 +535,7 @@ impl Recovery<'_> {
             }
             if self.durable.suspect || from < u64::from(size) || self.report.cut.is_some() {
                 file.sync_data().at("sync", &path)?;
+                self.changed = true;
             }
         }
         Ok(())

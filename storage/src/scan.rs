@@ -1,6 +1,7 @@
 //! Walking over the batches of a segment file, trusting none of its bytes.
 
 use std::io;
+use std::ops::Range;
 
 use bytes::Bytes;
 use klamm_protocol::records::{BATCH_HEADER_LEN, Batch, BatchError, BatchHeader};
@@ -20,6 +21,10 @@ pub(crate) struct Scanner<'a> {
     end: u64,
     /// The least base offset the next batch may have.
     offset_min: i64,
+    /// All offsets are below this.
+    offset_end: i64,
+    /// Where the batch before this one starts, and the least offset that it could have.
+    before: Option<(u64, i64)>,
     buffer: Bytes,
     /// Where in the file the buffer starts.
     buffer_at: u64,
@@ -69,9 +74,18 @@ impl std::fmt::Display for Damage {
 }
 
 impl<'a> Scanner<'a> {
-    /// A scan of the batches in `position..end`, whose offsets are at least `offset_min`.
-    pub(crate) fn new(file: &'a dyn DiskFile, position: u64, end: u64, offset_min: i64) -> Self {
-        Self { file, position, end, offset_min, buffer: Bytes::new(), buffer_at: position }
+    /// A scan of the batches in `positions`, whose offsets are all in `offsets`.
+    pub(crate) fn new(file: &'a dyn DiskFile, positions: Range<u64>, offsets: Range<i64>) -> Self {
+        Self {
+            file,
+            position: positions.start,
+            end: positions.end,
+            offset_min: offsets.start,
+            offset_end: offsets.end,
+            before: None,
+            buffer: Bytes::new(),
+            buffer_at: positions.start,
+        }
     }
 
     /// Where the next batch starts.
@@ -86,7 +100,21 @@ impl<'a> Scanner<'a> {
 
     /// Goes on at another place, behind damage.
     pub(crate) fn jump(&mut self, position: u64, offset_min: i64) {
-        (self.position, self.offset_min) = (position, offset_min);
+        (self.position, self.offset_min, self.before) = (position, offset_min, None);
+    }
+
+    /// Moves a scan of headers, which stands at damage, to where that begins: to the batch before
+    /// if its checksum is wrong, since then its length may have led astray.
+    pub(crate) fn find_begin_of_damage(&mut self) -> io::Result<()> {
+        let Some((position, offset_min)) = self.before else { return Ok(()) };
+        let here = (self.position, self.offset_min);
+        self.jump(position, offset_min);
+        match self.next_batch() {
+            Ok(_) => self.jump(here.0, here.1),
+            Err(ScanError::Damage(_)) => {}
+            Err(ScanError::Io(error)) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Passes over all that is left.
@@ -167,18 +195,37 @@ impl<'a> Scanner<'a> {
         let header = BatchHeader::parse(&bytes).map_err(damage)?;
         if header.base_offset < self.offset_min
             || header.last_offset_delta < 0
-            || header.last_offset() == i64::MAX
+            || header.last_offset() >= self.offset_end
         {
             return Err(ScanError::Damage(Damage::OffsetOrder));
         }
         if header.size() as u64 > self.end - self.position {
             return Err(ScanError::Damage(Damage::CutOff));
         }
+        if header.base_offset > self.offset_min && self.overtakes_next(&header, read_ahead)? {
+            return Err(ScanError::Damage(Damage::OffsetOrder));
+        }
         Ok(Some(header))
+    }
+
+    /// Whether a batch behind a gap has offsets that the batch after it has as well. No checksum
+    /// covers the base offset: a gap is what compaction leaves, or a base offset that rotted.
+    fn overtakes_next(&mut self, header: &BatchHeader, ahead: usize) -> Result<bool, ScanError> {
+        let position = self.position;
+        self.position += header.size() as u64;
+        let next = self.bytes(BATCH_HEADER_LEN, ahead);
+        self.position = position;
+        match next {
+            Ok(next) => Ok(BatchHeader::parse(&next)
+                .is_ok_and(|next| next.base_offset <= header.last_offset())),
+            Err(ScanError::Damage(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn step(&mut self, header: BatchHeader) -> Found {
         let found = Found { header, position: self.position };
+        self.before = Some((self.position, self.offset_min));
         self.position += header.size() as u64;
         self.offset_min = header.last_offset() + 1;
         found

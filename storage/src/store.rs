@@ -186,6 +186,12 @@ impl Storage {
         Ok(())
     }
 
+    /// Stops as a crash would: nothing is synced beyond what is due, no mark is left. Gives the
+    /// folder free. Blocks.
+    pub fn abandon(&self) {
+        drop(self.stop());
+    }
+
     /// Ends the threads once what is due is synced. `None` when that has been done.
     #[expect(clippy::type_complexity, reason = "taken apart at once by both callers")]
     fn stop(&self) -> Option<(HashMap<String, Log>, Summaries, Option<Arc<dyn DiskFile>>)> {
@@ -259,7 +265,10 @@ impl Storage {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        self.stop();
+        // A panic may have left a lock broken: then the threads are left to the end of the process.
+        if !std::thread::panicking() {
+            self.stop();
+        }
     }
 }
 
@@ -299,6 +308,7 @@ fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> St
         closed: false,
         pending: std::collections::VecDeque::new(),
         generation: 0,
+        roll_due: false,
         jitter_ms: 0,
         append_time_ms: 0,
         has_folder: false,

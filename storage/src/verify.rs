@@ -136,7 +136,8 @@ impl Iterator for Dump {
     type Item = Result<Dumped, DiskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut scanner = Scanner::new(&*self.file, self.position, self.end, self.offset_min);
+        let offsets = self.offset_min..i64::MAX;
+        let mut scanner = Scanner::new(&*self.file, self.position..self.end, offsets);
         let next = step(&mut scanner);
         (self.position, self.offset_min) = (scanner.position(), scanner.offset_min());
         match next {
@@ -199,7 +200,7 @@ fn verify_batches(
     let end = file.len().at("read", path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let base = segment::base_of(name, segment::LOG).unwrap_or(0);
-    let mut scanner = Scanner::new(&*file, 0, end, base);
+    let mut scanner = Scanner::new(&*file, 0..end, base..i64::MAX);
     while let Some(dumped) = step(&mut scanner).at("read", path)? {
         match dumped {
             Dumped::Batch { position, header, .. } => {

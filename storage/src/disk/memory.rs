@@ -4,7 +4,8 @@
 //! the one to the other. A power cut keeps, of the bytes written since, a subset of sectors chosen
 //! by seed, in any order: this is how torn writes and holes come about. Names are durable after
 //! a sync of their folder; before it a power cut may keep or lose each of them, by seed.
-//! A rename is atomic: the target's name points to the old file or the new one.
+//! A rename is atomic: the target's name points to the old file or the new one. Whatever changes
+//! the disk holds the one lock of the tree, so that a power cut happens between two calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -112,8 +113,10 @@ impl MemoryDisk {
 }
 
 impl Tree {
-    fn used(&self) -> u64 {
-        self.live.values().map(|node| node.lock().live.len() as u64).sum()
+    fn free(&self) -> u64 {
+        let Some(capacity) = self.capacity else { return u64::MAX };
+        let used = self.live.values().map(|node| node.lock().live.len() as u64).sum();
+        capacity.saturating_sub(used)
     }
 
     fn move_name(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -265,8 +268,7 @@ impl Disk for MemoryDisk {
     }
 
     fn free_space(&self, _path: &Path) -> io::Result<u64> {
-        let tree = self.lock();
-        Ok(tree.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(tree.used())))
+        Ok(self.lock().free())
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
@@ -301,7 +303,8 @@ impl DiskFile for MemoryFile {
     fn write_all_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let start = usize::try_from(position).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let free = self.disk.free_space(Path::new(""))?;
+        let tree = self.disk.lock();
+        let free = tree.free();
         let mut content = self.node.lock();
         let grows = (start + len).saturating_sub(content.live.len());
         if grows as u64 > free {
@@ -321,6 +324,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let _tree = self.disk.lock();
         let mut content = self.node.lock();
         let Content { live, durable } = &mut *content;
         durable.clone_from(live);
@@ -329,6 +333,7 @@ impl DiskFile for MemoryFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let _tree = self.disk.lock();
         self.node.lock().live.resize(len, 0);
         Ok(())
     }

@@ -165,7 +165,7 @@ impl State {
             now_ms,
             jitter_ms: self.jitter_ms,
         };
-        if self.active.must_roll(&roll, &self.options) {
+        if self.roll_due || self.active.must_roll(&roll, &self.options) {
             self.roll(inner, now_ms)?;
         }
         self.reserve(inner, stamped.size)
@@ -176,9 +176,11 @@ impl State {
         let place = &inner.place;
         let next = Segment::empty(&place.files, self.end(), now_ms);
         let path = || place.path(next.base, segment::LOG);
+        self.roll_due = true;
         let created = next.log_file(place, OpenMode::Create).at("create", path())?;
         // What a crash or a full disk may have left under this name is not part of the log.
         created.file().set_len(0).at("create", path())?;
+        self.roll_due = false;
         let mut sealed = std::mem::replace(&mut self.active, next);
         if let Err(error) = sealed.close_time_index(place) {
             tracing::warn!(log = %inner.name, %error, "time index left open; to be rebuilt");

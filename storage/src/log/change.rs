@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::read::Snapshot;
 use super::{Log, LogInner, State};
 use crate::Outcome;
-use crate::checkpoint::Checkpoint;
-use crate::disk::OpenMode;
+use crate::checkpoint::CheckpointError;
+use crate::disk::{self, OpenMode};
 use crate::durable::{self, DurablePoint};
 use crate::error::{At, ChangeError, DiskError, ReadError};
-use crate::offsets::{EndOffset, StartOffset};
+use crate::offsets::{EndOffset, HighWatermark, StartOffset};
 use crate::recover;
 use crate::segment::{self, Segment};
 use crate::sweep::Rubbish;
@@ -28,7 +28,7 @@ impl Log {
             return Err(ChangeError::OffsetOutOfRange { start, end });
         }
         if to > start {
-            start_checkpoint(inner).write(&**inner.place.files.disk(), &to).map_err(disk_error)?;
+            write_start(inner, to)?;
             state.start = to;
             let before = |segment: &Segment| segment.facts.next_offset <= to;
             let count = state.sealed.iter().take_while(|segment| before(segment)).count();
@@ -103,24 +103,26 @@ impl Log {
         state.fault = None;
         state.unsynced.clear();
         recovered.install(&mut state);
+        let end = state.end();
+        let resolved = state.commit_to(end);
+        drop(state);
+        inner.settle(resolved, HighWatermark(end), super::sync::Request::None);
         Ok(report)
     }
 }
 
-/// Where the start of a log is kept once records were deleted by offset.
-pub(crate) fn start_checkpoint(inner: &LogInner) -> Checkpoint {
-    recover::start_checkpoint(&inner.place.dir)
-}
-
-fn disk_error(error: crate::checkpoint::CheckpointError) -> ChangeError {
-    use crate::checkpoint::CheckpointError as E;
-    match error {
-        E::Disk(error) => ChangeError::Disk(error),
-        E::Damaged { path, .. } | E::Version { path, .. } | E::TooLarge { path, .. } => {
+/// Makes a start durable that is not the base of a segment.
+fn write_start(inner: &LogInner, start: i64) -> Result<(), DiskError> {
+    let checkpoint = recover::start_checkpoint(&inner.place.dir);
+    checkpoint.write(&**inner.place.files.disk(), &start).map_err(|error| match error {
+        CheckpointError::Disk(error) => error,
+        CheckpointError::Damaged { path, .. }
+        | CheckpointError::Version { path, .. }
+        | CheckpointError::TooLarge { path, .. } => {
             let source = Arc::new(std::io::ErrorKind::InvalidData.into());
-            ChangeError::Disk(DiskError { action: "write", path, source })
+            DiskError { action: "write", path, source }
         }
-    }
+    })
 }
 
 impl State {
@@ -140,6 +142,10 @@ impl State {
         let base = snapshot.segment.base;
         self.lower_durable_point(inner, base, position)?;
         self.generation += 1;
+        if std::mem::take(&mut self.roll_due) {
+            let path = place.path(self.end(), segment::LOG);
+            disk::found(place.files.disk().remove_file(&path)).at("remove", path)?;
+        }
         while self.active.base > base {
             let path = place.path(self.active.base, segment::LOG);
             let marked = segment::mark_deleted(place, &self.active).at("rename", path)?;
@@ -160,6 +166,11 @@ impl State {
         self.unsynced.cut(base, file);
         let end = self.end();
         self.high_watermark = self.high_watermark.min(end);
+        if self.start > end {
+            // The start lay inside the batch that went.
+            write_start(inner, end)?;
+            self.start = end;
+        }
         if self.epochs.truncate_end(end) {
             self.epochs.write(&**place.files.disk(), &place.dir)?;
         }
@@ -181,7 +192,10 @@ impl State {
         let path = inner.place.dir.join(durable::FILE);
         let file = inner.place.files.disk().open(&path, OpenMode::Create).at("open", &path)?;
         self.durable = point;
-        self.sidecar.write(&*file, &point).at("write", &path)?;
+        // Over both slots: later writes are not synced, and may tear one without the other.
+        for _ in 0..2 {
+            self.sidecar.write(&*file, &point).at("write", &path)?;
+        }
         file.sync_data().at("sync", &path)
     }
 }

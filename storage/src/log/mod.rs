@@ -93,6 +93,9 @@ pub(crate) struct State {
     pub(crate) pending: VecDeque<(i64, Arc<TicketCell>)>,
     /// Raised when bytes that a reader may be looking at changed or went away.
     pub(crate) generation: u64,
+    /// Whether the next append has to roll: an attempt failed and may have left the file of the
+    /// next segment, behind which the active one must not grow.
+    pub(crate) roll_due: bool,
     /// Taken off the age at which the active segment rolls.
     pub(crate) jitter_ms: i64,
     /// The latest time given to records, below which none is given.

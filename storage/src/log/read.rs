@@ -150,20 +150,23 @@ impl Snapshot {
         from: i64,
     ) -> Result<Scanner<'a>, DiskError> {
         let Segment { base, size, .. } = self.segment;
-        let scanner = |position| Scanner::new(&**file.file(), position, size.into(), base);
+        let end = self.segment.facts.next_offset;
+        let scanner = |position: u32, offset| {
+            Scanner::new(&**file.file(), position.into()..size.into(), offset..end)
+        };
         let floor = self.segment.floor(place, from, self.sealed).unwrap_or_else(|error| {
             tracing::warn!(dir = %place.dir.display(), base, %error, "index not readable");
             None
         });
-        let Some(entry) = floor else { return Ok(scanner(0)) };
-        match scanner(entry.position.into()).next_header() {
+        let Some(entry) = floor else { return Ok(scanner(0, base)) };
+        match scanner(entry.position, base).next_header() {
             Ok(Some(found)) if found.header.last_offset() == base + i64::from(entry.relative) => {
-                Ok(scanner(entry.position.into()))
+                Ok(scanner(entry.position, found.header.base_offset))
             }
             Err(ScanError::Io(error)) => Err(error).at("read", place.path(base, segment::LOG)),
             _ => {
                 tracing::warn!(dir = %place.dir.display(), base, ?entry, "index entry is wrong");
-                Ok(scanner(0))
+                Ok(scanner(0, base))
             }
         }
     }
@@ -193,6 +196,7 @@ impl Snapshot {
 
     /// Moves a scan behind the damage it stands at, and says what was passed over.
     fn pass_damage(&self, place: &Place, scanner: &mut Scanner<'_>) -> Result<Corrupt, ReadError> {
+        scanner.find_begin_of_damage().map_err(|error| self.io(place, error))?;
         let (position, offset) = (scanner.position(), scanner.offset_min());
         let more = scanner.resync().map_err(|error| self.io(place, error))?;
         let offsets = offset..if more { scanner.offset_min() } else { self.next.max(offset) };
@@ -206,29 +210,44 @@ impl Snapshot {
         }
         let file = self.file(place)?;
         let mut scanner = self.scanner(place, &file, wanted.from)?;
-        let Some(first) = self.next_from(place, &mut scanner, wanted.from)? else {
-            return Ok(None);
-        };
-        if first.header.base_offset >= wanted.limit {
-            return Ok(Some(Slice::empty(wanted.from)));
+        while let Some(first) = self.next_from(place, &mut scanner, wanted.from)? {
+            if first.header.base_offset >= wanted.limit {
+                return Ok(Some(Slice::empty(wanted.from)));
+            }
+            let bytes = self.bytes(place, &file, &first, wanted)?;
+            let is_whole = bytes.len() >= first.header.size();
+            let slice = whole_batches(bytes, &first, wanted);
+            if !slice.bytes.is_empty() || !is_whole {
+                return Ok(Some(slice));
+            }
+            // The checksum is wrong, and so may be what the header says about offsets and length.
+            scanner.jump(first.position, first.header.base_offset);
+            let corrupt = self.pass_damage(place, &mut scanner)?;
+            if wanted.from < corrupt.offsets.end {
+                return Err(corrupt.into());
+            }
         }
+        Ok(None)
+    }
+
+    /// What a read takes in, from its first batch on.
+    fn bytes(
+        &self,
+        place: &Place,
+        file: &CachedFile,
+        first: &Found,
+        wanted: Wanted,
+    ) -> Result<Bytes, ReadError> {
         let least = if wanted.min_one { first.header.size() } else { 0 };
         let rest = u64::from(self.segment.size).saturating_sub(first.position);
         let len = wanted.size_max.max(least).min(usize::try_from(rest).unwrap_or(usize::MAX));
         let mut bytes = vec![0; len];
         let read = file.file().read_at(&mut bytes, first.position);
         bytes.truncate(read.map_err(|error| self.io(place, error))?);
-        let slice = whole_batches(bytes.into(), &first, wanted);
-        if slice.bytes.is_empty() && len >= first.header.size() {
-            let end = first.position + first.header.size() as u64;
-            let offsets = first.header.base_offset..first.header.last_offset() + 1;
-            let file = place.path(self.segment.base, segment::LOG);
-            return Err(Corrupt { file, positions: first.position..end, offsets }.into());
-        }
-        Ok(Some(slice))
+        Ok(bytes.into())
     }
 
-    fn io(&self, place: &Place, error: std::io::Error) -> ReadError {
+    pub(super) fn io(&self, place: &Place, error: std::io::Error) -> ReadError {
         let path = place.path(self.segment.base, segment::LOG);
         ReadError::Disk(Err::<(), _>(error).at("read", path).expect_err("it is an error"))
     }
@@ -241,7 +260,8 @@ fn whole_batches(bytes: Bytes, first: &Found, wanted: Wanted) -> Slice {
     let mut end = 0;
     while let Ok(Some(batch)) = Batch::split_first(&mut rest) {
         let header = batch.header();
-        let in_order = header.base_offset >= next_offset && header.last_offset_delta >= 0;
+        // Only a scan can tell a gap from rot: the next read looks at what lies behind it.
+        let in_order = header.base_offset == next_offset && header.last_offset_delta >= 0;
         if !in_order || header.base_offset >= wanted.limit {
             break;
         }

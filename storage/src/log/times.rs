@@ -4,8 +4,9 @@ use klamm_protocol::records::Record;
 
 use super::read::Snapshot;
 use super::{Log, LogInner};
+use crate::disk::CachedFile;
 use crate::error::{Corrupt, ReadError};
-use crate::scan::{ScanError, Scanner};
+use crate::scan::{Found, ScanError, Scanner};
 use crate::segment;
 
 /// What a batch may take up decompressed while a timestamp is looked for in it.
@@ -48,20 +49,16 @@ impl Log {
     /// log without records or without timestamps. May block on the disk.
     pub fn max_timestamp(&self) -> Result<Option<TimestampedOffset>, ReadError> {
         let start = self.0.lock().start;
-        let mut latest: Option<Snapshot> = None;
+        let mut latest: Option<(i64, Snapshot)> = None;
         for snapshot in self.0.snapshots()? {
-            let timestamp = |of: &Snapshot| of.segment.facts.max_time.timestamp;
-            let later = latest.as_ref().is_none_or(|best| timestamp(&snapshot) > timestamp(best));
-            if snapshot.segment.size > 0 && later {
-                latest = Some(snapshot);
+            let timestamp = self.0.greatest_from(&snapshot, start)?;
+            if timestamp > latest.as_ref().map_or(-1, |(best, _)| *best) {
+                latest = Some((timestamp, snapshot));
             }
         }
         match latest {
-            Some(snapshot) if snapshot.segment.facts.max_time.timestamp >= 0 => {
-                let timestamp = snapshot.segment.facts.max_time.timestamp;
-                self.0.find_time(&snapshot, timestamp, start)
-            }
-            _ => Ok(None),
+            Some((timestamp, snapshot)) => self.0.find_time(&snapshot, timestamp, start),
+            None => Ok(None),
         }
     }
 }
@@ -73,6 +70,30 @@ impl LogInner {
             return Err(ReadError::Closed);
         }
         Ok(state.segments().map(|segment| state.snapshot(segment.base)).collect())
+    }
+
+    /// The greatest timestamp of a segment's records at or behind `start`, -1 without any. Known
+    /// without looking, except for the segment in which the log starts.
+    fn greatest_from(&self, snapshot: &Snapshot, start: i64) -> Result<i64, ReadError> {
+        if start <= snapshot.segment.base {
+            return Ok(snapshot.segment.facts.max_time.timestamp);
+        }
+        let mut greatest = -1;
+        let file = snapshot.file(&self.place)?;
+        let mut scanner = snapshot.scanner(&self.place, &file, start)?;
+        while let Some(found) = snapshot.next_from(&self.place, &mut scanner, start)? {
+            if found.header.base_offset >= start {
+                greatest = greatest.max(found.header.max_timestamp);
+                continue;
+            }
+            self.visit_records(snapshot, &file, &found, |record| {
+                if record.offset >= start {
+                    greatest = greatest.max(record.timestamp);
+                }
+                false
+            })?;
+        }
+        Ok(greatest)
     }
 
     /// The first record of a segment at or behind `start` with at least this timestamp.
@@ -97,14 +118,8 @@ impl LogInner {
             if found.header.max_timestamp < timestamp {
                 continue;
             }
-            let end = found.position + found.header.size() as u64;
-            let mut whole = Scanner::new(&**file.file(), found.position, end, i64::MIN);
             let fits = |record: &Record| record.timestamp >= timestamp && record.offset >= start;
-            if let Some(record) = first_record(&mut whole, fits).map_err(|problem| {
-                let file = self.place.path(snapshot.segment.base, segment::LOG);
-                let offsets = found.header.base_offset..found.header.last_offset() + 1;
-                problem.into_read_error(Corrupt { file, positions: found.position..end, offsets })
-            })? {
+            if let Some(record) = self.visit_records(snapshot, &file, &found, fits)? {
                 let (timestamp, offset) = (record.timestamp, record.offset);
                 let leader_epoch = found.header.leader_epoch;
                 return Ok(Some(TimestampedOffset { timestamp, offset, leader_epoch }));
@@ -112,40 +127,33 @@ impl LogInner {
         }
         Ok(None)
     }
-}
 
-/// Why the records of one batch cannot be looked at.
-enum Problem {
-    Damage,
-    Io(std::io::Error),
-}
-
-impl Problem {
-    fn into_read_error(self, place: Corrupt) -> ReadError {
-        match self {
-            Self::Damage => place.into(),
-            Self::Io(error) => {
-                let source = std::sync::Arc::new(error);
-                crate::DiskError { action: "read", path: place.file, source }.into()
+    /// The first record of a batch for which `visit` answers yes.
+    fn visit_records(
+        &self,
+        snapshot: &Snapshot,
+        file: &CachedFile,
+        found: &Found,
+        mut visit: impl FnMut(&Record) -> bool,
+    ) -> Result<Option<Record>, ReadError> {
+        let corrupt = Corrupt {
+            file: self.place.path(snapshot.segment.base, segment::LOG),
+            positions: found.position..found.position + found.header.size() as u64,
+            offsets: found.header.base_offset..found.header.last_offset() + 1,
+        };
+        let (positions, offsets) = (corrupt.positions.clone(), corrupt.offsets.clone());
+        let batch = match Scanner::new(&**file.file(), positions, offsets).next_batch() {
+            Ok(Some((_, batch))) => batch,
+            Ok(None) | Err(ScanError::Damage(_)) => return Err(corrupt.into()),
+            Err(ScanError::Io(error)) => return Err(snapshot.io(&self.place, error)),
+        };
+        let Ok(records) = batch.records(RECORDS_SIZE_MAX) else { return Err(corrupt.into()) };
+        for record in records {
+            let Ok(record) = record else { return Err(corrupt.into()) };
+            if visit(&record) {
+                return Ok(Some(record));
             }
         }
+        Ok(None)
     }
-}
-
-fn first_record(
-    scanner: &mut Scanner<'_>,
-    fits: impl Fn(&Record) -> bool,
-) -> Result<Option<Record>, Problem> {
-    let batch = match scanner.next_batch() {
-        Ok(Some((_, batch))) => batch,
-        Ok(None) | Err(ScanError::Damage(_)) => return Err(Problem::Damage),
-        Err(ScanError::Io(error)) => return Err(Problem::Io(error)),
-    };
-    for record in batch.records(RECORDS_SIZE_MAX).map_err(|_| Problem::Damage)? {
-        let record = record.map_err(|_| Problem::Damage)?;
-        if fits(&record) {
-            return Ok(Some(record));
-        }
-    }
-    Ok(None)
 }

@@ -1,5 +1,12 @@
 //! Tests of whole logs: on the memory disk, where the machine can be restarted, and on a real one.
 
-mod basics;
-mod retention;
 mod support;
+
+mod basics;
+mod commit;
+mod crash;
+mod faults;
+mod lookup;
+mod model;
+mod retention;
+mod rot;

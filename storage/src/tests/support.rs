@@ -92,7 +92,7 @@ pub(super) fn plain(records: usize, tag: u8) -> Batch {
 }
 
 pub(super) fn append(log: &Log, batch: Batch) -> Ticket {
-    log.enqueue(Append::new(0, vec![batch])).unwrap()
+    log.enqueue(Append::new(log.latest_epoch().unwrap_or(0), vec![batch])).unwrap()
 }
 
 /// Appends and waits for the outcome.

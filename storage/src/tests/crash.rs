@@ -1,0 +1,152 @@
+//! Files cut at every byte, power cuts at every moment, tails of zeros.
+
+use std::path::{Path, PathBuf};
+
+use super::support::*;
+use crate::disk::{Disk, MemoryDisk, OpenMode, read_small};
+use crate::{Bound, Durability, Outcome};
+
+fn segment(base: i64) -> PathBuf {
+    Path::new(DIR).join(format!("t-0/{base:020}.log"))
+}
+
+fn len(disk: &MemoryDisk, path: &Path) -> u64 {
+    disk.open(path, OpenMode::Existing).unwrap().len().unwrap()
+}
+
+#[test]
+fn a_file_cut_at_any_byte_of_its_last_batches_keeps_the_whole_ones() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, with(Durability::OsCached));
+    let mut ends = vec![0];
+    for tag in 0..6 {
+        commit(&world.log, plain(2, tag));
+        ends.push(world.log.size_bytes());
+    }
+    let before = contents(&world.log, Bound::End);
+    for cut in 0..=ends[6] {
+        let disk = disk.after_kill();
+        disk.open(&segment(0), OpenMode::Existing).unwrap().set_len(cut).unwrap();
+        let world = open(&disk, with(Durability::OsCached));
+        let whole = ends.iter().filter(|end| **end <= cut).count() - 1;
+        assert_eq!(contents(&world.log, Bound::End), before[..whole], "cut at {cut}");
+        assert_eq!(len(&disk, &segment(0)), ends[whole]);
+        assert_eq!(world.report.cut.is_some(), ends[whole] != cut);
+        assert_eq!(commit(&world.log, plain(1, 9)), 2 * whole as i64);
+    }
+}
+
+#[test]
+fn a_byte_changed_above_the_durable_point_cuts_the_tail_there() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, with(Durability::OsCached));
+    let mut ends = vec![0];
+    for tag in 0..4 {
+        commit(&world.log, plain(1, tag));
+        ends.push(world.log.size_bytes());
+    }
+    let before = contents(&world.log, Bound::End);
+    // Base offset and epoch lie outside the checksum: those of the first batch cannot be judged.
+    for at in
+        (ends[1]..ends[4]).filter(|at| ends.iter().all(|end| !(*end + 12..*end + 16).contains(at)))
+    {
+        let disk = disk.after_kill();
+        let file = disk.open(&segment(0), OpenMode::Existing).unwrap();
+        let mut byte = [0];
+        file.read_at(&mut byte, at).unwrap();
+        file.write_all_at(&[&[byte[0] ^ 0x80]], at).unwrap();
+        let world = open(&disk, with(Durability::OsCached));
+        let sound = ends.iter().filter(|end| **end <= at).count() - 1;
+        assert_eq!(contents(&world.log, Bound::End), before[..sound], "byte {at}");
+    }
+}
+
+#[test]
+fn zeros_end_a_log() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, with(Durability::OsCached));
+    commit(&world.log, plain(2, 1));
+    let before = world.log.size_bytes();
+    let disk = disk.after_kill();
+    disk.open(&segment(0), OpenMode::Existing).unwrap().set_len(before + 5000).unwrap();
+    let world = open(&disk, with(Durability::OsCached));
+    let cut = world.report.cut.clone().unwrap();
+    assert_eq!((cut.position, cut.bytes, cut.damage), (before, 5000, None));
+    assert_eq!(len(&disk, &segment(0)), before);
+}
+
+#[test]
+fn a_power_cut_at_any_moment_loses_no_acknowledged_batch() {
+    for seed in 0..60 {
+        let disk = MemoryDisk::new();
+        let world = open(&disk, small());
+        let mut acknowledged = Vec::new();
+        let mut tickets = Vec::new();
+        for tag in 0..(20 + seed as u8 % 20) {
+            tickets.push((append(&world.log, plain(1 + seed as usize % 3, tag)), tag));
+            if tag % 7 == seed as u8 % 7 {
+                for (ticket, tag) in tickets.drain(..) {
+                    let described = (ticket.base_offset(), ticket.last_offset(), tag);
+                    assert_eq!(wait(ticket), Outcome::Committed);
+                    acknowledged.push(described);
+                }
+            }
+        }
+        let restarted = disk.after_power_cut(seed);
+        let world = open(&restarted, small());
+        let found = contents(&world.log, Bound::HighWatermark);
+        assert!(world.report.damaged.is_empty(), "seed {seed}: {:?}", world.report);
+        assert_eq!(found[..acknowledged.len()], acknowledged, "seed {seed}");
+        let next = found.last().map_or(0, |last| last.1 + 1);
+        assert_eq!(commit(&world.log, plain(1, 99)), next);
+        let again = open(&restarted.after_power_cut(seed + 1000), small());
+        assert_eq!(contents(&again.log, Bound::End)[..found.len()], found, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_interval_promises_is_kept_by_bytes() {
+    let options = crate::LogOptions { window_bytes: 1, ..with(Durability::Interval) };
+    let disk = MemoryDisk::new();
+    let world = open(&disk, options.clone());
+    let ticket = append(&world.log, plain(1, 1));
+    assert_eq!(ticket.outcome(), Some(Outcome::Committed), "written is committed");
+    // A stronger durability waits for the syncs that are due.
+    world.log.set_options(small());
+    commit(&world.log, plain(1, 2));
+    let world = open(&disk.after_power_cut(5), options);
+    assert_eq!(contents(&world.log, Bound::End).len(), 2);
+}
+
+#[test]
+fn files_of_a_rolled_and_crashed_log_are_as_if_it_had_been_stopped() {
+    let files = |disk: &MemoryDisk| {
+        let dir = Path::new(DIR).join("t-0");
+        let mut entries = disk.list(&dir).unwrap();
+        entries.sort();
+        let content = |name: &str| {
+            let file = disk.open(&dir.join(name), OpenMode::Existing).unwrap();
+            read_small(&*file, 1 << 20).unwrap()
+        };
+        let kafkas = entries.iter().filter(|entry| !entry.name.ends_with(".klamm"));
+        kafkas.map(|entry| (entry.name.clone(), content(&entry.name))).collect::<Vec<_>>()
+    };
+    let disk = MemoryDisk::new();
+    let world = open(&disk, small());
+    for tag in 0..60 {
+        commit(&world.log, plain(2, tag));
+    }
+    let crashed = disk.after_kill();
+    open(&crashed, small()).storage.close().unwrap();
+    for entry in crashed.list(&Path::new(DIR).join("t-0")).unwrap() {
+        if entry.name.ends_with("index") {
+            crashed.remove_file(&Path::new(DIR).join("t-0").join(entry.name)).unwrap();
+        }
+    }
+    crashed.remove_file(&Path::new(DIR).join("clean.klamm")).unwrap();
+    let rebuilt = open(&crashed, small());
+    assert!(rebuilt.report.indexes_rebuilt > 2);
+    rebuilt.storage.close().unwrap();
+    world.storage.close().unwrap();
+    assert_eq!(files(&crashed), files(&disk));
+}
