@@ -23,7 +23,6 @@ MASKS = {
     "leaderEpoch": "epoch",
     "currentLeaderEpoch": "epoch",
     "partitionLeaderEpoch": "epoch",
-    "sessionId": "session",
     "logAppendTimeMs": "time",
     "finalizedFeaturesEpoch": "epoch",
     "resourceName": "name",
@@ -52,8 +51,8 @@ SITE = {
 SCENARIO_TIMES_END = 1_700_100_000_000
 # Lists whose order means nothing, by the field that tells their elements apart.
 SORT_KEYS = ("name", "topicId", "partitionIndex", "index", "key", "apiKey")
-# Features belong to Kafka's own cluster management; transactions are negotiated elsewhere.
-DROPPED = {"supportedFeatures", "finalizedFeatures", "zkMigrationReady", "unknownTags"}
+# Features belong to Kafka's own cluster management; a broker may refuse to open a fetch session.
+DROPPED = {"supportedFeatures", "finalizedFeatures", "zkMigrationReady", "unknownTags", "sessionId"}
 
 
 def mask(name: str, value: object) -> object:

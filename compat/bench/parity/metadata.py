@@ -40,6 +40,7 @@ def asks() -> list[Ask]:
     }
     known = lambda w: {"name": w.topic("meta-known", partitions=3), "topicId": ZERO_UUID}
     return [
+        Ask("all topics", api, lambda w, v: {"topics": None if v else []}),
         Ask("an empty list", api, lambda w, v: {"topics": []}, range(1, 14)),
         Ask("a known topic", api, existing),
         Ask("a known topic twice", api, lambda w, v: {"topics": [known(w), known(w)]}),

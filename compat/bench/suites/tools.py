@@ -1,11 +1,12 @@
 """Kafka's own tools: topics, console clients, offsets, load, and the reader of log segments."""
 
 import json
+import subprocess
 from pathlib import Path
 
-from ..broker import Broker
+from ..broker import Broker, Klamm
 from ..paths import WORK
-from ..table import Table
+from ..table import NOT_APPLICABLE, Table
 from ..toolshell import ToolShell
 
 CLIENT = "Kafka tools"
@@ -22,6 +23,11 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
         table.check(CLIENT, "kafka-verifiable-producer", tools.verifiable)
         table.check(CLIENT, "kafka-dump-log, data", tools.dump_data)
         table.check(CLIENT, "kafka-dump-log, indexes", tools.dump_indexes)
+        agrees = "kafka-dump-log agrees with klamm log dump"
+        if isinstance(broker, Klamm):
+            table.check(CLIENT, agrees, tools.dump_agrees)
+        else:
+            table.add(CLIENT, agrees, NOT_APPLICABLE, "needs our binary")
 
 
 class Tools:
@@ -209,6 +215,25 @@ class Tools:
         self.dump(indexes, "--verify-index-only")
         self.dump(indexes, "--index-sanity-check")
         return f"{len(indexes)} files"
+
+    def dump_agrees(self) -> str:
+        """Both tools say the same of every batch, word for word."""
+        batches = 0
+        for segment in self.files("tools-perf", "log"):
+            theirs = batch_lines(self.dump([segment], "--deep-iteration"))
+            command = [self.broker.binary, "log", "dump", segment]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            ours = batch_lines(done.stdout)
+            expect(done.returncode == 0, f"klamm log dump ended with {done.returncode}")
+            expect(len(ours) == len(theirs), f"{len(ours)} batches, Kafka sees {len(theirs)}")
+            for their, our in zip(theirs, ours, strict=True):
+                expect(their == our, f"Kafka: {their}; ours: {our}")
+            batches += len(ours)
+        return f"{batches} batches"
+
+
+def batch_lines(dump: str) -> list[str]:
+    return [line.strip() for line in dump.splitlines() if line.startswith("baseOffset:")]
 
 
 def expect(condition: object, otherwise: str) -> None:
