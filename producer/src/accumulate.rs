@@ -112,7 +112,7 @@ impl Queue {
         }
         open.hold.add(room);
         let delivery = open.receipt.delivery(index, timestamp);
-        if open.builder.estimated_size() >= shape.batch_size || shape.linger.is_zero() {
+        if open.builder.estimated_size() >= shape.batch_size {
             sealed |= self.seal();
         }
         Ok(Appended { delivery, began: began && self.open.is_some(), sealed })
@@ -197,13 +197,6 @@ mod tests {
         let (mut queue, shape) = (queue(), shape(100, 5));
         assert!(append(&mut queue, &"x".repeat(500), &shape).sealed);
         assert_eq!(queue.0.take_sealed().len(), 1);
-    }
-
-    #[test]
-    fn without_linger_every_record_can_be_sent_at_once() {
-        let (mut queue, shape) = (queue(), shape(100, 0));
-        let appended = append(&mut queue, "one", &shape);
-        assert!(appended.sealed && !appended.began);
     }
 
     #[test]

@@ -72,11 +72,16 @@ impl Lane {
         self.queue.push_back(parcel);
     }
 
-    /// Whether a batch could be sent now.
-    pub(crate) fn is_ready(&self, now: Instant) -> bool {
+    /// Whether a batch could be sent now, if there is one.
+    pub(crate) fn may_send(&self, now: Instant) -> bool {
         let pausing = self.retry_at.is_some_and(|at| now < at);
         let waiting = self.settling && self.in_flight > 0;
-        !(self.queue.is_empty() || self.broken || pausing || waiting)
+        !(self.broken || pausing || waiting)
+    }
+
+    /// Whether no batch waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     /// Whether nothing is waiting and nothing is out.
@@ -118,7 +123,7 @@ impl Lane {
         producer: BatchProducer,
         only_old: bool,
     ) -> Option<Parcel> {
-        if !self.is_ready(now) || (only_old && self.queue.front()?.stamp.is_none()) {
+        if !self.may_send(now) || (only_old && self.queue.front()?.stamp.is_none()) {
             return None;
         }
         let mut parcel = self.queue.pop_front()?;

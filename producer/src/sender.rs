@@ -51,6 +51,9 @@ struct Place {
     queue: Arc<PartitionQueue>,
     lane: Lane,
     backoff: Backoff,
+    /// The open batch has lingered long enough if it began then or before. It stays open until it
+    /// can be sent: so batches grow while the broker is busy.
+    due: Option<Instant>,
 }
 
 /// The way to one broker.
@@ -126,33 +129,36 @@ impl Sender {
         }
     }
 
-    /// Takes over what callers have filled and what has lingered long enough.
+    /// Takes over what callers have filled, and notes what has lingered long enough.
     fn collect(&mut self, now: Instant) {
-        let due = now.checked_sub(self.shared.settings.shape.linger);
+        let lingered = now.checked_sub(self.shared.settings.shape.linger);
         let mut news = self.shared.news();
-        let mut ready = std::mem::take(&mut news.ready);
-        while let Some(due) = due
-            && news.lingering.front().is_some_and(|(began, _)| *began <= due)
-            && let Some((began, queue)) = news.lingering.pop_front()
+        let ready = std::mem::take(&mut news.ready);
+        let mut due = Vec::new();
+        while let Some(lingered) = lingered
+            && news.lingering.front().is_some_and(|(began, _)| *began <= lingered)
         {
-            if queue.lock().seal_if_began_by(began) {
-                ready.push(queue);
-            }
+            due.extend(news.lingering.pop_front());
         }
         drop(news);
         for queue in ready {
-            let sealed = queue.lock().take_sealed();
-            let lane = queue.lane;
-            let place = self.lanes.entry(lane).or_insert_with(|| Place {
-                queue,
-                lane: Lane::default(),
-                backoff: self.shared.kafka.retry_backoff(),
-            });
-            sealed.into_iter().for_each(|sealed| place.lane.push(sealed));
-            self.active.insert(lane);
+            self.activate(queue).take_sealed();
+        }
+        for (began, queue) in due {
+            self.activate(queue).due = Some(began);
         }
         let lanes = &self.lanes;
-        self.active.retain(|id| lanes.get(id).is_some_and(|place| !place.lane.is_idle()));
+        self.active.retain(|id| lanes.get(id).is_some_and(|place| !place.is_idle()));
+    }
+
+    fn activate(&mut self, queue: Arc<PartitionQueue>) -> &mut Place {
+        self.active.insert(queue.lane);
+        self.lanes.entry(queue.lane).or_insert_with(|| Place {
+            queue,
+            lane: Lane::default(),
+            backoff: self.shared.kafka.retry_backoff(),
+            due: None,
+        })
     }
 
     /// Gives up what has waited too long.
@@ -161,6 +167,9 @@ impl Sender {
         let Some(moment) = now.checked_sub(after) else { return };
         for id in &self.active {
             let Some(place) = self.lanes.get_mut(id) else { continue };
+            if place.due.is_some_and(|began| began <= moment) {
+                place.fill();
+            }
             for parcel in place.lane.expire(moment) {
                 let subject = parcel.sealed.claim.subject();
                 let possibly_written = parcel.possibly_written;
@@ -224,8 +233,7 @@ impl Sender {
         let metadata = self.shared.kafka.metadata();
         let (mut led, mut leaderless) = (BTreeMap::<_, Vec<_>>::new(), BTreeSet::new());
         for id in &self.active {
-            let Some(place) = self.lanes.get_mut(id).filter(|place| place.lane.is_ready(now))
-            else {
+            let Some(place) = self.lanes.get_mut(id).filter(|place| place.is_ready(now)) else {
                 continue;
             };
             match metadata.leader(&place.queue.topic, place.queue.partition) {
@@ -273,6 +281,7 @@ impl Sender {
         let (mut sent, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
         for id in lanes.iter() {
             let Some(place) = self.lanes.get_mut(id) else { continue };
+            place.fill();
             let size = place.lane.next_size();
             if !sent.is_empty() && bytes + size > self.shared.settings.request_bytes_max {
                 break;
@@ -286,7 +295,7 @@ impl Sender {
         }
         lanes.rotate_left(looked_at);
         let places = &self.lanes;
-        lanes.retain(|id| places.get(id).is_some_and(|place| place.lane.is_ready(now)));
+        lanes.retain(|id| places.get(id).is_some_and(|place| place.is_ready(now)));
         sent
     }
 
@@ -500,6 +509,33 @@ impl Sender {
         let moments = lanes.chain(outlets).chain([lingered, identity]).flatten();
         // What is past was looked at in this round, and waits for a report.
         moments.filter(|moment| *moment > now).min().unwrap_or(now + IDLE)
+    }
+}
+
+impl Place {
+    /// Whether there is a batch that could be sent now.
+    fn is_ready(&self, now: Instant) -> bool {
+        let has_batch = !self.lane.is_empty() || self.due.is_some();
+        has_batch && self.lane.may_send(now)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.lane.is_idle() && self.due.is_none()
+    }
+
+    /// Seals the open batch if it is due and nothing else waits to be sent.
+    fn fill(&mut self) {
+        if self.lane.is_empty()
+            && let Some(began) = self.due.take()
+        {
+            self.queue.lock().seal_if_began_by(began);
+            self.take_sealed();
+        }
+    }
+
+    fn take_sealed(&mut self) {
+        let sealed = self.queue.lock().take_sealed();
+        sealed.into_iter().for_each(|sealed| self.lane.push(sealed));
     }
 }
 

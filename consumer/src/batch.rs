@@ -1,0 +1,128 @@
+//! Records as the application gets them.
+
+use bytes::Bytes;
+use klamm_client::{Error, Result, Subject};
+use klamm_protocol::records::{Header, Record};
+use klamm_protocol::wire::Str;
+
+use crate::cursor::Fetched;
+use crate::fetcher::Settings;
+
+/// Records of one partition that came in one batch, in the order of their offsets. They share the
+/// batch's memory: keeping one record keeps them all.
+#[derive(Clone, Debug)]
+pub struct ConsumerBatch {
+    topic: Str,
+    partition: i32,
+    records: Vec<Record>,
+    end_offset: i64,
+}
+
+/// One record, with where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerRecord {
+    /// The topic.
+    pub topic: Str,
+    /// The partition.
+    pub partition: i32,
+    /// The place in the partition.
+    pub offset: i64,
+    /// Milliseconds since 1970, given by the producer or, if the topic has it so, by the broker.
+    pub timestamp: i64,
+    /// The key.
+    pub key: Option<Bytes>,
+    /// The value.
+    pub value: Option<Bytes>,
+    /// In the order of the producer. Keys may repeat.
+    pub headers: Vec<Header>,
+}
+
+impl ConsumerBatch {
+    /// Checks and decodes a batch, and leaves out what is not wanted.
+    pub(crate) fn decode(
+        (topic, partition): (Str, i32),
+        fetched: &Fetched,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let Fetched { batch, from } = fetched;
+        let subject = || Subject::Partition(topic.clone(), partition);
+        let broken = |source| Error::Batch { subject: subject(), source };
+        if settings.check_crcs {
+            batch.verify_crc().map_err(broken)?;
+        }
+        let mut records = Vec::new();
+        for record in batch.records(settings.decompressed_max).map_err(broken)? {
+            let record = record.map_err(broken)?;
+            if record.offset >= *from {
+                records.push(record);
+            }
+        }
+        let end_offset = batch.header().last_offset().saturating_add(1);
+        Ok(Self { topic, partition, records, end_offset })
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &Str {
+        &self.topic
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// The records; never none, unless compaction has left none.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Where to go on after this batch.
+    #[must_use]
+    pub fn end_offset(&self) -> i64 {
+        self.end_offset
+    }
+}
+
+impl<'a> IntoIterator for &'a ConsumerBatch {
+    type Item = &'a Record;
+    type IntoIter = std::slice::Iter<'a, Record>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.records.iter()
+    }
+}
+
+impl IntoIterator for ConsumerBatch {
+    type Item = ConsumerRecord;
+    type IntoIter = ConsumerRecords;
+
+    fn into_iter(self) -> ConsumerRecords {
+        let Self { topic, partition, records, .. } = self;
+        ConsumerRecords { topic, partition, records: records.into_iter() }
+    }
+}
+
+/// The records of one batch, each with where it came from.
+#[derive(Clone, Debug)]
+pub struct ConsumerRecords {
+    topic: Str,
+    partition: i32,
+    records: std::vec::IntoIter<Record>,
+}
+
+impl Iterator for ConsumerRecords {
+    type Item = ConsumerRecord;
+
+    fn next(&mut self) -> Option<ConsumerRecord> {
+        let Record { offset, timestamp, key, value, headers } = self.records.next()?;
+        let (topic, partition) = (self.topic.clone(), self.partition);
+        Some(ConsumerRecord { topic, partition, offset, timestamp, key, value, headers })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
+    }
+}

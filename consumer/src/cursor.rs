@@ -1,0 +1,360 @@
+//! Where a consumer stands in one partition, and what it has fetched ahead. Pure.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Instant;
+
+use klamm_client::config::{IsolationLevel, OffsetReset};
+use klamm_protocol::api::fetch::AbortedTransaction;
+use klamm_protocol::records::{Batch, BatchError, batches};
+
+use bytes::Bytes;
+
+/// Where to begin in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// At the first record that is still there.
+    Earliest,
+    /// At the end: only what comes from now on.
+    Latest,
+    /// At this offset.
+    Offset(i64),
+    /// At the first record whose timestamp, in milliseconds since 1970, is this or later; at the
+    /// end if there is none.
+    Timestamp(i64),
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    /// Where to begin, until a broker has said which offset that is.
+    start: Option<Start>,
+    /// The next offset to be delivered.
+    deliver: i64,
+    /// The next offset to be fetched.
+    fetch: i64,
+    /// Rises with each seek, so that what was asked for before it is not taken for an answer.
+    term: u64,
+    buffered: VecDeque<Chunk>,
+    buffered_bytes: usize,
+    high_watermark: Option<i64>,
+    /// The application wants nothing from here now.
+    pub(crate) paused: bool,
+    /// An error was delivered that repeating cannot mend; a seek can.
+    pub(crate) halted: bool,
+    /// Nothing is asked before.
+    pub(crate) retry_at: Option<Instant>,
+    /// Whether it stands in the row of those that may have something to deliver.
+    pub(crate) has_turn: bool,
+}
+
+/// What a broker is asked for a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The offset that a place has.
+    Resolve(Start),
+    /// Records from this offset on.
+    Records(i64),
+}
+
+/// One answer's batches of one partition.
+#[derive(Debug)]
+struct Chunk {
+    batches: VecDeque<Batch>,
+    /// What follows the batches makes no sense.
+    broken: Option<BatchError>,
+    /// Aborted transactions that begin behind what was delivered, in the order of their offsets.
+    aborted: VecDeque<AbortedTransaction>,
+    /// Producers whose present transaction was aborted.
+    aborting: HashSet<i64>,
+}
+
+/// A batch for the application.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) batch: Batch,
+    /// Records before this offset are not wanted.
+    pub(crate) from: i64,
+}
+
+impl Cursor {
+    /// A cursor whose terms are all above `term`.
+    pub(crate) fn new(start: Start, term: u64) -> Self {
+        let mut cursor = Self {
+            start: None,
+            deliver: 0,
+            fetch: 0,
+            term,
+            buffered: VecDeque::new(),
+            buffered_bytes: 0,
+            high_watermark: None,
+            paused: false,
+            halted: false,
+            retry_at: None,
+            has_turn: false,
+        };
+        cursor.seek(start);
+        cursor
+    }
+
+    /// Goes elsewhere. What was fetched is forgotten, what is asked for will not be believed.
+    pub(crate) fn seek(&mut self, start: Start) {
+        self.term += 1;
+        self.buffered.clear();
+        self.buffered_bytes = 0;
+        (self.halted, self.retry_at) = (false, None);
+        match start {
+            Start::Offset(offset) => self.land(offset),
+            unresolved => self.start = Some(unresolved),
+        }
+    }
+
+    /// Delivers nothing more from here, since what begins at this offset makes no sense.
+    pub(crate) fn stop_at(&mut self, offset: i64) {
+        self.seek(Start::Offset(offset));
+        self.halted = true;
+    }
+
+    fn land(&mut self, offset: i64) {
+        self.start = None;
+        (self.deliver, self.fetch) = (offset, offset);
+    }
+
+    /// The next offset to be delivered, once it is known.
+    pub(crate) fn position(&self) -> Option<i64> {
+        self.start.is_none().then_some(self.deliver)
+    }
+
+    /// The offset that the next record of the partition would have, as last heard.
+    pub(crate) fn high_watermark(&self) -> Option<i64> {
+        self.high_watermark
+    }
+
+    pub(crate) fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// What is to be asked now.
+    pub(crate) fn wanted(&self, now: Instant) -> Option<Wanted> {
+        let pausing = self.retry_at.is_some_and(|at| now < at);
+        if self.paused || self.halted || pausing {
+            return None;
+        }
+        Some(match self.start {
+            Some(start) => Wanted::Resolve(start),
+            None => Wanted::Records(self.fetch),
+        })
+    }
+
+    /// Whether so much is fetched ahead that no more should be asked for.
+    pub(crate) fn is_full(&self, bytes: usize) -> bool {
+        !self.paused && !self.halted && self.buffered_bytes >= bytes
+    }
+
+    /// A broker has said which offset the start has.
+    pub(crate) fn resolved(&mut self, term: u64, offset: i64) {
+        if term == self.term {
+            self.land(offset);
+        }
+    }
+
+    /// The offset is not in the log: goes where the policy says, and tells whether it does.
+    pub(crate) fn reset(&mut self, policy: OffsetReset) -> bool {
+        match policy {
+            OffsetReset::Earliest => self.seek(Start::Earliest),
+            OffsetReset::Latest => self.seek(Start::Latest),
+            OffsetReset::None => {
+                self.halted = true;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes over an answer. Tells whether there is something to deliver.
+    pub(crate) fn arrived(
+        &mut self,
+        term: u64,
+        records: Bytes,
+        mut aborted: Vec<AbortedTransaction>,
+        high_watermark: i64,
+    ) -> bool {
+        if term != self.term {
+            return false;
+        }
+        self.high_watermark = Some(high_watermark);
+        if records.is_empty() {
+            return false;
+        }
+        let (mut whole, mut broken) = (VecDeque::new(), None);
+        for batch in batches(records) {
+            match batch {
+                Ok(batch) => {
+                    self.fetch = self.fetch.max(batch.header().last_offset().saturating_add(1));
+                    self.buffered_bytes += batch.bytes().len();
+                    whole.push_back(batch);
+                }
+                Err(error) => broken = Some(error),
+            }
+        }
+        aborted.sort_by_key(|transaction| transaction.first_offset);
+        let aborted = aborted.into();
+        self.buffered.push_back(Chunk {
+            batches: whole,
+            broken,
+            aborted,
+            aborting: HashSet::new(),
+        });
+        true
+    }
+
+    /// The next batch that the application may see.
+    ///
+    /// # Errors
+    /// What comes next makes no sense; nothing more comes before a seek.
+    pub(crate) fn next(
+        &mut self,
+        isolation: IsolationLevel,
+    ) -> Result<Option<Fetched>, BatchError> {
+        if self.paused || self.halted {
+            return Ok(None);
+        }
+        while let Some(chunk) = self.buffered.front_mut() {
+            let Some(batch) = chunk.batches.pop_front() else {
+                let broken = chunk.broken;
+                self.buffered.pop_front();
+                match broken {
+                    None => continue,
+                    Some(error) => {
+                        self.halted = true;
+                        return Err(error);
+                    }
+                }
+            };
+            self.buffered_bytes -= batch.bytes().len();
+            let hidden = isolation == IsolationLevel::ReadCommitted && chunk.hides(&batch);
+            let from = self.deliver;
+            self.deliver = from.max(batch.header().last_offset().saturating_add(1));
+            if !hidden && !batch.header().attributes.is_control() && self.deliver > from {
+                return Ok(Some(Fetched { batch, from }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Chunk {
+    /// Whether a batch belongs to a transaction that was aborted. Batches must be shown in order.
+    fn hides(&mut self, batch: &Batch) -> bool {
+        let header = batch.header();
+        while let Some(begun) =
+            self.aborted.pop_front_if(|begun| begun.first_offset <= header.last_offset())
+        {
+            self.aborting.insert(begun.producer_id);
+        }
+        if header.attributes.is_control() {
+            // The marker of this producer: whatever it says, its transaction is over.
+            self.aborting.remove(&header.producer_id);
+            return true;
+        }
+        header.attributes.is_transactional() && self.aborting.contains(&header.producer_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klamm_protocol::records::{BatchBuilder, BatchOptions, BatchProducer};
+
+    /// A batch of `count` records from `base` on.
+    fn batch(base: i64, count: usize, producer: i64, control: bool) -> Bytes {
+        let transactional = producer >= 0;
+        let options = BatchOptions { transactional, control, ..BatchOptions::default() };
+        let mut builder = BatchBuilder::new(options);
+        for _ in 0..count {
+            builder.push(0, Some(&[0, 0, 0, 0]), Some(b"v"), &[]).unwrap();
+        }
+        builder.set_producer(BatchProducer { id: producer, epoch: 0, base_sequence: 0 });
+        builder.build(base).unwrap().bytes().clone()
+    }
+
+    fn seen(cursor: &mut Cursor, isolation: IsolationLevel) -> Vec<(i64, i64)> {
+        let mut seen = Vec::new();
+        while let Ok(Some(fetched)) = cursor.next(isolation) {
+            seen.push((fetched.batch.header().base_offset, fetched.from));
+        }
+        seen
+    }
+
+    #[test]
+    fn a_batch_that_contains_the_offset_is_delivered_from_there() {
+        let mut cursor = Cursor::new(Start::Offset(12), 0);
+        let records = [batch(10, 5, -1, false), batch(15, 2, -1, false)].concat();
+        assert!(cursor.arrived(cursor.term(), records.into(), Vec::new(), 17));
+        let committed = IsolationLevel::ReadCommitted;
+        assert_eq!(seen(&mut cursor, committed), [(10, 12), (15, 15)]);
+        assert_eq!((cursor.position(), cursor.high_watermark()), (Some(17), Some(17)));
+        assert_eq!(cursor.wanted(klamm_utils::clock::now()), Some(Wanted::Records(17)));
+    }
+
+    #[test]
+    fn what_was_asked_before_a_seek_is_not_believed() {
+        let mut cursor = Cursor::new(Start::Earliest, 0);
+        let old = cursor.term();
+        assert_eq!(cursor.position(), None);
+        cursor.seek(Start::Offset(3));
+        cursor.resolved(old, 99);
+        assert!(!cursor.arrived(old, batch(50, 1, -1, false), Vec::new(), 51));
+        assert_eq!(cursor.position(), Some(3));
+    }
+
+    #[test]
+    fn aborted_transactions_are_hidden_from_those_who_ask_for_that() {
+        // Producer 7 aborts at 4 and commits at 8; producer 8 commits.
+        let records = [
+            batch(0, 2, 7, false),
+            batch(2, 2, 8, false),
+            batch(4, 1, 7, true),
+            batch(5, 1, 8, true),
+            batch(6, 2, 7, false),
+            batch(8, 1, 7, true),
+        ]
+        .concat();
+        let aborted = vec![AbortedTransaction { producer_id: 7, first_offset: 0 }];
+        for (isolation, expected) in [
+            (IsolationLevel::ReadCommitted, vec![(2, 2), (6, 6)]),
+            (IsolationLevel::ReadUncommitted, vec![(0, 0), (2, 2), (6, 6)]),
+        ] {
+            let mut cursor = Cursor::new(Start::Offset(0), 0);
+            let records = Bytes::from(records.clone());
+            cursor.arrived(cursor.term(), records, aborted.clone(), 9);
+            assert_eq!(seen(&mut cursor, isolation), expected);
+            assert_eq!(cursor.position(), Some(9), "markers are passed over");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_told_after_what_makes_sense() {
+        let mut cursor = Cursor::new(Start::Offset(0), 0);
+        let mut broken = batch(1, 1, -1, false).to_vec();
+        broken[16] = 1;
+        let records = [batch(0, 1, -1, false), broken.into()].concat();
+        cursor.arrived(cursor.term(), records.into(), Vec::new(), 2);
+        let isolation = IsolationLevel::ReadUncommitted;
+        assert!(matches!(cursor.next(isolation), Ok(Some(_))));
+        assert!(matches!(cursor.next(isolation), Err(BatchError::Magic(1))));
+        assert!(matches!(cursor.next(isolation), Ok(None)));
+        assert_eq!(cursor.wanted(klamm_utils::clock::now()), None);
+        cursor.seek(Start::Latest);
+        assert!(cursor.wanted(klamm_utils::clock::now()).is_some());
+    }
+
+    #[test]
+    fn a_policy_decides_where_to_go_on() {
+        let mut cursor = Cursor::new(Start::Offset(5), 0);
+        assert!(cursor.reset(OffsetReset::Earliest));
+        let now = klamm_utils::clock::now();
+        assert_eq!(cursor.wanted(now), Some(Wanted::Resolve(Start::Earliest)));
+        assert!(!cursor.reset(OffsetReset::None));
+        assert_eq!(cursor.wanted(now), None);
+    }
+}

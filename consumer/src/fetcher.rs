@@ -1,0 +1,422 @@
+//! The tasks that fetch ahead: one that knows which brokers are needed, and one for each of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use klamm_client::config::{IsolationLevel, OffsetReset, keys};
+use klamm_client::{
+    ClientConfig, ConfigError, Connection, Error, Kafka, Metadata, Result, Subject,
+};
+use klamm_protocol::api::fetch::{self, Fetch};
+use klamm_protocol::api::list_offsets::{self, ListOffsets};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::{Records, Str, Uuid};
+use klamm_utils::clock;
+use klamm_utils::task::TaskGroup;
+use tokio::sync::Notify;
+
+use crate::assignment::{Ask, Assignment, Place};
+use crate::cursor::{Start, Wanted};
+
+/// When to look again if nothing is expected.
+const IDLE: Duration = Duration::from_secs(60);
+/// The first version that names topics by id.
+const BY_ID: i16 = 13;
+
+/// The settings of a consumer, read once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) isolation: IsolationLevel,
+    pub(crate) reset: OffsetReset,
+    pub(crate) check_crcs: bool,
+    /// The most that a batch may become when it is decompressed.
+    pub(crate) decompressed_max: usize,
+    min_bytes: i32,
+    max_bytes: i32,
+    partition_max_bytes: i32,
+    max_wait_ms: i32,
+}
+
+impl Settings {
+    pub(crate) fn of(config: &ClientConfig) -> std::result::Result<Self, ConfigError> {
+        config.check()?;
+        let bytes = |key| i32::try_from(config.get::<usize>(key)).unwrap_or(i32::MAX);
+        let max_wait = config.get(&keys::FETCH_MAX_WAIT);
+        Ok(Self {
+            isolation: config.get(&keys::ISOLATION_LEVEL),
+            reset: config.get(&keys::AUTO_OFFSET_RESET),
+            check_crcs: config.get(&keys::CHECK_CRCS),
+            decompressed_max: config.get(&keys::RECEIVE_MAX),
+            min_bytes: bytes(&keys::FETCH_MIN),
+            max_bytes: bytes(&keys::FETCH_MAX),
+            partition_max_bytes: bytes(&keys::PARTITION_FETCH_MAX),
+            max_wait_ms: i32::try_from(max_wait.as_millis()).unwrap_or(i32::MAX),
+        })
+    }
+
+    fn isolation_level(&self) -> i8 {
+        i8::from(self.isolation == IsolationLevel::ReadCommitted)
+    }
+}
+
+/// What the application and the tasks share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) kafka: Kafka,
+    pub(crate) settings: Settings,
+    /// Held for a few instructions; batches are decoded outside of it.
+    assignment: Mutex<Assignment>,
+    /// Rings when there may be something new to ask for.
+    changed: Notify,
+    /// Rings when the application has taken something.
+    room: Notify,
+}
+
+impl Shared {
+    pub(crate) fn new(kafka: Kafka, settings: Settings) -> Self {
+        Self {
+            kafka,
+            settings,
+            assignment: Mutex::default(),
+            changed: Notify::new(),
+            room: Notify::new(),
+        }
+    }
+
+    pub(crate) fn assignment(&self) -> MutexGuard<'_, Assignment> {
+        self.assignment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the tasks that there may be something new to ask for.
+    pub(crate) fn ring(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Tells the tasks that the application has taken something.
+    pub(crate) fn made_room(&self) {
+        self.room.notify_waiters();
+    }
+
+    /// Gives a partition its turn again.
+    pub(crate) fn ready(&self, place: &Place) {
+        let mut assignment = self.assignment();
+        assignment.ready(place);
+        self.deliver(assignment);
+    }
+
+    /// Wakes the application if there is something to deliver.
+    fn deliver(&self, mut assignment: MutexGuard<'_, Assignment>) {
+        let waker = assignment.take_waker();
+        drop(assignment);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Sees to it that every broker that leads a partition is asked, and that leaders are known. Ends
+/// when the tasks are stopped.
+pub(crate) async fn lead(shared: Arc<Shared>, tasks: TaskGroup) {
+    let mut fetchers = HashMap::new();
+    let mut backoff = shared.kafka.retry_backoff();
+    loop {
+        let changed = shared.changed.notified();
+        let (nodes, unknown) = shared.assignment().leaders(&shared.kafka.metadata());
+        fetchers.retain(|_, task: &mut tokio::task::JoinHandle<()>| !task.is_finished());
+        for node in nodes {
+            fetchers.entry(node).or_insert_with(|| {
+                let fetcher = Fetcher { shared: Arc::clone(&shared), node, connection: None };
+                let stopping = tasks.stopping();
+                tasks.spawn("fetch", async move {
+                    tokio::select! {
+                        () = stopping => {}
+                        () = fetcher.run() => {}
+                    }
+                })
+            });
+        }
+        let pause = if unknown.is_empty() { IDLE } else { backoff.next_pause() };
+        let mut found = false;
+        for topic in unknown {
+            found |= locate(&shared, &topic).await;
+        }
+        if found {
+            backoff.reset();
+            continue;
+        }
+        tokio::select! {
+            () = tasks.stopping() => return,
+            () = changed => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Asks who leads a topic's partitions. Tells whether that is known now; what can never be known
+/// is told to the application.
+async fn locate(shared: &Shared, topic: &Str) -> bool {
+    match shared.kafka.topic_heard_after(topic, clock::now()).await {
+        Ok(found) => found.partitions.iter().all(|partition| partition.leader.is_some()),
+        Err(error) if error.is_retriable() => {
+            tracing::warn!(%topic, %error, "no leaders");
+            false
+        }
+        Err(error) => {
+            let mut assignment = shared.assignment();
+            let places: Vec<_> =
+                assignment.places().filter(|(name, _)| name == topic).cloned().collect();
+            for place in places {
+                if let Some(cursor) = assignment.cursor_mut(&place) {
+                    cursor.halted = true;
+                }
+            }
+            assignment.fail(error);
+            shared.deliver(assignment);
+            false
+        }
+    }
+}
+
+/// Asks one broker, for as long as it leads a partition.
+struct Fetcher {
+    shared: Arc<Shared>,
+    node: i32,
+    /// Its own: a fetch waits, and brokers answer in order.
+    connection: Option<Connection>,
+}
+
+impl Fetcher {
+    async fn run(mut self) {
+        let mut backoff = self.shared.kafka.retry_backoff();
+        loop {
+            let shared = Arc::clone(&self.shared);
+            let (changed, room) = (shared.changed.notified(), shared.room.notified());
+            let now = clock::now();
+            let metadata = shared.kafka.metadata();
+            let (asks, leads, retry_at) = {
+                let assignment = shared.assignment();
+                let full_at = usize::try_from(shared.settings.partition_max_bytes).unwrap_or(0);
+                let asks = assignment.asks(self.node, &metadata, full_at.max(1), now);
+                let leads = assignment.leaders(&metadata).0.contains(&self.node);
+                (asks, leads, assignment.retry_at(now))
+            };
+            if !leads {
+                return;
+            }
+            if asks.is_empty() {
+                tokio::select! {
+                    () = changed => {}
+                    () = room => {}
+                    () = tokio::time::sleep_until(retry_at.unwrap_or(now + IDLE).into()) => {}
+                }
+                continue;
+            }
+            match self.ask(asks, &metadata).await {
+                Ok(()) => backoff.reset(),
+                Err(error) => {
+                    tracing::warn!(node = self.node, %error, "nothing fetched");
+                    tokio::time::sleep(backoff.next_pause()).await;
+                    self.look_for_leaders(&metadata).await;
+                }
+            }
+        }
+    }
+
+    /// After a broker has failed, its partitions may have another leader.
+    async fn look_for_leaders(&self, metadata: &Metadata) {
+        let places: Vec<_> = self.shared.assignment().places().cloned().collect();
+        let mut topics: Vec<_> = places
+            .into_iter()
+            .filter(|(topic, index)| metadata.leader(topic, *index) == Some(self.node))
+            .map(|(topic, _)| topic)
+            .collect();
+        topics.dedup();
+        for topic in topics {
+            locate(&self.shared, &topic).await;
+        }
+        self.shared.ring();
+    }
+
+    async fn ask(&mut self, asks: Vec<Ask>, metadata: &Metadata) -> Result<()> {
+        let connection = match self.connection.take().filter(Connection::is_alive) {
+            Some(connection) => connection,
+            None => self.shared.kafka.connect_to(self.node).await?,
+        };
+        self.connection = Some(connection.clone());
+        let is_start = |ask: &Ask| matches!(ask.wanted, Wanted::Resolve(_));
+        let (starts, records): (Vec<_>, Vec<_>) = asks.into_iter().partition(is_start);
+        let mut stale = Vec::new();
+        if !starts.is_empty() {
+            self.resolve(&connection, starts, &mut stale).await?;
+        } else if !records.is_empty() {
+            self.fetch(&connection, records, metadata, &mut stale).await?;
+        }
+        stale.dedup();
+        for topic in stale {
+            locate(&self.shared, &topic).await;
+            self.shared.ring();
+        }
+        Ok(())
+    }
+
+    /// Asks which offsets places have.
+    async fn resolve(
+        &self,
+        connection: &Connection,
+        asks: Vec<Ask>,
+        stale: &mut Vec<Str>,
+    ) -> Result<()> {
+        let mut topics = BTreeMap::<Str, Vec<_>>::new();
+        for Ask { place, wanted, leader_epoch, .. } in &asks {
+            topics.entry(place.0.clone()).or_default().push(list_offsets::Partition {
+                partition_index: place.1,
+                current_leader_epoch: *leader_epoch,
+                timestamp: timestamp(*wanted),
+            });
+        }
+        let topic = |(name, partitions)| list_offsets::Topic { name, partitions };
+        let request = list_offsets::Request {
+            replica_id: -1,
+            isolation_level: self.shared.settings.isolation_level(),
+            topics: topics.into_iter().map(topic).collect(),
+            timeout_ms: self.shared.settings.max_wait_ms,
+        };
+        let answer = connection.call::<ListOffsets>(&request).await?;
+        let terms: HashMap<_, _> = asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
+        let mut assignment = self.shared.assignment();
+        for topic in answer.topics {
+            for partition in topic.partitions {
+                let place = (topic.name.clone(), partition.partition_index);
+                let Some(ask) = terms.get(&place) else { continue };
+                if !partition.error_code.is_none() {
+                    self.refused(&mut assignment, ask, partition.error_code, stale);
+                } else if let Some(cursor) = assignment.answered(&place, ask.term) {
+                    match partition.offset {
+                        // No record is that young: what comes now is.
+                        -1 => cursor.seek(Start::Latest),
+                        offset => cursor.resolved(ask.term, offset),
+                    }
+                }
+            }
+        }
+        self.shared.deliver(assignment);
+        Ok(())
+    }
+
+    /// Asks for records.
+    async fn fetch(
+        &self,
+        connection: &Connection,
+        asks: Vec<Ask>,
+        metadata: &Metadata,
+        stale: &mut Vec<Str>,
+    ) -> Result<()> {
+        let id = |name: &Str| metadata.topic(name).map_or(Uuid::ZERO, |topic| topic.id);
+        let have_ids = asks.iter().all(|ask| !id(&ask.place.0).is_zero());
+        let version = connection.version::<Fetch>(if have_ids { i16::MAX } else { BY_ID - 1 })?;
+        let request = self.fetch_request(&asks, id);
+        let answer = connection.submit::<Fetch>(version, &request).await?.answer().await?;
+        Error::check(answer.error_code, None, Subject::Broker(self.node))?;
+        let names: HashMap<_, _> =
+            asks.iter().map(|ask| (id(&ask.place.0), ask.place.0.clone())).collect();
+        let terms: HashMap<_, _> = asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
+        let mut assignment = self.shared.assignment();
+        for topic in answer.topics {
+            let by_id = names.get(&topic.topic_id).filter(|_| version >= BY_ID);
+            let name = by_id.cloned().unwrap_or(topic.topic);
+            for partition in topic.partitions {
+                let place: Place = (name.clone(), partition.partition_index);
+                let Some(ask) = terms.get(&place) else { continue };
+                if !partition.error_code.is_none() {
+                    self.refused(&mut assignment, ask, partition.error_code, stale);
+                    continue;
+                }
+                let records = partition.records.map(Records::into_bytes).unwrap_or_default();
+                let aborted = partition.aborted_transactions.unwrap_or_default();
+                arrived(&mut assignment, ask, records, aborted, partition.high_watermark);
+            }
+        }
+        self.shared.deliver(assignment);
+        Ok(())
+    }
+
+    fn fetch_request(&self, asks: &[Ask], id: impl Fn(&Str) -> Uuid) -> fetch::Request {
+        let settings = &self.shared.settings;
+        let mut topics = BTreeMap::<Str, Vec<_>>::new();
+        for Ask { place, wanted, leader_epoch, .. } in asks {
+            let Wanted::Records(fetch_offset) = *wanted else { continue };
+            topics.entry(place.0.clone()).or_default().push(fetch::Partition {
+                partition: place.1,
+                current_leader_epoch: *leader_epoch,
+                fetch_offset,
+                partition_max_bytes: settings.partition_max_bytes,
+                ..fetch::Partition::default()
+            });
+        }
+        let topic = |(topic, partitions)| {
+            let topic_id = id(&topic);
+            fetch::Topic { topic, topic_id, partitions }
+        };
+        fetch::Request {
+            max_wait_ms: settings.max_wait_ms,
+            min_bytes: settings.min_bytes,
+            max_bytes: settings.max_bytes,
+            isolation_level: settings.isolation_level(),
+            topics: topics.into_iter().map(topic).collect(),
+            ..fetch::Request::default()
+        }
+    }
+
+    /// A broker gives nothing of a partition.
+    fn refused(
+        &self,
+        assignment: &mut Assignment,
+        ask: &Ask,
+        code: ErrorCode,
+        stale: &mut Vec<Str>,
+    ) {
+        let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
+        let error = Error::Broker { code, message: None, subject };
+        let Some(cursor) = assignment.answered(&ask.place, ask.term) else { return };
+        if code == ErrorCode::OFFSET_OUT_OF_RANGE {
+            if cursor.reset(self.shared.settings.reset) {
+                tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
+                return;
+            }
+        } else if error.is_stale_metadata() || error.is_retriable() {
+            tracing::debug!(%error, "asked again later");
+            let pause = self.shared.kafka.retry_backoff().next_pause();
+            cursor.retry_at = Some(clock::now() + pause);
+            if error.is_stale_metadata() {
+                stale.push(ask.place.0.clone());
+            }
+            return;
+        }
+        cursor.halted = true;
+        assignment.fail(error);
+    }
+}
+
+fn arrived(
+    assignment: &mut Assignment,
+    ask: &Ask,
+    records: Bytes,
+    aborted: Vec<fetch::AbortedTransaction>,
+    high_watermark: i64,
+) {
+    let Some(cursor) = assignment.answered(&ask.place, ask.term) else { return };
+    if cursor.arrived(ask.term, records, aborted, high_watermark) {
+        assignment.ready(&ask.place);
+    }
+}
+
+/// How ListOffsets says a place.
+fn timestamp(wanted: Wanted) -> i64 {
+    match wanted {
+        Wanted::Resolve(Start::Earliest) => -2,
+        Wanted::Resolve(Start::Timestamp(ms)) => ms.max(0),
+        Wanted::Resolve(Start::Latest | Start::Offset(_)) | Wanted::Records(_) => -1,
+    }
+}
