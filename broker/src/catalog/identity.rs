@@ -81,13 +81,15 @@ impl Identity {
     fn to_text(&self) -> String {
         let Self { cluster_id, node_id, directory } = self;
         format!(
-            "#\nversion=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={directory}\n"
+            "#\nversion=1\ncluster.id={cluster_id}\nnode.id={node_id}\n\
+             directory.id={directory}\n"
         )
     }
 }
 
-/// A new random id. As in Kafka, none begins with a dash, which commands would take for a flag.
-pub(super) fn new_id() -> Uuid {
+/// A new random id, for a topic or a folder. As in Kafka, none begins with a dash, which commands would take for a flag.
+#[must_use]
+pub fn new_id() -> Uuid {
     let mut random = Random::new();
     loop {
         let id = Uuid(random.uuid());

@@ -22,6 +22,8 @@ pub mod plan;
 pub mod records;
 mod snapshot;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -29,7 +31,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::wire::Uuid;
 use klamm_storage::{AppendError, ChangeError, OpenError, Outcome, ReadError, Storage};
 use klamm_utils::clock::Clock;
 
@@ -39,6 +40,7 @@ use self::store::{Loaded, Store};
 use crate::config::BrokerConfig;
 
 pub use self::configs::{ConfigChange, ConfigOperation, Resource};
+pub use self::identity::new_id;
 pub use self::image::{Image, PartitionImage, TopicImage};
 pub use self::names::check_topic_name;
 pub use self::plan::{NewTopic, Planner, Refusal};
@@ -178,12 +180,6 @@ impl Catalog {
         &self.0.identity.cluster_id
     }
 
-    /// The id of the data folder.
-    #[must_use]
-    pub fn directory_id(&self) -> Uuid {
-        self.0.identity.directory
-    }
-
     /// Everything as it is now.
     #[must_use]
     pub fn image(&self) -> Arc<Image> {
@@ -194,12 +190,6 @@ impl Catalog {
     #[must_use]
     pub fn broker_config(&self) -> BrokerConfig {
         self.0.broker_config(&self.image())
-    }
-
-    /// A new random id for a topic.
-    #[must_use]
-    pub fn new_topic_id(&self) -> Uuid {
-        identity::new_id()
     }
 
     /// What a change would lead to; nothing is changed.
