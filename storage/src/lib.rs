@@ -1,4 +1,74 @@
 //! One partition log on one disk, in the on-disk format of Kafka.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use klamm_protocol::records::{BatchBuilder, BatchOptions};
+//! use klamm_storage::disk::MemoryDisk;
+//! use klamm_storage::{Append, Bound, LogOptions, NoListener, Storage, TopicId};
+//! use klamm_utils::clock::SystemClock;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let disk = Arc::new(MemoryDisk::new());
+//! let clock = Arc::new(SystemClock::new());
+//! let storage = Storage::open(disk, "/data".as_ref(), &Default::default(), clock)?;
+//! let topic = TopicId([1; 16]);
+//! let (log, _) = storage.open_log("t-0", topic, LogOptions::default(), Arc::new(NoListener))?;
+//!
+//! let mut batch = BatchBuilder::new(BatchOptions::default());
+//! batch.push(1_700_000_000_000, None, Some(b"hello"), &[])?;
+//! let ticket = log.enqueue(Append::new(0, vec![batch.build(0)?]))?;
+//! assert_eq!(ticket.base_offset(), 0);
+//! // Elsewhere: `ticket.await` says `Outcome::Committed` once the batch is synced.
+//!
+//! let slice = log.read(0, 1 << 20, true, Bound::End)?;
+//! assert_eq!(slice.next_offset, 1);
+//! storage.close()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | `store` | the folder of all logs: lock, threads, opening, removing, the clean stop |
+//! | `log` | one log: `append`, `sync`, `read`, `times`, `retention`, `change` |
+//! | `ticket`, `commit` | what becomes of an append, and the threads that decide it |
+//! | `segment`, `index`, `scan` | one segment, its indexes, and the walk over its batches |
+//! | `recover`, `durable`, `summary` | opening: after a crash, from which point on, after a clean stop |
+//! | `epochs`, `topic_id`, [`checkpoint`] | the small files |
+//! | [`verify`] | looking at files without opening them |
+//! | [`disk`] | the seam to the machine, with a disk that forgets and one that fails |
+//!
+//! `FORMAT.md` states every byte on disk.
+//!
+//! # Invariants
+//!
+//! - `start <= stable <= high watermark <= end`, always.
+//! - An append's order is fixed by [`Log::enqueue`] and by nothing later. No other code assigns
+//!   offsets.
+//! - With [`Durability::Synced`] nobody sees a record, and no ticket says committed, before a sync
+//!   that began after its write has ended well.
+//! - The durable point never vouches for bytes that no sync covered. (It did once, when recovery
+//!   left unsynced bytes under a log that is not synced; now recovery syncs what it read.)
+//! - After a failed write or sync a log takes no appends until [`Log::recover`]. What is committed
+//!   stays readable. Only a full disk is forgiven, when what it left could be cut off.
+//! - What lies below the durable point is never cut off, whatever it looks like; what lies above
+//!   it is never served before recovery has read it.
+//! - As far as the durability of a log promises, an offset that was visible is never given to
+//!   another record, unless the owner cuts the log ([`Log::truncate`]).
+//! - No byte read from a disk is trusted: none makes this crate panic, or take more memory than
+//!   the file is large.
+//! - Indexes are caches. A failure to write one never fails an append.
+//! - There is no request, response or error code here, no async runtime, and no sleep.
+//! - There is no lock that all logs share on the path of an append, but for the moment in which a
+//!   log that has nothing queued is handed to the committer.
+//! - Nothing is written through a mapping, and no file that can still change is mapped.
+//!
+//! # Threads
+//!
+//! | thread | owner | does | ends |
+//! |---|---|---|---|
+//! | `klamm-commit-<n>` | [`Storage`] | syncs logs, raises high watermarks, resolves tickets | at [`Storage::close`] or drop, once nothing is due; a panic ends the process |
+//! | `klamm-sweep` | [`Storage`] | removes files of deleted segments and logs | at [`Storage::close`] or drop, at once |
 
 #![deny(unsafe_code)]
 

@@ -468,8 +468,7 @@ impl Recovery<'_> {
     fn next_segment(&mut self, base: i64, now_ms: i64) -> Result<Segment, DiskError> {
         let segment = Segment::empty(&self.place.files, base, now_ms);
         let path = self.place.path(base, segment::LOG);
-        let file = segment.log_file(self.place, OpenMode::Create).at("create", &path)?;
-        file.file().set_len(0).at("create", &path)?;
+        segment.create_files(self.place).at("create", path)?;
         self.changed = true;
         Ok(segment)
     }

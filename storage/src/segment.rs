@@ -103,6 +103,15 @@ impl Segment {
         place.files.open(self.time_index, mode, || place.path(self.base, TIME_INDEX))
     }
 
+    /// Makes the three files, and makes them empty whatever a crash, a full disk or a segment that
+    /// had this base before may have left.
+    pub(crate) fn create_files(&self, place: &Place) -> io::Result<()> {
+        let log = self.log_file(place, OpenMode::Create)?;
+        let indexes =
+            [self.index_file(place, OpenMode::Create)?, self.time_file(place, OpenMode::Create)?];
+        indexes.iter().chain([&log]).try_for_each(|file| file.file().set_len(0))
+    }
+
     /// Closes the files as far as the cache holds them.
     pub(crate) fn forget_files(&self, files: &FileCache) {
         for id in [self.log, self.index, self.time_index] {
@@ -260,15 +269,19 @@ pub(crate) fn base_of(name: &str, extension: &str) -> Option<i64> {
 }
 
 /// Moves the files of a segment out of the way, to be removed later. Missing ones are passed over.
+/// An index that stays is not an error: without its segment nobody looks at it, and a segment of
+/// the same name starts with empty ones.
 pub(crate) fn mark_deleted(place: &Place, segment: &Segment) -> io::Result<Vec<PathBuf>> {
     segment.forget_files(&place.files);
     let mut marked = Vec::with_capacity(3);
     for extension in [LOG, INDEX, TIME_INDEX] {
         let path = place.path(segment.base, extension);
         let target = path.with_added_extension(DELETED);
-        let renamed = place.files.disk().rename(&path, &target);
-        if crate::disk::found(renamed)?.is_some() {
-            marked.push(target);
+        match crate::disk::found(place.files.disk().rename(&path, &target)) {
+            Ok(Some(())) => marked.push(target),
+            Ok(None) => {}
+            Err(error) if extension == LOG => return Err(error),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "index not removed"),
         }
     }
     Ok(marked)

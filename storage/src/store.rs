@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::disk::{self, Disk, DiskFile, FileCache};
 use crate::durable::{DurablePoint, Sidecar};
 use crate::error::{At, DiskError, OpenError};
-use crate::log::{CommitListener, Log, LogInner, State, Unsynced};
+use crate::log::{CommitListener, Log, LogInner, Pending, State, Unsynced};
 use crate::options::{LogOptions, StorageOptions};
 use crate::recover::{self, Recovered, RecoveryReport};
 use crate::segment::{Place, Segment};
@@ -157,9 +157,17 @@ impl Storage {
             registry.summaries.remove(name);
             registry.logs.remove(name)
         };
-        if let Some(Log(inner)) = log {
-            inner.close();
+        let pending = log.map_or_else(Pending::new, |Log(inner)| inner.close());
+        let removed = self.remove_folder(name);
+        // Were the folder still there, the appends could come back with it.
+        let outcome = if removed.is_ok() { Outcome::Void } else { Outcome::Unknown };
+        for (_, ticket) in pending {
+            ticket.resolve(outcome);
         }
+        removed
+    }
+
+    fn remove_folder(&self, name: &str) -> Result<(), DiskError> {
         let mut random = Random::new();
         let target = format!("{name}.{:016x}{:016x}{DELETED}", random.bits(), random.bits());
         let (from, to) = (self.dir.join(name), self.dir.join(target));
@@ -212,8 +220,8 @@ impl Storage {
                 tracing::error!("a storage thread panicked");
             }
         }
-        for log in logs.values() {
-            log.0.close();
+        for (_, ticket) in logs.values().flat_map(|log| log.0.close()) {
+            ticket.resolve(Outcome::Unknown);
         }
         Some((logs, summaries, lock))
     }
@@ -273,15 +281,11 @@ impl Drop for Storage {
 }
 
 impl LogInner {
-    /// Refuses everything from now on. What waits for a commit is given up.
-    fn close(&self) {
+    /// Refuses everything from now on. Returns what waits for a commit that will not come.
+    fn close(&self) -> Pending {
         let mut state = self.lock_between_syncs();
         state.closed = true;
-        let pending = std::mem::take(&mut state.pending);
-        drop(state);
-        for (_, ticket) in pending {
-            ticket.resolve(Outcome::Void);
-        }
+        std::mem::take(&mut state.pending)
     }
 
     /// Syncs and trims, and says what the next start has to know; `None` for a log that has to

@@ -177,9 +177,7 @@ impl State {
         let next = Segment::empty(&place.files, self.end(), now_ms);
         let path = || place.path(next.base, segment::LOG);
         self.roll_due = true;
-        let created = next.log_file(place, OpenMode::Create).at("create", path())?;
-        // What a crash or a full disk may have left under this name is not part of the log.
-        created.file().set_len(0).at("create", path())?;
+        next.create_files(place).at("create", path())?;
         self.roll_due = false;
         let mut sealed = std::mem::replace(&mut self.active, next);
         if let Err(error) = sealed.close_time_index(place) {

@@ -72,6 +72,9 @@ pub(crate) struct LogInner {
     pub(crate) sync_ended: Condvar,
 }
 
+/// Tickets that wait for the high watermark to reach an offset, in order.
+pub(crate) type Pending = VecDeque<(i64, Arc<TicketCell>)>;
+
 /// What changes in a log.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -88,9 +91,8 @@ pub(crate) struct State {
     /// The failure since which the log takes no appends.
     pub(crate) fault: Option<DiskError>,
     pub(crate) closed: bool,
-    /// Tickets that wait for the high watermark to reach an offset, in order. As many as the
-    /// owner has appends under way: who bounds requests bounds this.
-    pub(crate) pending: VecDeque<(i64, Arc<TicketCell>)>,
+    /// As many as the owner has appends under way: who bounds requests bounds this.
+    pub(crate) pending: Pending,
     /// Raised when bytes that a reader may be looking at changed or went away.
     pub(crate) generation: u64,
     /// Whether the next append has to roll: an attempt failed and may have left the file of the

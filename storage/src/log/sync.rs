@@ -1,10 +1,9 @@
 //! The second step of an append: syncs, the durable point, and the high watermark.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LogInner, State};
+use super::{LogInner, Pending, State};
 use crate::Outcome;
 use crate::disk::{CachedFile, OpenMode};
 use crate::durable::{self, DurablePoint};
@@ -13,7 +12,6 @@ use crate::error::{At, DiskError};
 use crate::offsets::HighWatermark;
 use crate::options::Durability;
 use crate::segment::{self, Segment};
-use crate::ticket::TicketCell;
 
 /// What a log has written and not synced, and whether somebody is about to change that.
 #[derive(Debug, Default)]
@@ -296,11 +294,7 @@ impl LogInner {
 
     /// Tells whoever waits that the log failed. Bytes that were written may yet be found by
     /// recovery, so that the fate of the appends under way is not known.
-    pub(super) fn report_failure(
-        &self,
-        pending: VecDeque<(i64, Arc<TicketCell>)>,
-        error: &DiskError,
-    ) {
+    pub(super) fn report_failure(&self, pending: Pending, error: &DiskError) {
         for (_, ticket) in pending {
             ticket.resolve(Outcome::Unknown);
         }

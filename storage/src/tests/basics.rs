@@ -1,8 +1,13 @@
 //! Appending, reading, and what comes back after a stop or a crash.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use klamm_utils::clock::ManualClock;
+
 use super::support::*;
-use crate::disk::MemoryDisk;
-use crate::{Bound, Durability, Outcome, ReadError};
+use crate::disk::{FaultyDisk, MemoryDisk};
+use crate::{Bound, Durability, NoListener, OpenError, Outcome, ReadError, Storage};
 
 #[test]
 fn what_is_appended_is_read_in_whole_batches() {
@@ -83,4 +88,63 @@ fn consumers_of_a_synced_log_see_synced_records_only() {
         assert!(world.log.offsets().high_watermark.0 > last);
     }
     assert_eq!(contents(&world.log, Bound::HighWatermark).len(), 20);
+}
+
+#[test]
+fn opening_a_log_after_a_clean_stop_touches_no_disk() {
+    let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+    let open = || {
+        let clock = Arc::new(ManualClock::at(0));
+        Storage::open(Arc::new(disk.clone()), Path::new(DIR), &Default::default(), clock).unwrap()
+    };
+    let open_all = |storage: &Storage| {
+        let open =
+            |name: String| storage.open_log(&name, TOPIC, small(), Arc::new(NoListener)).unwrap();
+        let name = |number: u32| format!("t-{number}");
+        (0..200).map(|number| open(&name(number)).0).collect::<Vec<_>>()
+    };
+    let storage = open();
+    for log in open_all(&storage).iter().step_by(2) {
+        commit(log, plain(2, 7));
+    }
+    storage.close().unwrap();
+    let storage = open();
+    let before = disk.calls();
+    let logs = open_all(&storage);
+    assert_eq!(disk.calls(), before);
+    assert_eq!(contents(&logs[4], Bound::HighWatermark), [(0, 1, 7)]);
+    assert!(contents(&logs[5], Bound::HighWatermark).is_empty());
+    // Logs that nobody opened are known to the next clean stop, too.
+    storage.close().unwrap();
+    open().close().unwrap();
+    let storage = open();
+    let before = disk.calls();
+    open_all(&storage);
+    assert_eq!(disk.calls(), before);
+}
+
+#[test]
+fn a_folder_has_one_user_and_a_log_one_opener() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, small());
+    assert!(matches!(try_open(Arc::new(disk.clone()), small()), Err(OpenError::Locked { .. })));
+    let again = |name: &str, topic| {
+        world.storage.open_log(name, topic, small(), Arc::new(NoListener)).map(|_| ())
+    };
+    assert!(matches!(again("t-0", TOPIC), Err(OpenError::AlreadyOpen { .. })));
+    for name in ["", ".", "..", "a/b", "x-delete", &"x".repeat(250)] {
+        assert!(matches!(again(name, TOPIC), Err(OpenError::BadName { .. })), "{name}");
+    }
+    commit(&world.log, plain(1, 1));
+    drop(world);
+    let world = open(&disk, small());
+    world.storage.remove_log("t-0").unwrap();
+    assert!(world.storage.names_on_disk().unwrap().is_empty());
+    world.storage.remove_log("t-0").unwrap();
+    let other = crate::TopicId([8; 16]);
+    let (log, _) = world.storage.open_log("t-0", other, small(), Arc::new(NoListener)).unwrap();
+    commit(&log, plain(1, 2));
+    drop(world);
+    let opened = try_open(Arc::new(disk), small());
+    assert!(matches!(opened, Err(OpenError::OtherTopic { found, .. }) if found == other));
 }

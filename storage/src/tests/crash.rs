@@ -150,3 +150,81 @@ fn files_of_a_rolled_and_crashed_log_are_as_if_it_had_been_stopped() {
     world.storage.close().unwrap();
     assert_eq!(files(&crashed), files(&disk));
 }
+
+/// A log of two segments whose second, of base 12, has one batch.
+fn two_segments(durability: Durability) -> (MemoryDisk, World) {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, with(durability));
+    while world.log.segments().len() < 2 {
+        drop(append(&world.log, plain(1, world.log.offsets().end.0 as u8)));
+    }
+    (disk, world)
+}
+
+#[test]
+fn a_tail_lost_between_two_batches_takes_the_next_segment_with_it() {
+    let (disk, world) = two_segments(Durability::OsCached);
+    let before = contents(&world.log, Bound::End);
+    let size = u64::from(world.log.segments()[0].size_bytes);
+    let batch = size / (before.len() as u64 - 1);
+    world.storage.close().unwrap();
+    for name in ["clean.klamm", "t-0/durable.klamm"] {
+        disk.remove_file(&Path::new(DIR).join(name)).unwrap();
+    }
+    disk.open(&segment(0), OpenMode::Existing).unwrap().set_len(size - batch).unwrap();
+    let world = open(&disk, with(Durability::OsCached));
+    assert_eq!(contents(&world.log, Bound::End), before[..before.len() - 2]);
+    assert!(world.report.cut.is_some() && world.log.segments().len() == 1);
+}
+
+#[test]
+fn torn_slots_bring_no_durable_point_back_that_a_cut_made_untrue() {
+    for seed in 0..200 {
+        let (disk, world) = two_segments(Durability::Synced);
+        wait(append(&world.log, plain(1, 1)));
+        let cut = world.log.truncate(3).unwrap().0;
+        for tag in 0..seed as u8 % 5 {
+            commit(&world.log, plain(1, tag));
+        }
+        let end = world.log.offsets().end.0;
+        assert_eq!((cut, end), (3, 3 + seed as i64 % 5));
+        let restarted = disk.after_power_cut(seed);
+        drop(open(&restarted, small()));
+        let world = open(&restarted.after_power_cut(!seed), small());
+        assert_eq!(world.log.offsets().end.0, end, "seed {seed}");
+        assert!(world.report.damaged.is_empty());
+    }
+}
+
+#[test]
+fn a_start_outlives_the_records_before_it() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, with(Durability::OsCached));
+    for tag in 0..5 {
+        commit(&world.log, plain(1, tag));
+    }
+    world.log.delete_records(4).unwrap();
+    let disk = disk.after_kill();
+    disk.open(&segment(0), OpenMode::Existing).unwrap().set_len(0).unwrap();
+    let world = open(&disk, small());
+    assert_eq!((world.log.offsets().start.0, world.log.offsets().end.0), (4, 4));
+    assert_eq!(commit(&world.log, plain(1, 9)), 4);
+    let world = open(&disk.after_power_cut(1), small());
+    assert_eq!(contents(&world.log, Bound::End), [(4, 4, 9)]);
+}
+
+#[test]
+fn what_recovery_found_is_durable_before_the_durable_point_says_so() {
+    for seed in 0..50 {
+        let disk = MemoryDisk::new();
+        let world = open(&disk, with(Durability::OsCached));
+        for tag in 0..30 {
+            commit(&world.log, plain(1, tag));
+        }
+        let killed = disk.after_kill();
+        let before = contents(&open(&killed, with(Durability::OsCached)).log, Bound::End);
+        let world = open(&killed.after_power_cut(seed), with(Durability::OsCached));
+        assert_eq!(contents(&world.log, Bound::End), before, "seed {seed}");
+        assert!(world.report.damaged.is_empty(), "seed {seed}");
+    }
+}
