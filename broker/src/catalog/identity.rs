@@ -87,7 +87,8 @@ impl Identity {
     }
 }
 
-/// A new random id, for a topic or a folder. As in Kafka, none begins with a dash, which commands would take for a flag.
+/// A new random id, for a topic or a folder. As in Kafka, none begins with a dash, which commands
+/// would take for a flag.
 #[must_use]
 pub fn new_id() -> Uuid {
     let mut random = Random::new();

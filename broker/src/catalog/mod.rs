@@ -80,7 +80,8 @@ pub enum CatalogError {
     },
     /// The log begins behind a snapshot that is not there.
     #[error(
-        "the metadata log begins at offset {log_start}, and no snapshot of what was before it can be read"
+        "the metadata log begins at offset {log_start}, and no snapshot of what was before it \
+         can be read"
     )]
     NoSnapshot {
         /// Where it begins.
