@@ -6,21 +6,8 @@ use klamm_client::{Error, Subject};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{Batch, BatchBuilder, BatchOptions, BuildError, Record};
 
-use crate::lane::Parcel;
+use crate::lane::{Parcel, Verdict};
 use crate::settings::Settings;
-
-/// What to do with a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Judgement {
-    /// Send it again as it is.
-    Again,
-    /// Send it again in a new epoch.
-    NewEpoch,
-    /// Send it again in two parts.
-    Split,
-    /// Tell its records that they are not stored.
-    GiveUp,
-}
 
 /// Judges a failed batch, which knows already what the error says about it. `follows_a_failure`
 /// says that an older batch of the partition came back before it.
@@ -30,31 +17,35 @@ pub(crate) fn judge(
     follows_a_failure: bool,
     settings: &Settings,
     now: Instant,
-) -> Judgement {
+) -> Verdict {
     let in_time = now.duration_since(parcel.sealed.began) < settings.delivery_timeout;
     let once_more = in_time && parcel.attempts <= settings.retries;
     match error.code() {
         Some(ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE)
-            if parcel.sealed.batch.header().record_count > 1 =>
+            if parcel.sealed.batch.header().record_count > 1 && !parcel.possibly_written =>
         {
-            Judgement::Split
+            let subject = parcel.sealed.claim.subject();
+            match halves(&parcel.sealed.batch, settings.shape.options, &subject) {
+                Ok(halves) => Verdict::Split(halves),
+                Err(error) => Verdict::GiveUp(error),
+            }
         }
         // The broker refused it because one before it is missing, which is known already.
         Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER) if follows_a_failure && in_time => {
-            Judgement::Again
+            Verdict::Again
         }
         Some(
             ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
             | ErrorCode::UNKNOWN_PRODUCER_ID
             | ErrorCode::INVALID_PRODUCER_EPOCH,
-        ) if in_time && parcel.stamp.is_some() && !parcel.possibly_written => Judgement::NewEpoch,
-        _ if error.is_retriable() && once_more => Judgement::Again,
-        _ => Judgement::GiveUp,
+        ) if in_time && parcel.stamp.is_some() && !parcel.possibly_written => Verdict::NewEpoch,
+        _ if error.is_retriable() && once_more => Verdict::Again,
+        _ => Verdict::GiveUp(error.clone()),
     }
 }
 
 /// The two halves of a batch of several records, built as the whole was.
-pub(crate) fn halves(
+fn halves(
     whole: &Batch,
     options: BatchOptions,
     subject: &Subject,

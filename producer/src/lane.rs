@@ -39,8 +39,8 @@ pub(crate) struct Parcel {
 pub(crate) enum Verdict {
     /// Send it again, under the same sequence number.
     Again,
-    /// Give it up; the caller has told its records why.
-    GiveUp,
+    /// Tell its records that they are not stored, and why.
+    GiveUp(Error),
     /// The broker has lost this producer's place: send it again in a new epoch.
     NewEpoch,
     /// It is too large: send these in its stead.
@@ -151,31 +151,23 @@ impl Lane {
         self.settling
     }
 
-    /// A batch that was out came back unstored. Gives it back where it is given up.
-    pub(crate) fn returned(&mut self, parcel: Parcel, verdict: Verdict) -> Option<Parcel> {
+    /// A batch that was out came back unstored.
+    pub(crate) fn returned(&mut self, parcel: Parcel, verdict: Verdict) {
         self.in_flight -= 1;
         self.settling = true;
-        let given_up = match verdict {
-            Verdict::Again => {
-                self.put_back(parcel);
-                None
-            }
+        match verdict {
+            Verdict::Again => self.put_back(parcel),
             Verdict::NewEpoch => {
                 self.broken = true;
                 self.put_back(Parcel { stamp: None, ..parcel });
-                None
             }
-            Verdict::GiveUp => {
+            Verdict::GiveUp(error) => {
                 self.forsake(&parcel);
-                Some(parcel)
+                parcel.give_up(error);
             }
-            Verdict::Split(halves) => {
-                self.put_back_split(parcel, *halves);
-                None
-            }
-        };
+            Verdict::Split(halves) => self.put_back_split(parcel, *halves),
+        }
         self.settle();
-        given_up
     }
 
     /// Takes out the batches that began at `moment` or before and are not out.
@@ -274,5 +266,12 @@ impl Parcel {
     /// Notes what an error says about where the batch may be.
     pub(crate) fn learn(&mut self, error: &Error) {
         self.possibly_written |= error.possibly_written();
+    }
+
+    /// Tells its records that they are not stored, or may not be.
+    pub(crate) fn give_up(self, error: Error) {
+        let doubtful = self.possibly_written && !error.possibly_written();
+        let error = if doubtful { Error::Doubtful { last: Arc::new(error) } } else { error };
+        self.sealed.claim.settle(Err(error));
     }
 }

@@ -42,6 +42,8 @@ mod accumulate;
 mod choose;
 mod judge;
 mod lane;
+#[cfg(test)]
+mod lane_model;
 mod ledger;
 mod producer;
 mod receipt;

@@ -18,8 +18,8 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::mpsc;
 
-use crate::judge::{self, Judgement};
-use crate::lane::{Lane, Parcel, Verdict};
+use crate::judge::judge;
+use crate::lane::{Lane, Verdict};
 use crate::receipt::Stored;
 use crate::request::{self, BY_ID, Sent};
 use crate::shared::{PartitionQueue, Shared};
@@ -173,8 +173,7 @@ impl Sender {
             for parcel in place.lane.expire(moment) {
                 let subject = parcel.sealed.claim.subject();
                 let possibly_written = parcel.possibly_written;
-                let error = Error::DeliveryTimeout { subject, after, possibly_written };
-                parcel.sealed.claim.settle(Err(error));
+                parcel.give_up(Error::DeliveryTimeout { subject, after, possibly_written });
             }
             self.ends_epoch |= place.lane.is_broken();
         }
@@ -198,7 +197,7 @@ impl Sender {
                 for place in self.lanes.values_mut() {
                     for parcel in place.lane.begin_epoch() {
                         let subject = parcel.sealed.claim.subject();
-                        parcel.sealed.claim.settle(Err(Error::Abandoned { subject }));
+                        parcel.give_up(Error::Abandoned { subject });
                     }
                 }
                 match producer.epoch.checked_add(1) {
@@ -402,7 +401,7 @@ impl Sender {
                 self.identity = Identity::Unknown(None);
                 for place in self.lanes.values_mut() {
                     for parcel in place.lane.drain() {
-                        parcel.sealed.claim.settle(Err(error.clone()));
+                        parcel.give_up(error.clone());
                     }
                 }
             }
@@ -434,26 +433,12 @@ impl Sender {
         let Some(place) = self.lanes.get_mut(&sent.lane) else { return };
         let Sent { mut parcel, topic, partition, .. } = sent;
         parcel.learn(error);
-        let subject = parcel.sealed.claim.subject();
-        let judgement = judge::judge(error, &parcel, place.lane.follows_a_failure(), settings, now);
-        tracing::debug!(%topic, partition, %error, ?judgement, "batch not stored");
-        let (verdict, error) = match judgement {
-            Judgement::Again => (Verdict::Again, error.clone()),
-            Judgement::NewEpoch => (Verdict::NewEpoch, error.clone()),
-            Judgement::GiveUp => (Verdict::GiveUp, error.clone()),
-            Judgement::Split => {
-                match judge::halves(&parcel.sealed.batch, settings.shape.options, &subject) {
-                    Ok(halves) => (Verdict::Split(halves), error.clone()),
-                    Err(broken) => (Verdict::GiveUp, broken),
-                }
-            }
-        };
-        if judgement == Judgement::Again {
+        let verdict = judge(error, &parcel, place.lane.follows_a_failure(), settings, now);
+        tracing::debug!(%topic, partition, %error, ?verdict, "batch not stored");
+        if matches!(verdict, Verdict::Again) {
             place.lane.retry_at = Some(now + place.backoff.next_pause());
         }
-        if let Some(parcel) = place.lane.returned(parcel, verdict) {
-            give_up(parcel, error.clone());
-        }
+        place.lane.returned(parcel, verdict);
         self.ends_epoch |= place.lane.is_broken();
         self.active.insert(place.queue.lane);
         if error.is_stale_metadata() {
@@ -555,12 +540,6 @@ fn report(
             report = work => drop(reporter.send(report).await),
         }
     });
-}
-
-fn give_up(parcel: Parcel, error: Error) {
-    let doubtful = parcel.possibly_written && !error.possibly_written();
-    let error = if doubtful { Error::Doubtful { last: Arc::new(error) } } else { error };
-    parcel.sealed.claim.settle(Err(error));
 }
 
 async fn identify(kafka: &klamm_client::Kafka) -> Result<BatchProducer> {
