@@ -33,7 +33,7 @@
 //! | `log` | one log: `append`, `sync`, `read`, `times`, `retention`, `change` |
 //! | `ticket`, `commit` | what becomes of an append, and the threads that decide it |
 //! | `segment`, `index`, `scan` | one segment, its indexes, and the walk over its batches |
-//! | `recover`, `durable`, `summary` | opening: after a crash, from which point on, after a clean stop |
+//! | `recover`, `durable`, `summary` | opening, after a crash and after a clean stop |
 //! | `epochs`, `topic_id`, [`checkpoint`] | the small files |
 //! | [`verify`] | looking at files without opening them |
 //! | [`disk`] | the seam to the machine, with a disk that forgets and one that fails |
@@ -65,10 +65,14 @@
 //!
 //! # Threads
 //!
-//! | thread | owner | does | ends |
-//! |---|---|---|---|
-//! | `klamm-commit-<n>` | [`Storage`] | syncs logs, raises high watermarks, resolves tickets | at [`Storage::close`] or drop, once nothing is due; a panic ends the process |
-//! | `klamm-sweep` | [`Storage`] | removes files of deleted segments and logs | at [`Storage::close`] or drop, at once |
+//! [`Storage`] owns them all. They end when it is closed or dropped.
+//!
+//! | thread | does | ends |
+//! |---|---|---|
+//! | `klamm-commit-<n>` | syncs, raises high watermarks, resolves tickets | once nothing is due |
+//! | `klamm-sweep` | removes files of deleted segments and logs | at once |
+//!
+//! A panic in a committer ends the process: nothing could be acknowledged any more.
 
 #![deny(unsafe_code)]
 

@@ -101,7 +101,7 @@ fn opening_a_log_after_a_clean_stop_touches_no_disk() {
         let open =
             |name: String| storage.open_log(&name, TOPIC, small(), Arc::new(NoListener)).unwrap();
         let name = |number: u32| format!("t-{number}");
-        (0..200).map(|number| open(&name(number)).0).collect::<Vec<_>>()
+        (0..200).map(|number| open(name(number)).0).collect::<Vec<_>>()
     };
     let storage = open();
     for log in open_all(&storage).iter().step_by(2) {
