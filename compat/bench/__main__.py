@@ -7,7 +7,7 @@ import sys
 from .broker import KINDS
 from .paths import WORK, clients_jar
 from .schema import Schemas
-from .table import Table
+from .table import FAIL, Table, first_line
 
 SUITES = ("kcat", "confluent", "java", "rdkafka", "tools", "parity")
 
@@ -35,7 +35,10 @@ def main() -> int:
             return 0
         for name in options.only or SUITES:
             print(f"== {name}", flush=True)
-            suite(name).run(broker, table, options.quick)
+            try:
+                suite(name).run(broker, table, options.quick)
+            except Exception as error:  # The other suites have something to say even so.
+                table.add(name, "the suite runs to its end", FAIL, first_line(error))
     return table.report()
 
 

@@ -40,8 +40,8 @@ def ask_once(world: World, ask: Ask, version: int) -> object:
         return CLOSED
     except TimeoutError:
         return {"silent": True}
-    except (ValueError, UnicodeDecodeError) as error:
-        return {"undecodable": str(error)}
+    except (ValueError, RuntimeError, LookupError) as error:
+        return {"unusable": str(error)}
 
 
 def unversioned(value: object, version: int) -> object:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from .answers import SORT_KEYS, version_range
+from .deliberate import reason
 
 # What a message says is for people: a difference is shown, but breaks no client.
 WORDING = ("errorMessage", "batchIndexErrorMessage")
@@ -11,12 +12,13 @@ ABSENT = "(absent)"
 
 @dataclass
 class Findings:
-    """The outcome for one group: differences count as failures, wording and gaps are notes."""
+    """The outcome for one group: differences count as failures, the rest are notes."""
 
     compared: int = 0
     differences: list[str] = field(default_factory=list)
     wording: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    deliberate: list[str] = field(default_factory=list)
 
 
 def flatten(value: object, path: str = "") -> dict[str, object]:
@@ -48,7 +50,11 @@ def compare_group(group: str, golden: dict, ours: dict, partial: set[str]) -> Fi
         lines: dict[tuple[str, str], list[int]] = {}
         for version, answer in expected.items():
             findings.compared += 1
-            for kind, line in differing(answer, answers.get(version, ABSENT), title in partial):
+            for path, kafka, klamm in differing(answer, answers.get(version, ABSENT)):
+                kind = kind_of(path, kafka, klamm, title in partial)
+                line = f"{path}: Kafka {kafka!r}, ours {klamm!r}"
+                if kind == "differences" and (why := reason(group, title, path, klamm)):
+                    kind, line = "deliberate", f"{line}: {why}"
                 lines.setdefault((kind, line), []).append(version)
         for (kind, line), versions in lines.items():
             text = f"{group} / {title} v{version_range(versions)}: {line}"
@@ -56,21 +62,42 @@ def compare_group(group: str, golden: dict, ours: dict, partial: set[str]) -> Fi
     return findings
 
 
-def differing(expected: object, actual: object, partial: bool) -> list[tuple[str, str]]:
-    """Pairs of the kind of a difference and its line."""
+def differing(expected: object, actual: object) -> list[tuple[str, object, object]]:
+    """The paths at which two answers differ, and both values."""
+    if unanswered(expected) != unanswered(actual):
+        return [("answer", brief(expected), brief(actual))]
     theirs, ours = flatten(expected), flatten(actual)
+    given = {prefix for path in ours for prefix in element_prefixes(path)}
     out = []
     for path in sorted(theirs.keys() | ours.keys()):
-        kafka, klamm = theirs.get(path, ABSENT), ours.get(path, ABSENT)
-        if kafka == klamm:
-            continue
-        line = f"{path or 'answer'}: Kafka {kafka!r}, ours {klamm!r}"
-        if partial and klamm == ABSENT and "[" in path:
-            out.append(("missing", path.rsplit(".", 1)[0]))
-        elif (
-            path.rsplit(".", 1)[-1] in WORDING and isinstance(kafka, str) and isinstance(klamm, str)
-        ):
-            out.append(("wording", line))
+        lacking = [prefix for prefix in element_prefixes(path) if prefix not in given]
+        if path in theirs and lacking:
+            found = (lacking[0], "listed", ABSENT)
+        elif theirs.get(path, ABSENT) != ours.get(path, ABSENT):
+            found = (path, theirs.get(path, ABSENT), ours.get(path, ABSENT))
         else:
-            out.append(("differences", line))
+            continue
+        if found not in out:
+            out.append(found)
     return out
+
+
+def element_prefixes(path: str) -> list[str]:
+    """The path of every list element on the way: `a[x].b[y].c` has `a[x]` and `a[x].b[y]`."""
+    return [path[: at + 1] for at, letter in enumerate(path) if letter == "]"]
+
+
+def unanswered(answer: object) -> bool:
+    return answer == ABSENT or not {"closed", "silent", "unusable"}.isdisjoint(answer)
+
+
+def brief(answer: object) -> str:
+    return str(answer)[:120] if unanswered(answer) else "an answer"
+
+
+def kind_of(path: str, kafka: object, klamm: object, partial: bool) -> str:
+    if partial and klamm == ABSENT and path.endswith("]"):
+        return "missing"
+    if path.rsplit(".", 1)[-1] in WORDING and isinstance(kafka, str) and isinstance(klamm, str):
+        return "differences" if ABSENT in (kafka, klamm) else "wording"
+    return "differences"
