@@ -1,4 +1,53 @@
 //! The Kafka-compatible broker, as a library.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), klamm_broker::StartError> {
+//! let broker = klamm_broker::Broker::builder().ephemeral().start().await?;
+//! println!("connect any Kafka client to {}", broker.bootstrap());
+//! broker.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Tasks
+//!
+//! Each is started through the broker's `TaskGroup` and ends when it is told to stop.
+//!
+//! | task | how many | owns | ends |
+//! |---|---|---|---|
+//! | `accept` | one a socket | the listening socket | at stop |
+//! | `connection` | one a connection | the socket, the requests in flight | with the connection; at stop, once its answers are written |
+//! | `http` | one | the HTTP socket | at stop |
+//! | `housekeeping` | one | nothing | at stop |
+//!
+//! Storage has threads of its own: see [`klamm_storage`].
+//!
+//! # Invariants
+//!
+//! - A partition is the only writer of its log.
+//! - Nothing waits while it holds a lock, except for the page cache.
+//! - A handler fixes the order of its effects before it waits; answers leave in the order of the
+//!   requests.
+//! - No handler assumes that this is the only broker there will ever be: node id, cluster id and
+//!   advertised address are configuration.
+//! - No byte that a client sends can do more than end its own connection.
 #![forbid(unsafe_code)]
 
+mod api;
+mod broker;
+mod builder;
+pub mod catalog;
+mod changes;
 pub mod config;
+mod housekeeping;
+mod http;
+mod metrics;
+mod node;
+mod partition;
+mod producer_ids;
+mod server;
+mod topics;
+
+pub use broker::Broker;
+pub use builder::{BrokerBuilder, StartError};

@@ -33,8 +33,8 @@ pub struct RequestHeader {
 impl RequestHeader {
     /// Splits a frame into its header and a reader of its body.
     ///
-    /// The body of an unknown key or version cannot be read; its header can, as far as it has the
-    /// form that all versions share.
+    /// The body of an unknown key or version cannot be read. Of its header, what all versions
+    /// share is read, and tagged fields are left to the body.
     pub fn split(frame: Bytes) -> Result<(Self, Reader)> {
         let mut r = Reader::new(frame, 0, false);
         let api_key = i16::read(&mut r)?;
@@ -44,7 +44,8 @@ impl RequestHeader {
             None => None,
             Some(length) => Some(Str::from_utf8(r.take(length)?)?),
         };
-        let flexible = ApiKey::from_code(api_key).is_some_and(|key| key.is_flexible(api_version));
+        let known = ApiKey::from_code(api_key).filter(|key| key.versions().contains(&api_version));
+        let flexible = known.is_some_and(|key| key.is_flexible(api_version));
         let rest = r.remaining();
         let mut body = Reader::new(r.take(rest)?, api_version, flexible);
         read_tags(&mut body, |_, _| Ok(false))?;

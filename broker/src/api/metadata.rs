@@ -1,0 +1,152 @@
+//! Metadata: says which brokers there are, and who leads which partitions. Versions 0 to 13.
+//!
+//! - A topic that is missing is made, if the client and `auto.create.topics.enable` allow it;
+//!   never when all topics are asked for. It is there when the answer comes.
+//! - Clients are told the address of the listener that they came in by.
+//! - Topics are looked up by id from version 12 on. Where some are asked for by id, those asked
+//!   for by name are passed over, as in Kafka.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use klamm_protocol::api::metadata::{
+    Broker, PartitionAnswer, Request, Response, Topic as Wanted, TopicAnswer,
+};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+
+use super::operations;
+use crate::catalog::check_topic_name;
+use crate::partition::Partition;
+use crate::server::{Call, Reply};
+use crate::topics::{Topic, is_internal};
+
+pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
+    if let Some(refusal) = refuse(call.version, request.topics.as_deref().unwrap_or_default()) {
+        return Reply::Now(refusal);
+    }
+    let with_operations = request.include_topic_authorized_operations;
+    let mut topics = match &request.topics {
+        None => all(&call),
+        Some(wanted) if wanted.is_empty() && call.version == 0 => all(&call),
+        Some(wanted) => some(&call, wanted, request.allow_auto_topic_creation).await,
+    };
+    if with_operations {
+        for topic in topics.iter_mut().filter(|topic| topic.error_code.is_none()) {
+            topic.topic_authorized_operations = operations::TOPIC;
+        }
+    }
+    let node = &call.node;
+    let advertised = &call.peer.advertised;
+    let broker = Broker {
+        node_id: node.id(),
+        host: advertised.host.as_str().into(),
+        port: i32::from(advertised.port),
+        rack: node.config.rack.as_deref().map(Into::into),
+    };
+    Reply::Now(Response {
+        brokers: vec![broker],
+        cluster_id: Some(node.cluster_id()),
+        controller_id: node.id(),
+        topics,
+        cluster_authorized_operations: if request.include_cluster_authorized_operations {
+            operations::CLUSTER
+        } else {
+            operations::NOT_ASKED
+        },
+        ..Response::default()
+    })
+}
+
+fn all(call: &Call) -> Vec<TopicAnswer> {
+    call.node.topics.all().iter().map(|topic| describe(call, topic)).collect()
+}
+
+/// Kafka fails the whole request for a topic that is named in a way its version does not know.
+fn refuse(version: i16, wanted: &[Wanted]) -> Option<Response> {
+    if version >= 12 {
+        let nameless = |topic: &Wanted| topic.name.is_none() && topic.topic_id.is_zero();
+        let error_code = ErrorCode::UNKNOWN_SERVER_ERROR;
+        return wanted.iter().any(nameless).then(|| Response { error_code, ..Response::default() });
+    }
+    let unfit = |topic: &Wanted| topic.name.is_none() || !topic.topic_id.is_zero();
+    wanted.iter().any(unfit).then(|| {
+        let refuse = |topic: &Wanted| TopicAnswer {
+            error_code: ErrorCode::INVALID_REQUEST,
+            name: Some(topic.name.clone().unwrap_or_default()),
+            topic_id: topic.topic_id,
+            ..TopicAnswer::default()
+        };
+        Response { topics: wanted.iter().map(refuse).collect(), ..Response::default() }
+    })
+}
+
+async fn some(call: &Call, wanted: &[Wanted], may_create: bool) -> Vec<TopicAnswer> {
+    let by_id: Vec<_> = wanted.iter().filter(|topic| !topic.topic_id.is_zero()).collect();
+    if !by_id.is_empty() {
+        return by_id.into_iter().map(|topic| one_by_id(call, topic)).collect();
+    }
+    let mut seen = HashSet::new();
+    let mut answers = Vec::with_capacity(wanted.len());
+    for name in wanted.iter().filter_map(|topic| topic.name.as_ref()) {
+        if seen.insert(name) {
+            answers.push(one_by_name(call, name, may_create).await);
+        }
+    }
+    answers
+}
+
+fn one_by_id(call: &Call, wanted: &Wanted) -> TopicAnswer {
+    match call.node.topics.by_id(wanted.topic_id) {
+        Some(topic) => describe(call, &topic),
+        None => TopicAnswer {
+            error_code: ErrorCode::UNKNOWN_TOPIC_ID,
+            name: None,
+            topic_id: wanted.topic_id,
+            ..TopicAnswer::default()
+        },
+    }
+}
+
+async fn one_by_name(call: &Call, name: &Str, may_create: bool) -> TopicAnswer {
+    let node = &call.node;
+    if let Some(topic) = node.topics.by_name(name) {
+        return describe(call, &topic);
+    }
+    let error_code = if may_create && node.config.auto_create_topics {
+        match node.auto_create(name).await {
+            Ok(topic) => return describe(call, &topic),
+            Err(error_code) => error_code,
+        }
+    } else {
+        check_topic_name(name)
+            .map_or(ErrorCode::INVALID_TOPIC_EXCEPTION, |()| ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    };
+    TopicAnswer {
+        error_code,
+        name: Some(name.clone()),
+        is_internal: is_internal(name),
+        ..TopicAnswer::default()
+    }
+}
+
+fn describe(call: &Call, topic: &Topic) -> TopicAnswer {
+    let leader = call.node.id();
+    let partitions = topic.partitions();
+    let partition = |partition: &Arc<Partition>| PartitionAnswer {
+        error_code: ErrorCode::NONE,
+        partition_index: partition.index,
+        leader_id: leader,
+        leader_epoch: partition.leader_epoch(),
+        replica_nodes: vec![leader],
+        isr_nodes: vec![leader],
+        offline_replicas: Vec::new(),
+    };
+    TopicAnswer {
+        name: Some(topic.name.clone()),
+        topic_id: topic.id,
+        is_internal: is_internal(&topic.name),
+        partitions: partitions.iter().map(partition).collect(),
+        ..TopicAnswer::default()
+    }
+}

@@ -1,0 +1,17 @@
+//! What each API means: one file each, grouped as an administrator thinks of them.
+//!
+//! A handler gets a [`Call`](crate::server::Call) and the request, and gives a
+//! [`Reply`](crate::server::Reply). It translates: partitions, the catalog and the groups never
+//! see a request.
+
+pub(crate) mod api_versions;
+pub(crate) mod configs;
+pub(crate) mod describe_cluster;
+pub(crate) mod fetch;
+pub(crate) mod init_producer_id;
+pub(crate) mod list_offsets;
+pub(crate) mod metadata;
+pub(crate) mod offset_for_leader_epoch;
+mod operations;
+pub(crate) mod produce;
+pub(crate) mod topics;

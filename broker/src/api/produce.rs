@@ -1,0 +1,187 @@
+//! Produce: appends record batches. Versions 3 to 13; told as 0 to 13.
+//!
+//! - Each partition is judged, stored and answered alone; a refusal never touches its siblings.
+//! - All batches of a request are enqueued before anything is waited for: their order against the
+//!   next request is fixed then.
+//! - `acks=0` gets no answer. If something failed the connection ends: nothing else can tell the
+//!   client.
+//! - `acks=1` is answered when the batches are written, `acks=-1` when they are committed as the
+//!   topic's `durability` says.
+//! - Transactions are not served yet: their batches are refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use klamm_protocol::api::produce::{
+    PartitionAnswer, RecordError, Request, Response, Topic, TopicAnswer,
+};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::{Records, Str};
+use tokio::time::{Instant, timeout_at};
+
+use crate::partition::{Appended, Commit, Partition, Rejection, validate};
+use crate::server::{Call, Reply};
+
+/// How many copies must hold a batch before it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Acks {
+    None,
+    Leader,
+    All,
+}
+
+impl Acks {
+    fn from_wire(acks: i16) -> Option<Self> {
+        match acks {
+            0 => Some(Self::None),
+            1 => Some(Self::Leader),
+            -1 => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
+/// A partition's answer, and what must come true before it may be sent.
+struct Pending {
+    answer: PartitionAnswer,
+    commit: Option<Commit>,
+}
+
+pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
+    let acks = Acks::from_wire(request.acks);
+    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        topics.push(produce_topic(&call, acks, topic));
+    }
+    match acks {
+        Some(Acks::None) => {
+            let mut all = topics.iter().flat_map(|(_, partitions)| partitions);
+            if all.any(|pending| !pending.answer.error_code.is_none()) {
+                return Reply::HangUp("a batch sent with acks=0 was refused");
+            }
+            Reply::Silent
+        }
+        Some(Acks::All) => Reply::later(when_committed(topics, Instant::now() + timeout)),
+        Some(Acks::Leader) | None => {
+            let answers = |(topic, partitions): (TopicAnswer, Vec<Pending>)| TopicAnswer {
+                partitions: partitions.into_iter().map(|pending| pending.answer).collect(),
+                ..topic
+            };
+            Reply::Now(respond(topics.into_iter().map(answers).collect()))
+        }
+    }
+}
+
+fn produce_topic(call: &Call, acks: Option<Acks>, topic: Topic) -> (TopicAnswer, Vec<Pending>) {
+    let by_id = call.version >= 13;
+    let found = if by_id {
+        call.node.topics.by_id(topic.topic_id)
+    } else {
+        call.node.topics.by_name(&topic.name)
+    };
+    let unknown =
+        if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
+    if let Some(topic) = &found {
+        topic.metrics.produce_requests.inc();
+    }
+    let mut partitions = Vec::with_capacity(topic.partitions.len());
+    for partition in topic.partitions {
+        let target = found.as_ref().and_then(|topic| topic.partition(partition.index));
+        let missing = if found.is_none() { unknown } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
+        let outcome = match (acks, target) {
+            (None, _) => {
+                let message = "acks is none of 0, 1 and -1";
+                Err(Rejection::new(ErrorCode::INVALID_REQUIRED_ACKS, message))
+            }
+            (Some(_), None) => Err(Rejection::new(missing, missing.meaning())),
+            (Some(acks), Some(target)) => append(call, acks, &target, partition.records),
+        };
+        if let (Err(_), Some(topic)) = (&outcome, &found) {
+            topic.metrics.failed_produce_requests.inc();
+        }
+        partitions.push(answer(call.version, partition.index, outcome));
+    }
+    let answer = TopicAnswer { name: topic.name, topic_id: topic.topic_id, partitions: Vec::new() };
+    (answer, partitions)
+}
+
+fn append(
+    call: &Call,
+    acks: Acks,
+    partition: &Arc<Partition>,
+    records: Option<Records>,
+) -> Result<Appended, Rejection> {
+    let config = partition.topic.config();
+    if acks == Acks::All && config.insync_replicas_min > 1 {
+        let message = "min.insync.replicas asks for more replicas than one broker has";
+        return Err(Rejection::new(ErrorCode::NOT_ENOUGH_REPLICAS, message));
+    }
+    let now_ms = call.node.clock.now_ms();
+    let records = records.map(Records::into_bytes);
+    let batch = validate(records, call.version, &config, now_ms)?;
+    partition.append(batch, now_ms)
+}
+
+fn answer(version: i16, index: i32, outcome: Result<Appended, Rejection>) -> Pending {
+    match outcome {
+        Ok(appended) => Pending {
+            answer: PartitionAnswer {
+                index,
+                base_offset: appended.base_offset,
+                log_append_time_ms: appended.append_time_ms.unwrap_or(-1),
+                log_start_offset: appended.log_start_offset,
+                ..PartitionAnswer::default()
+            },
+            commit: Some(appended.commit),
+        },
+        Err(rejection) => Pending { answer: refuse(version, index, rejection), commit: None },
+    }
+}
+
+fn refuse(version: i16, index: i32, rejection: Rejection) -> PartitionAnswer {
+    let error_code = match rejection.code {
+        // Older clients do not know the code, and must look for another leader (KIP-112).
+        ErrorCode::KAFKA_STORAGE_ERROR if version <= 4 => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        code => code,
+    };
+    let bad_record = |record: crate::partition::RejectedRecord| RecordError {
+        batch_index: record.index,
+        error_message: Some(Str::from_static(record.message)),
+    };
+    PartitionAnswer {
+        index,
+        error_code,
+        base_offset: -1,
+        record_errors: rejection.records.into_iter().map(bad_record).collect(),
+        error_message: Some(rejection.message.into()),
+        ..PartitionAnswer::default()
+    }
+}
+
+async fn when_committed(topics: Vec<(TopicAnswer, Vec<Pending>)>, deadline: Instant) -> Response {
+    let mut answers = Vec::with_capacity(topics.len());
+    for (mut topic, partitions) in topics {
+        for pending in partitions {
+            topic.partitions.push(settle(pending, deadline).await);
+        }
+        answers.push(topic);
+    }
+    respond(answers)
+}
+
+async fn settle(pending: Pending, deadline: Instant) -> PartitionAnswer {
+    let Pending { answer, commit: Some(commit) } = pending else { return pending.answer };
+    let index = answer.index;
+    let error_code = match timeout_at(deadline, commit).await {
+        Ok(Ok(())) => return answer,
+        Ok(Err(error_code)) => error_code,
+        Err(_) => ErrorCode::REQUEST_TIMED_OUT,
+    };
+    let error_message = Some(Str::from_static(error_code.meaning()));
+    PartitionAnswer { index, error_code, base_offset: -1, error_message, ..Default::default() }
+}
+
+fn respond(topics: Vec<TopicAnswer>) -> Response {
+    Response { topics, ..Response::default() }
+}

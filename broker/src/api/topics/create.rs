@@ -1,0 +1,91 @@
+//! CreateTopics. Versions 0 to 7.
+//!
+//! Each topic is made or refused alone, in the words of Kafka. The answer comes when those that
+//! were made are on disk and open.
+
+use std::collections::HashSet;
+
+use klamm_protocol::api::create_topics::{ConfigAnswer, Request, Response, Topic, TopicAnswer};
+use klamm_protocol::wire::Str;
+
+use super::{duplicates, twice};
+use crate::catalog::{NewTopic, Planner, Refusal, TopicImage, new_id};
+use crate::config::BrokerConfig;
+use crate::config::describe::describe_topic;
+use crate::server::{Call, Reply};
+
+pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
+    let Request { topics, validate_only, .. } = request;
+    let names: Vec<Str> = topics.iter().map(|topic| topic.name.clone()).collect();
+    let config = call.node.config.clone();
+    let plan = move |planner: &mut Planner<'_>| create_all(planner, &config, topics);
+    let answers =
+        if validate_only { Ok(call.node.plan(plan)) } else { call.node.change(plan).await };
+    let refuse =
+        |refusal: Refusal| names.into_iter().map(|name| refused(name, refusal.clone())).collect();
+    let topics = answers.unwrap_or_else(refuse);
+    Reply::Now(Response { throttle_time_ms: 0, topics })
+}
+
+fn create_all(
+    planner: &mut Planner<'_>,
+    config: &BrokerConfig,
+    topics: Vec<Topic>,
+) -> Vec<TopicAnswer> {
+    let twice_named = duplicates(topics.iter().map(|topic| topic.name.clone()));
+    let mut told = HashSet::new();
+    let mut answers = Vec::with_capacity(topics.len());
+    for topic in topics {
+        if !twice_named.contains(&topic.name) {
+            answers.push(create(planner, config, topic));
+        } else if told.insert(topic.name.clone()) {
+            answers.push(refused(topic.name, twice()));
+        }
+    }
+    answers
+}
+
+fn create(planner: &mut Planner<'_>, config: &BrokerConfig, topic: Topic) -> TopicAnswer {
+    let assignments = topic.assignments.into_iter().map(|it| (it.partition_index, it.broker_ids));
+    let new = NewTopic {
+        name: topic.name.clone(),
+        partitions: topic.num_partitions,
+        replication_factor: topic.replication_factor,
+        assignments: assignments.collect(),
+        configs: topic.configs.into_iter().map(|config| (config.name, config.value)).collect(),
+    };
+    match planner.create_topic(&new, new_id()) {
+        Ok(made) => created(made, config),
+        Err(refusal) => refused(topic.name, refusal),
+    }
+}
+
+fn created(topic: &TopicImage, config: &BrokerConfig) -> TopicAnswer {
+    let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
+    let configs = describe_topic(&topic.overrides, config).into_iter().map(|entry| ConfigAnswer {
+        name: entry.name.into(),
+        value: entry.value.map(Into::into),
+        read_only: entry.read_only,
+        config_source: entry.source.id(),
+        is_sensitive: entry.is_sensitive,
+    });
+    TopicAnswer {
+        name: topic.name.clone(),
+        topic_id: topic.id,
+        // Counts are bounded by what one change may make.
+        num_partitions: i32::try_from(topic.partitions.len()).unwrap_or(-1),
+        replication_factor: i16::try_from(replicas).unwrap_or(-1),
+        configs: Some(configs.collect()),
+        ..TopicAnswer::default()
+    }
+}
+
+fn refused(name: Str, refusal: Refusal) -> TopicAnswer {
+    TopicAnswer {
+        name,
+        error_code: refusal.code,
+        error_message: Some(refusal.message.into()),
+        configs: Some(Vec::new()),
+        ..TopicAnswer::default()
+    }
+}

@@ -1,0 +1,68 @@
+//! Changes of topics and settings: the catalog decides and keeps, the topics follow.
+
+use std::sync::Arc;
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+use klamm_storage::OpenError;
+
+use crate::catalog::{NewTopic, Planner, Refusal, new_id};
+use crate::node::Node;
+use crate::topics::Topic;
+
+/// Opens everything that the catalog names. Blocks.
+pub(crate) fn open_all(node: &Node) -> Result<(), OpenError> {
+    node.topics.follow(&node.catalog.image(), &node.config)
+}
+
+impl Node {
+    /// What `change` would plan, without carrying it out.
+    pub(crate) fn plan<T>(&self, change: impl FnOnce(&mut Planner<'_>) -> T) -> T {
+        self.catalog.plan(change)
+    }
+
+    /// Carries out what `change` plans: it is on disk and in force when this returns.
+    pub(crate) async fn change<T: Send>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Planner<'_>) -> T + Send,
+    ) -> Result<T, Refusal> {
+        let outcome = self.catalog.change(change).await?;
+        self.follow_catalog().await?;
+        Ok(outcome)
+    }
+
+    /// Makes the topic that a client asks for, as the broker's settings say.
+    pub(crate) async fn auto_create(self: &Arc<Self>, name: &Str) -> Result<Arc<Topic>, ErrorCode> {
+        let new = NewTopic::named(name.clone());
+        let id = new_id();
+        let made = self.change(move |planner| planner.create_topic(&new, id).map(drop)).await;
+        match made.and_then(|made| made) {
+            Ok(()) => {}
+            // Two clients may ask at the same time.
+            Err(refusal) if refusal.code == ErrorCode::TOPIC_ALREADY_EXISTS => {}
+            Err(refusal) => return Err(refusal.code),
+        }
+        self.topics.by_name(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    }
+
+    /// Brings the open topics in line with the catalog after a change of it. One at a time, so
+    /// that a topic is opened once.
+    pub(crate) async fn follow_catalog(self: &Arc<Self>) -> Result<(), Refusal> {
+        let _one_at_a_time = self.following.lock().await;
+        let node = Arc::clone(self);
+        let following = tokio::task::spawn_blocking(move || {
+            node.topics.follow(&node.catalog.image(), &node.config)
+        });
+        match following.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a topic cannot be opened");
+                Err(Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, error.to_string()))
+            }
+            Err(error) => {
+                tracing::error!(%error, "opening topics failed");
+                Err(Refusal::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string()))
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What the parts of one broker share.
+
+use std::sync::Arc;
+
+use klamm_protocol::wire::Str;
+use klamm_storage::Storage;
+use klamm_utils::clock::Clock;
+use klamm_utils::task::TaskGroup;
+
+use crate::catalog::Catalog;
+use crate::config::BrokerConfig;
+use crate::metrics::Metrics;
+use crate::producer_ids::ProducerIds;
+use crate::server::{Complaints, Connections, RequestMemory};
+use crate::topics::Topics;
+
+/// One broker.
+pub(crate) struct Node {
+    pub(crate) config: BrokerConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) storage: Arc<Storage>,
+    /// What there is to be, kept on disk.
+    pub(crate) catalog: Catalog,
+    /// What of it is open.
+    pub(crate) topics: Topics,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) memory: RequestMemory,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) complaints: Complaints,
+    pub(crate) tasks: TaskGroup,
+    /// Held while open topics are brought in line with the catalog.
+    pub(crate) following: tokio::sync::Mutex<()>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    pub(crate) fn id(&self) -> i32 {
+        self.config.node_id
+    }
+
+    pub(crate) fn cluster_id(&self) -> Str {
+        self.catalog.cluster_id().into()
+    }
+}

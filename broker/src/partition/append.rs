@@ -1,0 +1,135 @@
+//! Appending: order and offsets first, the promise later.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::{Batch, TimestampType};
+use klamm_storage::{Append, AppendError, Outcome, Ticket};
+
+use super::producers::{Refusal, Verdict};
+use super::{Partition, Rejection, Waiter};
+
+/// A batch that has its place in the log.
+pub(crate) struct Appended {
+    pub(crate) base_offset: i64,
+    /// Set where the broker's time was given to the records.
+    pub(crate) append_time_ms: Option<i64>,
+    pub(crate) log_start_offset: i64,
+    pub(crate) commit: Commit,
+}
+
+/// Resolves when a batch is committed as its topic's durability says, or when it surely or
+/// possibly is not.
+pub(crate) enum Commit {
+    /// The batch was stored now.
+    Ticket(Ticket),
+    /// The batch had been stored before, and may still wait to be committed.
+    Earlier(Pin<Box<dyn Future<Output = Result<(), ErrorCode>> + Send>>),
+}
+
+impl Future for Commit {
+    type Output = Result<(), ErrorCode>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Earlier(commit) => commit.as_mut().poll(context),
+            Self::Ticket(ticket) => Pin::new(ticket).poll(context).map(|outcome| match outcome {
+                Outcome::Committed => Ok(()),
+                Outcome::Fenced => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+                Outcome::Void | Outcome::Unknown => Err(ErrorCode::KAFKA_STORAGE_ERROR),
+            }),
+        }
+    }
+}
+
+impl Partition {
+    /// Appends a batch that was validated. Its place is fixed when this returns.
+    ///
+    /// A batch that its producer sent before is not stored again: it gets the answer it got then.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        batch: Batch,
+        now_ms: i64,
+    ) -> Result<Appended, Rejection> {
+        let header = *batch.header();
+        let mut producers = self.lock_producers();
+        match producers.judge(&header).map_err(refused)? {
+            Verdict::Append => {}
+            Verdict::Duplicate(stored) => {
+                drop(producers);
+                return Ok(self.appended_before(&stored));
+            }
+        }
+        let by_broker = self.topic.config().timestamps.kind == TimestampType::LogAppend;
+        let append = Append::new(self.leader_epoch, vec![batch]);
+        let append = if by_broker { append.with_log_append_time() } else { append };
+        let ticket = self.log.enqueue(append).map_err(|error| self.not_appended(&error))?;
+        let time = ticket.append_time_ms().unwrap_or(header.max_timestamp);
+        let stored = klamm_protocol::records::BatchHeader { max_timestamp: time, ..header };
+        producers.stored(&stored, ticket.base_offset(), now_ms);
+        drop(producers);
+        let metrics = &self.topic.metrics;
+        metrics.messages_in.inc_by(u64::from(header.record_count.unsigned_abs()));
+        metrics.bytes_in.inc_by(header.size() as u64);
+        Ok(Appended {
+            base_offset: ticket.base_offset(),
+            append_time_ms: ticket.append_time_ms(),
+            log_start_offset: self.log.offsets().start.get(),
+            commit: Commit::Ticket(ticket),
+        })
+    }
+
+    fn appended_before(self: &Arc<Self>, stored: &super::producers::Appended) -> Appended {
+        let by_broker = self.topic.config().timestamps.kind == TimestampType::LogAppend;
+        let (partition, last_offset) = (Arc::clone(self), stored.last_offset);
+        Appended {
+            base_offset: stored.base_offset,
+            append_time_ms: by_broker.then_some(stored.timestamp),
+            log_start_offset: self.log.offsets().start.get(),
+            commit: Commit::Earlier(Box::pin(async move {
+                partition.committed_beyond(last_offset).await
+            })),
+        }
+    }
+
+    /// Waits until the record at `offset` is committed.
+    async fn committed_beyond(self: &Arc<Self>, offset: i64) -> Result<(), ErrorCode> {
+        let waiter = Waiter::register(vec![Arc::clone(self)]);
+        loop {
+            if self.log.offsets().high_watermark.get() > offset {
+                return Ok(());
+            }
+            if self.is_read_only() {
+                return Err(ErrorCode::KAFKA_STORAGE_ERROR);
+            }
+            waiter.woken().await;
+        }
+    }
+
+    fn not_appended(&self, error: &AppendError) -> Rejection {
+        let code = match error {
+            AppendError::Full(_) | AppendError::Poisoned(_) | AppendError::OutOfOffsets => {
+                ErrorCode::KAFKA_STORAGE_ERROR
+            }
+            AppendError::TooLarge { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
+            AppendError::Fenced { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            AppendError::Closed => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            AppendError::Empty => ErrorCode::INVALID_RECORD,
+        };
+        if code == ErrorCode::KAFKA_STORAGE_ERROR {
+            tracing::debug!(partition = %self, %error, "an append was refused");
+        }
+        Rejection::new(code, error.to_string())
+    }
+}
+
+fn refused(refusal: Refusal) -> Rejection {
+    let code = match refusal {
+        Refusal::OldEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+        Refusal::OutOfOrder { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+    };
+    Rejection::new(code, refusal.to_string())
+}

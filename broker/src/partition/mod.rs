@@ -1,0 +1,275 @@
+//! One partition: the only writer of its log.
+//!
+//! ```text
+//! api/produce ─ validate ─┐
+//!                         ├─ Partition::append ─ producers ─ storage::Log::enqueue ─ Commit
+//! api/fetch ── Partition::read ─ storage::Log::read
+//!                  └─ waiters ◄─ storage tells that the high watermark moved
+//! ```
+
+mod append;
+mod open;
+mod producers;
+mod snapshot;
+mod validate;
+mod waiters;
+
+pub(crate) use append::{Appended, Commit};
+pub(crate) use validate::{RejectedRecord, Rejection, validate};
+pub(crate) use waiters::Waiter;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Records;
+use klamm_storage::{Bound, CommitListener, DiskError, HighWatermark, Log, Offsets, ReadError};
+
+use crate::topics::TopicInfo;
+use producers::Producers;
+use waiters::{Awaited, Waiters};
+
+/// What a reader is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Every committed record.
+    #[default]
+    ReadUncommitted,
+    /// Records before the first open transaction.
+    ReadCommitted,
+}
+
+impl Isolation {
+    pub(crate) fn from_wire(level: i8) -> Option<Self> {
+        match level {
+            0 => Some(Self::ReadUncommitted),
+            1 => Some(Self::ReadCommitted),
+            _ => None,
+        }
+    }
+
+    fn bound(self) -> Bound {
+        match self {
+            Self::ReadUncommitted => Bound::HighWatermark,
+            Self::ReadCommitted => Bound::Stable,
+        }
+    }
+}
+
+/// What to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read {
+    pub(crate) offset: i64,
+    pub(crate) bytes_max: usize,
+    /// Whether the first batch is given even if it is larger than `bytes_max`.
+    pub(crate) at_least_one: bool,
+    pub(crate) isolation: Isolation,
+}
+
+/// What offset to look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Earliest,
+    Latest,
+    LargestTimestamp,
+    /// The first record that is not older, in milliseconds.
+    Timestamp(i64),
+    /// A place that exists only where records are tiered.
+    Nowhere,
+}
+
+/// An offset that was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) offset: i64,
+    pub(crate) timestamp: Option<i64>,
+    /// -1 where no record was written yet.
+    pub(crate) leader_epoch: i32,
+}
+
+/// One partition.
+pub(crate) struct Partition {
+    pub(crate) topic: Arc<TopicInfo>,
+    pub(crate) index: i32,
+    leader_epoch: i32,
+    log: Log,
+    waiters: Arc<Waiters>,
+    /// Guarded by a mutex that also fixes the order of appends: it is held from the judgement of
+    /// a batch to the note that it was stored, with the write to the page cache in between.
+    producers: Mutex<Producers>,
+    /// The end of the log when the producers were last written down. Guards that file, too.
+    kept_at: Mutex<Option<i64>>,
+}
+
+impl CommitListener for Waiters {
+    fn committed(&self, _high_watermark: HighWatermark) {
+        self.wake();
+    }
+
+    fn failed(&self, error: &DiskError) {
+        tracing::error!(%error, "a log takes no more appends until the broker is started anew");
+        self.wake();
+    }
+}
+
+impl Awaited for Partition {
+    fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic.name, self.index)
+    }
+}
+
+impl fmt::Debug for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Partition {
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    pub(crate) fn offsets(&self) -> Offsets {
+        self.log.offsets()
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.log.size_bytes()
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Whether the log refuses appends because one failed.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.log.fault().is_some()
+    }
+
+    /// Refuses a client that knows an older leader, or one that we do not know of yet.
+    pub(crate) fn check_leader_epoch(&self, known_to_client: i32) -> Result<(), ErrorCode> {
+        match known_to_client {
+            ..0 => Ok(()),
+            epoch if epoch < self.leader_epoch => Err(ErrorCode::FENCED_LEADER_EPOCH),
+            epoch if epoch > self.leader_epoch => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the records of a leader epoch end, and which epoch that is: the greatest one known
+    /// that is not greater.
+    pub(crate) fn epoch_end(&self, epoch: i32) -> Option<(i32, i64)> {
+        if epoch == self.leader_epoch {
+            return Some((epoch, self.log.offsets().end.get()));
+        }
+        let known = self.log.end_offset_for_epoch(epoch).filter(|_| epoch < self.leader_epoch);
+        known.map(|(epoch, end)| (epoch, end.get()))
+    }
+
+    /// Where the log of a client whose last record had this epoch, and whose next offset is this,
+    /// parts from ours; `None` where it does not (KIP-595).
+    pub(crate) fn divergence(
+        &self,
+        last_epoch: i32,
+        offset: i64,
+    ) -> Result<Option<(i32, i64)>, ErrorCode> {
+        if last_epoch < 0 {
+            return Ok(None);
+        }
+        let (epoch, end) = self.epoch_end(last_epoch).ok_or(ErrorCode::OFFSET_OUT_OF_RANGE)?;
+        Ok((epoch < last_epoch || end < offset).then_some((epoch, end)))
+    }
+
+    /// Reads whole batches, beginning with the one that holds the offset. Empty where there is
+    /// nothing to read yet.
+    pub(crate) async fn read(&self, read: Read) -> Result<Records, ErrorCode> {
+        let offsets = self.log.offsets();
+        if read.offset < offsets.start.get() || read.offset > offsets.end.get() {
+            return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
+        }
+        let end = match read.isolation {
+            Isolation::ReadUncommitted => offsets.high_watermark.get(),
+            Isolation::ReadCommitted => offsets.stable.get(),
+        };
+        if read.offset >= end || (read.bytes_max == 0 && !read.at_least_one) {
+            return Ok(Records::default());
+        }
+        let (log, bound) = (self.log.clone(), read.isolation.bound());
+        let look = move || log.read(read.offset, read.bytes_max, read.at_least_one, bound);
+        let slice = if self.is_recent(read.offset) { look() } else { blocking(look).await? };
+        match slice {
+            Ok(slice) => Ok(Records::from_chunks(vec![slice.bytes])),
+            Err(error) => Err(self.read_failed(&error)),
+        }
+    }
+
+    /// Finds an offset by time or name; `None` where there is no such record.
+    pub(crate) async fn find(
+        &self,
+        place: Place,
+        isolation: Isolation,
+    ) -> Result<Option<Found>, ErrorCode> {
+        let offsets = self.log.offsets();
+        let end = match isolation {
+            Isolation::ReadUncommitted => offsets.high_watermark.get(),
+            Isolation::ReadCommitted => offsets.stable.get(),
+        };
+        let log = self.log.clone();
+        let record = match place {
+            Place::Nowhere => return Ok(None),
+            Place::Earliest => return Ok(Some(self.found(offsets.start.get(), None))),
+            Place::Latest => return Ok(Some(self.found(end, None))),
+            Place::LargestTimestamp => blocking(move || log.max_timestamp()).await?,
+            Place::Timestamp(at_ms) => blocking(move || log.offset_for_timestamp(at_ms)).await?,
+        };
+        let record = record.map_err(|error| self.read_failed(&error))?;
+        let record = record.filter(|record| record.offset < end);
+        Ok(record.map(|record| self.found(record.offset, Some(record.timestamp))))
+    }
+
+    /// Whether a record was written lately, so that reading it does not wait for the disk.
+    fn is_recent(&self, offset: i64) -> bool {
+        self.log.segments().last().is_some_and(|active| offset >= active.base_offset)
+    }
+
+    fn found(&self, offset: i64, timestamp: Option<i64>) -> Found {
+        let epochs = self.log.epochs();
+        let epoch = epochs.iter().rev().find(|(_, start)| *start <= offset);
+        Found { offset, timestamp, leader_epoch: epoch.map_or(self.leader_epoch, |(it, _)| *it) }
+    }
+
+    fn read_failed(&self, error: &ReadError) -> ErrorCode {
+        match error {
+            ReadError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+            ReadError::Closed => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            ReadError::Corrupt(damage) => {
+                tracing::error!(partition = %self, %damage, "a read met damage");
+                ErrorCode::CORRUPT_MESSAGE
+            }
+            ReadError::Disk(error) => {
+                tracing::error!(partition = %self, %error, "a read failed");
+                ErrorCode::KAFKA_STORAGE_ERROR
+            }
+        }
+    }
+
+    fn lock_producers(&self) -> MutexGuard<'_, Producers> {
+        self.producers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs work that may wait for the disk where it blocks nobody else.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ErrorCode> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a read panicked");
+        ErrorCode::UNKNOWN_SERVER_ERROR
+    })
+}

@@ -1,0 +1,111 @@
+//! A partition's beginning, upkeep and end. Everything here may block on the disk.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use klamm_storage::{ChangeError, OpenError, RecoveryReport, Storage, TopicId};
+
+use super::waiters::Waiters;
+use super::{Partition, snapshot};
+use crate::topics::TopicInfo;
+
+impl Partition {
+    /// Opens a partition's log and recalls its producers. A partition that was never written to
+    /// costs no file.
+    ///
+    /// # Errors
+    /// The log cannot be opened.
+    pub(crate) fn open(
+        storage: &Storage,
+        topic: &Arc<TopicInfo>,
+        index: i32,
+        leader_epoch: i32,
+    ) -> Result<Self, OpenError> {
+        let waiters = Arc::new(Waiters::default());
+        let name = format!("{}-{index}", topic.name);
+        let options = topic.config().log.clone();
+        let listener = Arc::clone(&waiters);
+        let open =
+            || storage.open_log(&name, TopicId(topic.id.0), options.clone(), listener.clone());
+        let (log, report) = match open() {
+            Err(OpenError::OtherTopic { path, .. }) => {
+                // A topic of this name was deleted, and a crash came before its files were.
+                tracing::warn!(path = %path.display(), "files of a deleted topic are removed");
+                storage.remove_log(&name)?;
+                open()?
+            }
+            opened => opened?,
+        };
+        report_recovery(&name, &report);
+        let producers = snapshot::read(&**storage.disk(), &log).unwrap_or_else(|error| {
+            // Without its producers a partition takes every sequence: retries may be stored twice.
+            tracing::error!(partition = name, %error, "the producers of a log are not known");
+            super::Producers::default()
+        });
+        Ok(Self {
+            topic: Arc::clone(topic),
+            index,
+            leader_epoch,
+            log,
+            waiters,
+            producers: Mutex::new(producers),
+            kept_at: Mutex::default(),
+        })
+    }
+
+    /// Deletes what the topic no longer keeps, forgets producers that have been silent, and keeps
+    /// what the others have sent.
+    pub(crate) fn maintain(&self, storage: &Storage, now_ms: i64, producer_expiration: Duration) {
+        match self.log.apply_retention(now_ms) {
+            Ok(0) | Err(ChangeError::Closed | ChangeError::Poisoned(_)) => {}
+            Ok(segments) => {
+                tracing::info!(partition = %self, segments, "old segments were deleted")
+            }
+            Err(error) => tracing::error!(partition = %self, %error, "retention failed"),
+        }
+        let expiration = i64::try_from(producer_expiration.as_millis()).unwrap_or(i64::MAX);
+        let mut producers = self.lock_producers();
+        producers.expire(now_ms.saturating_sub(expiration));
+        drop(producers);
+        self.keep_producers(storage);
+    }
+
+    /// Writes down what is remembered of producers, if something was appended since.
+    pub(crate) fn keep_producers(&self, storage: &Storage) {
+        let (producers, end) = {
+            let producers = self.lock_producers();
+            (producers.clone(), self.log.offsets().end.get())
+        };
+        let mut kept = self.kept_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if producers.is_empty() || *kept == Some(end) || self.log.fault().is_some() {
+            return;
+        }
+        snapshot::write(&**storage.disk(), &self.log, &producers, end);
+        *kept = Some(end);
+    }
+
+    /// Tells everyone who waits that the partition is gone, and removes its files.
+    pub(crate) fn remove(&self, storage: &Storage) {
+        if let Err(error) = storage.remove_log(self.log.name()) {
+            tracing::error!(partition = %self, %error, "a log was not removed");
+        }
+        self.waiters.wake();
+    }
+}
+
+/// Says what opening a log did beyond opening it.
+fn report_recovery(partition: &str, report: &RecoveryReport) {
+    if let Some(cut) = &report.cut {
+        let file = cut.file.display();
+        tracing::warn!(
+            partition, %file, position = cut.position, bytes = cut.bytes,
+            "a torn tail, which nobody was promised, was cut off"
+        );
+    }
+    for damage in &report.damaged {
+        tracing::error!(partition, %damage, "records that were acknowledged cannot be read");
+    }
+    if report.indexes_rebuilt > 0 {
+        tracing::info!(partition, segments = report.indexes_rebuilt, "indexes were built anew");
+    }
+}

@@ -1,0 +1,103 @@
+//! What is remembered of producers, kept beside the log: so that opening it need not read it all.
+//!
+//! `producers.klamm` holds the state as it was when the log ended at some offset; what was
+//! appended behind that is read from the log. The file is a cache: without it, or where it does
+//! not fit, the whole log is read.
+
+use klamm_storage::Log;
+use klamm_storage::checkpoint::{Checkpoint, Decode, Encode};
+use klamm_storage::disk::Disk;
+
+use super::producers::{Appended, BATCHES_MAX, Entry, Producers};
+
+const FILE: &str = "producers.klamm";
+const VERSION: u32 = 1;
+/// Some hundred thousand producers; with more, the log is read.
+const SIZE_MAX: usize = 64 * 1024 * 1024;
+
+#[derive(Decode, Encode)]
+#[bincode(crate = "klamm_storage::checkpoint::bincode")]
+struct Snapshot {
+    /// The end of the log when the state was like this.
+    end_offset: i64,
+    producers: Vec<Producer>,
+}
+
+#[derive(Decode, Encode)]
+#[bincode(crate = "klamm_storage::checkpoint::bincode")]
+struct Producer {
+    id: i64,
+    epoch: i16,
+    last_write_ms: i64,
+    batches: Vec<Batch>,
+}
+
+#[derive(Decode, Encode)]
+#[bincode(crate = "klamm_storage::checkpoint::bincode")]
+struct Batch {
+    base_sequence: i32,
+    last_sequence: i32,
+    base_offset: i64,
+    last_offset: i64,
+    timestamp: i64,
+}
+
+fn checkpoint(log: &Log) -> Checkpoint {
+    Checkpoint { path: log.dir().join(FILE), version: VERSION, size_max: SIZE_MAX }
+}
+
+/// Keeps the state that `producers` have when the log ends at `end_offset`. Blocks.
+pub(super) fn write(disk: &dyn Disk, log: &Log, producers: &Producers, end_offset: i64) {
+    let snapshot = Snapshot { end_offset, producers: producers.iter().map(to_file).collect() };
+    if let Err(error) = checkpoint(log).write(disk, &snapshot) {
+        tracing::warn!(log = log.name(), %error, "the state of producers was not kept");
+    }
+}
+
+/// The state of the producers of a log that was just opened. Blocks.
+///
+/// # Errors
+/// The log cannot be read.
+pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<Producers, klamm_storage::ReadError> {
+    let offsets = log.offsets();
+    let mut from = offsets.start.get();
+    let mut producers = Producers::default();
+    match checkpoint(log).read::<Snapshot>(disk) {
+        Ok(Some(kept)) if (from..=offsets.end.get()).contains(&kept.end_offset) => {
+            from = kept.end_offset;
+            kept.producers.into_iter().for_each(|it| producers.restore(it.id, from_file(it)));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(log = log.name(), %error, "the state of producers is read from the log");
+        }
+    }
+    log.scan(from, |header, _| {
+        producers.stored(header, header.base_offset, header.max_timestamp);
+    })?;
+    Ok(producers)
+}
+
+fn to_file((id, entry): (i64, &Entry)) -> Producer {
+    let batch = |batch: &Appended| Batch {
+        base_sequence: batch.base_sequence,
+        last_sequence: batch.last_sequence,
+        base_offset: batch.base_offset,
+        last_offset: batch.last_offset,
+        timestamp: batch.timestamp,
+    };
+    let batches = entry.batches.iter().map(batch).collect();
+    Producer { id, epoch: entry.epoch, last_write_ms: entry.last_write_ms, batches }
+}
+
+fn from_file(producer: Producer) -> Entry {
+    let batch = |batch: Batch| Appended {
+        base_sequence: batch.base_sequence,
+        last_sequence: batch.last_sequence,
+        base_offset: batch.base_offset,
+        last_offset: batch.last_offset,
+        timestamp: batch.timestamp,
+    };
+    let batches = producer.batches.into_iter().take(BATCHES_MAX).map(batch).collect();
+    Entry { epoch: producer.epoch, batches, last_write_ms: producer.last_write_ms }
+}

@@ -1,0 +1,182 @@
+//! Whether a batch may be stored, decided before any lock is taken.
+//!
+//! Only the header is read, unless the topic asks for more: keys on a compacted topic, timestamps
+//! within a window, a compression of its own. Source of the rules: Kafka's `LogValidator`,
+//! `ProduceRequest.validateRecords` and `UnifiedLog.analyzeAndValidateRecords`.
+
+use bytes::Bytes;
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::{
+    Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, BatchProducer, Compression, Record,
+    TimestampType,
+};
+
+use crate::config::{StoredCompression, TopicConfig};
+
+/// The first version of Produce whose clients may send zstd (KIP-110).
+const ZSTD_FROM_VERSION: i16 = 7;
+/// Records decompress to this many times the largest batch allowed, at most.
+const EXPANSION_MAX: usize = 64;
+/// The least that records may decompress to.
+const EXPANSION_FLOOR: usize = 16 * 1024 * 1024;
+
+/// Why a batch was refused: Kafka's code, what to tell a person, and which records it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+    pub(crate) records: Vec<RejectedRecord>,
+}
+
+/// One record that must not be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RejectedRecord {
+    pub(crate) index: i32,
+    pub(crate) message: &'static str,
+}
+
+impl Rejection {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), records: Vec::new() }
+    }
+
+    fn invalid(error: &BatchError) -> Self {
+        let code = match error {
+            BatchError::Checksum { .. }
+            | BatchError::Truncated { .. }
+            | BatchError::Trailing { .. }
+            | BatchError::Length(_) => ErrorCode::CORRUPT_MESSAGE,
+            _ => ErrorCode::INVALID_RECORD,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// Turns what a client sent for one partition into the batch to store.
+///
+/// # Errors
+/// The [`Rejection`] that Kafka gives for it.
+pub(crate) fn validate(
+    records: Option<Bytes>,
+    version: i16,
+    config: &TopicConfig,
+    now_ms: i64,
+) -> Result<Batch, Rejection> {
+    let batch = exactly_one(records.unwrap_or_default())?;
+    let header = batch.header();
+    let compression = header.attributes.compression().map_err(|e| Rejection::invalid(&e))?;
+    if compression == Compression::Zstd && version < ZSTD_FROM_VERSION {
+        let message = "Produce before version 7 cannot carry zstd";
+        return Err(Rejection::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, message));
+    }
+    check_size(header.size(), config)?;
+    batch.check_produced().map_err(|error| Rejection::invalid(&error))?;
+    if config.cleanup.compact || breaks_window(header, config, now_ms) {
+        check_records(&batch, config, now_ms)?;
+    }
+    match config.compression {
+        StoredCompression::Codec(wanted) if wanted != compression => {
+            recompress(&batch, wanted, config)
+        }
+        _ => Ok(batch),
+    }
+}
+
+/// From version 3 on, a partition's records are one batch of format 2, no more and no less. A
+/// batch that is cut off behind it counts for nothing, as in Kafka.
+fn exactly_one(mut records: Bytes) -> Result<Batch, Rejection> {
+    let invalid = |message| Err(Rejection::new(ErrorCode::INVALID_RECORD, message));
+    match Batch::split_first(&mut records) {
+        Ok(None) => invalid("a partition takes one whole batch"),
+        Ok(Some(batch)) => match Batch::split_first(&mut records) {
+            Ok(Some(_)) => invalid("a partition takes one batch at a time"),
+            _ if batch.header().base_offset != 0 => invalid("a batch begins at offset 0"),
+            _ => Ok(batch),
+        },
+        Err(BatchError::Magic(0 | 1)) => invalid("record formats 0 and 1 are not taken"),
+        Err(error) => Err(Rejection::new(ErrorCode::CORRUPT_MESSAGE, error.to_string())),
+    }
+}
+
+fn check_size(size: usize, config: &TopicConfig) -> Result<(), Rejection> {
+    let size_max = config.message_bytes_max;
+    if size <= size_max {
+        return Ok(());
+    }
+    let message = format!("the batch has {size} bytes and max.message.bytes allows {size_max}");
+    Err(Rejection::new(ErrorCode::MESSAGE_TOO_LARGE, message))
+}
+
+/// Whether some timestamp may lie outside what the topic allows. The header tells the newest; the
+/// oldest can only be found among the records.
+fn breaks_window(header: &BatchHeader, config: &TopicConfig, now_ms: i64) -> bool {
+    config.timestamps.kind == TimestampType::Create
+        && (config.timestamps.before_max_ms != i64::MAX
+            || header.max_timestamp > now_ms.saturating_add(config.timestamps.after_max_ms))
+}
+
+fn check_records(batch: &Batch, config: &TopicConfig, now_ms: i64) -> Result<(), Rejection> {
+    let mut rejected = Vec::new();
+    let mut code = ErrorCode::INVALID_RECORD;
+    for (index, record) in (0..).zip(open(batch, config)?) {
+        let record =
+            record.map_err(|error| Rejection::new(ErrorCode::INVALID_RECORD, error.to_string()))?;
+        if config.cleanup.compact && record.key.is_none() {
+            let message = "a compacted topic cannot take a record without a key";
+            rejected.push(RejectedRecord { index, message });
+        } else if is_outside(&record, config, now_ms) {
+            code = ErrorCode::INVALID_TIMESTAMP;
+            let message = "the timestamp is outside what the topic allows";
+            rejected.push(RejectedRecord { index, message });
+        }
+    }
+    if rejected.is_empty() {
+        return Ok(());
+    }
+    let message = "one or more records have been rejected".into();
+    Err(Rejection { code, message, records: rejected })
+}
+
+fn is_outside(record: &Record, config: &TopicConfig, now_ms: i64) -> bool {
+    config.timestamps.kind == TimestampType::Create
+        && record.timestamp >= 0
+        && (record.timestamp < now_ms.saturating_sub(config.timestamps.before_max_ms)
+            || record.timestamp > now_ms.saturating_add(config.timestamps.after_max_ms))
+}
+
+fn open(
+    batch: &Batch,
+    config: &TopicConfig,
+) -> Result<klamm_protocol::records::RecordIter, Rejection> {
+    let limit = config.message_bytes_max.saturating_mul(EXPANSION_MAX).max(EXPANSION_FLOOR);
+    batch.records(limit).map_err(|error| Rejection::invalid(&error))
+}
+
+/// Builds the batch anew in the compression that the topic asks for.
+fn recompress(
+    batch: &Batch,
+    compression: Compression,
+    config: &TopicConfig,
+) -> Result<Batch, Rejection> {
+    let header = batch.header();
+    let invalid = |error: String| Rejection::new(ErrorCode::INVALID_RECORD, error);
+    let mut builder = BatchBuilder::new(BatchOptions {
+        compression,
+        level: config.levels.of(compression),
+        timestamp_type: header.attributes.timestamp_type(),
+        transactional: header.attributes.is_transactional(),
+        control: false,
+    });
+    builder.set_producer(BatchProducer {
+        id: header.producer_id,
+        epoch: header.producer_epoch,
+        base_sequence: header.base_sequence,
+    });
+    for record in open(batch, config)? {
+        let record = record.map_err(|error| invalid(error.to_string()))?;
+        builder
+            .push(record.timestamp, record.key.as_deref(), record.value.as_deref(), &record.headers)
+            .map_err(|error| invalid(error.to_string()))?;
+    }
+    builder.build(0).map_err(|error| invalid(error.to_string()))
+}

@@ -1,0 +1,255 @@
+//! One connection: frames in, answers out, in order.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf as _;
+use klamm_protocol::frame::FrameError;
+use klamm_protocol::wire::WireError;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::Peer;
+use super::chunks::Chunks;
+use super::dispatch::{Dispatched, dispatch};
+use super::inbox::Inbox;
+use super::memory::Reservation;
+use super::pipeline::{Answer, Pipeline, Slot};
+use crate::config::ConnectionLimits;
+use crate::node::Node;
+
+/// A client must take some bytes of an answer within this time.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a connection may hold a large buffer without using it, at the least.
+const REST_AFTER: Duration = Duration::from_secs(10);
+/// Answers written together at most.
+const WRITE_BYTES_TARGET: usize = 1024 * 1024;
+
+/// Why a connection ended, other than by the client's wish or the broker's.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectionError {
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("the request cannot be read: {0}")]
+    Request(#[from] WireError),
+    #[error("API key {key} version {version} is not served here")]
+    NotServed { key: i16, version: i16 },
+    #[error("the client left in the middle of a request, after {0} bytes")]
+    Cut(usize),
+    #[error("a request did not arrive whole within {} ms", .0.as_millis())]
+    TooSlow(Duration),
+    #[error("the client took no bytes of an answer within {} s", WRITE_TIME_MAX.as_secs())]
+    NotReading,
+    #[error("{0}")]
+    HangUp(&'static str),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// How a connection may end well.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The client closed it.
+    Closed,
+    /// Nothing was asked for too long.
+    Idle,
+    /// The broker stops, and every answer was written.
+    Stopped,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(
+    node: Arc<Node>,
+    peer: Arc<Peer>,
+    mut stream: TcpStream,
+) -> Result<End, ConnectionError> {
+    let (read, write) = stream.split();
+    let limits = node.config.connections.clone();
+    let mut connection = Connection {
+        inbox: Inbox::new(node.config.requests.request_bytes_max),
+        pipeline: Pipeline::new(limits.in_flight_max),
+        out: Chunks::default(),
+        written_with: Vec::new(),
+        reserved: None,
+        deadline: Box::pin(sleep_until(Instant::now() + limits.idle_max.min(REST_AFTER))),
+        last_request: Instant::now(),
+        frame_started: None,
+        limits,
+        read,
+        write,
+        peer,
+        node,
+    };
+    connection.run().await
+}
+
+struct Connection<'a> {
+    node: Arc<Node>,
+    peer: Arc<Peer>,
+    read: ReadHalf<'a>,
+    write: WriteHalf<'a>,
+    inbox: Inbox,
+    pipeline: Pipeline,
+    out: Chunks,
+    /// The memory of requests whose answers are in `out`.
+    written_with: Vec<Reservation>,
+    /// The memory of the request that is coming in.
+    reserved: Option<Reservation>,
+    /// Fires now and then; what is overdue is decided when it does, not at every request.
+    deadline: Pin<Box<Sleep>>,
+    last_request: Instant,
+    frame_started: Option<Instant>,
+    limits: ConnectionLimits,
+}
+
+enum Event {
+    Read(usize),
+    Answer(Answer, Reservation),
+    Reserved(Option<Reservation>),
+    Deadline,
+    Stop,
+}
+
+impl Connection<'_> {
+    async fn run(&mut self) -> Result<End, ConnectionError> {
+        let stopping = self.node.tasks.stopping();
+        tokio::pin!(stopping);
+        let mut draining = false;
+        loop {
+            let blocked = if draining { None } else { self.take_requests().await? };
+            self.take_ready_answers().await?;
+            self.flush().await?;
+            if draining && self.pipeline.is_empty() {
+                return Ok(End::Stopped);
+            }
+            // Answers may have left the pipeline since requests were taken into it.
+            let goes_on = !draining && blocked.is_none() && self.pipeline.has_room();
+            if goes_on && self.inbox.has_frame() {
+                continue;
+            }
+            if goes_on {
+                self.inbox.make_room();
+            }
+            let event = tokio::select! {
+                biased;
+                (answer, memory) = self.pipeline.next() => Event::Answer(answer, memory),
+                read = self.read.read_buf(&mut self.inbox.bytes), if goes_on => Event::Read(read?),
+                memory = self.node.memory.clone().reserve(blocked.unwrap_or(0)),
+                    if blocked.is_some() => Event::Reserved(memory),
+                () = &mut stopping, if !draining => Event::Stop,
+                () = self.deadline.as_mut() => Event::Deadline,
+            };
+            match event {
+                Event::Read(0) => return self.left(),
+                Event::Read(_) => self.note_arrival(),
+                Event::Answer(answer, memory) => self.put_out(answer, memory)?,
+                Event::Reserved(memory) => self.reserved = memory,
+                Event::Stop => draining = true,
+                Event::Deadline => {
+                    if let Some(end) = self.check_deadlines()? {
+                        return Ok(end);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Dispatches every request that is whole. Gives the bytes of memory that the next request
+    /// needs and that are not free.
+    async fn take_requests(&mut self) -> Result<Option<usize>, ConnectionError> {
+        while self.pipeline.has_room() {
+            let Some(length) = self.inbox.next_length()? else { break };
+            if self.reserved.is_none() {
+                self.reserved = self.node.memory.try_reserve(length);
+            }
+            if self.reserved.is_none() {
+                self.frame_started = None;
+                return Ok(Some(length));
+            }
+            let Some(frame) = self.inbox.next_frame()? else { break };
+            self.last_request = Instant::now();
+            self.frame_started = None;
+            let Some(memory) = self.reserved.take() else { break };
+            match dispatch(&self.node, &self.peer, frame).await? {
+                Dispatched::Ready(answer) => self.pipeline.push(Slot::Ready(Ok(answer)), memory),
+                Dispatched::Later(answer) => self.pipeline.push(Slot::Later(answer), memory),
+                Dispatched::Silent => {}
+                Dispatched::HangUp(reason) => self.pipeline.push(Slot::Ready(Err(reason)), memory),
+            }
+        }
+        Ok(None)
+    }
+
+    fn note_arrival(&mut self) {
+        if self.frame_started.is_none() {
+            let now = Instant::now();
+            self.frame_started = Some(now);
+            let due = now + self.limits.receive_timeout;
+            if self.deadline.deadline() > due {
+                self.deadline.as_mut().reset(due);
+            }
+        }
+    }
+
+    async fn take_ready_answers(&mut self) -> Result<(), ConnectionError> {
+        while self.out.remaining() < WRITE_BYTES_TARGET {
+            let next = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(self.pipeline.poll_next(context))
+            });
+            match next.await {
+                std::task::Poll::Ready((answer, memory)) => self.put_out(answer, memory)?,
+                std::task::Poll::Pending => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn put_out(&mut self, answer: Answer, memory: Reservation) -> Result<(), ConnectionError> {
+        self.out.push(answer.map_err(ConnectionError::HangUp)?);
+        self.written_with.push(memory);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), ConnectionError> {
+        while self.out.has_remaining() {
+            match timeout(WRITE_TIME_MAX, self.write.write_buf(&mut self.out)).await {
+                Ok(written) => self.node.metrics.count_sent(written?),
+                Err(_) => return Err(ConnectionError::NotReading),
+            }
+        }
+        self.written_with.clear();
+        Ok(())
+    }
+
+    /// The client closed its side: well, unless in the middle of a request.
+    fn left(&self) -> Result<End, ConnectionError> {
+        match self.inbox.bytes.len() {
+            0 => Ok(End::Closed),
+            bytes => Err(ConnectionError::Cut(bytes)),
+        }
+    }
+
+    /// Says whether the connection's time is up, and when to ask again.
+    fn check_deadlines(&mut self) -> Result<Option<End>, ConnectionError> {
+        let now = Instant::now();
+        let in_request = !self.inbox.bytes.is_empty() && self.pipeline.has_room();
+        if let Some(started) = self.frame_started.filter(|_| in_request) {
+            if now >= started + self.limits.receive_timeout {
+                return Err(ConnectionError::TooSlow(self.limits.receive_timeout));
+            }
+            self.deadline.as_mut().reset(started + self.limits.receive_timeout);
+            return Ok(None);
+        }
+        let due = self.last_request + self.limits.idle_max;
+        if now >= due && self.pipeline.is_empty() && self.inbox.bytes.is_empty() {
+            return Ok(Some(End::Idle));
+        }
+        self.inbox.rest();
+        self.deadline.as_mut().reset(due.max(now + REST_AFTER));
+        Ok(None)
+    }
+}

@@ -1,0 +1,164 @@
+//! From a frame to a handler and back: the whole surface of the broker on one screen.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use klamm_protocol::api::{ApiKey, api_versions::ApiVersions};
+use klamm_protocol::declare::Api;
+use klamm_protocol::header::{RequestHeader, decode_request, encode_response};
+use klamm_protocol::wire::{Encoded, Reader};
+use klamm_utils::clock;
+
+use super::connection::ConnectionError;
+use super::pipeline::{Answer, LaterAnswer};
+use super::{Call, Peer, Reply};
+use crate::api;
+use crate::node::Node;
+
+/// One API that is served.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Served {
+    pub(crate) key: ApiKey,
+    /// What ApiVersions tells.
+    pub(crate) min_version: i16,
+    pub(crate) max_version: i16,
+}
+
+/// What dispatching a request gives, once the order of its effects is fixed.
+pub(super) enum Dispatched {
+    Ready(Encoded),
+    Later(LaterAnswer),
+    Silent,
+    HangUp(&'static str),
+}
+
+/// Each line binds an API to its handler; all its declared versions are served. `advertised from`
+/// tells clients of more versions than are served: see [`api::produce`].
+macro_rules! served {
+    ($($name:ident => $handler:path $(, advertised from $min:literal)?;)*) => {
+        /// The APIs that are served, in the order of their keys.
+        pub(crate) const SERVED: &[Served] = &[$(Served {
+            key: ApiKey::$name,
+            min_version: klamm_protocol::or!(
+                $($min)?,
+                *<klamm_protocol::api::$name as Api>::VERSIONS.start()
+            ),
+            max_version: *<klamm_protocol::api::$name as Api>::VERSIONS.end(),
+        }),*];
+
+        async fn call_handler(
+            key: ApiKey,
+            request: Incoming,
+        ) -> Result<Dispatched, ConnectionError> {
+            match key {
+                $(ApiKey::$name => {
+                    request.answer::<klamm_protocol::api::$name, _>($handler).await
+                })*
+                _ => Err(request.not_served()),
+            }
+        }
+    };
+}
+
+served! {
+    Produce => api::produce::handle, advertised from 0;
+    Fetch => api::fetch::handle;
+    ListOffsets => api::list_offsets::handle;
+    Metadata => api::metadata::handle;
+    ApiVersions => api::api_versions::handle;
+    CreateTopics => api::topics::create::handle;
+    DeleteTopics => api::topics::delete::handle;
+    InitProducerId => api::init_producer_id::handle;
+    OffsetForLeaderEpoch => api::offset_for_leader_epoch::handle;
+    DescribeConfigs => api::configs::describe::handle;
+    CreatePartitions => api::topics::grow::handle;
+    IncrementalAlterConfigs => api::configs::alter::handle;
+    DescribeCluster => api::describe_cluster::handle;
+}
+
+/// A request whose header has been read.
+struct Incoming {
+    call: Call,
+    header: RequestHeader,
+    body: Reader,
+    started: Instant,
+}
+
+/// Reads a request, has it handled, and encodes its answer.
+///
+/// # Errors
+/// The bytes are no request, or one that is not served: the connection must end (Kafka has no
+/// answer for it).
+pub(super) async fn dispatch(
+    node: &Arc<Node>,
+    peer: &Arc<Peer>,
+    frame: Bytes,
+) -> Result<Dispatched, ConnectionError> {
+    let started = clock::now();
+    node.metrics.count_received(frame.len());
+    let (header, body) = RequestHeader::split(frame)?;
+    tracing::trace!(
+        peer = %peer.address,
+        client = header.client_id.as_deref(),
+        api = header.api_key,
+        version = header.api_version,
+        "a request"
+    );
+    let call = Call { node: Arc::clone(node), peer: Arc::clone(peer), version: header.api_version };
+    let request = Incoming { call, header, body, started };
+    let version = request.call.version;
+    match ApiKey::from_code(request.header.api_key) {
+        // A client may try its newest version first; it must learn ours (KIP-511).
+        Some(ApiKey::ApiVersions) if !ApiVersions::VERSIONS.contains(&version) => {
+            let answer = api::api_versions::unsupported_version();
+            let correlation_id = request.header.correlation_id;
+            Ok(Dispatched::Ready(encode_response::<ApiVersions>(0, correlation_id, &answer)?))
+        }
+        Some(key) if key.versions().contains(&version) => call_handler(key, request).await,
+        _ => Err(request.not_served()),
+    }
+}
+
+impl Incoming {
+    async fn answer<A, F>(
+        self,
+        handler: impl FnOnce(Call, A::Request) -> F,
+    ) -> Result<Dispatched, ConnectionError>
+    where
+        A: Api,
+        A::Response: Send + 'static,
+        F: Future<Output = Reply<A::Response>>,
+    {
+        let Self { call, header, body, started } = self;
+        let body = decode_request::<A>(body)?;
+        let node = Arc::clone(&call.node);
+        let encode = move |response: A::Response| -> Answer {
+            node.metrics.count_request(A::NAME, started.elapsed());
+            encode_response::<A>(header.api_version, header.correlation_id, &response).map_err(
+                |error| {
+                    let version = header.api_version;
+                    tracing::error!(api = A::NAME, version, %error, "an answer cannot be encoded");
+                    "the answer cannot be encoded"
+                },
+            )
+        };
+        Ok(match handler(call, body).await {
+            Reply::Now(response) => match encode(response) {
+                Ok(encoded) => Dispatched::Ready(encoded),
+                Err(reason) => Dispatched::HangUp(reason),
+            },
+            Reply::Later(response) => {
+                Dispatched::Later(Box::pin(async move { encode(response.await) }))
+            }
+            Reply::Silent => Dispatched::Silent,
+            Reply::HangUp(reason) => Dispatched::HangUp(reason),
+        })
+    }
+
+    fn not_served(&self) -> ConnectionError {
+        let (key, version) = (self.header.api_key, self.header.api_version);
+        ConnectionError::NotServed { key, version }
+    }
+}

@@ -1,0 +1,176 @@
+//! Where clients come in.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+
+use super::Peer;
+use super::connection::{self, ConnectionError, End};
+use crate::config::{Address, Advertise, Bind};
+use crate::node::Node;
+
+/// How long to wait when no connection can be accepted: files may become free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The sockets of one configured listener: a name such as `localhost` has one in each family.
+pub(crate) struct Listener {
+    sockets: Vec<TcpListener>,
+    advertise: Advertise,
+}
+
+impl Listener {
+    /// Binds every address that `bind` stands for, all on the same port.
+    ///
+    /// # Errors
+    /// The name is unknown, or no address of it can be bound. An address family that the machine
+    /// does not have is passed over.
+    pub(crate) async fn bind(
+        bind: &Bind,
+        port: u16,
+        advertise: Advertise,
+        backlog: i32,
+    ) -> io::Result<Self> {
+        let both = |v4: Ipv4Addr, v6: Ipv6Addr| vec![(v4, port).into(), (v6, port).into()];
+        let mut addresses: Vec<SocketAddr> = match bind {
+            Bind::Loopback => both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
+            Bind::All => both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
+            Bind::Host(host) => lookup_host((host.as_str(), port)).await?.collect(),
+        };
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        addresses.dedup();
+        let mut sockets: Vec<TcpListener> = Vec::new();
+        for mut address in addresses {
+            if let Some(first) = sockets.first() {
+                address.set_port(first.local_addr()?.port());
+            }
+            match listen(address, backlog) {
+                Ok(socket) => sockets.push(socket),
+                Err(error) if is_missing_family(&error) => {
+                    tracing::debug!(%address, %error, "an address family is missing");
+                }
+                Err(error) => return Err(with_address(error, address)),
+            }
+        }
+        if sockets.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to bind"));
+        }
+        Ok(Self { sockets, advertise })
+    }
+
+    /// The addresses that are bound.
+    pub(crate) fn bound(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// What clients that come in here are told, as far as it does not depend on the client.
+    pub(crate) fn advertised(&self) -> Option<Address> {
+        let local = self.bound().first().copied()?;
+        advertised(&self.advertise, local)
+    }
+
+    /// Accepts connections until the broker stops.
+    pub(crate) fn start(self, node: &Arc<Node>) {
+        for socket in self.sockets {
+            let (node, advertise) = (Arc::clone(node), self.advertise.clone());
+            let tasks = node.tasks.clone();
+            tasks.spawn("accept", accept(node, socket, advertise));
+        }
+    }
+}
+
+fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn is_missing_family(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || code == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn with_address(error: io::Error, address: SocketAddr) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+}
+
+async fn accept(node: Arc<Node>, socket: TcpListener, advertise: Advertise) {
+    let stopping = node.tasks.stopping();
+    tokio::pin!(stopping);
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = &mut stopping => return,
+        };
+        match accepted {
+            Ok((stream, address)) => admit(&node, stream, address, &advertise),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections for a moment");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn admit(node: &Arc<Node>, stream: TcpStream, address: SocketAddr, advertise: &Advertise) {
+    let admission = match node.connections.admit(address.ip().to_canonical()) {
+        Ok(admission) => admission,
+        Err(reason) => {
+            node.metrics.count_rejected(reason);
+            return node.complaints.say(|| {
+                tracing::warn!(peer = %address, reason, "a connection was refused");
+            });
+        }
+    };
+    let Some(advertised) = stream.local_addr().ok().and_then(|local| advertised(advertise, local))
+    else {
+        return;
+    };
+    if let Err(error) = stream.set_nodelay(true) {
+        return tracing::debug!(peer = %address, %error, "the client left at once");
+    }
+    let peer = Arc::new(Peer { address, advertised });
+    let tasks = node.tasks.clone();
+    let node = Arc::clone(node);
+    tasks.spawn("connection", async move {
+        let _admission = admission;
+        let end = connection::serve(Arc::clone(&node), peer, stream).await;
+        report(&node, address, end);
+    });
+}
+
+fn report(node: &Node, peer: SocketAddr, end: Result<End, ConnectionError>) {
+    match end {
+        Ok(end) => tracing::debug!(%peer, ?end, "a connection ended"),
+        Err(ConnectionError::Io(error)) => tracing::debug!(%peer, %error, "a connection broke"),
+        Err(reason) => {
+            node.metrics.count_hung_up();
+            node.complaints.say(|| tracing::warn!(%peer, %reason, "a connection was closed"));
+        }
+    }
+}
+
+/// A client must be told an address that it can reach: what is configured, or else the address
+/// it has just reached.
+fn advertised(advertise: &Advertise, local: SocketAddr) -> Option<Address> {
+    match advertise {
+        Advertise::Explicit(address) => {
+            let port = if address.port == 0 { local.port() } else { address.port };
+            Some(Address { host: address.host.clone(), port })
+        }
+        Advertise::LocalAddress => {
+            let ip = local.ip().to_canonical();
+            (!ip.is_unspecified()).then(|| Address { host: ip.to_string(), port: local.port() })
+        }
+    }
+}

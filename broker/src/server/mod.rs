@@ -1,0 +1,48 @@
+//! The shell: sockets in, answers out. Nothing here knows what an API means.
+//!
+//! A connection is one task. It reads frames, has each dispatched as soon as the order of its
+//! effects is fixed, and writes the answers in the order of the requests.
+
+mod chunks;
+mod complaints;
+mod connection;
+mod dispatch;
+mod inbox;
+mod limits;
+mod listener;
+mod memory;
+mod pipeline;
+mod reply;
+
+pub(crate) use complaints::Complaints;
+pub(crate) use dispatch::{SERVED, Served};
+pub(crate) use limits::Connections;
+pub(crate) use listener::Listener;
+pub(crate) use memory::RequestMemory;
+pub(crate) use reply::Reply;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::config::Address;
+use crate::node::Node;
+
+/// What a handler knows of the request beside its body.
+#[derive(Clone)]
+pub(crate) struct Call {
+    /// The broker.
+    pub(crate) node: Arc<Node>,
+    /// Where the request came in.
+    pub(crate) peer: Arc<Peer>,
+    /// The version of the request and of its answer.
+    pub(crate) version: i16,
+}
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Its address.
+    pub(crate) address: SocketAddr,
+    /// What clients of this listener are told to connect to.
+    pub(crate) advertised: Address,
+}

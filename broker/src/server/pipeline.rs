@@ -1,0 +1,66 @@
+//! Requests that were dispatched and whose answers have not been written.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use klamm_protocol::wire::Encoded;
+
+use super::memory::Reservation;
+
+/// An encoded answer, or the reason why this connection must end.
+pub(super) type Answer = Result<Encoded, &'static str>;
+
+/// An answer that will come.
+pub(super) type LaterAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Answers in the order of their requests, each holding its request's memory.
+pub(super) struct Pipeline {
+    /// As many may wait at a time; then the connection is not read.
+    depth_max: usize,
+    slots: VecDeque<(Slot, Reservation)>,
+}
+
+pub(super) enum Slot {
+    Ready(Answer),
+    Later(LaterAnswer),
+}
+
+impl Pipeline {
+    pub(super) fn new(depth_max: usize) -> Self {
+        Self { depth_max, slots: VecDeque::new() }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.slots.len() < self.depth_max
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub(super) fn push(&mut self, slot: Slot, reservation: Reservation) {
+        self.slots.push_back((slot, reservation));
+    }
+
+    /// Waits for the answer that must be written next; for ever if there is none.
+    pub(super) async fn next(&mut self) -> (Answer, Reservation) {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The next answer, if it is there already.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Answer, Reservation)> {
+        let Some((slot, _)) = self.slots.front_mut() else { return Poll::Pending };
+        if let Slot::Later(answer) = slot {
+            match answer.as_mut().poll(context) {
+                Poll::Ready(answer) => *slot = Slot::Ready(answer),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        match self.slots.pop_front() {
+            Some((Slot::Ready(answer), reservation)) => Poll::Ready((answer, reservation)),
+            _ => Poll::Pending,
+        }
+    }
+}

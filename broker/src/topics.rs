@@ -1,0 +1,195 @@
+//! The topics that are open, by name and by id.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use arc_swap::{ArcSwap, Guard};
+use klamm_protocol::wire::{Str, Uuid};
+use klamm_storage::{OpenError, Storage};
+
+use crate::catalog::{Image, TopicImage};
+use crate::config::{BrokerConfig, TopicConfig};
+use crate::metrics::{Metrics, TopicMetrics};
+use crate::partition::Partition;
+
+/// What the partitions of a topic share.
+#[derive(Debug)]
+pub(crate) struct TopicInfo {
+    pub(crate) name: Str,
+    pub(crate) id: Uuid,
+    pub(crate) metrics: TopicMetrics,
+    config: ArcSwap<TopicConfig>,
+}
+
+impl TopicInfo {
+    /// The settings as they are now.
+    pub(crate) fn config(&self) -> Guard<Arc<TopicConfig>> {
+        self.config.load()
+    }
+}
+
+/// A topic and its partitions.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    info: Arc<TopicInfo>,
+    partitions: ArcSwap<Vec<Arc<Partition>>>,
+    /// What the catalog said when the topic was last brought in line with it.
+    plan: ArcSwap<TopicImage>,
+}
+
+impl Deref for Topic {
+    type Target = TopicInfo;
+
+    fn deref(&self) -> &TopicInfo {
+        &self.info
+    }
+}
+
+impl Topic {
+    /// The partitions, by index.
+    pub(crate) fn partitions(&self) -> Guard<Arc<Vec<Arc<Partition>>>> {
+        self.partitions.load()
+    }
+
+    pub(crate) fn partition(&self, index: i32) -> Option<Arc<Partition>> {
+        let index = usize::try_from(index).ok()?;
+        self.partitions.load().get(index).cloned()
+    }
+}
+
+/// Whether clients should leave a topic alone: Kafka's own, known by name.
+pub(crate) fn is_internal(name: &str) -> bool {
+    matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+}
+
+/// All open topics.
+///
+/// Guarded by a lock that is held for a look-up, or to put a topic in or take it out; logs are
+/// opened and removed without it.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    storage: Arc<Storage>,
+    metrics: Arc<Metrics>,
+    open: RwLock<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    by_name: BTreeMap<Str, Arc<Topic>>,
+    by_id: HashMap<Uuid, Arc<Topic>>,
+}
+
+impl Topics {
+    pub(crate) fn new(storage: Arc<Storage>, metrics: Arc<Metrics>) -> Self {
+        Self { storage, metrics, open: RwLock::default() }
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Topic>> {
+        self.read().by_name.get(name).cloned()
+    }
+
+    pub(crate) fn by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.read().by_id.get(&id).cloned()
+    }
+
+    /// Every topic, by name.
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        self.read().by_name.values().cloned().collect()
+    }
+
+    /// Brings what is open in line with what the catalog plans: opens, grows, configures and
+    /// removes topics. Blocks on the disk where a partition that is opened holds records.
+    ///
+    /// # Errors
+    /// A log cannot be opened. Its topic is as it was, and so are those that come after it.
+    pub(crate) fn follow(&self, plan: &Image, config: &BrokerConfig) -> Result<(), OpenError> {
+        for topic in self.all() {
+            if plan.topic_by_id(topic.id).is_none() {
+                self.remove(&topic);
+            }
+        }
+        for planned in plan.topics() {
+            match self.by_id(planned.id) {
+                None => self.open(planned, config)?,
+                Some(topic) => self.update(&topic, planned, config)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, plan: &Arc<TopicImage>, config: &BrokerConfig) -> Result<(), OpenError> {
+        let info = Arc::new(TopicInfo {
+            name: plan.name.clone(),
+            id: plan.id,
+            metrics: self.metrics.topic(&plan.name),
+            config: ArcSwap::new(plan.overrides.effective(config)),
+        });
+        let topic =
+            Topic { info, partitions: ArcSwap::default(), plan: ArcSwap::new(plan.clone()) };
+        self.grow(&topic, plan)?;
+        let topic = Arc::new(topic);
+        let mut open = self.write();
+        open.by_name.insert(plan.name.clone(), Arc::clone(&topic));
+        open.by_id.insert(plan.id, topic);
+        Ok(())
+    }
+
+    fn update(
+        &self,
+        topic: &Topic,
+        plan: &Arc<TopicImage>,
+        config: &BrokerConfig,
+    ) -> Result<(), OpenError> {
+        let followed = topic.plan.load_full();
+        if Arc::ptr_eq(&followed, plan) {
+            return Ok(());
+        }
+        if followed.overrides != plan.overrides {
+            let config = plan.overrides.effective(config);
+            for partition in topic.partitions.load().iter() {
+                partition.log().set_options(config.log.clone());
+            }
+            topic.info.config.store(config);
+        }
+        self.grow(topic, plan)?;
+        topic.plan.store(Arc::clone(plan));
+        Ok(())
+    }
+
+    /// Opens the partitions that a topic does not have yet.
+    fn grow(&self, topic: &Topic, plan: &TopicImage) -> Result<(), OpenError> {
+        let mut partitions = topic.partitions.load().as_ref().clone();
+        let epochs = plan.partitions.iter().map(|partition| partition.leader_epoch);
+        for (index, leader_epoch) in (0..).zip(epochs).skip(partitions.len()) {
+            let partition = Partition::open(&self.storage, &topic.info, index, leader_epoch)?;
+            partitions.push(Arc::new(partition));
+        }
+        topic.partitions.store(Arc::new(partitions));
+        Ok(())
+    }
+
+    /// Takes a topic away: whoever waits for it is told, and its logs are removed.
+    fn remove(&self, topic: &Topic) {
+        {
+            let mut open = self.write();
+            open.by_id.remove(&topic.id);
+            // A topic of the same name may have taken its place.
+            if open.by_name.get(&topic.name).is_some_and(|named| named.id == topic.id) {
+                open.by_name.remove(&topic.name);
+            }
+        }
+        self.metrics.forget_topic(&topic.name);
+        for partition in topic.partitions.swap(Arc::default()).iter() {
+            partition.remove(&self.storage);
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Open> {
+        self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Open> {
+        self.open.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

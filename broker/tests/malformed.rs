@@ -1,0 +1,179 @@
+//! Bytes that no client should send: they end their own connection, and nothing else.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod support;
+
+use klamm_broker::Broker;
+use klamm_protocol::api::{AnyRequest, ApiKey, ApiVersions, Metadata, api_versions, metadata};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_utils::random::Random;
+use support::{Client, ephemeral};
+
+/// A frame of these bytes.
+fn frame(body: &[u8]) -> Vec<u8> {
+    [&i32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat()
+}
+
+/// A request header of version 1 with this key and version.
+fn header(key: i16, version: i16) -> Vec<u8> {
+    [&key.to_be_bytes()[..], &version.to_be_bytes(), &[0, 0, 0, 7], &[0xff, 0xff]].concat()
+}
+
+/// The broker closes the connection, and serves the next one.
+async fn check_closed(broker: &Broker, bytes: &[u8]) {
+    let mut client = Client::connect(broker).await;
+    client.send_bytes(bytes).await;
+    assert!(client.is_closed().await, "{bytes:02x?}");
+    let mut neighbour = Client::connect(broker).await;
+    neighbour.call::<Metadata>(9, &metadata::Request::default()).await;
+}
+
+#[tokio::test]
+async fn impossible_lengths_end_the_connection() {
+    let broker = ephemeral().await;
+    for length in [-1, i32::MIN, i32::MAX, 200 << 20] {
+        check_closed(&broker, &i32::to_be_bytes(length)).await;
+    }
+    check_closed(&broker, &frame(&[])).await;
+}
+
+#[tokio::test]
+async fn unknown_apis_and_versions_end_the_connection() {
+    let broker = ephemeral().await;
+    for (key, version) in [(4, 0), (999, 0), (-1, 0), (3, 99), (3, -1), (0, 0), (0, 2)] {
+        check_closed(&broker, &frame(&header(key, version))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_version_of_api_versions_that_is_not_known_is_told_ours() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.send_bytes(&frame(&[header(18, 99), vec![1, 2, 3]].concat())).await;
+    let response = client.answer::<ApiVersions>(0, 7).await;
+    assert_eq!(response.error_code, ErrorCode::UNSUPPORTED_VERSION);
+    let told: Vec<_> = response.api_keys.iter().map(|row| row.api_key).collect();
+    assert_eq!(told, [18]);
+    // The connection goes on.
+    client.call::<ApiVersions>(0, &api_versions::Request::default()).await;
+}
+
+#[tokio::test]
+async fn every_request_cut_short_ends_the_connection() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    let served = client.call::<ApiVersions>(0, &api_versions::Request::default()).await;
+    for row in served.api_keys {
+        let Some(key) = ApiKey::from_code(row.api_key) else { continue };
+        let version = row.max_version;
+        let body = AnyRequest::default_of(key).encode(version).unwrap().into_bytes();
+        let tags: &[u8] = if key.is_flexible(version) { &[0] } else { &[] };
+        let request = [&header(row.api_key, version)[..], tags, &body].concat();
+        check_closed(&broker, &frame(&request[..request.len() - 1])).await;
+    }
+}
+
+#[tokio::test]
+async fn absurd_counts_end_the_connection() {
+    let broker = ephemeral().await;
+    for count in [i32::MAX, -2, i32::MIN] {
+        let request = [&header(3, 1)[..], &count.to_be_bytes()].concat();
+        check_closed(&broker, &frame(&request)).await;
+    }
+    // Flexible: a varint of more than 32 bits, and one that claims 2^32 - 2 topics.
+    for count in [[0xff, 0xff, 0xff, 0xff, 0x7f], [0xff, 0xff, 0xff, 0xff, 0x0f]] {
+        let request = [&header(3, 9)[..], &[0], &count].concat();
+        check_closed(&broker, &frame(&request)).await;
+    }
+}
+
+#[tokio::test]
+async fn random_bytes_disturb_nobody() {
+    let broker = ephemeral().await;
+    let seed = Random::new().bits();
+    println!("seed {seed}");
+    let mut random = Random::seeded(seed);
+    let mut neighbour = Client::connect(&broker).await;
+    for _ in 0..200 {
+        let length = usize::try_from(random.below(400)).unwrap();
+        let mut bytes: Vec<u8> = (0..length).map(|_| random.bits() as u8).collect();
+        if random.below(2) == 0 && length >= 4 {
+            // A valid length and a served API, so that the garbage reaches the decoders.
+            let body = u32::try_from(length - 4).unwrap();
+            bytes[..4].copy_from_slice(&body.to_be_bytes());
+            if length >= 8 {
+                bytes[4] = 0;
+                bytes[5] %= 80;
+                bytes[6] = 0;
+                bytes[7] %= 14;
+            }
+        }
+        let mut client = Client::connect(&broker).await;
+        client.send_bytes(&bytes).await;
+        drop(client);
+        neighbour.call::<Metadata>(9, &metadata::Request::default()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_a_request_disturbs_nobody() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.send_bytes(&[0, 0, 1, 0, 0, 3]).await;
+    client.shut_down().await;
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_ended() {
+    let broker = Broker::builder().ephemeral().set("request.receive.timeout.ms", "50");
+    let broker = broker.start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    client.send_bytes(&[0, 0, 1, 0, 0, 3]).await;
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_ended() {
+    let broker = Broker::builder().ephemeral().set("connections.max.idle.ms", "50");
+    let broker = broker.start().await.unwrap();
+    assert!(Client::connect(&broker).await.is_closed().await);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed_and_places_come_back() {
+    let broker = Broker::builder().ephemeral().set("max.connections", "2").start().await.unwrap();
+    let mut first = Client::connect(&broker).await;
+    let mut second = Client::connect(&broker).await;
+    for client in [&mut first, &mut second] {
+        client.call::<Metadata>(9, &metadata::Request::default()).await;
+    }
+    assert!(Client::connect(&broker).await.is_closed().await);
+    drop(first);
+    // The place comes back when the broker has noticed.
+    loop {
+        let mut again = Client::connect(&broker).await;
+        again.send::<Metadata>(9, &metadata::Request::default()).await;
+        if again.frame().await.is_some() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_beyond_the_memory_wait_for_each_other() {
+    let broker = Broker::builder().ephemeral().set("queued.max.request.bytes", "1024");
+    let broker = broker.start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    let large = "x".repeat(5_000);
+    let request = support::produce_request("orders", 0, -1, support::batch(&[&large]));
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(client.send::<klamm_protocol::api::Produce>(9, &request).await);
+    }
+    for (at, id) in (0..).zip(ids) {
+        let response = client.answer::<klamm_protocol::api::Produce>(9, id).await;
+        assert_eq!(response.topics[0].partitions[0].base_offset, at);
+    }
+}

@@ -1,0 +1,27 @@
+//! DeleteShareGroupOffsets: to be described.
+
+crate::api! {
+    /// To be described.
+    DeleteShareGroupOffsets = 92, versions 0..=0, flexible 0..;
+
+    struct Request {
+        group_id: Str,
+        topics: Vec<Topic>,
+    }
+    struct Topic {
+        topic_name: Str,
+    }
+
+    struct Response {
+        throttle_time_ms: i32,
+        error_code: ErrorCode,
+        error_message: Option<Str>,
+        topics: Vec<TopicAnswer>,
+    }
+    struct TopicAnswer {
+        topic_name: Str,
+        topic_id: Uuid,
+        error_code: ErrorCode,
+        error_message: Option<Str>,
+    }
+}

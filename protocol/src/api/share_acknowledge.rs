@@ -1,0 +1,56 @@
+//! ShareAcknowledge: to be described.
+
+crate::api! {
+    /// To be described.
+    ShareAcknowledge = 79, versions 1..=2, flexible 0..;
+
+    struct Request {
+        group_id: Option<Str>,
+        member_id: Option<Str>,
+        share_session_epoch: i32,
+        is_renew_ack: bool              [2..; must],
+        topics: Vec<Topic>,
+    }
+    struct Topic {
+        topic_id: Uuid,
+        partitions: Vec<Partition>,
+    }
+    struct Partition {
+        partition_index: i32,
+        acknowledgement_batches: Vec<AcknowledgementBatch>,
+    }
+    struct AcknowledgementBatch {
+        first_offset: i64,
+        last_offset: i64,
+        acknowledge_types: Vec<i8>,
+    }
+
+    struct Response {
+        throttle_time_ms: i32,
+        error_code: ErrorCode,
+        error_message: Option<Str>,
+        acquisition_lock_timeout_ms: i32 [2..],
+        topics: Vec<TopicAnswer>,
+        node_endpoints: Vec<NodeEndpoint>,
+    }
+    struct TopicAnswer {
+        topic_id: Uuid,
+        partitions: Vec<PartitionAnswer>,
+    }
+    struct PartitionAnswer {
+        partition_index: i32,
+        error_code: ErrorCode,
+        error_message: Option<Str>,
+        current_leader: Leader,
+    }
+    struct Leader {
+        leader_id: i32,
+        leader_epoch: i32,
+    }
+    struct NodeEndpoint {
+        node_id: i32,
+        host: Str,
+        port: i32,
+        rack: Option<Str>,
+    }
+}
