@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::ErrorStyle;
-use crate::{completions, log, topic};
+use crate::{completions, consume, log, produce, serve, topic};
 
 /// A Kafka-compatible broker and its tools.
 #[derive(Debug, Parser)]
@@ -18,9 +18,15 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the broker
+    Serve(serve::Args),
     /// Make, list, describe, change and delete topics
     #[command(subcommand)]
     Topic(topic::Command),
+    /// Send lines from standard input to a topic
+    Produce(produce::Args),
+    /// Print records of topics
+    Consume(consume::Args),
     /// Look at the files of a log, without a broker
     #[command(subcommand)]
     Log(log::Command),
@@ -32,7 +38,10 @@ impl Command {
     /// How this command's failure is told.
     pub(crate) fn errors(&self) -> ErrorStyle {
         match self {
+            Self::Serve(args) => args.errors(),
             Self::Topic(command) => command.output().errors(),
+            Self::Produce(args) => args.errors(),
+            Self::Consume(args) => args.errors(),
             Self::Log(command) => command.errors(),
             Self::Completions(_) => ErrorStyle::Text,
         }

@@ -2,9 +2,13 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use klamm_client::{ClientConfig, Kafka};
+use klamm_client::{ClientConfig, Kafka, Topic};
+use klamm_protocol::wire::Str;
+use klamm_utils::clock;
 
 use crate::failure::Failure;
 
@@ -49,10 +53,30 @@ impl ConnectArgs {
     }
 }
 
+/// How long a topic that brokers create when it is asked for may take to be there.
+const CREATION: Duration = Duration::from_secs(5);
+
+/// What the cluster knows of a topic, which may be created by asking.
+///
+/// # Errors
+/// It is not there, and does not come.
+pub(crate) async fn find_topic(kafka: &Kafka, name: &str) -> klamm_client::Result<Arc<Topic>> {
+    let name = Str::from(name);
+    let deadline = clock::now() + CREATION;
+    let mut backoff = kafka.retry_backoff();
+    loop {
+        match kafka.topic(&name).await {
+            Err(error) if error.is_retriable() && clock::now() < deadline => {
+                tokio::time::sleep(backoff.next_pause()).await;
+            }
+            found => return found,
+        }
+    }
+}
+
 /// Runs a command that talks to brokers, until it ends or the user ends it.
 pub(crate) fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(async {
+    run_to_end(async {
         tokio::select! {
             result = command => result,
             signal = tokio::signal::ctrl_c() => {
@@ -60,7 +84,13 @@ pub(crate) fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::
                 Err(Failure::Interrupted.into())
             }
         }
-    });
+    })
+}
+
+/// Runs a command that looks after interruptions itself.
+pub(crate) fn run_to_end(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
     runtime.shutdown_background();
     result
 }

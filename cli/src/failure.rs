@@ -1,8 +1,11 @@
 //! What can go wrong, and the exit code that says so.
 
 use std::fmt::Write as _;
+use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use klamm_broker::StartError;
 use klamm_client::Error as ClientError;
 use klamm_protocol::error_code::ErrorCode;
 use serde_json::json;
@@ -49,6 +52,16 @@ pub(crate) enum Failure {
         /// How many items there were.
         of: usize,
     },
+    /// Records were not stored, or nobody knows whether they were.
+    #[error("{failed} of {} records are not stored; the first: {first}", failed + stored)]
+    Records {
+        /// How many.
+        failed: u64,
+        /// How many are stored.
+        stored: u64,
+        /// Why the first is not.
+        first: ClientError,
+    },
     /// The files that were looked at are damaged.
     #[error("damage was found: {findings} findings")]
     Damaged {
@@ -89,6 +102,8 @@ impl Failure {
                 Some((_, error)) if failures.len() == *of => exit_of_client(error),
                 _ => Exit::Partial,
             },
+            Self::Records { stored: 0, first, .. } => exit_of_client(first),
+            Self::Records { .. } => Exit::Partial,
             Self::Damaged { .. } => Exit::Damaged,
             Self::Interrupted => Exit::Interrupted,
         }
@@ -106,20 +121,32 @@ pub(crate) fn tell(error: &anyhow::Error, style: ErrorStyle) -> ExitCode {
         ErrorStyle::Json => eprintln!("{}", as_json(error, exit)),
         ErrorStyle::Text if exit == Exit::Interrupted => {}
         ErrorStyle::Text => {
-            format!("{error:#}").lines().for_each(|line| eprintln!("error: {line}"))
+            message(error).lines().for_each(|line| eprintln!("error: {line}"));
         }
     }
     ExitCode::from(exit as u8)
 }
 
+/// The error and its causes, leaving out those that an error before has told.
+fn message(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
 fn as_json(error: &anyhow::Error, exit: Exit) -> serde_json::Value {
     let code = error.chain().find_map(|cause| match cause.downcast_ref::<Failure>() {
         Some(Failure::Items { failures, .. }) => failures.first()?.1.code(),
+        Some(Failure::Records { first, .. }) => first.code(),
         _ => cause.downcast_ref::<ClientError>()?.code(),
     });
     json!({
         "error": {
-            "message": format!("{error:#}"),
+            "message": message(error),
             "code": code.map(ErrorCode::name),
             "exit_code": exit as u8,
         }
@@ -128,10 +155,22 @@ fn as_json(error: &anyhow::Error, exit: Exit) -> serde_json::Value {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     let known = |cause: &(dyn std::error::Error + 'static)| {
-        let ours = cause.downcast_ref::<Failure>().map(Failure::exit);
+        let ours = cause.downcast_ref().map(Failure::exit);
         ours.or_else(|| cause.downcast_ref().map(exit_of_client))
+            .or_else(|| cause.downcast_ref().and_then(exit_of_start))
+            .or_else(|| cause.downcast_ref().and_then(exit_of_file))
+            // The errors of the storage share theirs.
+            .or_else(|| exit_of_file(cause.downcast_ref::<Arc<io::Error>>()?))
     };
     error.chain().find_map(known).unwrap_or(Exit::Failed)
+}
+
+fn exit_of_start(error: &StartError) -> Option<Exit> {
+    matches!(error, StartError::Settings(_)).then_some(Exit::Usage)
+}
+
+fn exit_of_file(error: &io::Error) -> Option<Exit> {
+    (error.kind() == io::ErrorKind::NotFound).then_some(Exit::NotFound)
 }
 
 fn exit_of_client(error: &ClientError) -> Exit {

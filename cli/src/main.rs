@@ -21,9 +21,13 @@
 mod args;
 mod completions;
 mod connect;
+mod consume;
 mod failure;
+mod format;
 mod log;
 mod output;
+mod produce;
+mod serve;
 mod topic;
 
 use std::process::ExitCode;
@@ -43,7 +47,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Serve(args) => serve::run(&args),
         Command::Topic(command) => connect::run(topic::run(command)),
+        Command::Produce(args) => connect::run_to_end(produce::run(args)),
+        Command::Consume(args) => connect::run_to_end(consume::run(args)),
         Command::Log(command) => log::run(&command),
         Command::Completions(args) => completions::run(&args),
     }

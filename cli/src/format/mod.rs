@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `%t` `%k` `%v` | topic, key, value | `{hex}` `{base64}` |
 //! | `%T` `%K` `%V` | their lengths | number |
-//! | `%p` `%o` `%e` | partition, offset, leader epoch | number |
+//! | `%p` `%o` | partition, offset | number |
 //! | `%H` `%i` | number of headers, number of this record in the output, from 1 | number |
 //! | `%d` | timestamp in milliseconds since 1970 | number, `{strftime[...]}` in UTC, `{rfc3339}` |
 //! | `%h{...}` | the format inside once per header, in which `%k %v %K %V` are the header's | |
@@ -19,8 +19,6 @@ mod number;
 mod parse;
 mod print;
 
-pub(crate) use parse::FormatError;
-
 use number::NumberEncoding;
 
 /// A format that was understood.
@@ -34,7 +32,6 @@ pub(crate) struct Format {
 pub(crate) struct Shown<'a> {
     pub(crate) topic: &'a str,
     pub(crate) partition: i32,
-    pub(crate) leader_epoch: i32,
     pub(crate) offset: i64,
     pub(crate) timestamp: i64,
     pub(crate) key: Option<&'a [u8]>,
@@ -78,7 +75,6 @@ enum NumberField {
     HeaderCount,
     Partition,
     Offset,
-    LeaderEpoch,
     Timestamp,
     Number,
 }

@@ -37,8 +37,20 @@ impl Format {
     /// Reads a format.
     pub(crate) fn parse(text: &str) -> Result<Self, FormatError> {
         let mut parser = Parser { rest: text, scope: Scope::Record };
-        let format = parser.format()?;
-        Ok(format)
+        parser.format()
+    }
+
+    /// Reads text in which only the escapes of a format mean something.
+    pub(crate) fn literal(text: &str) -> Result<Vec<u8>, FormatError> {
+        let mut parser = Parser { rest: text, scope: Scope::Record };
+        let mut bytes = Vec::with_capacity(text.len());
+        while let Some(next) = parser.take() {
+            match next {
+                '\\' => bytes.push(parser.escape()?),
+                plain => bytes.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        Ok(bytes)
     }
 }
 
@@ -90,7 +102,6 @@ impl<'a> Parser<'a> {
             'H' => self.number(verb, NumberField::HeaderCount)?,
             'p' => self.number(verb, NumberField::Partition)?,
             'o' => self.number(verb, NumberField::Offset)?,
-            'e' => self.number(verb, NumberField::LeaderEpoch)?,
             'i' => self.number(verb, NumberField::Number)?,
             'd' => self.timestamp()?,
             'h' => self.headers()?,
@@ -204,7 +215,7 @@ impl From<Pieces> for Format {
 }
 
 fn is_record_verb(verb: char) -> bool {
-    "tTHpoeidh".contains(verb)
+    "tTHpoidh".contains(verb)
 }
 
 fn unknown(verb: char, modifier: &str) -> FormatError {

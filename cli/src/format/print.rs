@@ -48,7 +48,6 @@ impl<'a> Shown<'a> {
             NumberField::HeaderCount => i64::try_from(self.headers.len()).unwrap_or(i64::MAX),
             NumberField::Partition => self.partition.into(),
             NumberField::Offset => self.offset,
-            NumberField::LeaderEpoch => self.leader_epoch.into(),
             NumberField::Timestamp => self.timestamp,
             NumberField::Number => i64::try_from(self.number).unwrap_or(i64::MAX),
         }
@@ -89,7 +88,6 @@ mod tests {
         let record = Shown {
             topic: "orders",
             partition: 3,
-            leader_epoch: 5,
             offset: 1_000,
             timestamp: 1_700_000_000_123,
             key: Some(b"k\xff"),
@@ -107,7 +105,7 @@ mod tests {
         check("%t/%p@%o %v\\n", "orders/3@1000 paid\n");
         check("%k", b"k\xff");
         check("%k{hex} %v{base64}", "6bff cGFpZA==");
-        check("%T %K %V %H %e %i", "6 2 4 2 5 7");
+        check("%T %K %V %H %i", "6 2 4 2 7");
         check("%K{big32}%k%V{little16}%v", b"\0\0\0\x02k\xff\x04\0paid");
         check("%h{%k=%v, }", "a=1, b=, ");
         check("[%h{%{%k{hex}:%V%} }]", "[{61:1} {62:0} ]");
@@ -123,7 +121,6 @@ mod tests {
         let record = Shown {
             topic: "t",
             partition: 0,
-            leader_epoch: -1,
             offset: 0,
             timestamp: i64::MAX,
             key: None,

@@ -1,6 +1,28 @@
 //! Values as JSON has them.
 
+use std::fmt;
+
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+
+/// Milliseconds since 1970, printed as RFC 3339 in UTC; as the number where no calendar has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) i64);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Timestamp::from_millisecond(self.0) {
+            Ok(timestamp) => write!(f, "{timestamp:.3}"),
+            Err(_) => self.0.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 /// Bytes in base 64, with padding (RFC 4648 §4).
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +68,13 @@ impl Serialize for Bytes<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(Time(1_700_000_000_000).to_string(), "2023-11-14T22:13:20.000Z");
+        assert_eq!(Time(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(Time(i64::MAX).to_string(), i64::MAX.to_string());
+    }
 
     #[test]
     fn base_64_is_that_of_the_rfc() {

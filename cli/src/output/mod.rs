@@ -9,7 +9,7 @@ use std::io::IsTerminal as _;
 use clap::ValueEnum;
 use serde::Serialize;
 
-pub(crate) use json::Bytes;
+pub(crate) use json::{Base64, Bytes, Time};
 pub(crate) use stdout::Stdout;
 pub(crate) use table::table;
 

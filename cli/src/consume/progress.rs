@@ -1,0 +1,136 @@
+//! Where each partition begins and ends, and how far it has come.
+
+use std::collections::BTreeMap;
+
+use klamm_client::admin::{Admin, OffsetSpec};
+use klamm_protocol::wire::Str;
+
+use super::span::{Bounds, Place, Span};
+
+/// A partition by topic and number.
+type Partition = (Str, i32);
+
+/// The partitions that are not yet read to their end.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    open: BTreeMap<Partition, Range>,
+}
+
+/// From the first offset to the last, which is excluded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range {
+    from: i64,
+    until: i64,
+}
+
+impl Progress {
+    /// Asks where the span lies in each partition. One that `follows` ends only where the span
+    /// says so.
+    pub(super) async fn find(
+        admin: &Admin,
+        partitions: &[Partition],
+        span: &Span,
+        follows: bool,
+    ) -> anyhow::Result<Self> {
+        let starts = ask(admin, partitions, OffsetSpec::Earliest).await?;
+        let ends = ask(admin, partitions, OffsetSpec::Latest).await?;
+        let from = ask_for(admin, partitions, Some(span.from)).await?;
+        let until = ask_for(admin, partitions, span.until).await?;
+        let mut open = BTreeMap::new();
+        for partition in partitions {
+            let found = |answers: &Answers| answers.get(partition).copied().flatten();
+            let bounds =
+                Bounds { start: found(&starts).unwrap_or(0), end: found(&ends).unwrap_or(0) };
+            let range = Range {
+                from: span.from.offset(bounds, found(&from)),
+                until: match span.until {
+                    Some(place) => place.offset(bounds, found(&until)),
+                    None if follows => i64::MAX,
+                    None => bounds.end,
+                },
+            };
+            if range.from < range.until {
+                open.insert(partition.clone(), range);
+            }
+        }
+        Ok(Self { open })
+    }
+
+    /// Where to begin in each partition that has something.
+    pub(super) fn starts(&self) -> impl Iterator<Item = (Partition, i64)> {
+        self.open.iter().map(|(partition, range)| (partition.clone(), range.from))
+    }
+
+    /// Whether every partition is read to its end.
+    pub(super) fn is_over(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The offset at which a partition ends; the least there is if it was read to its end.
+    pub(super) fn until(&self, topic: &Str, partition: i32) -> i64 {
+        self.open.get(&(topic.clone(), partition)).map_or(i64::MIN, |range| range.until)
+    }
+
+    /// Notes that a partition was read up to an offset; tells whether that is its end.
+    pub(super) fn advance(&mut self, topic: &Str, partition: i32, position: i64) -> bool {
+        let is_over = position >= self.until(topic, partition);
+        if is_over {
+            self.open.remove(&(topic.clone(), partition));
+        }
+        is_over
+    }
+
+    /// Notes how far all partitions have come.
+    pub(super) fn look(&mut self, position: impl Fn(&Str, i32) -> Option<i64>) {
+        self.open.retain(|(topic, partition), range| {
+            position(topic, *partition).is_none_or(|position| position < range.until)
+        });
+    }
+}
+
+/// Offsets by partition; none where no record is that late.
+type Answers = BTreeMap<Partition, Option<i64>>;
+
+async fn ask_for(
+    admin: &Admin,
+    partitions: &[Partition],
+    place: Option<Place>,
+) -> anyhow::Result<Answers> {
+    match place.and_then(Place::question) {
+        Some(question) => ask(admin, partitions, question).await,
+        None => Ok(Answers::new()),
+    }
+}
+
+async fn ask(
+    admin: &Admin,
+    partitions: &[Partition],
+    question: OffsetSpec,
+) -> anyhow::Result<Answers> {
+    let wanted: Vec<_> =
+        partitions.iter().map(|(topic, index)| (topic.clone(), *index, question)).collect();
+    let outcomes = admin.list_offsets(&wanted).await?;
+    let answers = outcomes.into_iter().map(|(partition, found)| Ok((partition, found?.offset)));
+    answers.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_over_where_it_ends() {
+        let topic = Str::from("orders");
+        let range = |until| Range { from: 0, until };
+        let open = [((topic.clone(), 0), range(5)), ((topic.clone(), 1), range(9))];
+        let mut progress = Progress { open: open.into() };
+        assert!(!progress.advance(&topic, 0, 4));
+        assert!(progress.advance(&topic, 0, 5));
+        assert_eq!((progress.until(&topic, 0), progress.until(&topic, 1)), (i64::MIN, 9));
+        progress.look(|_, _| None);
+        progress.look(|_, _| Some(8));
+        assert!(!progress.is_over());
+        progress.look(|_, _| Some(9));
+        assert!(progress.is_over());
+    }
+}
