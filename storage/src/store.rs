@@ -291,7 +291,7 @@ impl LogInner {
     /// Syncs and trims, and says what the next start has to know; `None` for a log that has to
     /// be recovered.
     fn summarize(self: &Arc<Self>) -> Option<LogSummary> {
-        if let Err(error) = self.sync_everything() {
+        if let Err(error) = self.sync_everything().and_then(|()| self.trim()) {
             tracing::warn!(log = %self.name, %error, "left to be recovered at the next start");
             return None;
         }

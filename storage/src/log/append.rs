@@ -215,15 +215,16 @@ impl State {
     fn write(&mut self, inner: &LogInner, stamped: &Stamped) -> Result<(), DiskError> {
         let place = &inner.place;
         let path = || place.path(self.active.base, segment::LOG);
-        let file = match self.unsynced.active.take() {
-            Some(file) => file,
+        let file = match &self.unsynced.held {
+            Some(file) => file.clone(),
             None => self.active.log_file(place, OpenMode::Create).at("open", path())?,
         };
         let written = write_batches(&file, stamped, self.active.size.into());
         if let Err(error) = written.at("append to", path()) {
             return Err(self.undo(inner, &file, error));
         }
-        self.unsynced.active = Some(file);
+        self.unsynced.active = true;
+        self.unsynced.held = (self.options.durability != Durability::OsCached).then_some(file);
         self.unsynced.bytes += stamped.size;
         for header in &stamped.headers {
             let entries = self.active.add(header, self.options.index_interval_bytes);
@@ -242,9 +243,6 @@ impl State {
     fn undo(&mut self, inner: &LogInner, file: &Arc<CachedFile>, error: DiskError) -> DiskError {
         let cut = file.file().set_len(self.active.size.into());
         self.active.reserved = self.active.size;
-        if self.unsynced.bytes > 0 {
-            self.unsynced.active = Some(file.clone());
-        }
         if cut.is_err() {
             self.poison(inner, &error);
         }

@@ -1,5 +1,6 @@
 //! The second step of an append: syncs, the durable point, and the high watermark.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +17,15 @@ use crate::segment::{self, Segment};
 /// What a log has written and not synced, and whether somebody is about to change that.
 #[derive(Debug, Default)]
 pub(crate) struct Unsynced {
-    /// The file of the active segment, held open so that a failure to write it back is reported
-    /// here; `None` when all of it is synced.
-    pub(crate) active: Option<Arc<CachedFile>>,
+    /// Whether bytes of the active segment are.
+    pub(crate) active: bool,
+    /// The file of the active segment, held open until its sync so that a failure to write it back
+    /// is reported there. Not held by logs that are not to be synced: they would hold it for ever.
+    pub(crate) held: Option<Arc<CachedFile>>,
     /// Bytes appended since the last sync began.
     pub(crate) bytes: u64,
-    /// Segments that rolled since, each with its file if bytes of it are not synced.
-    sealed: Vec<(Segment, Option<Arc<CachedFile>>)>,
+    /// Segments that rolled since.
+    sealed: Vec<Rolled>,
     /// Whether names in the log's folder are new.
     pub(crate) folder: bool,
     /// Whether the name of the log's folder is.
@@ -32,6 +35,15 @@ pub(crate) struct Unsynced {
     phase: Phase,
     /// Whether a deadline is set.
     timed: bool,
+}
+
+/// A full segment whose last sync is due.
+#[derive(Debug)]
+struct Rolled {
+    segment: Segment,
+    /// Whether bytes of it are not synced.
+    dirty: bool,
+    held: Option<Arc<CachedFile>>,
 }
 
 /// Where a log is in the committer's hands.
@@ -60,14 +72,15 @@ impl Unsynced {
 
     /// The active segment was sealed.
     pub(crate) fn sealed(&mut self, segment: &Segment) {
-        self.sealed.push((segment.clone(), self.active.take()));
+        let dirty = std::mem::take(&mut self.active);
+        self.sealed.push(Rolled { segment: segment.clone(), dirty, held: self.held.take() });
         self.folder = true;
     }
 
     /// The log was cut within the segment at `base`, whose file this is.
     pub(crate) fn cut(&mut self, base: i64, file: Arc<CachedFile>) {
-        self.sealed.retain(|(segment, _)| segment.base < base);
-        self.active = Some(file);
+        self.sealed.retain(|rolled| rolled.segment.base < base);
+        (self.active, self.held) = (true, Some(file));
         self.folder = true;
     }
 
@@ -95,8 +108,8 @@ impl Unsynced {
 /// What one sync covers.
 #[derive(Debug)]
 struct SyncJob {
-    sealed: Vec<(Segment, Option<Arc<CachedFile>>)>,
-    active: Option<(Segment, Arc<CachedFile>)>,
+    sealed: Vec<Rolled>,
+    active: Option<Rolled>,
     folder: bool,
     parent: bool,
     epochs: Option<Epochs>,
@@ -107,7 +120,7 @@ impl State {
     /// Asks for a sync if the durability calls for one.
     pub(super) fn request_sync(&mut self) -> Request {
         let unsynced = &mut self.unsynced;
-        let dirty = unsynced.active.is_some();
+        let dirty = unsynced.active;
         // A segment that rolled is synced under every durability, in the background, and lets the
         // durable point pass it.
         let rolled = !unsynced.sealed.is_empty();
@@ -133,8 +146,9 @@ impl State {
         }
         self.unsynced.phase = Phase::Running;
         let with_active = everything || self.options.durability != Durability::OsCached;
-        let file = if with_active { self.unsynced.active.take() } else { None };
-        let clean = self.unsynced.active.is_none();
+        let dirty = with_active && std::mem::take(&mut self.unsynced.active);
+        let held = if dirty { self.unsynced.held.take() } else { None };
+        let clean = !self.unsynced.active;
         let (segment, end) = (self.active.base, self.end());
         let point = if clean {
             DurablePoint { segment, position: self.active.size.into(), end, suspect: false }
@@ -148,7 +162,7 @@ impl State {
         }
         Some(SyncJob {
             sealed: std::mem::take(&mut self.unsynced.sealed),
-            active: file.map(|file| (self.active.clone(), file)),
+            active: dirty.then(|| Rolled { segment: self.active.clone(), dirty, held }),
             folder: std::mem::take(&mut self.unsynced.folder),
             parent: std::mem::take(&mut self.unsynced.parent),
             epochs: std::mem::take(&mut self.unsynced.epochs).then(|| self.epochs.clone()),
@@ -168,7 +182,7 @@ impl LogInner {
     pub(crate) fn deadline_came(&self) -> bool {
         let mut state = self.lock();
         state.unsynced.timed = false;
-        state.unsynced.active.is_some() && state.unsynced.request() == Request::Now
+        state.unsynced.active && state.unsynced.request() == Request::Now
     }
 
     /// Syncs everything, whatever the durability. For a clean stop; the log takes no appends.
@@ -179,6 +193,18 @@ impl LogInner {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Frees the blocks that are reserved behind the end of the log. The log takes no appends.
+    pub(crate) fn trim(&self) -> Result<(), DiskError> {
+        let state = self.lock();
+        let active = &state.active;
+        if !(active.size + 1..u32::MAX).contains(&active.reserved) {
+            return Ok(());
+        }
+        let path = self.place.path(active.base, segment::LOG);
+        let file = active.log_file(&self.place, OpenMode::Existing);
+        file.and_then(|file| file.file().set_len(active.size.into())).at("trim", path)
     }
 
     fn sync_now(self: &Arc<Self>, everything: bool) -> bool {
@@ -194,11 +220,12 @@ impl LogInner {
 
     /// All syncs of a job. Older bytes first, so that what is durable has no hole in it.
     fn run(&self, job: &SyncJob) -> Result<(), DiskError> {
-        for (segment, file) in &job.sealed {
-            self.sync_sealed(segment, file.as_ref())?;
+        for rolled in &job.sealed {
+            self.sync_sealed(rolled)?;
         }
-        if let Some((segment, file)) = &job.active {
-            file.file().sync_data().at("sync", self.place.path(segment.base, segment::LOG))?;
+        if let Some(active) = &job.active {
+            let path = self.place.path(active.segment.base, segment::LOG);
+            self.log_file(active).and_then(|file| file.file().sync_data()).at("sync", path)?;
         }
         let disk = self.place.files.disk();
         let dir = &self.place.dir;
@@ -213,13 +240,11 @@ impl LogInner {
 
     /// Trims and syncs the files of a segment that rolled. Its indexes are caches: a failure to
     /// sync one is not a failure of the log.
-    fn sync_sealed(
-        &self,
-        segment: &Segment,
-        file: Option<&Arc<CachedFile>>,
-    ) -> Result<(), DiskError> {
+    fn sync_sealed(&self, rolled: &Rolled) -> Result<(), DiskError> {
+        let segment = &rolled.segment;
         let path = self.place.path(segment.base, segment::LOG);
-        if let Some(file) = file {
+        if rolled.dirty {
+            let file = self.log_file(rolled).at("open", &path)?;
             file.file().set_len(segment.size.into()).at("trim", &path)?;
             file.file().sync_data().at("sync", &path)?;
         }
@@ -233,6 +258,13 @@ impl LogInner {
             }
         }
         Ok(())
+    }
+
+    fn log_file(&self, of: &Rolled) -> io::Result<Arc<CachedFile>> {
+        match &of.held {
+            Some(file) => Ok(file.clone()),
+            None => of.segment.log_file(&self.place, OpenMode::Existing),
+        }
     }
 
     fn publish(self: &Arc<Self>, job: &SyncJob) {
