@@ -127,8 +127,14 @@ pub enum Error {
         /// How long it waited.
         after: Duration,
     },
-    /// The client ended before it knew what became of a batch.
-    #[error("{subject}: the producer ended before the broker's answer")]
+    /// An earlier attempt may have stored the batch, though the last one did not.
+    #[error("{last}; an earlier attempt may have stored the batch")]
+    Doubtful {
+        /// Why the last attempt failed.
+        last: Arc<Error>,
+    },
+    /// The client gave a batch up before it knew what became of it.
+    #[error("{subject}: given up before it was known whether the broker stored the batch")]
     Abandoned {
         /// The partition.
         subject: Subject,
@@ -181,6 +187,7 @@ impl Error {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Broker { code, .. } => Some(*code),
+            Self::Doubtful { last } => last.code(),
             _ => None,
         }
     }
@@ -210,7 +217,7 @@ impl Error {
     pub fn possibly_written(&self) -> bool {
         match self {
             Self::Disconnected { sent, .. } => *sent,
-            Self::Timeout { .. } | Self::Abandoned { .. } => true,
+            Self::Timeout { .. } | Self::Doubtful { .. } | Self::Abandoned { .. } => true,
             Self::DeliveryTimeout { possibly_written, .. } => *possibly_written,
             Self::Wire { source, .. } => {
                 !matches!(source, WireError::Unsayable { .. } | WireError::Version { .. })

@@ -1,15 +1,19 @@
 //! Connections to Kafka, cluster metadata and the admin client.
 //!
-//! ```no_run
+//! ```
 //! use klamm_client::admin::NewTopic;
 //! use klamm_client::{ClientConfig, Kafka};
 //!
-//! # async fn run() -> klamm_client::Result<()> {
-//! let kafka = Kafka::connect(ClientConfig::new("localhost:9092").client_id("orders")).await?;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = klamm_broker::Broker::builder().ephemeral().start().await?;
+//! # let address = broker.bootstrap();
+//! let kafka = Kafka::connect(ClientConfig::new(&address).client_id("orders")).await?;
 //! let admin = kafka.admin();
 //! for (topic, created) in admin.create_topics(&[NewTopic::new("orders").partitions(6)]).await? {
 //!     println!("{topic}: {created:?}");
 //! }
+//! # broker.stop().await;
 //! # Ok(())
 //! # }
 //! ```
@@ -26,7 +30,7 @@
 //!
 //! | task | owner | ends |
 //! |---|---|---|
-//! | `client/<address>`: `read`, `write` | one [`Connection`] | when its last clone is dropped, or the socket fails |
+//! | `read`, `write` | one [`Connection`] | when the last clone goes, or the socket fails |
 //!
 //! # Invariants
 //!

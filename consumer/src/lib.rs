@@ -1,19 +1,24 @@
 //! Receiving records from Kafka.
 //!
-//! ```no_run
+//! ```
 //! use klamm_client::{ClientConfig, Kafka};
 //! use klamm_consumer::{ConsumeExt as _, Start};
+//! # use klamm_producer::{ProduceExt as _, Record};
 //!
-//! # async fn run() -> klamm_client::Result<()> {
-//! let kafka = Kafka::connect(ClientConfig::new("localhost:9092")).await?;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = klamm_broker::Broker::builder().ephemeral().start().await?;
+//! # let address = broker.bootstrap();
+//! let kafka = Kafka::connect(ClientConfig::new(&address)).await?;
+//! # kafka.producer().build().await?.send(Record::to("orders").value("paid")).await?;
 //! let mut consumer =
 //!     kafka.consumer().assign_topic("orders", Start::Earliest).build().await?;
-//! loop {
-//!     let batch = consumer.next_batch().await?;
-//!     for record in &batch {
-//!         println!("{}-{} {}", batch.topic(), batch.partition(), record.offset);
-//!     }
+//! let batch = consumer.next_batch().await?;
+//! for record in &batch {
+//!     println!("{}-{} {}", batch.topic(), batch.partition(), record.offset);
 //! }
+//! # broker.stop().await;
+//! # Ok(())
 //! # }
 //! ```
 //!
@@ -28,8 +33,8 @@
 //!
 //! | task | owner | ends |
 //! |---|---|---|
-//! | `consumer`: `lead` | the [`Consumer`] | when that is dropped |
-//! | `consumer`: `fetch`, one for each broker | the same | when that is dropped, or the broker leads no assigned partition |
+//! | `lead` | the [`Consumer`] | when that is dropped |
+//! | `fetch`, one a broker | the same | likewise, or when the broker leads nothing |
 //!
 //! # Invariants
 //!

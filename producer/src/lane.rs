@@ -1,14 +1,15 @@
 //! The batches of one partition in the sender's hands: what may be sent, in which order, under
 //! which sequence numbers. Pure: no task, no socket, no clock.
 //!
-//! A lane sends batches in the order in which they were begun, and several at a time. When one comes back
-//! unstored, the lane *settles*: it sends nothing until every batch that is out has come back,
-//! and then goes on with the oldest. So a retry never overtakes, and sequence numbers are given
-//! anew only when nothing is out.
+//! A lane sends batches in the order in which they were begun, and several at a time. When one
+//! comes back unstored, the lane *settles*: it sends nothing until every batch that is out has come
+//! back, and then goes on with the oldest. So sequence numbers are given anew only when nothing is
+//! out.
 //!
 //! # Invariants
 //!
-//! - `queue` is in the order in which batches were begun; those with a sequence number stand before those without.
+//! - `queue` is in the order in which batches were begun; those with a sequence number stand
+//!   before those without.
 //! - A batch keeps its sequence number for as long as it may be in the log. Where a later one
 //!   could only go on by reusing the number of an ambiguous one, the lane asks for a new epoch.
 

@@ -1,15 +1,21 @@
 //! Sending records to Kafka.
 //!
-//! ```no_run
+//! ```
+//! use std::time::Duration;
+//!
 //! use klamm_client::{ClientConfig, Kafka};
 //! use klamm_producer::{ProduceExt as _, Record};
 //!
-//! # async fn run() -> klamm_client::Result<()> {
-//! let kafka = Kafka::connect(ClientConfig::new("localhost:9092")).await?;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = klamm_broker::Broker::builder().ephemeral().start().await?;
+//! # let address = broker.bootstrap();
+//! let kafka = Kafka::connect(ClientConfig::new(&address)).await?;
 //! let producer = kafka.producer().build().await?;
 //! let stored = producer.send(Record::to("orders").key("k").value("paid")).await?;
 //! println!("{}-{} at {:?}", stored.topic, stored.partition, stored.offset);
-//! producer.close(std::time::Duration::from_secs(30)).await?;
+//! producer.close(Duration::from_secs(30)).await?;
+//! # broker.stop().await;
 //! # Ok(())
 //! # }
 //! ```
@@ -28,7 +34,7 @@
 //! | task | owner | ends |
 //! |---|---|---|
 //! | `producer`: `send` | the [`Producer`] | when it is closed or dropped and all is settled |
-//! | `connect`, `locate`, `identify`, `answer` | the sender | when the broker has answered, or failed to |
+//! | `connect`, `locate`, `identify`, `answer` | the sender | when the broker has answered or failed |
 //!
 //! # Invariants
 //!

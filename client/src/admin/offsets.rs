@@ -12,6 +12,9 @@ use super::{Admin, Effect, Outcomes};
 use crate::config::{IsolationLevel, keys};
 use crate::error::{Error, Result, Subject};
 
+/// What a leader says of one partition.
+type Answer<T> = ((Str, i32), ErrorCode, T);
+
 /// Which offset of a partition is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OffsetSpec {
@@ -137,43 +140,33 @@ impl Admin {
         .await
     }
 
-    /// Asks each partition's leader, and again those whose leader has moved.
+    /// Asks each partition's leader, and again those whose leader has moved. Answers are in the
+    /// order of the question.
     async fn by_leader<T>(
         &self,
         partitions: impl Iterator<Item = (Str, i32)>,
         effect: Effect,
-        ask: impl AsyncFn(i32, &[(Str, i32)]) -> Result<Vec<((Str, i32), ErrorCode, T)>>,
+        ask: impl AsyncFn(i32, &[(Str, i32)]) -> Result<Vec<Answer<T>>>,
     ) -> Result<Outcomes<(Str, i32), T>> {
-        let mut left: Vec<_> = partitions.collect();
-        let mut outcomes = Vec::with_capacity(left.len());
+        let asked: Vec<_> = partitions.collect();
+        let order: HashMap<_, usize> = asked.iter().cloned().zip(0..).collect();
+        let (mut left, mut outcomes) = (asked, Vec::new());
         let deadline = clock::now() + self.timeout;
         let mut backoff = self.kafka.retry_backoff();
-        while !left.is_empty() {
+        loop {
             let last_try = clock::now() >= deadline;
             let (led, mut again) = self.leaders(left, last_try, &mut outcomes).await?;
             for (node, partitions) in led {
-                match self.retry(effect, async || ask(node, &partitions).await).await {
-                    Ok(answers) => {
-                        for (item, code, value) in answers {
-                            let subject = Subject::Partition(item.0.clone(), item.1);
-                            match Error::check(code, None, subject) {
-                                Err(error) if error.is_stale_metadata() && !last_try => {
-                                    again.push(item);
-                                }
-                                outcome => outcomes.push((item, outcome.map(|()| value))),
-                            }
-                        }
-                    }
-                    Err(error) => outcomes
-                        .extend(partitions.into_iter().map(|item| (item, Err(error.clone())))),
-                }
+                let answers = self.retry(effect, async || ask(node, &partitions).await).await;
+                sort_answers(answers, partitions, last_try, &mut outcomes, &mut again);
+            }
+            if again.is_empty() {
+                outcomes.sort_by_key(|(item, _)| order.get(item).copied());
+                return Ok(outcomes);
             }
             left = again;
-            if !left.is_empty() {
-                tokio::time::sleep(backoff.next_pause()).await;
-            }
+            tokio::time::sleep(backoff.next_pause()).await;
         }
-        Ok(outcomes)
     }
 
     /// Partitions by their leaders, and those that have none now. What does not exist has its
@@ -208,6 +201,31 @@ impl Admin {
             outcomes.push(((name, index), Err(Error::Broker { code, message: None, subject })));
         }
         Ok((led, leaderless))
+    }
+}
+
+/// Puts what a broker answered to the outcomes, and the partitions that it leads no more to those
+/// that are to be asked again.
+fn sort_answers<T>(
+    answers: Result<Vec<Answer<T>>>,
+    partitions: Vec<(Str, i32)>,
+    last_try: bool,
+    outcomes: &mut Outcomes<(Str, i32), T>,
+    again: &mut Vec<(Str, i32)>,
+) {
+    let answers = match answers {
+        Ok(answers) => answers,
+        Err(error) => {
+            let failed = partitions.into_iter().map(|item| (item, Err(error.clone())));
+            return outcomes.extend(failed);
+        }
+    };
+    for (item, code, value) in answers {
+        let subject = Subject::Partition(item.0.clone(), item.1);
+        match Error::check(code, None, subject) {
+            Err(error) if error.is_stale_metadata() && !last_try => again.push(item),
+            outcome => outcomes.push((item, outcome.map(|()| value))),
+        }
     }
 }
 

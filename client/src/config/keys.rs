@@ -43,7 +43,8 @@ macro_rules! keys {
     )*) => {
         $(
             $(#[$doc])*
-            pub const $key: Key<$value> = Key { name: $name, default: $default, value: PhantomData };
+            pub const $key: Key<$value> =
+                Key { name: $name, default: $default, value: PhantomData };
         )*
 
         pub(super) static ROWS: &[Row] = &[$(Row {

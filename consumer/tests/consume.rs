@@ -1,0 +1,167 @@
+//! A consumer against a real broker, in this process.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_core::Stream as _;
+use klamm_broker::Broker;
+use klamm_client::admin::NewTopic;
+use klamm_client::{ClientConfig, Kafka};
+use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset, Start};
+use klamm_producer::{ProduceExt as _, Record};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// A broker with the topic `t`, whose partitions each hold the offsets 0 to 99 in ten batches,
+/// with timestamps from 1,000 on.
+async fn start(partitions: i32) -> (Broker, Kafka, Str) {
+    let broker = Broker::builder().ephemeral().start().await.unwrap();
+    let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
+    let created = kafka.admin().create_topics(&[NewTopic::new("t").partitions(partitions)]).await;
+    assert!(created.unwrap().iter().all(|(_, created)| created.is_ok()));
+    fill(&kafka, partitions, 0..100).await;
+    (broker, kafka, "t".into())
+}
+
+async fn fill(kafka: &Kafka, partitions: i32, offsets: std::ops::Range<i64>) {
+    let producer = kafka.producer().linger(Duration::from_secs(600)).build().await.unwrap();
+    for offset in offsets {
+        for partition in 0..partitions {
+            let record = Record::to("t").value(offset.to_string()).partition(partition);
+            drop(producer.enqueue(record.timestamp(1_000 + offset)).await.unwrap());
+        }
+        if offset % 10 == 9 {
+            producer.flush().await;
+        }
+    }
+    producer.close(SOON).await.unwrap();
+}
+
+/// The offset of the next record, from whichever partition.
+async fn next(consumer: &mut Consumer) -> i64 {
+    let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap();
+    batch.records()[0].offset
+}
+
+#[tokio::test]
+async fn every_start_is_found() {
+    let (broker, kafka, topic) = start(1).await;
+    for (begin, offset) in [
+        (Start::Earliest, 0),
+        (Start::Offset(57), 57),
+        (Start::Timestamp(1_042), 42),
+        (Start::Timestamp(0), 0),
+    ] {
+        let builder = kafka.consumer().assign(topic.clone(), 0, begin);
+        let mut consumer = builder.build().await.unwrap();
+        assert_eq!(next(&mut consumer).await, offset, "{begin:?}");
+        let end = offset / 10 * 10 + 10;
+        assert_eq!(consumer.position(&topic, 0), Some(end));
+        assert_eq!(consumer.lag(&topic, 0), Some(100 - end));
+    }
+    for begin in [Start::Latest, Start::Timestamp(99_999), Start::Offset(100)] {
+        let builder = kafka.consumer().assign(topic.clone(), 0, begin);
+        let mut consumer = builder.build().await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_millis(50), consumer.next_batch()).await;
+        assert!(waiting.is_err(), "{begin:?}");
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_consumer_at_the_end_gets_what_comes() {
+    let (broker, kafka, topic) = start(1).await;
+    let builder = kafka.consumer().assign(topic.clone(), 0, Start::Offset(100));
+    let mut consumer = builder.build().await.unwrap();
+    let (offset, ()) = tokio::join!(next(&mut consumer), fill(&kafka, 1, 100..110));
+    assert_eq!(offset, 100);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_seek_forgets_what_was_fetched() {
+    let (broker, kafka, topic) = start(1).await;
+    let builder = kafka.consumer().assign_topic(topic.clone(), Start::Earliest);
+    let mut consumer = builder.build().await.unwrap();
+    for (begin, offset) in [
+        (Start::Offset(95), 95),
+        (Start::Offset(5), 5),
+        (Start::Timestamp(1_033), 33),
+        (Start::Earliest, 0),
+    ] {
+        consumer.seek(&topic, 0, begin).unwrap();
+        assert_eq!(next(&mut consumer).await, offset);
+    }
+    let error = consumer.seek(&topic, 7, Start::Earliest).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_paused_partition_is_silent_and_the_others_take_turns() {
+    let (broker, kafka, topic) = start(3).await;
+    let builder = kafka.consumer().assign_topic(topic.clone(), Start::Earliest);
+    let mut consumer = builder.build().await.unwrap();
+    consumer.pause(&topic, 1).unwrap();
+    let mut read = [0; 3];
+    while read != [100, 0, 100] {
+        let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap();
+        read[usize::try_from(batch.partition()).unwrap()] += batch.records().len();
+    }
+    consumer.resume(&topic, 1).unwrap();
+    while read != [100, 100, 100] {
+        let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap();
+        assert_eq!(batch.partition(), 1);
+        read[1] += batch.records().len();
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn an_offset_that_is_not_there_follows_the_policy() {
+    let (broker, kafka, topic) = start(1).await;
+    let build = |policy| {
+        let builder = kafka.consumer().assign(topic.clone(), 0, Start::Offset(5_000));
+        builder.auto_offset_reset(policy).build()
+    };
+    let mut consumer = build(OffsetReset::Earliest).await.unwrap();
+    assert_eq!(next(&mut consumer).await, 0);
+    let mut consumer = build(OffsetReset::None).await.unwrap();
+    let told = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap();
+    assert_eq!(told.unwrap_err().code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE));
+    consumer.seek(&topic, 0, Start::Offset(99)).unwrap();
+    assert_eq!(next(&mut consumer).await, 99);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_gives_record_by_record() {
+    let (broker, kafka, topic) = start(1).await;
+    let builder = kafka.consumer().assign(topic.clone(), 0, Start::Offset(15));
+    let mut consumer = builder.build().await.unwrap();
+    let mut stream = consumer.stream();
+    for offset in 15..100 {
+        let record = poll_fn(|context| Pin::new(&mut stream).poll_next(context));
+        let record = tokio::time::timeout(SOON, record).await.unwrap().unwrap().unwrap();
+        assert_eq!((record.offset, record.timestamp), (offset, 1_000 + offset));
+        assert_eq!(record.value.as_deref(), Some(offset.to_string().as_bytes()));
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_assignment_replaces_the_old_one() {
+    let (broker, kafka, topic) = start(2).await;
+    let builder = kafka.consumer().assign(topic.clone(), 0, Start::Earliest);
+    let mut consumer = builder.build().await.unwrap();
+    assert_eq!(next(&mut consumer).await, 0);
+    consumer.assign([(topic.clone(), 1, Start::Offset(50))]);
+    assert_eq!(consumer.assignment(), [(topic.clone(), 1)]);
+    assert_eq!(next(&mut consumer).await, 50);
+    assert_eq!(consumer.position(&topic, 0), None);
+    broker.stop().await;
+}

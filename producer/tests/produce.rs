@@ -1,0 +1,226 @@
+//! A producer against a real broker, in this process.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use klamm_broker::Broker;
+use klamm_client::admin::NewTopic;
+use klamm_client::{ClientConfig, Kafka};
+use klamm_consumer::{ConsumeExt as _, ConsumerRecord, Start};
+use klamm_producer::{Acks, Compression, Partitioner, ProduceExt as _, Record, TryEnqueueError};
+
+mod proxy;
+
+const SOON: Duration = Duration::from_secs(60);
+
+async fn start() -> (Broker, Kafka) {
+    let broker = Broker::builder().ephemeral().start().await.unwrap();
+    let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
+    (broker, kafka)
+}
+
+async fn create(kafka: &Kafka, topic: NewTopic) {
+    for (name, created) in kafka.admin().create_topics(&[topic]).await.unwrap() {
+        created.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// The first `count` records of a topic, by partition.
+async fn read(kafka: &Kafka, topic: &str, count: usize) -> BTreeMap<i32, Vec<ConsumerRecord>> {
+    let builder = kafka.consumer().assign_topic(topic, Start::Earliest);
+    let mut consumer = builder.build().await.unwrap();
+    let (mut partitions, mut read) = (BTreeMap::<_, Vec<_>>::new(), 0);
+    while read < count {
+        let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap();
+        read += batch.records().len();
+        partitions.entry(batch.partition()).or_default().extend(batch);
+    }
+    assert_eq!(read, count);
+    partitions
+}
+
+fn numbers(records: &[ConsumerRecord]) -> Vec<u64> {
+    let number = |record: &ConsumerRecord| {
+        String::from_utf8(record.value.clone().unwrap().to_vec()).unwrap().parse().unwrap()
+    };
+    records.iter().map(number).collect()
+}
+
+#[tokio::test]
+async fn records_come_back_as_they_went_in_every_compression() {
+    let (broker, kafka) = start().await;
+    for compression in Compression::ALL {
+        let topic = format!("codec-{}", compression.name());
+        create(&kafka, NewTopic::new(&topic)).await;
+        let producer = kafka.producer().compression(compression).build().await.unwrap();
+        let record = |number: i64| {
+            let record =
+                Record::to(topic.as_str()).value(number.to_string()).timestamp(1_000 + number);
+            if number % 2 == 0 { record.key("even").header("trace", "7") } else { record }
+        };
+        let stored = producer.send_all((0..500).map(record)).await;
+        for (number, stored) in (0..).zip(stored) {
+            let stored = stored.unwrap();
+            assert_eq!((stored.offset, stored.timestamp), (Some(number), 1_000 + number));
+        }
+        let partitions = read(&kafka, &topic, 500).await;
+        assert_eq!(numbers(&partitions[&0]), (0..500).collect::<Vec<_>>());
+        for (number, read) in (0..).zip(&partitions[&0]) {
+            let sent = record(number);
+            assert_eq!((read.offset, read.timestamp), (number, 1_000 + number));
+            assert_eq!(
+                (read.key.as_ref(), read.value.as_ref()),
+                (sent.key_bytes(), sent.value_bytes())
+            );
+            assert_eq!(read.headers.len(), usize::from(number % 2 == 0));
+        }
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn cut_connections_neither_double_nor_lose_nor_reorder_records() {
+    let proxy = proxy::Proxy::bind().await;
+    let broker = Broker::builder()
+        .ephemeral()
+        .listen(&proxy.behind())
+        .set("advertised.listeners", format!("PLAINTEXT://{}", proxy.address()))
+        .start()
+        .await
+        .unwrap();
+    let kafka = Kafka::connect(ClientConfig::new(&proxy.address())).await.unwrap();
+    create(&kafka, NewTopic::new("cut").partitions(2)).await;
+    let builder = kafka.producer().batch_size(512).linger(Duration::ZERO);
+    let producer = builder.set("retry.backoff.ms", "1").build().await.unwrap();
+    proxy.cut_after(800..2_000);
+    let mut deliveries = Vec::new();
+    for number in 0..10_000u64 {
+        let record = Record::to("cut").value(number.to_string());
+        let record = record.partition(i32::try_from(number % 2).unwrap());
+        deliveries.push(producer.enqueue(record).await.unwrap());
+    }
+    for delivery in deliveries {
+        delivery.await.unwrap();
+    }
+    assert!(proxy.cuts() > 5, "{} cuts", proxy.cuts());
+    proxy.heal();
+    for (partition, records) in read(&kafka, "cut", 10_000).await {
+        let first = u64::try_from(partition).unwrap();
+        assert_eq!(numbers(&records), (first..10_000).step_by(2).collect::<Vec<_>>());
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn keys_choose_their_partitions() {
+    let (broker, kafka) = start().await;
+    create(&kafka, NewTopic::new("keys").partitions(10)).await;
+    // FNV-1a: |-468965076| and |-1080231576|. MurmurHash 2: 479470107. CRC-32: 0xcbf43926.
+    for (partitioner, key, partition) in [
+        (Partitioner::Fnv1a, "a", 6),
+        (Partitioner::Fnv1a, "foobar", 6),
+        (Partitioner::Murmur2, "abc", 7),
+        (Partitioner::Crc32, "123456789", 2),
+    ] {
+        let producer = kafka.producer().partitioner(partitioner).build().await.unwrap();
+        let stored = producer.send(Record::to("keys").key(key).value("v")).await.unwrap();
+        assert_eq!(stored.partition, partition, "{key}");
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_goes_in_parts() {
+    let (broker, kafka) = start().await;
+    create(&kafka, NewTopic::new("small").config("max.message.bytes", "1000")).await;
+    let producer = kafka.producer().linger(Duration::from_millis(50)).build().await.unwrap();
+    let record = |number: u64| Record::to("small").value(format!("{number:0100}"));
+    let stored = producer.send_all((0..100).map(record)).await;
+    for (number, stored) in (0..).zip(stored) {
+        assert_eq!(stored.unwrap().offset, Some(number));
+    }
+    let error = producer.send(Record::to("small").value(vec![b'x'; 2_000])).await.unwrap_err();
+    assert!(!error.possibly_written(), "{error}");
+    // What follows a record that was refused is numbered anew, and goes in.
+    assert_eq!(producer.send(record(100)).await.unwrap().offset, Some(100));
+    assert_eq!(numbers(&read(&kafka, "small", 101).await[&0]), (0..=100).collect::<Vec<_>>());
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn every_acknowledgement_level_stores() {
+    let (broker, kafka) = start().await;
+    create(&kafka, NewTopic::new("acks")).await;
+    for (acks, offset) in [(Acks::None, None), (Acks::Leader, Some(1)), (Acks::All, Some(2))] {
+        let producer = kafka.producer().acks(acks).build().await.unwrap();
+        let stored = producer.send(Record::to("acks").value("1")).await.unwrap();
+        assert_eq!(stored.offset, offset);
+        // Nobody acknowledges the first: it is there when it can be read.
+        let count = usize::try_from(offset.unwrap_or(0) + 1).unwrap();
+        assert_eq!(read(&kafka, "acks", count).await[&0].len(), count);
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_comes_back() {
+    let (broker, kafka) = start().await;
+    create(&kafka, NewTopic::new("full")).await;
+    let builder = kafka.producer().buffer_memory(1_000).linger(Duration::from_secs(600));
+    let producer = builder.build().await.unwrap();
+    let record = || Record::to("full").value(vec![b'1'; 500]);
+    let unknown = producer.try_enqueue(record()).unwrap_err();
+    assert!(matches!(unknown, TryEnqueueError::UnknownTopic(_)));
+    let first = producer.enqueue(unknown.into_record()).await.unwrap();
+    let full = producer.try_enqueue(record()).unwrap_err();
+    assert!(matches!(full, TryEnqueueError::Full(_)));
+    assert_eq!(full.into_record(), record());
+    producer.flush().await;
+    assert_eq!(first.await.unwrap().offset, Some(0));
+    let second = producer.try_enqueue(record()).unwrap();
+    producer.close(SOON).await.unwrap();
+    assert_eq!(second.await.unwrap().offset, Some(1));
+    let closed = producer.enqueue(record()).await.unwrap_err();
+    assert!(closed.is_fatal());
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn dropping_the_producer_sends_what_it_accepted() {
+    let (broker, kafka) = start().await;
+    create(&kafka, NewTopic::new("drop")).await;
+    let producer = kafka.producer().linger(Duration::from_secs(600)).build().await.unwrap();
+    let delivery = producer.enqueue(Record::to("drop").value("1")).await.unwrap();
+    drop(producer);
+    assert_eq!(delivery.await.unwrap().offset, Some(0));
+    broker.stop().await;
+}
+
+/// Polls each future a few times, then drops it: nothing is stuck or sent twice.
+#[tokio::test]
+async fn a_caller_may_go_at_any_await() {
+    let (broker, kafka) = start().await;
+    create(&kafka, NewTopic::new("gone")).await;
+    let builder = kafka.producer().buffer_memory(2_000).linger(Duration::ZERO);
+    let producer = builder.build().await.unwrap();
+    for polls in 0..50u64 {
+        let mut send = pin!(producer.send(Record::to("gone").value(polls.to_string())));
+        for _ in 0..polls {
+            let waiting = send.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            if waiting.is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    producer.flush().await;
+    let last = producer.send(Record::to("gone").value("999")).await.unwrap();
+    let count = usize::try_from(last.offset.unwrap() + 1).unwrap();
+    let records = read(&kafka, "gone", count).await;
+    assert!(numbers(&records[&0]).is_sorted_by(|one, two| one < two));
+    broker.stop().await;
+}
