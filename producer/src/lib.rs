@@ -34,7 +34,7 @@
 //! | task | owner | ends |
 //! |---|---|---|
 //! | `producer`: `send` | the [`Producer`] | when it is closed or dropped and all is settled |
-//! | `connect`, `locate`, `identify`, `answer` | the sender | when the broker has answered or failed |
+//! | `connect`, `locate`, `identify`, `answer` | the sender | when a broker has answered |
 //!
 //! # Invariants
 //!
