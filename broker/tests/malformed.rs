@@ -73,6 +73,17 @@ async fn every_request_cut_short_ends_the_connection() {
     }
 }
 
+/// librdkafka asks for all topics so.
+#[tokio::test]
+async fn bytes_behind_a_request_count_for_nothing() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    let all = [&header(3, 9)[..], &[0, 0, 1, 0, 0, 0], &[0, 0, 0]].concat();
+    client.send_bytes(&frame(&all)).await;
+    let response = client.answer::<Metadata>(9, 7).await;
+    assert_eq!(response.brokers.len(), 1);
+}
+
 #[tokio::test]
 async fn absurd_counts_end_the_connection() {
     let broker = ephemeral().await;

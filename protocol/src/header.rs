@@ -84,15 +84,14 @@ pub fn encode_request<A: Api>(
     w.finish_frame()
 }
 
-/// A request's body, read to its end.
+/// A request's body. Bytes behind its last field count for nothing, as in Kafka: librdkafka sends
+/// some with a Metadata request for all topics.
 ///
 /// # Errors
 /// The version is not one of the API's, or the bytes are not a request of it.
 pub fn decode_request<A: Api>(mut body: Reader) -> Result<A::Request> {
     check_version::<A>(body.version())?;
-    let request = A::Request::read(&mut body)?;
-    body.finish()?;
-    Ok(request)
+    A::Request::read(&mut body)
 }
 
 /// A response as it goes to the socket, length first.
