@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::ErrorStyle;
-use crate::{completions, consume, log, produce, serve, topic};
+use crate::{bench, completions, consume, log, produce, serve, topic};
 
 /// A Kafka-compatible broker and its tools.
 #[derive(Debug, Parser)]
@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Look at the files of a log, without a broker
     #[command(subcommand)]
     Log(log::Command),
+    /// Measure how fast a Kafka is
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Print a script by which a shell completes klamm's arguments
     Completions(completions::Args),
 }
@@ -43,7 +46,7 @@ impl Command {
             Self::Produce(args) => args.errors(),
             Self::Consume(args) => args.errors(),
             Self::Log(command) => command.errors(),
-            Self::Completions(_) => ErrorStyle::Text,
+            Self::Bench(_) | Self::Completions(_) => ErrorStyle::Text,
         }
     }
 }

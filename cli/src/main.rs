@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod completions;
 mod connect;
 mod consume;
@@ -52,6 +53,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Produce(args) => connect::run_to_end(produce::run(args)),
         Command::Consume(args) => connect::run_to_end(consume::run(args)),
         Command::Log(command) => log::run(&command),
+        Command::Bench(command) => connect::run(bench::run(command)),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use klamm_client::admin::Admin;
 use klamm_client::config::{IsolationLevel, OffsetReset, keys};
 use klamm_client::{ClientConfig, Error as ClientError, Kafka, Topic};
-use klamm_consumer::{ConsumeExt as _, Consumer, ConsumerBatch, Start};
+use klamm_consumer::{ConsumeExt as _, Consumer, ConsumerBatch};
 use klamm_protocol::wire::Str;
 
 use crate::connect::ConnectArgs;
@@ -21,12 +21,12 @@ use crate::format::Shown;
 use crate::output::Stdout;
 
 use print::Printer;
-use progress::Progress;
-use span::Span;
+pub(crate) use progress::Progress;
+pub(crate) use span::Span;
 
 /// How long nothing may come before it is asked whether the end was reached without a record:
 /// marks of transactions take offsets and are not delivered.
-const QUIET: Duration = Duration::from_millis(50);
+pub(crate) const QUIET: Duration = Duration::from_millis(50);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -124,16 +124,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let places = args.places(&find(&admin, &args.topics).await?)?;
     let follows = args.follow || args.offset.begins_at_the_end();
     let progress = Progress::find(&admin, &places, &args.offset, follows).await?;
-    let starts: Vec<_> = progress.starts().collect();
-    if starts.is_empty() || args.count == Some(0) {
+    if progress.is_over() || args.count == Some(0) {
         return Ok(());
     }
     let consumer = kafka.consumer().build().await?;
-    consumer.assign(
-        starts
-            .into_iter()
-            .map(|((topic, partition), offset)| (topic, partition, Start::Offset(offset))),
-    );
+    consumer.assign(progress.assignment());
     let left = args.count.unwrap_or(u64::MAX);
     let mut session = Session {
         consumer,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use klamm_client::admin::{Admin, OffsetSpec};
+use klamm_consumer::Start;
 use klamm_protocol::wire::Str;
 
 use super::span::{Bounds, Place, Span};
@@ -12,7 +13,7 @@ type Partition = (Str, i32);
 
 /// The partitions that are not yet read to their end.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     open: BTreeMap<Partition, Range>,
 }
 
@@ -26,7 +27,7 @@ struct Range {
 impl Progress {
     /// Asks where the span lies in each partition. One that `follows` ends only where the span
     /// says so.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         admin: &Admin,
         partitions: &[Partition],
         span: &Span,
@@ -56,13 +57,16 @@ impl Progress {
         Ok(Self { open })
     }
 
-    /// Where to begin in each partition that has something.
-    pub(super) fn starts(&self) -> impl Iterator<Item = (Partition, i64)> {
-        self.open.iter().map(|(partition, range)| (partition.clone(), range.from))
+    /// The partitions that have something, and where it begins.
+    pub(crate) fn assignment(&self) -> Vec<(Str, i32, Start)> {
+        let start = |((topic, index), range): (&Partition, &Range)| {
+            (topic.clone(), *index, Start::Offset(range.from))
+        };
+        self.open.iter().map(start).collect()
     }
 
     /// Whether every partition is read to its end.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.open.is_empty()
     }
 
@@ -72,7 +76,7 @@ impl Progress {
     }
 
     /// Notes that a partition was read up to an offset; tells whether that is its end.
-    pub(super) fn advance(&mut self, topic: &Str, partition: i32, position: i64) -> bool {
+    pub(crate) fn advance(&mut self, topic: &Str, partition: i32, position: i64) -> bool {
         let is_over = position >= self.until(topic, partition);
         if is_over {
             self.open.remove(&(topic.clone(), partition));
@@ -81,7 +85,7 @@ impl Progress {
     }
 
     /// Notes how far all partitions have come.
-    pub(super) fn look(&mut self, position: impl Fn(&Str, i32) -> Option<i64>) {
+    pub(crate) fn look(&mut self, position: impl Fn(&Str, i32) -> Option<i64>) {
         self.open.retain(|(topic, partition), range| {
             position(topic, *partition).is_none_or(|position| position < range.until)
         });

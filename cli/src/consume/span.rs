@@ -7,7 +7,7 @@ use super::time;
 
 /// A place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Start,
     End,
     Offset(i64),
@@ -19,7 +19,7 @@ pub(super) enum Place {
 
 /// From one place to another, which is excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     pub(super) from: Place,
     pub(super) until: Option<Place>,
 }
@@ -34,6 +34,9 @@ pub(super) struct Bounds {
 }
 
 impl Span {
+    /// All that is there.
+    pub(crate) const ALL: Self = Self { from: Place::Start, until: None };
+
     /// Reads a span, at the present time.
     pub(super) fn parse_now(text: &str) -> Result<Self, String> {
         Self::parse(text, SystemClock::new().now_ms())

@@ -167,10 +167,10 @@ fn hint(topic: &str) {
     }
 }
 
-fn codec(text: &str) -> Result<Compression, String> {
+pub(crate) fn codec(text: &str) -> Result<Compression, String> {
     Compression::parse(text).ok_or_else(|| format!("expected {}", Compression::EXPECTED))
 }
 
-fn acks(text: &str) -> Result<Acks, String> {
+pub(crate) fn acks(text: &str) -> Result<Acks, String> {
     Acks::parse(text).ok_or_else(|| format!("expected {}", Acks::EXPECTED))
 }

@@ -1,0 +1,74 @@
+//! `klamm bench consume`.
+
+use std::time::Instant;
+
+use klamm_client::Kafka;
+use klamm_consumer::{ConsumeExt as _, ConsumerBatch};
+use klamm_utils::clock;
+
+use super::load::LimitArgs;
+use super::report::{Report, Volume};
+use crate::connect::ConnectArgs;
+use crate::consume::{Progress, QUIET, Span};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The topic, which is read from its start to where it ends now
+    #[arg(default_value = "klamm-bench")]
+    topic: String,
+    #[command(flatten)]
+    limit: LimitArgs,
+    #[command(flatten)]
+    connection: ConnectArgs,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    let kafka = args.connection.connect().await?;
+    let admin = kafka.admin();
+    let names = [args.topic.as_str().into()];
+    let mut places = Vec::new();
+    for (name, topic) in admin.describe_topics(&names).await? {
+        let partitions = topic?.partitions.clone();
+        places.extend(partitions.iter().map(|partition| (name.clone(), partition.index)));
+    }
+    let progress = Progress::find(&admin, &places, &Span::ALL, false).await?;
+    let started = clock::now();
+    let volume = read(&kafka, &args.limit, progress, started).await?;
+    let settings = serde_json::json!({ "partitions": places.len() });
+    Report::new("consume", &args.topic, settings, volume, None).print()
+}
+
+/// Reads until every partition is read to its end, or a limit is reached.
+async fn read(
+    kafka: &Kafka,
+    limit: &LimitArgs,
+    mut progress: Progress,
+    started: Instant,
+) -> anyhow::Result<Volume> {
+    let (count, until) = (limit.count(u64::MAX), limit.until(started));
+    let mut consumer = kafka.consumer().build().await?;
+    consumer.assign(progress.assignment());
+    let mut volume = Volume::default();
+    while volume.records < count && !progress.is_over() {
+        if until.is_some_and(|until| clock::now() >= until) {
+            break;
+        }
+        let Ok(batch) = tokio::time::timeout(QUIET, consumer.next_batch()).await else {
+            progress.look(|topic, partition| consumer.position(topic, partition));
+            continue;
+        };
+        let batch = batch?;
+        volume.records += batch.records().len() as u64;
+        volume.bytes += bytes(&batch);
+        progress.advance(batch.topic(), batch.partition(), batch.end_offset());
+    }
+    volume.took = started.elapsed();
+    Ok(volume)
+}
+
+/// Bytes of keys and values.
+fn bytes(batch: &ConsumerBatch) -> u64 {
+    let length =
+        |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+    batch.records().iter().map(|record| length(&record.key) + length(&record.value)).sum()
+}

@@ -1,0 +1,183 @@
+//! What is sent, how much of it, and when.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use klamm_client::admin::NewTopic;
+use klamm_client::config::{Acks, Value as _, keys};
+use klamm_client::{ClientConfig, Kafka};
+use klamm_producer::{Compression, Record};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+use klamm_utils::clock;
+use klamm_utils::random::Random;
+
+use crate::connect::{ConnectArgs, find_topic};
+use crate::produce::{acks, codec};
+
+/// Values are slices of so many bytes that no two nearby ones are equal.
+const POOL: usize = 1 << 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LoadArgs {
+    /// The topic; made if it is not there
+    #[arg(default_value = "klamm-bench")]
+    pub(super) topic: String,
+    /// Partitions of the topic, if it has to be made
+    #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
+    partitions: i32,
+    /// Bytes of each value
+    #[arg(short, long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..1 << 20))]
+    pub(super) size: u32,
+    /// Records each second; latency then counts from when a record was due [default: as many as
+    /// are taken]
+    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) rate: Option<u32>,
+    /// How many replicas must hold a batch: all, 1, 0
+    #[arg(long, value_parser = acks, default_value = "all")]
+    acks: Acks,
+    /// How batches are compressed: none, gzip, snappy, lz4, zstd
+    #[arg(short = 'z', long, value_name = "CODEC", value_parser = codec, default_value = "none")]
+    compression: Compression,
+    #[command(flatten)]
+    connection: ConnectArgs,
+}
+
+/// How long a measurement lasts: a count, a time, or whichever is over first.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct LimitArgs {
+    /// End after so many records
+    #[arg(short = 'n', long, value_name = "N")]
+    count: Option<u64>,
+    /// End after so many seconds
+    #[arg(long, value_name = "N")]
+    seconds: Option<u32>,
+}
+
+impl LimitArgs {
+    /// How many records at most; `default` if nothing was said.
+    pub(super) fn count(&self, default: u64) -> u64 {
+        self.count.unwrap_or(if self.seconds.is_some() { u64::MAX } else { default })
+    }
+
+    /// When it is over.
+    pub(super) fn until(&self, started: Instant) -> Option<Instant> {
+        self.seconds.map(|seconds| started + Duration::from_secs(seconds.into()))
+    }
+}
+
+impl LoadArgs {
+    /// A client, and the topic.
+    pub(super) async fn prepare(&self) -> anyhow::Result<Kafka> {
+        let kafka = Kafka::connect(self.config()?).await?;
+        let topic = NewTopic::new(&self.topic).partitions(self.partitions);
+        for (_, outcome) in kafka.admin().create_topics(&[topic]).await? {
+            match outcome {
+                Err(error) if error.code() != Some(ErrorCode::TOPIC_ALREADY_EXISTS) => {
+                    return Err(error.into());
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        find_topic(&kafka, &self.topic).await?;
+        Ok(kafka)
+    }
+
+    fn config(&self) -> anyhow::Result<ClientConfig> {
+        let config = self.connection.config()?.with(&keys::ACKS, &self.acks);
+        Ok(config.with(&keys::COMPRESSION_TYPE, &self.compression))
+    }
+
+    pub(super) fn records(&self) -> Records {
+        Records::new(&self.topic, self.size as usize)
+    }
+
+    /// How it was measured, for the report.
+    pub(super) fn settings(&self) -> serde_json::Value {
+        serde_json::json!({
+            "size": self.size,
+            "rate": self.rate,
+            "acks": self.acks.print(),
+            "compression": self.compression.print(),
+        })
+    }
+}
+
+/// The records of a measurement: hexadecimal digits, of which a good codec saves half.
+#[derive(Debug)]
+pub(super) struct Records {
+    topic: Str,
+    pool: Bytes,
+    size: usize,
+    random: Random,
+}
+
+impl Records {
+    fn new(topic: &str, size: usize) -> Self {
+        let mut random = Random::new();
+        let mut pool = Vec::with_capacity(POOL + size);
+        while pool.len() < POOL + size {
+            pool.extend_from_slice(format!("{:016x}", random.bits()).as_bytes());
+        }
+        Self { topic: topic.into(), pool: pool.into(), size, random }
+    }
+
+    /// The next record.
+    pub(super) fn next(&mut self) -> Record {
+        let at = usize::try_from(self.random.below(POOL as u64)).unwrap_or(0);
+        Record::to(self.topic.clone()).value(self.pool.slice(at..at + self.size))
+    }
+
+    /// The next record, whose value begins with these bytes.
+    pub(super) fn next_with(&mut self, head: &[u8; 16]) -> Record {
+        let at = usize::try_from(self.random.below(POOL as u64)).unwrap_or(0);
+        let rest = self.pool.slice(at..at + self.size.saturating_sub(head.len()));
+        Record::to(self.topic.clone()).value([&head[..], &rest].concat())
+    }
+}
+
+/// When records are due.
+#[derive(Debug)]
+pub(super) struct Pace {
+    started: Instant,
+    rate: Option<u32>,
+    sent: u64,
+    count: u64,
+    until: Option<Instant>,
+}
+
+impl Pace {
+    /// Begins now.
+    pub(super) fn start(rate: Option<u32>, limit: &LimitArgs, count_default: u64) -> Self {
+        let started = clock::now();
+        let (count, until) = (limit.count(count_default), limit.until(started));
+        Self { started, rate, sent: 0, count, until }
+    }
+
+    /// Waits until the next record is due, and tells when that was; none when there are enough.
+    pub(super) async fn next(&mut self) -> Option<Instant> {
+        if self.sent >= self.count {
+            return None;
+        }
+        let due = match self.rate {
+            None => clock::now(),
+            Some(rate) => {
+                let after = Duration::from_secs_f64(self.sent as f64 / f64::from(rate));
+                let due = self.started + after;
+                if due > clock::now() {
+                    tokio::time::sleep_until(due.into()).await;
+                }
+                due
+            }
+        };
+        if self.until.is_some_and(|until| due >= until) {
+            return None;
+        }
+        self.sent += 1;
+        Some(due)
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+}
