@@ -383,8 +383,16 @@ impl Recovery<'_> {
         trusted: u64,
         len: u64,
     ) -> std::io::Result<(u64, i64)> {
-        let index = segment.index_file(self.place, OpenMode::Create)?;
-        let times = segment.time_file(self.place, OpenMode::Create)?;
+        let index = disk::found(segment.index_file(self.place, OpenMode::Existing))?;
+        let times = disk::found(segment.time_file(self.place, OpenMode::Existing))?;
+        let (index, times) = match (index, times) {
+            (Some(index), Some(times)) => (index, times),
+            (Some(alone), None) | (None, Some(alone)) => {
+                alone.file().set_len(0)?;
+                return Ok((0, segment.base));
+            }
+            (None, None) => return Ok((0, segment.base)),
+        };
         let count = |len: u64, size: usize| u32::try_from(len / size as u64).unwrap_or(u32::MAX);
         let entries = count(index.file().len()?, OffsetEntry::SIZE);
         let time_entries = count(times.file().len()?, TimeEntry::SIZE);
