@@ -60,7 +60,8 @@ impl State {
             let Some(oldest) = self.sealed.first() else { break };
             let path = inner.place.path(oldest.base, segment::LOG);
             let marked = segment::mark_deleted(&inner.place, oldest).at("rename", path)?;
-            self.sealed.remove(0);
+            let deleted = self.sealed.remove(0);
+            self.unsynced.deleted(deleted.base);
             self.generation += 1;
             for path in marked {
                 inner.core.sweeper.remove(Rubbish::File(path), self.options.file_delete_delay);

@@ -77,6 +77,11 @@ impl Unsynced {
         self.folder = true;
     }
 
+    /// A sealed segment was deleted: it needs no sync any more.
+    pub(crate) fn deleted(&mut self, base: i64) {
+        self.sealed.retain(|rolled| rolled.segment.base != base);
+    }
+
     /// The log was cut within the segment at `base`, whose file this is.
     pub(crate) fn cut(&mut self, base: i64, file: Arc<CachedFile>) {
         self.sealed.retain(|rolled| rolled.segment.base < base);

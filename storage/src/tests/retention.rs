@@ -122,6 +122,19 @@ fn epochs_fence_and_end() {
 }
 
 #[test]
+fn a_segment_deleted_before_its_last_sync_is_not_missed() {
+    let options =
+        crate::LogOptions { retention_bytes: Some(0), ..with(crate::Durability::OsCached) };
+    let world = open(&MemoryDisk::new(), options);
+    for tag in 0..200 {
+        commit(&world.log, plain(2, tag));
+        world.log.apply_retention(0).unwrap();
+    }
+    assert!(world.log.fault().is_none());
+    world.storage.close().unwrap();
+}
+
+#[test]
 fn the_listener_hears_of_each_commit() {
     let world = open(&MemoryDisk::new(), small());
     commit(&world.log, plain(3, 1));
