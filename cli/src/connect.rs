@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use klamm_client::config::keys;
 use klamm_client::{ClientConfig, Kafka, Topic};
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
@@ -40,7 +41,7 @@ impl ConnectArgs {
                 config.map_err(klamm_client::Error::from).with_context(|| format!("{name}"))?
             }
         };
-        config = config.set("bootstrap.servers", &self.bootstrap);
+        config = config.set(keys::BOOTSTRAP_SERVERS.name(), &self.bootstrap);
         for (name, value) in &self.settings {
             config = config.set(name, value);
         }
@@ -62,7 +63,8 @@ const CREATION: Duration = Duration::from_secs(5);
 /// It is not there, and does not come.
 pub(crate) async fn find_topic(kafka: &Kafka, name: &str) -> klamm_client::Result<Arc<Topic>> {
     let name = Str::from(name);
-    let deadline = clock::now() + CREATION;
+    let may_come = kafka.config().get(&keys::ALLOW_AUTO_CREATE);
+    let deadline = clock::now() + if may_come { CREATION } else { Duration::ZERO };
     let mut backoff = kafka.retry_backoff();
     loop {
         match kafka.topic(&name).await {

@@ -1,0 +1,159 @@
+//! The real binary, and a broker that it serves.
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is tests")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A command that sees nothing of the environment of the tests.
+pub(crate) fn klamm(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_klamm"));
+    command.args(args).env_clear().stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What a command that has ended has left.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self { code: output.status.code(), stdout: output.stdout, stderr }
+    }
+
+    /// The output, after a check of the exit code.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.stdout.clone()).unwrap()
+    }
+
+    /// Standard output as one JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Standard output as one JSON document a line.
+    #[track_caller]
+    pub(crate) fn jsonl(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The one JSON object on standard error.
+    #[track_caller]
+    pub(crate) fn error(&self) -> Value {
+        let error: Value = serde_json::from_str(&self.stderr).unwrap();
+        error["error"].clone()
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(args: &[&str]) -> Ran {
+    Ran::of(klamm(args).output().unwrap())
+}
+
+/// Runs a command to its end, with this standard input.
+pub(crate) fn run_with(args: &[&str], input: &[u8]) -> Ran {
+    let mut child = klamm(args).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(input));
+        Ran::of(child.wait_with_output().unwrap())
+    })
+}
+
+/// `klamm serve` on free ports. Killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) banner: Value,
+    folder: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = klamm(&["serve", "-o", "json", "--listen", "localhost:0"]);
+        command.args(["--http-listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path()).args(args);
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let banner = serde_json::from_str(&line).unwrap();
+        Self { child, banner, folder }
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn bootstrap(&self) -> &str {
+        self.banner["bootstrap"].as_str().unwrap()
+    }
+
+    /// The arguments, and where this broker is.
+    pub(crate) fn args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        [args, &["-b", self.bootstrap()]].concat()
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        run(&self.args(args))
+    }
+
+    pub(crate) fn run_with(&self, args: &[&str], input: &[u8]) -> Ran {
+        run_with(&self.args(args), input)
+    }
+
+    /// Ends it well, and leaves the folder.
+    pub(crate) fn stop(mut self) -> TempDir {
+        assert!(self.end("-TERM").success());
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn end(&mut self, signal: &str) -> ExitStatus {
+        send(signal, &self.child);
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal.
+pub(crate) fn send(signal: &str, child: &Child) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+}
+
+/// Reads one line of what a running command prints.
+pub(crate) fn line(child: &mut Child) -> String {
+    let stdout = child.stdout.as_mut().unwrap();
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while stdout.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+        line.extend(byte);
+    }
+    String::from_utf8(line).unwrap()
+}

@@ -1,0 +1,106 @@
+//! `klamm log`: the files that a broker has left.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Server, run};
+use serde_json::Value;
+
+/// The data of a broker that took these lines, in a batch of each of two producers.
+fn written() -> tempfile::TempDir {
+    let server = Server::start();
+    server.run_with(&["produce", "orders", "-K", ":"], b"k:one\ntwo\n").exits(0);
+    server.run_with(&["produce", "orders", "-z", "zstd", "-H", "h=1"], b"three\n").exits(0);
+    server.stop()
+}
+
+fn segment_of(data: &Path) -> std::path::PathBuf {
+    data.join("orders-0/00000000000000000000.log")
+}
+
+#[test]
+fn batches_are_dumped_under_the_names_of_kafka() {
+    let data = written();
+    let folder = data.path().join("orders-0");
+    let folder = folder.to_str().unwrap();
+    let lines = run(&["log", "dump", folder, "--deep", "-o", "jsonl"]).exits(0).jsonl();
+    let segment: Vec<_> =
+        lines.iter().filter(|line| line["file"].as_str().unwrap().ends_with(".log")).collect();
+    let [first, one, two, second, three] = &segment[..] else { panic!("{segment:?}") };
+    assert_eq!((&first["baseOffset"], &first["lastOffset"]), (&0.into(), &1.into()));
+    assert_eq!((&first["count"], &first["position"]), (&2.into(), &0.into()));
+    assert_eq!((&first["magic"], &first["isvalid"]), (&2.into(), &true.into()));
+    assert_eq!(first["compresscodec"], "none");
+    assert_eq!((&second["baseOffset"], &second["position"]), (&2.into(), &first["size"]));
+    assert_eq!(second["compresscodec"], "zstd");
+    let told =
+        |record: &Value| (record["offset"].clone(), record["key"].clone(), record["value"].clone());
+    assert_eq!(told(one), (0.into(), "k".into(), "one".into()));
+    assert_eq!(told(two), (1.into(), Value::Null, "two".into()));
+    assert_eq!(told(three), (2.into(), Value::Null, "three".into()));
+
+    let segment = segment_of(data.path());
+    let text = run(&["log", "dump", segment.to_str().unwrap(), "--deep"]).exits(0).text();
+    assert!(text.contains("baseOffset: 0 lastOffset: 1 count: 2 baseSequence: 0"), "{text}");
+    assert!(text.contains("isvalid: true\n| offset: 0 CreateTime: "), "{text}");
+    assert!(text.contains(" headerKeys: [h] payload: three\n"), "{text}");
+}
+
+#[test]
+fn a_sound_log_is_verified() {
+    let data = written();
+    let folder = data.path().to_str().unwrap();
+    let text = run(&["log", "verify", folder]).exits(0).text();
+    assert!(text.ends_with(": nothing is wrong\n"), "{text}");
+    let logs = run(&["log", "verify", folder, "-o", "json"]).exits(0).json();
+    let orders = logs.as_array().unwrap().iter();
+    let orders = orders.filter(|log| log["log"].as_str().unwrap().ends_with("orders-0"));
+    let [orders] = &orders.collect::<Vec<_>>()[..] else { panic!("{logs}") };
+    assert_eq!((&orders["segments"], &orders["batches"]), (&1.into(), &2.into()));
+    assert_eq!(orders["findings"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn damage_is_found_and_named() {
+    let data = written();
+    let path = segment_of(data.path());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[70] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let folder = data.path().join("orders-0");
+    let folder = folder.to_str().unwrap();
+    let found = run(&["log", "verify", folder]).exits(7);
+    let text = found.text();
+    let (finding, summary) = text.split_once('\n').unwrap();
+    assert!(finding.starts_with(path.to_str().unwrap()) && finding.contains(" at 0: "), "{text}");
+    assert!(summary.contains("1 segments, 1 batches"), "{text}");
+    let found = run(&["log", "verify", folder, "-o", "json"]).exits(7);
+    assert_eq!(found.error()["exit_code"], 7);
+    assert_eq!(found.json()[0]["findings"][0]["position"], 0);
+    let dumped = run(&["log", "dump", folder, "-o", "jsonl"]).exits(7).jsonl();
+    assert_eq!((&dumped[0]["isvalid"], &dumped[0]["position"]), (&false.into(), &0.into()));
+    assert_eq!(dumped[1]["baseOffset"], 2);
+}
+
+#[test]
+fn reserved_space_is_no_damage() {
+    let data = written();
+    let path = segment_of(data.path());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.extend(vec![0; 4096]);
+    fs::write(&path, bytes).unwrap();
+    run(&["log", "verify", data.path().to_str().unwrap()]).exits(0);
+    run(&["log", "dump", path.to_str().unwrap()]).exits(0);
+}
+
+#[test]
+fn where_no_log_is_none_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    run(&["log", "verify", folder]).exits(4);
+    run(&["log", "dump", folder]).exits(4);
+    run(&["log", "verify", "/does/not/exist"]).exits(4);
+    run(&["log", "dump", "/does/not/exist.log"]).exits(4);
+}

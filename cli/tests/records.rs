@@ -1,0 +1,157 @@
+//! `klamm produce`, `klamm consume` and `klamm bench`.
+
+mod common;
+
+use common::{Server, klamm, line};
+use serde_json::json;
+
+/// Lines of all kinds: empty, ending in CR, not UTF-8, long, and one without a line feed.
+fn awkward() -> Vec<u8> {
+    let mut bytes = b"first\n\n\nwith cr\r\n\xff\xfe\x00\n\ttab \n".to_vec();
+    bytes.extend(vec![b'x'; 300_000]);
+    bytes.extend_from_slice(b"\nlast");
+    bytes
+}
+
+#[test]
+fn bytes_come_back_as_they_were() {
+    let server = Server::start();
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        server.run_with(&["produce", codec, "-z", codec], &awkward()).exits(0);
+        let read = server.run(&["consume", codec]).exits(0).stdout;
+        assert!(read == [awkward(), b"\n".to_vec()].concat(), "{codec}");
+    }
+}
+
+#[test]
+fn a_million_bytes_of_lines_keep_their_order() {
+    let server = Server::start();
+    let lines: String = (0..150_000).map(|number| format!("{number}\n")).collect();
+    let sent = server.run_with(&["produce", "numbers", "-o", "json"], lines.as_bytes()).exits(0);
+    let sent = sent.json();
+    assert_eq!((&sent["records"], &sent["failed"]), (&150_000.into(), &0.into()));
+    assert_eq!(sent["bytes"], lines.len() - 150_000);
+    assert!(server.run(&["consume", "numbers"]).exits(0).text() == lines);
+}
+
+#[test]
+fn keys_headers_and_tombstones_are_seen() {
+    let server = Server::start();
+    let args = ["produce", "orders", "-K", ":", "-Z", "-H", "source=cli", "-H", "n=1"];
+    server.run_with(&args, b"k1:v1\nk2:\nnone\n\xff:\xfe\n").exits(0);
+    let records = server.run(&["consume", "orders", "-f", "json"]).exits(0).jsonl();
+    let told: Vec<_> = records.iter().map(|it| (&it["key"], &it["value"])).collect();
+    let (key, value) = (json!({"base64": "/w=="}), json!({"base64": "/g=="}));
+    let null = json!(null);
+    let expected = [
+        (&json!("k1"), &json!("v1")),
+        (&json!("k2"), &null),
+        (&null, &json!("none")),
+        (&key, &value),
+    ];
+    assert_eq!(told, expected);
+    let first = &records[0];
+    assert_eq!((&first["topic"], &first["partition"]), (&json!("orders"), &json!(0)));
+    assert_eq!(first["offset"], 0);
+    let headers = json!([{"key": "source", "value": "cli"}, {"key": "n", "value": "1"}]);
+    assert_eq!(first["headers"], headers);
+    let time = first["timestamp"].as_str().unwrap();
+    assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
+
+    let shown = server.run(&["consume", "orders", "-n", "2", "-f", "%i %k=%v{hex} %h{%k:%v;}\\n"]);
+    assert_eq!(shown.exits(0).text(), "1 k1=7631 source:cli;n:1;\n2 k2= source:cli;n:1;\n");
+}
+
+#[test]
+fn places_are_found() {
+    let server = Server::start();
+    server.run(&["topic", "create", "orders", "-p", "2"]).exits(0);
+    server.run_with(&["produce", "orders", "-p", "0"], b"0\n1\n2\n3\n4\n").exits(0);
+    server.run_with(&["produce", "orders", "-p", "1"], b"a\nb\n").exits(0);
+    let check = |args: &[&str], expected: &str| {
+        let read = server.run(&[&["consume", "orders"], args].concat()).exits(0);
+        assert_eq!(read.text(), expected, "{args:?}");
+    };
+    check(&["-p", "0"], "0\n1\n2\n3\n4\n");
+    check(&["-p", "0", "-o", "3"], "3\n4\n");
+    check(&["-p", "0", "-o", "-2"], "3\n4\n");
+    check(&["-p", "0", "-o", "+1..3"], "1\n2\n");
+    check(&["-p", "0", "--from", "-3..-1"], "2\n3\n");
+    check(&["-p", "0", "-o", "@0", "-n", "1"], "0\n");
+    check(&["-p", "0", "-o", "@-0s"], "");
+    check(&["-p", "1", "-o", "@-1h"], "a\nb\n");
+    check(&["-o", "100"], "");
+    check(&["-n", "0"], "");
+    let mut both = server.run(&["consume", "orders", "-f", "raw"]).exits(0).stdout;
+    both.sort_unstable();
+    assert_eq!(both, b"01234ab");
+    server.run(&["consume", "orders", "-p", "2"]).exits(4);
+    server.run(&["consume", "nope"]).exits(4);
+    server.run(&["consume", "orders", "-o", "yesterday"]).exits(2);
+    server.run(&["consume", "orders", "-f", "%q"]).exits(2);
+}
+
+#[test]
+fn who_follows_sees_what_comes() {
+    let server = Server::start();
+    server.run_with(&["produce", "orders"], b"old\n").exits(0);
+    let args = server.args(&["consume", "orders", "--follow", "-n", "3"]);
+    let mut follower = klamm(&args).spawn().unwrap();
+    assert_eq!(line(&mut follower), "old");
+    server.run_with(&["produce", "orders"], b"new\n").exits(0);
+    assert_eq!(line(&mut follower), "new");
+    server.run_with(&["produce", "orders"], b"newer\n").exits(0);
+    assert_eq!(line(&mut follower), "newer");
+    assert!(follower.wait().unwrap().success());
+}
+
+#[test]
+fn an_interruption_is_a_code_of_its_own() {
+    let server = Server::start();
+    server.run_with(&["produce", "orders"], b"old\n").exits(0);
+    let mut follower = klamm(&server.args(&["consume", "orders", "--follow"])).spawn().unwrap();
+    assert_eq!(line(&mut follower), "old");
+    common::send("-INT", &follower);
+    assert_eq!(follower.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_closed_pipe_is_a_clean_end() {
+    let server = Server::start();
+    let lines: String = (0..200_000).map(|number| format!("{number}\n")).collect();
+    server.run_with(&["produce", "numbers"], lines.as_bytes()).exits(0);
+    let mut reader = klamm(&server.args(&["consume", "numbers"])).spawn().unwrap();
+    assert_eq!(line(&mut reader), "0");
+    drop(reader.stdout.take());
+    assert_eq!(reader.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_sent_is_counted() {
+    let server = Server::start();
+    let large = [b"small\n".to_vec(), vec![b'x'; 2 << 20]].concat();
+    let partly = server.run_with(&["produce", "orders", "-o", "json"], &large).exits(6);
+    assert_eq!((&partly.json()["records"], &partly.json()["failed"]), (&1.into(), &1.into()));
+    assert_eq!(server.run(&["consume", "orders"]).exits(0).text(), "small\n");
+    let missing = ["produce", "nope", "-X", "allow.auto.create.topics=false"];
+    server.run_with(&["produce", "orders", "-p", "7"], b"x\n").exits(4);
+    server.run_with(&["produce", "orders", "-k", "k", "-K", ":"], b"").exits(2);
+    server.run_with(&missing, b"x\n").exits(4);
+}
+
+#[test]
+fn measurements_are_one_line_of_json() {
+    let server = Server::start();
+    let check = |args: &[&str], records: u64, has_latency: bool| {
+        let report = server.run(&[&["bench"], args].concat()).exits(0).json();
+        assert_eq!((&report["bench"], &report["topic"]), (&json!(args[0]), &json!("klamm-bench")));
+        assert_eq!((&report["records"], &report["failed"]), (&records.into(), &0.into()));
+        assert!(report["records_per_second"].as_f64().unwrap() > 0.0, "{report}");
+        for percentile in ["mean", "p50", "p90", "p99", "p999", "max"] {
+            assert_eq!(report["latency_ms"][percentile].is_number(), has_latency, "{report}");
+        }
+    };
+    check(&["produce", "-n", "2000", "-s", "100", "-p", "2", "-z", "lz4"], 2000, true);
+    check(&["consume"], 2000, false);
+    check(&["e2e", "-n", "100"], 100, true);
+}

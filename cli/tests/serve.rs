@@ -1,0 +1,92 @@
+//! `klamm serve`: what it says, and how it ends.
+
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use common::{Server, klamm, line, run};
+
+#[test]
+fn the_banner_tells_where_everything_is() {
+    let server = Server::start();
+    let banner = &server.banner;
+    assert_eq!(banner["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&banner["node_id"], &banner["topics"]), (&1.into(), &0.into()));
+    assert_eq!(banner["cluster_id"].as_str().unwrap().len(), 22);
+    let data = server.data_dir().canonicalize().unwrap();
+    assert_eq!(banner["data_dir"], data.to_str().unwrap());
+    assert!(!server.bootstrap().ends_with(":0"));
+    assert_eq!(banner["advertised"][0], server.bootstrap());
+    assert_eq!(banner["advertises_local_address"], false);
+}
+
+#[test]
+fn it_answers_http() {
+    let server = Server::start();
+    let address = server.banner["http"].as_str().unwrap().strip_prefix("http://").unwrap();
+    for (path, answer) in [("/healthz", "ok"), ("/readyz", "ready"), ("/metrics", "# EOF")] {
+        let mut http = TcpStream::connect(address).unwrap();
+        write!(http, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        http.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        assert!(text.contains(answer), "{text}");
+    }
+}
+
+#[test]
+fn signals_end_it_well() {
+    for signal in ["-INT", "-TERM"] {
+        let mut server = Server::start();
+        assert_eq!(server.end(signal).code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn people_get_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let args = ["serve", "--listen", "localhost:0", "--http-listen", "", "--data-dir", data];
+    let mut child = klamm(&args).spawn().unwrap();
+    let lines: Vec<_> = (0..6).map(|_| line(&mut child)).collect();
+    common::send("-TERM", &child);
+    assert!(child.wait().unwrap().success());
+    let begins = |place: usize, start: &str| assert!(lines[place].starts_with(start), "{lines:?}");
+    begins(0, concat!("klamm ", env!("CARGO_PKG_VERSION"), " is ready"));
+    begins(1, "  cluster   ");
+    begins(2, &format!("  data      {}", folder.path().canonicalize().unwrap().display()));
+    begins(3, "  listening PLAINTEXT at this machine alone");
+    begins(4, "  clients   are told to connect to ");
+    begins(5, "  http      off");
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_said() {
+    let server = Server::start();
+    let check = |args: &[&str], code: i32, words: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_str().unwrap();
+        let always = ["serve", "-o", "json", "--http-listen", "", "--data-dir", data];
+        let error = run(&[&always, args].concat()).exits(code).error();
+        assert!(error["message"].as_str().unwrap().contains(words), "{error}");
+        assert_eq!(error["exit_code"], code);
+    };
+    check(&["--listen", server.bootstrap()], 1, "in use");
+    check(&["--listen", "localhost:0", "-X", "num.partitions=0"], 2, "num.partitions");
+    check(&["-X", "nonsense"], 2, "key=value");
+    check(&["--config", "/does/not/exist"], 2, "/does/not/exist");
+}
+
+#[test]
+fn a_file_an_argument_and_a_flag_say_what_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("klamm.toml");
+    std::fs::write(&file, "num.partitions = 3\nnode.id = 8\nlisteners = \"nonsense\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    let server = Server::start_with(&["--config", file, "-X", "node.id=9"]);
+    assert_eq!(server.banner["node_id"], 9);
+    server.run(&["topic", "create", "orders"]).exits(0);
+    let listed = server.run(&["topic", "list", "-o", "json"]).exits(0).json();
+    assert_eq!(listed[0]["partitions"], 3);
+}
