@@ -24,7 +24,6 @@ MASKS = {
     "currentLeaderEpoch": "epoch",
     "partitionLeaderEpoch": "epoch",
     "logAppendTimeMs": "time",
-    "finalizedFeaturesEpoch": "epoch",
     "resourceName": "name",
 }
 # Times of day in messages, also those that Kafka has let overflow.
@@ -37,6 +36,7 @@ SITE = {
     "controller.quorum.voters",
     "early.start.listeners",
     "group.initial.rebalance.delay.ms",
+    "listener.security.protocol.map",
     "listeners",
     "log.dir",
     "log.dirs",
@@ -52,7 +52,14 @@ SCENARIO_TIMES_END = 1_700_100_000_000
 # Lists whose order means nothing, by the field that tells their elements apart.
 SORT_KEYS = ("name", "topicId", "partitionIndex", "index", "key", "apiKey")
 # Features belong to Kafka's own cluster management; a broker may refuse to open a fetch session.
-DROPPED = {"supportedFeatures", "finalizedFeatures", "zkMigrationReady", "unknownTags", "sessionId"}
+DROPPED = {
+    "supportedFeatures",
+    "finalizedFeatures",
+    "zkMigrationReady",
+    "finalizedFeaturesEpoch",
+    "unknownTags",
+    "sessionId",
+}
 
 
 def mask(name: str, value: object) -> object:

@@ -4,6 +4,7 @@ from ..rawconn import Closed
 from ..schema import Schemas
 from . import configs, connection, fetch, idempotence, metadata, offsets, produce, topics
 from .answers import comparable
+from .compare import UNSERVED
 from .world import Ask, World
 
 GROUPS = {
@@ -16,6 +17,8 @@ GROUPS = {
     "fetch": fetch,
     "offsets": offsets,
 }
+# APIs that clients can do without when a broker does not list them.
+OPTIONAL = {"DescribeTopicPartitions"}
 CLOSED = {"closed": True}
 
 
@@ -31,6 +34,8 @@ def ask_versions(world: World, ask: Ask) -> dict[int, object]:
 
 
 def ask_once(world: World, ask: Ask, version: int) -> object:
+    if ask.api in OPTIONAL and not world.serves(ask.api):
+        return UNSERVED
     try:
         if ask.send:
             return unversioned(comparable(ask.send(world, version)), version)

@@ -1,5 +1,6 @@
 """What differs between two brokers' answers, as lines to read."""
 
+import re
 from dataclasses import dataclass, field
 
 from .answers import SORT_KEYS, version_range
@@ -7,7 +8,10 @@ from .deliberate import reason
 
 # What a message says is for people: a difference is shown, but breaks no client.
 WORDING = ("errorMessage", "batchIndexErrorMessage")
-ABSENT = "(absent)"
+UNSERVED = {"unserved": True}
+ABSENT, LISTED = "(absent)", "(listed)"
+# A setting that only one of the two brokers has.
+OWN_SETTING = re.compile(r"configs\[[^]]*\]$")
 
 
 @dataclass
@@ -17,7 +21,7 @@ class Findings:
     compared: int = 0
     differences: list[str] = field(default_factory=list)
     wording: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    unshared: list[str] = field(default_factory=list)
     deliberate: list[str] = field(default_factory=list)
 
 
@@ -64,15 +68,18 @@ def compare_group(group: str, golden: dict, ours: dict, partial: set[str]) -> Fi
 
 def differing(expected: object, actual: object) -> list[tuple[str, object, object]]:
     """The paths at which two answers differ, and both values."""
+    if actual == UNSERVED:
+        return [("api", LISTED, ABSENT)]
     if unanswered(expected) != unanswered(actual):
         return [("answer", brief(expected), brief(actual))]
     theirs, ours = flatten(expected), flatten(actual)
-    given = {prefix for path in ours for prefix in element_prefixes(path)}
+    listed_there, listed_here = elements(theirs), elements(ours)
     out = []
     for path in sorted(theirs.keys() | ours.keys()):
-        lacking = [prefix for prefix in element_prefixes(path) if prefix not in given]
-        if path in theirs and lacking:
-            found = (lacking[0], "listed", ABSENT)
+        if lacking := first_absent(path, listed_here):
+            found = (lacking, LISTED, ABSENT)
+        elif surplus := first_absent(path, listed_there):
+            found = (surplus, ABSENT, LISTED)
         elif theirs.get(path, ABSENT) != ours.get(path, ABSENT):
             found = (path, theirs.get(path, ABSENT), ours.get(path, ABSENT))
         else:
@@ -82,8 +89,16 @@ def differing(expected: object, actual: object) -> list[tuple[str, object, objec
     return out
 
 
+def elements(leaves: dict[str, object]) -> set[str]:
+    """Every list element that an answer has: `a[x].b[y].c` lies in `a[x]` and `a[x].b[y]`."""
+    return {prefix for path in leaves for prefix in element_prefixes(path)}
+
+
+def first_absent(path: str, listed: set[str]) -> str | None:
+    return next((prefix for prefix in element_prefixes(path) if prefix not in listed), None)
+
+
 def element_prefixes(path: str) -> list[str]:
-    """The path of every list element on the way: `a[x].b[y].c` has `a[x]` and `a[x].b[y]`."""
     return [path[: at + 1] for at, letter in enumerate(path) if letter == "]"]
 
 
@@ -96,8 +111,10 @@ def brief(answer: object) -> str:
 
 
 def kind_of(path: str, kafka: object, klamm: object, partial: bool) -> str:
-    if partial and klamm == ABSENT and path.endswith("]"):
-        return "missing"
-    if path.rsplit(".", 1)[-1] in WORDING and isinstance(kafka, str) and isinstance(klamm, str):
-        return "differences" if ABSENT in (kafka, klamm) else "wording"
+    if path == "api" or (partial and klamm == ABSENT and path.endswith("]")):
+        return "unshared"
+    if kafka == ABSENT and klamm == LISTED and OWN_SETTING.search(path):
+        return "unshared"
+    if path.rsplit(".", 1)[-1] in WORDING and ABSENT not in (kafka, klamm):
+        return "wording"
     return "differences"

@@ -7,7 +7,7 @@ CORRUPT_MESSAGE, INVALID_RECORD = 2, 87
 
 @dataclass(frozen=True)
 class Deliberate:
-    """One field in the answers to some asks of a group, and the values we may give it."""
+    """Fields whose path ends in `field`, where our value may be one of `ours`, and why."""
 
     group: str
     titles: tuple[str, ...]
@@ -16,11 +16,23 @@ class Deliberate:
     why: str
 
     def covers(self, group: str, title: str, path: str, ours: object) -> bool:
-        named = group == self.group and title in self.titles
-        return named and path.rsplit(".", 1)[-1] == self.field and ours in self.ours
+        named = group == self.group and (not self.titles or title in self.titles)
+        return named and path.endswith(self.field) and ours in self.ours
 
+
+OLD_VERSIONS = "clients that are older than Kafka 4 are served too"
+BOUNDED = "ours are bounded unless the operator says otherwise"
+ELR = "Kafka's eligible leader replicas keep it as a setting of the whole cluster"
 
 DELIBERATE = (
+    Deliberate("connection", (), "apiKeys[19].minVersion", (0,), OLD_VERSIONS),
+    Deliberate("connection", (), "apiKeys[20].minVersion", (0,), OLD_VERSIONS),
+    Deliberate("connection", (), "apiKeys[32].minVersion", (0,), OLD_VERSIONS),
+    Deliberate("configs", (), "configs[max.connections].value", ("10000",), BOUNDED),
+    Deliberate("configs", (), "configs[max.connections.per.ip].value", ("1000",), BOUNDED),
+    Deliberate("configs", (), "configs[queued.max.request.bytes].value", ("268435456",), BOUNDED),
+    Deliberate("configs", (), "configs[min.insync.replicas].configSource", (5,), ELR),
+    Deliberate("topics", (), "configs[min.insync.replicas].configSource", (5,), ELR),
     Deliberate(
         "produce",
         (

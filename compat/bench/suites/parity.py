@@ -22,7 +22,7 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
         golden = load(GOLDEN / f"{group}.json")
         ours = ask_group(group, broker.schemas, broker.host, broker.port)
         findings = compare_group(group, golden, ours, partial_titles(group))
-        for kind in ("differences", "wording", "missing", "deliberate"):
+        for kind in ("differences", "wording", "unshared", "deliberate"):
             for line in sorted(set(getattr(findings, kind))):
                 print(f"  [{kind}] {line}")
         status = FAIL if findings.differences else OK
