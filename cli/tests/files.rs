@@ -87,12 +87,19 @@ fn damage_is_found_and_named() {
 #[test]
 fn reserved_space_is_no_damage() {
     let data = written();
-    let path = segment_of(data.path());
-    let mut bytes = fs::read(&path).unwrap();
-    bytes.extend(vec![0; 4096]);
-    fs::write(&path, bytes).unwrap();
-    run(&["log", "verify", data.path().to_str().unwrap()]).exits(0);
-    run(&["log", "dump", path.to_str().unwrap()]).exits(0);
+    let segment = segment_of(data.path());
+    let folder = data.path().to_str().unwrap();
+    for extension in ["log", "index", "timeindex"] {
+        let path = segment.with_extension(extension);
+        let mut bytes = fs::read(&path).unwrap_or_default();
+        bytes.extend(vec![0; 2400]);
+        fs::write(&path, bytes).unwrap();
+        run(&["log", "verify", folder]).exits(0);
+        run(&["log", "dump", path.to_str().unwrap()]).exits(0);
+    }
+    // Behind other segments, it is.
+    fs::copy(&segment, segment.with_file_name("00000000000000000100.log")).unwrap();
+    run(&["log", "verify", folder]).exits(7);
 }
 
 #[test]

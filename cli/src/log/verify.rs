@@ -12,7 +12,7 @@ use crate::output::{OutputArgs, Row};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit code 7 says that damage was found. Zeros at the end of the last \
-segment are no damage: a broker that runs, or was killed, has reserved that space.")]
+segment's files are no damage: a broker that runs, or was killed, has reserved that space.")]
 pub(crate) struct Args {
     /// The folder of a partition, or one whose folders are partitions
     #[arg(value_name = "DIR")]
@@ -92,10 +92,8 @@ fn summary(logs: &[Verified]) -> String {
 
 impl Verified {
     fn new(report: VerifyReport, log: PathBuf) -> Self {
-        let last = last_segment(&log);
-        let is_damage = |problem: &Problem| {
-            !matches!(problem.fault, Fault::Zeros { .. }) || Some(&problem.file) != last.as_ref()
-        };
+        let reserved = Reserved::of(&log);
+        let is_damage = |problem: &Problem| !reserved.holds(problem);
         let finding = |problem: Problem| Finding {
             problem: describe(problem.fault),
             file: problem.file,
@@ -112,9 +110,38 @@ impl Verified {
     }
 }
 
-fn last_segment(log: &Path) -> Option<PathBuf> {
-    let base = *segments(&RealDisk, log).ok()?.last()?;
-    Some(log.join(format!("{base:020}.log")))
+/// The space at the end of the last segment's files that a broker has reserved and not used.
+struct Reserved {
+    /// The name of the files, without what follows the dot.
+    stem: String,
+    /// Where the zeros begin in each index file.
+    index: u64,
+    time_index: u64,
+}
+
+impl Reserved {
+    fn of(log: &Path) -> Self {
+        let base = segments(&RealDisk, log).ok().and_then(|bases| bases.last().copied());
+        let stem = format!("{:020}", base.unwrap_or(0));
+        let used = |extension| {
+            let bytes = std::fs::read(log.join(format!("{stem}.{extension}"))).unwrap_or_default();
+            bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+        };
+        Self { index: used("index"), time_index: used("timeindex"), stem }
+    }
+
+    /// Whether the problem is nothing but reserved space.
+    fn holds(&self, problem: &Problem) -> bool {
+        if problem.file.file_stem().and_then(|stem| stem.to_str()) != Some(&self.stem) {
+            return false;
+        }
+        match problem.file.extension().and_then(|extension| extension.to_str()) {
+            Some("log") => matches!(problem.fault, Fault::Zeros { .. }),
+            Some("index") => problem.position >= self.index,
+            Some("timeindex") => problem.position >= self.time_index,
+            _ => false,
+        }
+    }
 }
 
 fn describe(fault: Fault) -> String {
