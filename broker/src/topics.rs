@@ -13,6 +13,9 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::metrics::{Metrics, TopicMetrics};
 use crate::partition::Partition;
 
+/// As many topics are opened before another thread is worth its start.
+const OPENED_ALONE: usize = 16;
+
 /// What the partitions of a topic share.
 #[derive(Debug)]
 pub(crate) struct TopicInfo {
@@ -109,13 +112,37 @@ impl Topics {
                 self.remove(&topic);
             }
         }
+        let mut missing = Vec::new();
         for planned in plan.topics() {
             match self.by_id(planned.id) {
-                None => self.open(planned, config)?,
+                None => missing.push(planned),
                 Some(topic) => self.update(&topic, planned, config)?,
             }
         }
-        Ok(())
+        self.open_all(&missing, config)
+    }
+
+    /// Opens topics side by side: after a crash each log has to be read.
+    fn open_all(
+        &self,
+        missing: &[&Arc<TopicImage>],
+        config: &BrokerConfig,
+    ) -> Result<(), OpenError> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = missing.len().div_ceil(threads).max(OPENED_ALONE);
+        if missing.len() <= share {
+            return missing.iter().try_for_each(|planned| self.open(planned, config));
+        }
+        std::thread::scope(|scope| {
+            let open = |share: &'_ [&Arc<TopicImage>]| {
+                share.iter().try_for_each(|planned| self.open(planned, config))
+            };
+            let shares: Vec<_> =
+                missing.chunks(share).map(|share| scope.spawn(move || open(share))).collect();
+            shares.into_iter().map(|share| share.join()).try_for_each(|opened| {
+                opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+        })
     }
 
     fn open(&self, plan: &Arc<TopicImage>, config: &BrokerConfig) -> Result<(), OpenError> {

@@ -47,7 +47,7 @@ impl TaskGroup {
             let _log = log;
             work.await;
         };
-        let span = tracing::debug_span!("task", group = %self.name, name = task);
+        let span = tracing::trace_span!("task", group = %self.name, name = task);
         tokio::spawn(self.tasks.track_future(work.instrument(span)))
     }
 

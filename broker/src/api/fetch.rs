@@ -59,8 +59,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         return Reply::Now(Response { error_code, ..Response::default() });
     }
     let Some(isolation) = Isolation::from_wire(request.isolation_level) else {
-        let error_code = ErrorCode::UNKNOWN_SERVER_ERROR;
-        return Reply::Now(Response { error_code, ..Response::default() });
+        return Reply::Now(refuse_all(request, ErrorCode::UNKNOWN_SERVER_ERROR));
     };
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let deadline = Instant::now() + wait;
@@ -130,14 +129,13 @@ impl Plan {
             for planned in &topic.partitions {
                 let answer = match &planned.target {
                     Ok(partition) => self.read(partition, &planned.wanted, look.bytes).await,
-                    Err(error_code) => Err(*error_code),
+                    // Kafka lists no aborted transactions where it did not ask the log.
+                    Err(error_code) => Ok(PartitionAnswer {
+                        aborted_transactions: Some(Vec::new()),
+                        ..refuse(*error_code)
+                    }),
                 };
-                let answer = answer.unwrap_or_else(|error_code| PartitionAnswer {
-                    error_code,
-                    high_watermark: -1,
-                    records: Some(Records::default()),
-                    ..PartitionAnswer::default()
-                });
+                let answer = answer.unwrap_or_else(refuse);
                 look.bytes += answer.records.as_ref().map_or(0, Records::len);
                 look.urgent |=
                     !answer.error_code.is_none() || answer.diverging_epoch != EpochEnd::default();
@@ -162,6 +160,9 @@ impl Plan {
         {
             let diverging_epoch = EpochEnd { epoch, end_offset };
             return Ok(PartitionAnswer { diverging_epoch, ..self.offsets(partition) });
+        }
+        if wanted.partition_max_bytes < 0 {
+            return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
         }
         let room = self.bytes_max.saturating_sub(bytes_so_far);
         let partition_max = usize::try_from(wanted.partition_max_bytes).unwrap_or(0);
@@ -206,6 +207,28 @@ impl Plan {
             ..PartitionAnswer::default()
         }
     }
+}
+
+fn refuse(error_code: ErrorCode) -> PartitionAnswer {
+    let records = Some(Records::default());
+    PartitionAnswer { error_code, high_watermark: -1, records, ..PartitionAnswer::default() }
+}
+
+/// One error for the whole request, which versions before 7 can say of partitions only.
+fn refuse_all(request: Request, error_code: ErrorCode) -> Response {
+    let topics = request.topics.into_iter().map(|topic| TopicAnswer {
+        topic: topic.topic,
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|wanted| PartitionAnswer {
+                partition_index: wanted.partition,
+                ..refuse(error_code)
+            })
+            .collect(),
+    });
+    Response { error_code, topics: topics.collect(), ..Response::default() }
 }
 
 fn holds_zstd(records: &Records) -> bool {

@@ -4,7 +4,7 @@
 //! - Nothing is tiered: the earliest local offset is the earliest, and no offset is the latest
 //!   tiered or pending upload.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 use klamm_protocol::api::list_offsets::{
     Partition as Wanted, PartitionAnswer, Request, Response, TopicAnswer,
@@ -18,16 +18,20 @@ use crate::topics::Topic;
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let isolation = Isolation::from_wire(request.isolation_level).unwrap_or_default();
     let mut topics = Vec::with_capacity(request.topics.len());
-    let mut seen = HashSet::new();
     for topic in request.topics {
         let found = call.node.topics.by_name(&topic.name);
+        let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
+        for wanted in &topic.partitions {
+            *counts.entry(wanted.partition_index).or_default() += 1;
+        }
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for wanted in topic.partitions {
             let partition_index = wanted.partition_index;
-            let answer = if seen.insert((topic.name.clone(), partition_index)) {
-                find(call.version, found.as_deref(), &wanted, isolation).await
-            } else {
-                Err(ErrorCode::INVALID_REQUEST)
+            let answer = match counts.remove(&partition_index) {
+                Some(1) => find(call.version, found.as_deref(), &wanted, isolation).await,
+                // A partition that is asked for twice is refused, once.
+                Some(_) => Err(ErrorCode::INVALID_REQUEST),
+                None => continue,
             };
             let refuse = |error_code| PartitionAnswer { error_code, ..Default::default() };
             let answer = answer.unwrap_or_else(refuse);

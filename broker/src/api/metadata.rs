@@ -64,20 +64,25 @@ fn all(call: &Call) -> Vec<TopicAnswer> {
 
 /// Kafka fails the whole request for a topic that is named in a way its version does not know.
 fn refuse(version: i16, wanted: &[Wanted]) -> Option<Response> {
-    if version >= 12 {
-        let nameless = |topic: &Wanted| topic.name.is_none() && topic.topic_id.is_zero();
-        let error_code = ErrorCode::UNKNOWN_SERVER_ERROR;
-        return wanted.iter().any(nameless).then(|| Response { error_code, ..Response::default() });
-    }
-    let unfit = |topic: &Wanted| topic.name.is_none() || !topic.topic_id.is_zero();
-    wanted.iter().any(unfit).then(|| {
-        let refuse = |topic: &Wanted| TopicAnswer {
-            error_code: ErrorCode::INVALID_REQUEST,
-            name: Some(topic.name.clone().unwrap_or_default()),
-            topic_id: topic.topic_id,
-            ..TopicAnswer::default()
-        };
-        Response { topics: wanted.iter().map(refuse).collect(), ..Response::default() }
+    let is_nameless = |topic: &Wanted| topic.name.is_none() && topic.topic_id.is_zero();
+    let is_unfit = |topic: &Wanted| topic.name.is_none() || !topic.topic_id.is_zero();
+    let error_code = if version >= 12 && wanted.iter().any(is_nameless) {
+        ErrorCode::UNKNOWN_SERVER_ERROR
+    } else if version < 12 && wanted.iter().any(is_unfit) {
+        ErrorCode::INVALID_REQUEST
+    } else {
+        return None;
+    };
+    let refuse = |topic: &Wanted| TopicAnswer {
+        error_code,
+        name: Some(topic.name.clone().unwrap_or_default()),
+        topic_id: topic.topic_id,
+        ..TopicAnswer::default()
+    };
+    Some(Response {
+        topics: wanted.iter().map(refuse).collect(),
+        error_code,
+        ..Response::default()
     })
 }
 

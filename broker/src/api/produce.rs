@@ -8,14 +8,17 @@
 //! - `acks=1` is answered when the batches are written, `acks=-1` when they are committed as the
 //!   topic's `durability` says.
 //! - Transactions are not served yet: their batches are refused.
+//! - A partition that is named twice takes both batches and is answered twice.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use klamm_protocol::api::produce::{
     PartitionAnswer, RecordError, Request, Response, Topic, TopicAnswer,
 };
 use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::BatchHeader;
 use klamm_protocol::wire::{Records, Str};
 use tokio::time::{Instant, timeout_at};
 
@@ -51,8 +54,9 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let acks = Acks::from_wire(request.acks);
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let mut topics = Vec::with_capacity(request.topics.len());
+    let in_transaction = request.transactional_id.is_some();
     for topic in request.topics {
-        topics.push(produce_topic(&call, acks, topic));
+        topics.push(produce_topic(&call, acks, in_transaction, topic));
     }
     match acks {
         Some(Acks::None) => {
@@ -73,7 +77,12 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     }
 }
 
-fn produce_topic(call: &Call, acks: Option<Acks>, topic: Topic) -> (TopicAnswer, Vec<Pending>) {
+fn produce_topic(
+    call: &Call,
+    acks: Option<Acks>,
+    in_transaction: bool,
+    topic: Topic,
+) -> (TopicAnswer, Vec<Pending>) {
     let by_id = call.version >= 13;
     let found = if by_id {
         call.node.topics.by_id(topic.topic_id)
@@ -89,28 +98,47 @@ fn produce_topic(call: &Call, acks: Option<Acks>, topic: Topic) -> (TopicAnswer,
     for partition in topic.partitions {
         let target = found.as_ref().and_then(|topic| topic.partition(partition.index));
         let missing = if found.is_none() { unknown } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
-        let outcome = match (acks, target) {
+        let outcome = match (acks, &target) {
             (None, _) => {
                 let message = "acks is none of 0, 1 and -1";
                 Err(Rejection::new(ErrorCode::INVALID_REQUIRED_ACKS, message))
             }
             (Some(_), None) => Err(Rejection::new(missing, missing.meaning())),
-            (Some(acks), Some(target)) => append(call, acks, &target, partition.records),
+            (Some(acks), Some(target)) => {
+                let records = partition.records.map(Records::into_bytes);
+                check_transaction(in_transaction, records.as_deref())
+                    .and_then(|()| append(call, acks, target, records))
+            }
         };
         if let (Err(_), Some(topic)) = (&outcome, &found) {
             topic.metrics.failed_produce_requests.inc();
         }
-        partitions.push(answer(call.version, partition.index, outcome));
+        let log_start = target.map_or(-1, |target| target.offsets().start.get());
+        partitions.push(answer(call.version, partition.index, log_start, outcome));
     }
     let answer = TopicAnswer { name: topic.name, topic_id: topic.topic_id, partitions: Vec::new() };
     (answer, partitions)
+}
+
+/// Refuses batches of transactions. Without a transactional id that is what Kafka does, too.
+fn check_transaction(in_transaction: bool, records: Option<&[u8]>) -> Result<(), Rejection> {
+    let header = records.and_then(|records| BatchHeader::parse(records).ok());
+    if !header.is_some_and(|header| header.attributes.is_transactional()) {
+        return Ok(());
+    }
+    let code = if in_transaction {
+        ErrorCode::INVALID_TXN_STATE
+    } else {
+        ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    };
+    Err(Rejection::new(code, code.meaning()))
 }
 
 fn append(
     call: &Call,
     acks: Acks,
     partition: &Arc<Partition>,
-    records: Option<Records>,
+    records: Option<Bytes>,
 ) -> Result<Appended, Rejection> {
     let config = partition.topic.config();
     if acks == Acks::All && config.insync_replicas_min > 1 {
@@ -118,24 +146,32 @@ fn append(
         return Err(Rejection::new(ErrorCode::NOT_ENOUGH_REPLICAS, message));
     }
     let now_ms = call.node.clock.now_ms();
-    let records = records.map(Records::into_bytes);
     let batch = validate(records, call.version, &config, now_ms)?;
     partition.append(batch, now_ms)
 }
 
-fn answer(version: i16, index: i32, outcome: Result<Appended, Rejection>) -> Pending {
+fn answer(
+    version: i16,
+    index: i32,
+    log_start: i64,
+    outcome: Result<Appended, Rejection>,
+) -> Pending {
     match outcome {
         Ok(appended) => Pending {
             answer: PartitionAnswer {
                 index,
                 base_offset: appended.base_offset,
                 log_append_time_ms: appended.append_time_ms.unwrap_or(-1),
-                log_start_offset: appended.log_start_offset,
+                log_start_offset: log_start,
                 ..PartitionAnswer::default()
             },
             commit: Some(appended.commit),
         },
-        Err(rejection) => Pending { answer: refuse(version, index, rejection), commit: None },
+        Err(rejection) => {
+            let log_start_offset = if rejection.by_log { log_start } else { -1 };
+            let refusal = refuse(version, index, rejection);
+            Pending { answer: PartitionAnswer { log_start_offset, ..refusal }, commit: None }
+        }
     }
 }
 

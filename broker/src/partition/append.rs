@@ -17,7 +17,6 @@ pub(crate) struct Appended {
     pub(crate) base_offset: i64,
     /// Set where the broker's time was given to the records.
     pub(crate) append_time_ms: Option<i64>,
-    pub(crate) log_start_offset: i64,
     pub(crate) commit: Commit,
 }
 
@@ -77,18 +76,16 @@ impl Partition {
         Ok(Appended {
             base_offset: ticket.base_offset(),
             append_time_ms: ticket.append_time_ms(),
-            log_start_offset: self.log.offsets().start.get(),
             commit: Commit::Ticket(ticket),
         })
     }
 
     fn appended_before(self: &Arc<Self>, stored: &super::producers::Appended) -> Appended {
-        let by_broker = self.topic.config().timestamps.kind == TimestampType::LogAppend;
         let (partition, last_offset) = (Arc::clone(self), stored.last_offset);
         Appended {
             base_offset: stored.base_offset,
-            append_time_ms: by_broker.then_some(stored.timestamp),
-            log_start_offset: self.log.offsets().start.get(),
+            // Kafka tells the batch's timestamp here, whosever it is.
+            append_time_ms: Some(stored.timestamp),
             commit: Commit::Earlier(Box::pin(async move {
                 partition.committed_beyond(last_offset).await
             })),
@@ -131,5 +128,5 @@ fn refused(refusal: Refusal) -> Rejection {
         Refusal::OldEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
         Refusal::OutOfOrder { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
     };
-    Rejection::new(code, refusal.to_string())
+    Rejection::new(code, refusal.to_string()).by_log()
 }

@@ -202,7 +202,7 @@ impl Partition {
         }
         let (log, bound) = (self.log.clone(), read.isolation.bound());
         let look = move || log.read(read.offset, read.bytes_max, read.at_least_one, bound);
-        let slice = if self.is_recent(read.offset) { look() } else { blocking(look).await? };
+        let slice = if self.log.is_active(read.offset) { look() } else { blocking(look).await? };
         match slice {
             Ok(slice) => Ok(Records::from_chunks(vec![slice.bytes])),
             Err(error) => Err(self.read_failed(&error)),
@@ -231,11 +231,6 @@ impl Partition {
         let record = record.map_err(|error| self.read_failed(&error))?;
         let record = record.filter(|record| record.offset < end);
         Ok(record.map(|record| self.found(record.offset, Some(record.timestamp))))
-    }
-
-    /// Whether a record was written lately, so that reading it does not wait for the disk.
-    fn is_recent(&self, offset: i64) -> bool {
-        self.log.segments().last().is_some_and(|active| offset >= active.base_offset)
     }
 
     fn found(&self, offset: i64, timestamp: Option<i64>) -> Found {

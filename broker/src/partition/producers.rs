@@ -85,7 +85,7 @@ impl Producers {
 
     /// Remembers a batch that was stored at its header's offsets.
     pub(crate) fn stored(&mut self, batch: &BatchHeader, base_offset: i64, now_ms: i64) {
-        if !batch.has_producer() {
+        if !batch.has_producer() || batch.producer_epoch < 0 {
             return;
         }
         let epoch = batch.producer_epoch;

@@ -26,6 +26,8 @@ pub(crate) struct Rejection {
     pub(crate) code: ErrorCode,
     pub(crate) message: String,
     pub(crate) records: Vec<RejectedRecord>,
+    /// Whether the log itself said no: Kafka then tells where it begins.
+    pub(crate) by_log: bool,
 }
 
 /// One record that must not be stored.
@@ -37,18 +39,17 @@ pub(crate) struct RejectedRecord {
 
 impl Rejection {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), records: Vec::new() }
+        Self { code, message: message.into(), records: Vec::new(), by_log: false }
     }
 
+    /// The same, said by the log.
+    pub(crate) fn by_log(self) -> Self {
+        Self { by_log: true, ..self }
+    }
+
+    /// What the header or the records say cannot be.
     fn invalid(error: &BatchError) -> Self {
-        let code = match error {
-            BatchError::Checksum { .. }
-            | BatchError::Truncated { .. }
-            | BatchError::Trailing { .. }
-            | BatchError::Length(_) => ErrorCode::CORRUPT_MESSAGE,
-            _ => ErrorCode::INVALID_RECORD,
-        };
-        Self::new(code, error.to_string())
+        Self::new(ErrorCode::INVALID_RECORD, error.to_string()).by_log()
     }
 }
 
@@ -63,22 +64,45 @@ pub(crate) fn validate(
     now_ms: i64,
 ) -> Result<Batch, Rejection> {
     let batch = exactly_one(records.unwrap_or_default())?;
-    let header = batch.header();
-    let compression = header.attributes.compression().map_err(|e| Rejection::invalid(&e))?;
-    if compression == Compression::Zstd && version < ZSTD_FROM_VERSION {
+    let header = *batch.header();
+    let compression = header.attributes.compression();
+    if compression == Ok(Compression::Zstd) && version < ZSTD_FROM_VERSION {
         let message = "Produce before version 7 cannot carry zstd";
         return Err(Rejection::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, message));
     }
     check_size(header.size(), config)?;
-    batch.check_produced().map_err(|error| Rejection::invalid(&error))?;
-    if config.cleanup.compact || breaks_window(header, config, now_ms) {
+    check_header(&batch)?;
+    let compression = compression.map_err(|error| Rejection::invalid(&error))?;
+    if config.cleanup.compact || breaks_window(&header, config, now_ms) {
         check_records(&batch, config, now_ms)?;
     }
-    match config.compression {
+    let batch = match config.compression {
         StoredCompression::Codec(wanted) if wanted != compression => {
-            recompress(&batch, wanted, config)
+            recompress(&batch, wanted, config)?
         }
-        _ => Ok(batch),
+        _ => batch,
+    };
+    // The mark is the broker's: a client cannot know when the log will have the batch.
+    if header.attributes.timestamp_type() == config.timestamps.kind {
+        return Ok(batch);
+    }
+    Ok(match config.timestamps.kind {
+        TimestampType::Create => batch.with_create_time(),
+        TimestampType::LogAppend => batch,
+    })
+}
+
+fn check_header(batch: &Batch) -> Result<(), Rejection> {
+    match batch.check_produced() {
+        Ok(()) if batch.header().base_offset != 0 => {
+            let message = "a batch begins at offset 0";
+            Err(Rejection::new(ErrorCode::INVALID_RECORD, message).by_log())
+        }
+        Ok(()) => Ok(()),
+        Err(error @ BatchError::Checksum { .. }) => {
+            Err(Rejection::new(ErrorCode::CORRUPT_MESSAGE, error.to_string()))
+        }
+        Err(error) => Err(Rejection::invalid(&error)),
     }
 }
 
@@ -90,7 +114,6 @@ fn exactly_one(mut records: Bytes) -> Result<Batch, Rejection> {
         Ok(None) => invalid("a partition takes one whole batch"),
         Ok(Some(batch)) => match Batch::split_first(&mut records) {
             Ok(Some(_)) => invalid("a partition takes one batch at a time"),
-            _ if batch.header().base_offset != 0 => invalid("a batch begins at offset 0"),
             _ => Ok(batch),
         },
         Err(BatchError::Magic(0 | 1)) => invalid("record formats 0 and 1 are not taken"),
@@ -134,7 +157,7 @@ fn check_records(batch: &Batch, config: &TopicConfig, now_ms: i64) -> Result<(),
         return Ok(());
     }
     let message = "one or more records have been rejected".into();
-    Err(Rejection { code, message, records: rejected })
+    Err(Rejection { code, message, records: rejected, by_log: true })
 }
 
 fn is_outside(record: &Record, config: &TopicConfig, now_ms: i64) -> bool {
@@ -159,7 +182,7 @@ fn recompress(
     config: &TopicConfig,
 ) -> Result<Batch, Rejection> {
     let header = batch.header();
-    let invalid = |error: String| Rejection::new(ErrorCode::INVALID_RECORD, error);
+    let invalid = |error: String| Rejection::new(ErrorCode::INVALID_RECORD, error).by_log();
     let mut builder = BatchBuilder::new(BatchOptions {
         compression,
         level: config.levels.of(compression),

@@ -243,7 +243,8 @@ impl Batch {
         if header.attributes.is_control() {
             return Err(BatchError::Control);
         }
-        if header.has_producer() && (header.producer_epoch < 0 || header.base_sequence < 0) {
+        // Kafka takes an id without an epoch for no producer at all.
+        if header.has_producer() && header.base_sequence < 0 {
             return Err(BatchError::Producer {
                 producer_id: header.producer_id,
                 producer_epoch: header.producer_epoch,
@@ -274,9 +275,25 @@ impl Batch {
     /// the buffer, and the whole batch is copied first.
     #[must_use]
     pub fn with_log_append_time(self, append_time_ms: i64) -> Self {
-        let Self { mut header, bytes } = self;
+        let mut header = self.header;
         header.attributes = header.attributes.with_timestamp_type(TimestampType::LogAppend);
         header.max_timestamp = append_time_ms;
+        self.with_header(header)
+    }
+
+    /// This batch without the mark that its timestamps are those of an append, which a client may
+    /// have set although only a broker can know. Costs what
+    /// [`with_log_append_time`](Self::with_log_append_time) costs.
+    #[must_use]
+    pub fn with_create_time(self) -> Self {
+        let mut header = self.header;
+        header.attributes = header.attributes.with_timestamp_type(TimestampType::Create);
+        self.with_header(header)
+    }
+
+    /// The same records under another header, whose checksum is made anew.
+    fn with_header(self, mut header: BatchHeader) -> Self {
+        let bytes = self.bytes;
         let mut bytes = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         header.crc = seal(&header, &mut bytes);
         Self { header, bytes: bytes.freeze() }

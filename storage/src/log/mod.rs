@@ -171,6 +171,13 @@ impl Log {
         self.0.lock().fault.clone()
     }
 
+    /// Whether an offset lies in the segment that takes appends, so that its records were most
+    /// likely written lately and are in memory still.
+    #[must_use]
+    pub fn is_active(&self, offset: i64) -> bool {
+        offset >= self.0.lock().active.base
+    }
+
     /// Bytes of all segments.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
