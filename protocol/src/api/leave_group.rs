@@ -1,7 +1,16 @@
-//! LeaveGroup: to be described.
+//! LeaveGroup: takes members out of a group.
+//!
+//! | version | adds |
+//! |---|---|
+//! | 1 | throttle time |
+//! | 3 | many members at once, also static ones by their instance id (KIP-345) |
+//! | 4 | flexible form |
+//! | 5 | why each member leaves (KIP-800) |
+//!
+//! A member that leaves spares the others the wait for its session to time out.
 
 crate::api! {
-    /// To be described.
+    /// Takes members out of a group.
     LeaveGroup = 13, versions 0..=5, flexible 4..;
 
     struct Request {
@@ -10,8 +19,11 @@ crate::api! {
         members: Vec<Member>            [3..; must],
     }
     struct Member {
+        /// Empty where the instance id says it all.
         member_id: Str,
+        /// Null for a member that is not static.
         group_instance_id: Option<Str>,
+        /// For the log of the coordinator only.
         reason: Option<Str>             [5..],
     }
 
@@ -22,6 +34,7 @@ crate::api! {
     }
     struct MemberAnswer {
         member_id: Str,
+        /// Null for a member that is not static.
         group_instance_id: Option<Str>,
         error_code: ErrorCode,
     }

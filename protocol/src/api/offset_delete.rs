@@ -1,7 +1,9 @@
-//! OffsetDelete: to be described.
+//! OffsetDelete: forgets what a group has read of some partitions.
+//!
+//! The group may go on with its other topics, but must not be subscribed to these (KIP-496).
 
 crate::api! {
-    /// To be described.
+    /// Forgets what a group has read of some partitions.
     OffsetDelete = 47, versions 0..=0;
 
     struct Request {
@@ -17,6 +19,7 @@ crate::api! {
     }
 
     struct Response {
+        /// What is wrong with the group as a whole; then there are no topics.
         error_code: ErrorCode,
         throttle_time_ms: i32,
         topics: Vec<TopicAnswer>,
@@ -27,6 +30,7 @@ crate::api! {
     }
     struct PartitionAnswer {
         partition_index: i32,
+        /// GROUP_SUBSCRIBED_TO_TOPIC where the group still reads it.
         error_code: ErrorCode,
     }
 }
