@@ -99,7 +99,8 @@ fn reserved_space_is_no_damage() {
     }
     // Behind other segments, it is.
     fs::copy(&segment, segment.with_file_name("00000000000000000100.log")).unwrap();
-    run(&["log", "verify", folder]).exits(7);
+    let found = run(&["log", "verify", folder]).exits(7).text();
+    assert!(found.contains("2400 zeros, and other segments follow"), "{found}");
 }
 
 #[test]

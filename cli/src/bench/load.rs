@@ -13,10 +13,13 @@ use klamm_utils::clock;
 use klamm_utils::random::Random;
 
 use crate::connect::{ConnectArgs, find_topic};
+use crate::output::Progress;
 use crate::produce::{acks, codec};
 
 /// Values are slices of so many bytes that no two nearby ones are equal.
 const POOL: usize = 1 << 20;
+/// Records between two looks at the progress.
+const PROGRESS_EVERY: u64 = 256;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LoadArgs {
@@ -144,6 +147,7 @@ pub(super) struct Pace {
     sent: u64,
     count: u64,
     until: Option<Instant>,
+    progress: Progress,
 }
 
 impl Pace {
@@ -151,7 +155,8 @@ impl Pace {
     pub(super) fn start(rate: Option<u32>, limit: &LimitArgs, count_default: u64) -> Self {
         let started = clock::now();
         let (count, until) = (limit.count(count_default), limit.until(started));
-        Self { started, rate, sent: 0, count, until }
+        let progress = Progress::of((count != u64::MAX).then_some(count), "records");
+        Self { started, rate, sent: 0, count, until, progress }
     }
 
     /// Waits until the next record is due, and tells when that was; none when there are enough.
@@ -174,6 +179,9 @@ impl Pace {
             return None;
         }
         self.sent += 1;
+        if self.sent.is_multiple_of(PROGRESS_EVERY) {
+            self.progress.reach(self.sent);
+        }
         Some(due)
     }
 

@@ -149,14 +149,19 @@ impl Dumper {
     fn index(&mut self, path: &Path) -> anyhow::Result<()> {
         self.begin(path);
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let base = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(0);
         let is_offsets = path.extension().is_some_and(|extension| extension == "index");
         let read = if is_offsets { index::offsets } else { index::times };
-        read(&bytes, base).iter().try_for_each(|entry| self.line(path, entry, Entry::text))
+        read(&bytes, base_offset(path))
+            .iter()
+            .try_for_each(|entry| self.line(path, entry, Entry::text))
     }
 
     fn segment(&mut self, path: &Path) -> anyhow::Result<()> {
         self.begin(path);
+        if self.shape == Shape::Text {
+            let base = base_offset(path);
+            self.stdout.text(&format!("Log starting offset: {base}\n"));
+        }
         for dumped in verify::dump(&RealDisk, path)? {
             match dumped? {
                 Dumped::Batch { position, header, batch } => {
@@ -207,6 +212,11 @@ impl Dumper {
         }
         self.stdout.relieve()
     }
+}
+
+/// The base offset that the name of a file says; 0 for a name that says none.
+fn base_offset(path: &Path) -> i64 {
+    path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(0)
 }
 
 fn time_name(header: &BatchHeader) -> &'static str {

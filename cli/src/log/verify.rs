@@ -8,7 +8,7 @@ use klamm_storage::verify::{Fault, Problem, VerifyReport, segments, verify};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::output::{OutputArgs, Row};
+use crate::output::{OutputArgs, Progress, Row};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit code 7 says that damage was found. Zeros at the end of the last \
@@ -42,9 +42,12 @@ struct Finding {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let logs = logs(&args.dir)?;
     let mut verified = Vec::with_capacity(logs.len());
+    let progress = Progress::of(Some(logs.len() as u64), "logs");
     for log in logs {
+        progress.reach(verified.len() as u64);
         verified.push(Verified::new(verify(&RealDisk, &log)?, log));
     }
+    drop(progress);
     let findings = verified.iter().map(|log| log.findings.len()).sum();
     args.output.print_as(&verified, |stdout, logs| {
         for finding in logs.iter().flat_map(|log| &log.findings) {

@@ -1,6 +1,7 @@
 //! What commands print: tables for people, JSON for machines.
 
 mod json;
+mod progress;
 mod stdout;
 mod table;
 
@@ -10,6 +11,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 pub(crate) use json::{Base64, Bytes, Time};
+pub(crate) use progress::Progress;
 pub(crate) use stdout::Stdout;
 pub(crate) use table::table;
 
