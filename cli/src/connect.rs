@@ -81,12 +81,15 @@ pub(crate) fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::
     run_to_end(async {
         tokio::select! {
             result = command => result,
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
-                Err(Failure::Interrupted.into())
-            }
+            interrupted = interrupted() => interrupted,
         }
     })
+}
+
+/// Fails when the user wants no more.
+pub(crate) async fn interrupted() -> anyhow::Result<()> {
+    tokio::signal::ctrl_c().await?;
+    Err(Failure::Interrupted.into())
 }
 
 /// Runs a command that looks after interruptions itself.

@@ -9,7 +9,7 @@ use klamm_utils::clock;
 use super::load::LimitArgs;
 use super::report::{Report, Volume};
 use crate::connect::ConnectArgs;
-use crate::consume::{Progress, QUIET, Span};
+use crate::consume::{QUIET, Ranges, Span};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -31,9 +31,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         let partitions = topic?.partitions.clone();
         places.extend(partitions.iter().map(|partition| (name.clone(), partition.index)));
     }
-    let progress = Progress::find(&admin, &places, &Span::ALL, false).await?;
+    let ranges = Ranges::find(&admin, &places, &Span::ALL, false).await?;
     let started = clock::now();
-    let volume = read(&kafka, &args.limit, progress, started).await?;
+    let volume = read(&kafka, &args.limit, ranges, started).await?;
     let settings = serde_json::json!({ "partitions": places.len() });
     Report::new("consume", &args.topic, settings, volume, None).print()
 }
@@ -42,25 +42,25 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 async fn read(
     kafka: &Kafka,
     limit: &LimitArgs,
-    mut progress: Progress,
+    mut ranges: Ranges,
     started: Instant,
 ) -> anyhow::Result<Volume> {
     let (count, until) = (limit.count(u64::MAX), limit.until(started));
     let mut consumer = kafka.consumer().build().await?;
-    consumer.assign(progress.assignment());
+    consumer.assign(ranges.assignment());
     let mut volume = Volume::default();
-    while volume.records < count && !progress.is_over() {
+    while volume.records < count && !ranges.is_over() {
         if until.is_some_and(|until| clock::now() >= until) {
             break;
         }
         let Ok(batch) = tokio::time::timeout(QUIET, consumer.next_batch()).await else {
-            progress.look(|topic, partition| consumer.position(topic, partition));
+            ranges.look(|topic, partition| consumer.position(topic, partition));
             continue;
         };
         let batch = batch?;
         volume.records += batch.records().len() as u64;
         volume.bytes += bytes(&batch);
-        progress.advance(batch.topic(), batch.partition(), batch.end_offset());
+        ranges.advance(batch.topic(), batch.partition(), batch.end_offset());
     }
     volume.took = started.elapsed();
     Ok(volume)

@@ -30,7 +30,8 @@ pub(super) struct LoadArgs {
     #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     partitions: i32,
     /// Bytes of each value
-    #[arg(short, long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..1 << 20))]
+    #[arg(short, long, default_value_t = 1024)]
+    #[arg(value_parser = clap::value_parser!(u32).range(16..1 << 20))]
     pub(super) size: u32,
     /// Records each second; latency then counts from when a record was due [default: as many as
     /// are taken]

@@ -1,7 +1,7 @@
 //! `klamm consume`: records of topics to standard output.
 
 mod print;
-mod progress;
+mod ranges;
 mod span;
 mod time;
 
@@ -15,13 +15,13 @@ use klamm_client::{ClientConfig, Error as ClientError, Kafka, Topic};
 use klamm_consumer::{ConsumeExt as _, Consumer, ConsumerBatch};
 use klamm_protocol::wire::Str;
 
-use crate::connect::ConnectArgs;
+use crate::connect::{ConnectArgs, interrupted};
 use crate::failure::{ErrorStyle, Failure};
 use crate::format::Shown;
 use crate::output::Stdout;
 
 use print::Printer;
-pub(crate) use progress::Progress;
+pub(crate) use ranges::Ranges;
 pub(crate) use span::Span;
 
 /// How long nothing may come before it is asked whether the end was reached without a record:
@@ -123,26 +123,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let admin = kafka.admin();
     let places = args.places(&find(&admin, &args.topics).await?)?;
     let follows = args.follow || args.offset.begins_at_the_end();
-    let progress = Progress::find(&admin, &places, &args.offset, follows).await?;
-    if progress.is_over() || args.count == Some(0) {
+    let ranges = Ranges::find(&admin, &places, &args.offset, follows).await?;
+    if ranges.is_over() || args.count == Some(0) {
         return Ok(());
     }
     let consumer = kafka.consumer().build().await?;
-    consumer.assign(progress.assignment());
+    consumer.assign(ranges.assignment());
     let left = args.count.unwrap_or(u64::MAX);
-    let mut session = Session {
-        consumer,
-        progress,
-        printer: args.format,
-        left,
-        number: 0,
-        stdout: Stdout::new(),
-    };
+    let mut session =
+        Session { consumer, ranges, printer: args.format, left, number: 0, stdout: Stdout::new() };
     let ended = tokio::select! {
         ended = session.run() => ended,
-        signal = tokio::signal::ctrl_c() => {
-            signal.map_err(Into::into).and(Err(Failure::Interrupted.into()))
-        }
+        interrupted = interrupted() => interrupted,
     };
     match ended {
         Ok(()) => session.stdout.finish(),
@@ -161,7 +153,7 @@ async fn find(admin: &Admin, names: &[String]) -> anyhow::Result<Vec<Arc<Topic>>
 /// From batches to output.
 struct Session {
     consumer: Consumer,
-    progress: Progress,
+    ranges: Ranges,
     printer: Printer,
     /// Records that may still be printed.
     left: u64,
@@ -173,7 +165,7 @@ struct Session {
 impl Session {
     /// Prints until the end is reached, if there is one.
     async fn run(&mut self) -> anyhow::Result<()> {
-        while self.left > 0 && !self.progress.is_over() {
+        while self.left > 0 && !self.ranges.is_over() {
             let batch = match ready(self.consumer.next_batch()).await {
                 Some(batch) => batch?,
                 None => {
@@ -182,7 +174,7 @@ impl Session {
                     match tokio::time::timeout(QUIET, self.consumer.next_batch()).await {
                         Ok(batch) => batch?,
                         Err(_) => {
-                            self.progress
+                            self.ranges
                                 .look(|topic, partition| self.consumer.position(topic, partition));
                             continue;
                         }
@@ -196,7 +188,7 @@ impl Session {
 
     fn print(&mut self, batch: &ConsumerBatch) -> anyhow::Result<()> {
         let (topic, partition) = (batch.topic(), batch.partition());
-        let until = self.progress.until(topic, partition);
+        let until = self.ranges.until(topic, partition);
         for record in batch {
             if self.left == 0 || record.offset >= until {
                 break;
@@ -215,7 +207,7 @@ impl Session {
             };
             self.printer.print(&shown, &mut self.stdout)?;
         }
-        if self.progress.advance(topic, partition, batch.end_offset()) {
+        if self.ranges.advance(topic, partition, batch.end_offset()) {
             self.consumer.pause(topic, partition)?;
         }
         Ok(())

@@ -310,7 +310,8 @@ impl<'a> RecordLine<'a> {
         };
         let headers: Vec<_> = self.headers.iter().map(|(key, _)| text(key)).collect();
         format!(
-            "| offset: {} {time_name}: {} keySize: {} valueSize: {} sequence: {} headerKeys: [{}]{}{}\n",
+            "| offset: {} {time_name}: {} keySize: {} valueSize: {} sequence: {} \
+             headerKeys: [{}]{}{}\n",
             self.offset,
             self.timestamp,
             size(&self.key),

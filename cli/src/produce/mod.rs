@@ -16,7 +16,7 @@ use klamm_producer::{Acks, Compression, ProduceExt as _, Producer};
 use klamm_utils::clock;
 use serde::Serialize;
 
-use crate::connect::{ConnectArgs, find_topic, pair};
+use crate::connect::{ConnectArgs, find_topic, interrupted, pair};
 use crate::failure::{ErrorStyle, Failure};
 use crate::output::Stdout;
 
@@ -115,7 +115,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut tally = Tally::default();
     let ended = tokio::select! {
         ended = send(&args, &producer, &mut input, &mut tally) => ended,
-        signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and(Err(Failure::Interrupted.into())),
+        interrupted = interrupted() => interrupted,
     };
     match ended {
         Ok(()) => producer.flush().await,

@@ -13,7 +13,7 @@ type Partition = (Str, i32);
 
 /// The partitions that are not yet read to their end.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct Ranges {
     open: BTreeMap<Partition, Range>,
 }
 
@@ -24,7 +24,7 @@ struct Range {
     until: i64,
 }
 
-impl Progress {
+impl Ranges {
     /// Asks where the span lies in each partition. One that `follows` ends only where the span
     /// says so.
     pub(crate) async fn find(
@@ -127,14 +127,14 @@ mod tests {
         let topic = Str::from("orders");
         let range = |until| Range { from: 0, until };
         let open = [((topic.clone(), 0), range(5)), ((topic.clone(), 1), range(9))];
-        let mut progress = Progress { open: open.into() };
-        assert!(!progress.advance(&topic, 0, 4));
-        assert!(progress.advance(&topic, 0, 5));
-        assert_eq!((progress.until(&topic, 0), progress.until(&topic, 1)), (i64::MIN, 9));
-        progress.look(|_, _| None);
-        progress.look(|_, _| Some(8));
-        assert!(!progress.is_over());
-        progress.look(|_, _| Some(9));
-        assert!(progress.is_over());
+        let mut ranges = Ranges { open: open.into() };
+        assert!(!ranges.advance(&topic, 0, 4));
+        assert!(ranges.advance(&topic, 0, 5));
+        assert_eq!((ranges.until(&topic, 0), ranges.until(&topic, 1)), (i64::MIN, 9));
+        ranges.look(|_, _| None);
+        ranges.look(|_, _| Some(8));
+        assert!(!ranges.is_over());
+        ranges.look(|_, _| Some(9));
+        assert!(ranges.is_over());
     }
 }
