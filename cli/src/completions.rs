@@ -7,9 +7,7 @@ use crate::args::Cli;
 use crate::output::Stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example: klamm completions bash > ~/.local/share/bash-completion/completions/klamm"
-)]
+#[command(after_help = "Example: klamm completions fish > ~/.config/fish/completions/klamm.fish")]
 pub(crate) struct Args {
     /// The shell
     shell: Shell,

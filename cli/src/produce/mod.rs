@@ -17,7 +17,7 @@ use klamm_utils::clock;
 use serde::Serialize;
 
 use crate::connect::{ConnectArgs, find_topic, interrupted, pair};
-use crate::failure::{ErrorStyle, Failure};
+use crate::failure::ErrorStyle;
 use crate::output::Stdout;
 
 use input::Input;
