@@ -59,7 +59,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         return Reply::Now(Response { error_code, ..Response::default() });
     }
     let Some(isolation) = Isolation::from_wire(request.isolation_level) else {
-        return Reply::Now(refuse_all(request, ErrorCode::UNKNOWN_SERVER_ERROR));
+        return Reply::Now(refuse_all(call.version, request, ErrorCode::UNKNOWN_SERVER_ERROR));
     };
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let deadline = Instant::now() + wait;
@@ -129,11 +129,7 @@ impl Plan {
             for planned in &topic.partitions {
                 let answer = match &planned.target {
                     Ok(partition) => self.read(partition, &planned.wanted, look.bytes).await,
-                    // Kafka lists no aborted transactions where it did not ask the log.
-                    Err(error_code) => Ok(PartitionAnswer {
-                        aborted_transactions: Some(Vec::new()),
-                        ..refuse(*error_code)
-                    }),
+                    Err(error_code) => Ok(unasked(&planned.wanted, *error_code)),
                 };
                 let answer = answer.unwrap_or_else(refuse);
                 look.bytes += answer.records.as_ref().map_or(0, Records::len);
@@ -214,21 +210,27 @@ fn refuse(error_code: ErrorCode) -> PartitionAnswer {
     PartitionAnswer { error_code, high_watermark: -1, records, ..PartitionAnswer::default() }
 }
 
-/// One error for the whole request, which versions before 7 can say of partitions only.
-fn refuse_all(request: Request, error_code: ErrorCode) -> Response {
+/// One error for the whole request. Where topics have names, each partition says it, too: the
+/// oldest versions have no other place for it.
+fn refuse_all(version: i16, request: Request, error_code: ErrorCode) -> Response {
+    if version >= 13 {
+        return Response { error_code, ..Response::default() };
+    }
     let topics = request.topics.into_iter().map(|topic| TopicAnswer {
         topic: topic.topic,
         topic_id: topic.topic_id,
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|wanted| PartitionAnswer {
-                partition_index: wanted.partition,
-                ..refuse(error_code)
-            })
-            .collect(),
+        partitions: topic.partitions.iter().map(|wanted| unasked(wanted, error_code)).collect(),
     });
     Response { error_code, topics: topics.collect(), ..Response::default() }
+}
+
+/// An error that was found before the log was asked: Kafka then lists no aborted transactions.
+fn unasked(wanted: &Wanted, error_code: ErrorCode) -> PartitionAnswer {
+    PartitionAnswer {
+        partition_index: wanted.partition,
+        aborted_transactions: Some(Vec::new()),
+        ..refuse(error_code)
+    }
 }
 
 fn holds_zstd(records: &Records) -> bool {

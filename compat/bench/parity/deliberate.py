@@ -7,7 +7,10 @@ CORRUPT_MESSAGE, INVALID_RECORD = 2, 87
 
 @dataclass(frozen=True)
 class Deliberate:
-    """Fields whose path ends in `field`, where our value may be one of `ours`, and why."""
+    """Fields whose path ends in `field`, where our value may be one of `ours`, and why.
+
+    No titles mean all of the group, an empty field means any, no values mean any.
+    """
 
     group: str
     titles: tuple[str, ...]
@@ -17,11 +20,17 @@ class Deliberate:
 
     def covers(self, group: str, title: str, path: str, ours: object) -> bool:
         named = group == self.group and (not self.titles or title in self.titles)
-        return named and path.endswith(self.field) and ours in self.ours
+        return named and path.endswith(self.field) and (not self.ours or ours in self.ours)
 
 
 OLD_VERSIONS = "clients that are older than Kafka 4 are served too"
 BOUNDED = "ours are bounded unless the operator says otherwise"
+UNREAD = "a batch is judged by its header and checksum; its records are never decoded on the way in"
+AT_ONCE = "a topic that is made by asking for it is there in the same answer, not only in the next"
+TWICE = "both batches are stored and answered; Kafka drops the first without a word"
+RACE = "Kafka's answer depends on how far its deletion has come"
+LATER = "groups and client metrics have no settings here yet"
+DEFAULTS = "defaults of one broker, where Kafka's are those of three"
 ELR = "Kafka's eligible leader replicas keep it as a setting of the whole cluster"
 
 DELIBERATE = (
@@ -33,14 +42,46 @@ DELIBERATE = (
     Deliberate("configs", (), "configs[queued.max.request.bytes].value", ("268435456",), BOUNDED),
     Deliberate("configs", (), "configs[min.insync.replicas].configSource", (5,), ELR),
     Deliberate("topics", (), "configs[min.insync.replicas].configSource", (5,), ELR),
+    Deliberate("configs", ("a topic with settings, synonyms too",), "", (), ELR),
+    Deliberate("configs", ("all brokers",), "", (), ELR),
+    Deliberate("configs", ("a group", "client metrics of nobody"), "", (), LATER),
+    Deliberate("configs", ("this broker",), "state.topic.min.isr].value", ("1",), DEFAULTS),
+    Deliberate("configs", ("this broker",), "state.topic.replication.factor].value", ("1",), DEFAULTS),
+    Deliberate("metadata", ("auto-creation, first answer",), "", (), AT_ONCE),
+    Deliberate("produce", ("one partition twice",), "", (), TWICE),
+    Deliberate(
+        "produce",
+        tuple(
+            f"{when}: {what}"
+            for when in ("batch", "stored")
+            for what in (
+                "a count of two and a delta of one over one record",
+                "a greatest timestamp that is wrong",
+                "a negative timestamp",
+                "bytes after the records",
+                "gzip that is none",
+                "records that are noise",
+                "zstd that is none",
+            )
+        ),
+        "",
+        (),
+        UNREAD,
+    ),
+    Deliberate("produce", ("batch: codec 5", "batch: codec 7"), "logStartOffset", (0,), UNREAD),
+    Deliberate("fetch", ("the id of a deleted topic",), "", (), RACE),
+    Deliberate(
+        "offsets",
+        ("epoch: minus two",),
+        "",
+        (),
+        "an epoch that cannot be is as unknown as any other; Kafka takes it for one below the first",
+    ),
     Deliberate(
         "produce",
         (
             "batch: codec 5",
             "batch: codec 7",
-            "batch: zstd that is none",
-            "batch: gzip that is none",
-            "batch: records that are noise",
         ),
         "errorCode",
         (CORRUPT_MESSAGE, INVALID_RECORD),
