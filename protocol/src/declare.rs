@@ -36,21 +36,6 @@ use std::ops::RangeInclusive;
 
 use crate::wire::{Reader, Result, Wire, WireError, Writer};
 
-/// One field as it was declared, for the conformance tests and for printing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// The name.
-    pub name: &'static str,
-    /// The type as declared.
-    pub kind: &'static str,
-    /// The versions that carry it, as declared; empty for all.
-    pub versions: &'static str,
-    /// The versions in which it may be null, as declared; empty for all that carry it.
-    pub nullable: &'static str,
-    /// Its number, if it is tagged.
-    pub tag: Option<u32>,
-}
-
 /// One API: its key, its versions and its two messages.
 pub trait Api {
     /// The number that says it on the wire.
@@ -168,26 +153,6 @@ macro_rules! structs {
                 $($($(#[$tag_doc])* pub $tagged: $tagged_kind,)*)?
             }
 
-            impl $name {
-                /// The declaration itself.
-                pub const SCHEMA: &'static [$crate::declare::Field] = &[
-                    $($crate::declare::Field {
-                        name: stringify!($field),
-                        kind: stringify!($kind),
-                        versions: $crate::or!($(stringify!($versions))?, ""),
-                        nullable: $crate::or!($($(stringify!($nullable))?)?, ""),
-                        tag: None,
-                    },)*
-                    $($($crate::declare::Field {
-                        name: stringify!($tagged),
-                        kind: stringify!($tagged_kind),
-                        versions: $crate::or!($(stringify!($tag_versions))?, ""),
-                        nullable: $crate::or!($($(stringify!($tag_nullable))?)?, ""),
-                        tag: Some($tag),
-                    },)*)?
-                ];
-            }
-
             impl Default for $name {
                 fn default() -> Self {
                     Self {
@@ -198,6 +163,13 @@ macro_rules! structs {
             }
 
             impl $crate::wire::Wire for $name {
+                const SHAPE: $crate::wire::Shape = $crate::wire::Shape::Struct(&[
+                    $($crate::field!($field: $kind, None
+                        $(, $versions $(, $nullable)?)?),)*
+                    $($($crate::field!($tagged: $tagged_kind, Some($tag)
+                        $(, $tag_versions $(, $tag_nullable)?)?),)*)?
+                ]);
+
                 fn read(r: &mut $crate::wire::Reader) -> $crate::wire::Result<Self> {
                     #[allow(unused_mut)]
                     let mut value = Self::default();
@@ -274,6 +246,21 @@ macro_rules! carried {
     };
     ($version:expr, $versions:expr) => {
         std::ops::RangeBounds::contains(&($versions), &$version)
+    };
+}
+
+/// The description of one field.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! field {
+    ($name:ident: $kind:ty, $tag:expr $(, $versions:expr $(, $nullable:expr)?)?) => {
+        $crate::wire::Field {
+            name: stringify!($name),
+            shape: <$kind as $crate::wire::Wire>::SHAPE,
+            carried: |_version| $crate::carried!(_version $(, $versions)?),
+            nullable: |_version| $crate::carried!(_version $($(, $nullable)?)?),
+            tag: $tag,
+        }
     };
 }
 

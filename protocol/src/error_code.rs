@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::wire::{Reader, Result, Wire, WireError, Writer};
+use crate::wire::{Reader, Result, Shape, Wire, WireError, Writer};
 
 /// What a broker says went wrong. Data, not an exception: answers carry one per item.
 ///
@@ -90,6 +90,8 @@ impl fmt::Display for ErrorCode {
 }
 
 impl Wire for ErrorCode {
+    const SHAPE: Shape = i16::SHAPE;
+
     fn read(r: &mut Reader) -> Result<Self> {
         i16::read(r).map(Self)
     }

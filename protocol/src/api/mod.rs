@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 
 use crate::declare::Api;
-use crate::wire::{Encoded, Reader, Result, Wire as _, WireError, Writer};
+use crate::wire::{Encoded, Reader, Result, Shape, Wire as _, WireError, Writer};
 
 macro_rules! apis {
     ($($module:ident::$name:ident,)*) => {
@@ -68,6 +68,12 @@ macro_rules! any_message {
             #[must_use]
             pub fn default_of(key: ApiKey) -> Self {
                 match key { $(ApiKey::$name => Self::$name(Box::default()),)* }
+            }
+
+            /// What such a message looks like on the wire.
+            #[must_use]
+            pub fn shape(key: ApiKey) -> Shape {
+                match key { $(ApiKey::$name => $module::$message::SHAPE,)* }
             }
 
             /// The API it belongs to.

@@ -13,6 +13,7 @@
 
 mod error;
 mod reader;
+mod shape;
 mod tags;
 mod text;
 mod value;
@@ -21,6 +22,7 @@ mod writer;
 
 pub use error::WireError;
 pub use reader::Reader;
+pub use shape::{Field, Shape};
 pub use tags::{Tag, read_tags, write_tags};
 pub use text::{Records, Str, Uuid};
 pub use value::Wire;

@@ -2,15 +2,16 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use bytes::Bytes;
 
 use super::value::fixed_size;
-use super::{Reader, Result, Wire, WireError, Writer};
+use super::{Reader, Result, Shape, Wire, WireError, Writer};
 
 /// UTF-8 text that shares the buffer it was read from.
-#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Str(Bytes);
 
 impl Str {
@@ -47,6 +48,13 @@ impl Deref for Str {
 
     fn deref(&self) -> &str {
         self.as_str()
+    }
+}
+
+/// As the text it is, so that a map keyed by `Str` can be asked with a `&str`.
+impl Hash for Str {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
@@ -99,6 +107,8 @@ impl fmt::Debug for Str {
 }
 
 impl Wire for Str {
+    const SHAPE: Shape = Shape::Text;
+
     fn read(r: &mut Reader) -> Result<Self> {
         Self::read_nullable(r)?.ok_or(WireError::UnexpectedNull)
     }
@@ -169,7 +179,7 @@ impl fmt::Debug for Uuid {
 }
 
 fixed_size! {
-    Uuid: |bytes| Self(bytes), |value| value.0;
+    Uuid: Shape::Fixed(16), |bytes| Self(bytes), |value| value.0;
 }
 
 /// Record batches, one after the other; never copied, neither in nor out.
@@ -214,6 +224,8 @@ impl From<Bytes> for Records {
 }
 
 impl Wire for Records {
+    const SHAPE: Shape = Shape::Bytes;
+
     fn read(r: &mut Reader) -> Result<Self> {
         Bytes::read(r).map(Self::from)
     }
@@ -258,6 +270,8 @@ mod tests {
         let text = Str::from("orders");
         assert!(text == "orders" && text != "other");
         assert_eq!(text.detached(), text);
+        let map = std::collections::HashMap::from([(text.clone(), 1)]);
+        assert_eq!(map.get("orders"), Some(&1));
         assert_eq!(format!("{text} {text:?}"), "orders \"orders\"");
     }
 }

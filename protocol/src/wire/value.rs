@@ -1,9 +1,12 @@
 use bytes::Bytes;
 
-use super::{Reader, Result, WireError, Writer};
+use super::{Reader, Result, Shape, WireError, Writer};
 
 /// A value that can be read from and written to a message.
 pub trait Wire: Sized {
+    /// What it looks like on the wire.
+    const SHAPE: Shape;
+
     /// Takes the value off the front of the message.
     fn read(r: &mut Reader) -> Result<Self>;
 
@@ -28,8 +31,10 @@ pub trait Wire: Sized {
 /// Values of one fixed size have no null; a declaration that asks for one is refused at run time
 /// in both directions, and by the round-trip test of every message long before that.
 macro_rules! fixed_size {
-    ($($t:ty: |$bytes:ident| $read:expr, |$value:ident| $write:expr;)*) => {$(
+    ($($t:ty: $shape:expr, |$bytes:ident| $read:expr, |$value:ident| $write:expr;)*) => {$(
         impl Wire for $t {
+            const SHAPE: Shape = $shape;
+
             #[inline]
             fn read(r: &mut Reader) -> Result<Self> {
                 let $bytes = r.array()?;
@@ -55,17 +60,19 @@ macro_rules! fixed_size {
 pub(crate) use fixed_size;
 
 fixed_size! {
-    bool: |bytes| bytes != [0u8], |value| [u8::from(value)];
-    i8: |bytes| i8::from_be_bytes(bytes), |value| value.to_be_bytes();
-    i16: |bytes| i16::from_be_bytes(bytes), |value| value.to_be_bytes();
-    u16: |bytes| u16::from_be_bytes(bytes), |value| value.to_be_bytes();
-    i32: |bytes| i32::from_be_bytes(bytes), |value| value.to_be_bytes();
-    u32: |bytes| u32::from_be_bytes(bytes), |value| value.to_be_bytes();
-    i64: |bytes| i64::from_be_bytes(bytes), |value| value.to_be_bytes();
-    f64: |bytes| f64::from_be_bytes(bytes), |value| value.to_be_bytes();
+    bool: Shape::Bool, |bytes| bytes != [0u8], |value| [u8::from(value)];
+    i8: Shape::Fixed(1), |bytes| i8::from_be_bytes(bytes), |value| value.to_be_bytes();
+    i16: Shape::Fixed(2), |bytes| i16::from_be_bytes(bytes), |value| value.to_be_bytes();
+    u16: Shape::Fixed(2), |bytes| u16::from_be_bytes(bytes), |value| value.to_be_bytes();
+    i32: Shape::Fixed(4), |bytes| i32::from_be_bytes(bytes), |value| value.to_be_bytes();
+    u32: Shape::Fixed(4), |bytes| u32::from_be_bytes(bytes), |value| value.to_be_bytes();
+    i64: Shape::Fixed(8), |bytes| i64::from_be_bytes(bytes), |value| value.to_be_bytes();
+    f64: Shape::Fixed(8), |bytes| f64::from_be_bytes(bytes), |value| value.to_be_bytes();
 }
 
 impl Wire for Bytes {
+    const SHAPE: Shape = Shape::Bytes;
+
     fn read(r: &mut Reader) -> Result<Self> {
         Self::read_nullable(r)?.ok_or(WireError::UnexpectedNull)
     }
@@ -85,6 +92,8 @@ impl Wire for Bytes {
 }
 
 impl<T: Wire> Wire for Vec<T> {
+    const SHAPE: Shape = Shape::Array(&T::SHAPE);
+
     fn read(r: &mut Reader) -> Result<Self> {
         Self::read_nullable(r)?.ok_or(WireError::UnexpectedNull)
     }
@@ -113,6 +122,8 @@ impl<T: Wire> Wire for Vec<T> {
 }
 
 impl<T: Wire> Wire for Option<T> {
+    const SHAPE: Shape = Shape::Nullable(&T::SHAPE);
+
     fn read(r: &mut Reader) -> Result<Self> {
         T::read_nullable(r)
     }
