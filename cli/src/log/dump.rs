@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use klamm_protocol::records::{Batch, BatchHeader, Record, TimestampType};
+use klamm_protocol::records::{Batch, BatchHeader, EndTransaction, Outcome, Record, TimestampType};
 use klamm_storage::disk::RealDisk;
 use klamm_storage::verify::{self, Dumped};
 use serde::Serialize;
@@ -79,6 +79,16 @@ struct RecordLine<'a> {
     key: Option<Bytes<'a>>,
     value: Option<Bytes<'a>>,
     headers: Vec<(Bytes<'a>, Option<Bytes<'a>>)>,
+    #[serde(flatten)]
+    marker: Option<Marker>,
+}
+
+/// What a record of a control batch says, where it ends a transaction.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Marker {
+    end_txn_marker: &'static str,
+    coordinator_epoch: i32,
 }
 
 #[derive(Debug, Serialize)]
@@ -297,6 +307,7 @@ impl<'a> RecordLine<'a> {
             headers: headers
                 .map(|header| (Bytes(&header.key), header.value.as_deref().map(Bytes)))
                 .collect(),
+            marker: header.attributes.is_control().then(|| Marker::of(record)).flatten(),
         }
     }
 
@@ -309,18 +320,33 @@ impl<'a> RecordLine<'a> {
             bytes.as_ref().map(|bytes| format!(" {label}: {}", text(bytes))).unwrap_or_default()
         };
         let headers: Vec<_> = self.headers.iter().map(|(key, _)| text(key)).collect();
+        let content = match &self.marker {
+            Some(Marker { end_txn_marker, coordinator_epoch }) => {
+                format!(" endTxnMarker: {end_txn_marker} coordinatorEpoch: {coordinator_epoch}")
+            }
+            None => labelled("key", &self.key) + &labelled("payload", &self.value),
+        };
         format!(
             "| offset: {} {time_name}: {} keySize: {} valueSize: {} sequence: {} \
-             headerKeys: [{}]{}{}\n",
+             headerKeys: [{}]{content}\n",
             self.offset,
             self.timestamp,
             size(&self.key),
             size(&self.value),
             self.sequence,
             headers.join(","),
-            labelled("key", &self.key),
-            labelled("payload", &self.value),
         )
+    }
+}
+
+impl Marker {
+    fn of(record: &Record) -> Option<Self> {
+        let EndTransaction { outcome, coordinator_epoch } = EndTransaction::parse(record)?;
+        let end_txn_marker = match outcome {
+            Outcome::Commit => "COMMIT",
+            Outcome::Abort => "ABORT",
+        };
+        Some(Self { end_txn_marker, coordinator_epoch })
     }
 }
 
@@ -330,5 +356,28 @@ impl DamageLine {
             "position: {} size: {} isvalid: false damage: {}\n",
             self.position, self.size, self.damage
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_transaction_is_named() {
+        let marker = EndTransaction { outcome: Outcome::Abort, coordinator_epoch: 7 };
+        let batch = marker.batch(4001, 3, 1_700_000_000_000).unwrap();
+        let record = batch.records(0).unwrap().next().unwrap().unwrap();
+        let line = RecordLine::new(batch.header(), &record, 0);
+        assert_eq!(
+            line.text("CreateTime"),
+            "| offset: 0 CreateTime: 1700000000000 keySize: 4 valueSize: 6 sequence: -1 \
+             headerKeys: [] endTxnMarker: ABORT coordinatorEpoch: 7\n"
+        );
+        let json = serde_json::to_value(&line).unwrap();
+        assert_eq!(
+            (&json["endTxnMarker"], &json["coordinatorEpoch"]),
+            (&"ABORT".into(), &7.into())
+        );
     }
 }
