@@ -1,14 +1,22 @@
-//! DeleteAcls: to be described.
+//! DeleteAcls: deletes the access rules that match filters.
+//!
+//! | version | adds |
+//! |---|---|
+//! | 1 | rules for all names with a prefix (KIP-290) |
+//! | 2 | flexible form |
+//! | 3 | rules about users (KIP-373) |
+//!
+//! The codes are listed in [`create_acls`](super::create_acls).
 
 crate::api! {
-    /// To be described.
+    /// Deletes the access rules that match filters.
     DeleteAcls = 31, versions 1..=3, flexible 2..;
 
     struct Request {
         filters: Vec<Filter>,
     }
     struct Filter {
-        /// 1 any, 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
+        /// 1 matches any.
         resource_type_filter: i8,
         /// Null matches any.
         resource_name_filter: Option<Str>,
@@ -18,34 +26,36 @@ crate::api! {
         principal_filter: Option<Str>,
         /// Null matches any.
         host_filter: Option<Str>,
-        /// 1 any (in filters), 2 all, then read, write, create, delete, alter, describe and so on.
+        /// 1 matches any.
         operation: i8,
-        /// 1 any (in filters), 2 deny, 3 allow.
+        /// 1 matches any.
         permission_type: i8,
     }
 
     struct Response {
         throttle_time_ms: i32,
+        /// In the order of the request.
         filter_results: Vec<FilterAnswer>,
     }
     struct FilterAnswer {
         error_code: ErrorCode,
         error_message: Option<Str>,
+        /// What was deleted, or could not be.
         matching_acls: Vec<MatchingAcl>,
     }
     struct MatchingAcl {
         error_code: ErrorCode,
         error_message: Option<Str>,
-        /// 1 any, 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
+        /// 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
         resource_type: i8,
         resource_name: Str,
         /// 3 literal, 4 prefixed.
         pattern_type: i8 = 3,
         principal: Str,
         host: Str,
-        /// 1 any (in filters), 2 all, then read, write, create, delete, alter, describe and so on.
+        /// As in CreateAcls.
         operation: i8,
-        /// 1 any (in filters), 2 deny, 3 allow.
+        /// 2 deny, 3 allow.
         permission_type: i8,
     }
 }

@@ -1,11 +1,19 @@
-//! DescribeAcls: to be described.
+//! DescribeAcls: lists the access rules that match a filter.
+//!
+//! | version | adds |
+//! |---|---|
+//! | 1 | rules for all names with a prefix (KIP-290) |
+//! | 2 | flexible form |
+//! | 3 | rules about users (KIP-373) |
+//!
+//! The codes are listed in [`create_acls`](super::create_acls).
 
 crate::api! {
-    /// To be described.
+    /// Lists the access rules that match a filter.
     DescribeAcls = 29, versions 1..=3, flexible 2..;
 
     struct Request {
-        /// 1 any, 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
+        /// 1 matches any.
         resource_type_filter: i8,
         /// Null matches any.
         resource_name_filter: Option<Str>,
@@ -15,9 +23,9 @@ crate::api! {
         principal_filter: Option<Str>,
         /// Null matches any.
         host_filter: Option<Str>,
-        /// 1 any (in filters), 2 all, then read, write, create, delete, alter, describe and so on.
+        /// 1 matches any.
         operation: i8,
-        /// 1 any (in filters), 2 deny, 3 allow.
+        /// 1 matches any.
         permission_type: i8,
     }
 
@@ -28,7 +36,7 @@ crate::api! {
         resources: Vec<Resource>,
     }
     struct Resource {
-        /// 1 any, 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
+        /// 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
         resource_type: i8,
         resource_name: Str,
         /// 3 literal, 4 prefixed.
@@ -36,11 +44,13 @@ crate::api! {
         acls: Vec<Acl>,
     }
     struct Acl {
+        /// Such as `User:alice`; `User:*` stands for everybody.
         principal: Str,
+        /// An address; `*` stands for all.
         host: Str,
-        /// 1 any (in filters), 2 all, then read, write, create, delete, alter, describe and so on.
+        /// As in CreateAcls.
         operation: i8,
-        /// 1 any (in filters), 2 deny, 3 allow.
+        /// 2 deny, 3 allow.
         permission_type: i8,
     }
 }

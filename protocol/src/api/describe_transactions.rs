@@ -1,7 +1,9 @@
-//! DescribeTransactions: to be described.
+//! DescribeTransactions: describes the state of transactions.
+//!
+//! Answered by the coordinator of each transactional id (KIP-664).
 
 crate::api! {
-    /// To be described.
+    /// Describes the state of transactions.
     DescribeTransactions = 65, versions 0..=0, flexible 0..;
 
     struct Request {
@@ -10,16 +12,20 @@ crate::api! {
 
     struct Response {
         throttle_time_ms: i32,
-        transaction_states: Vec<Transaction>,
+        transaction_states: Vec<TransactionAnswer>,
     }
-    struct Transaction {
+    struct TransactionAnswer {
         error_code: ErrorCode,
         transactional_id: Str,
+        /// Empty, Ongoing, PrepareCommit, PrepareAbort, CompleteCommit, CompleteAbort, Dead or
+        /// PrepareEpochFence.
         transaction_state: Str,
         transaction_timeout_ms: i32,
+        /// When it began; -1 where none is open.
         transaction_start_time_ms: i64,
         producer_id: i64,
         producer_epoch: i16,
+        /// What takes part in the transaction and has no marker yet.
         topics: Vec<Topic>,
     }
     struct Topic {

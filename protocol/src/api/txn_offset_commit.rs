@@ -1,7 +1,16 @@
-//! TxnOffsetCommit: to be described.
+//! TxnOffsetCommit: stores how far a group has read, as part of a transaction.
+//!
+//! | version | adds |
+//! |---|---|
+//! | 2 | the leader epoch of the last record read (KIP-320) |
+//! | 3 | who in the group commits, so that a member that was replaced is refused (KIP-447); flexible form |
+//! | 4 | the error TRANSACTION_ABORTABLE (KIP-890) |
+//! | 5 | the group joins the transaction by itself, without AddOffsetsToTxn (KIP-890) |
+//!
+//! Sent to the coordinator of the group. The offsets count once the transaction is committed.
 
 crate::api! {
-    /// To be described.
+    /// Stores how far a group has read, as part of a transaction.
     TxnOffsetCommit = 28, versions 0..=5, flexible 3..;
 
     struct Request {
@@ -9,8 +18,11 @@ crate::api! {
         group_id: Str,
         producer_id: i64,
         producer_epoch: i16,
+        /// -1 where membership is not checked.
         generation_id: i32              [3..; must] = -1,
+        /// Empty where membership is not checked.
         member_id: Str                  [3..; must],
+        /// Null for a member that is not static.
         group_instance_id: Option<Str>  [3..; must],
         topics: Vec<Topic>,
     }
@@ -20,8 +32,11 @@ crate::api! {
     }
     struct Partition {
         partition_index: i32,
+        /// The next record to read.
         committed_offset: i64,
+        /// The leader epoch of the last record read; -1 where unknown.
         committed_leader_epoch: i32     [2..] = -1,
+        /// Whatever the client wants to find again beside the offset.
         committed_metadata: Option<Str>,
     }
 
