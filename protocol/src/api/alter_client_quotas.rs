@@ -1,7 +1,13 @@
-//! AlterClientQuotas: to be described.
+//! AlterClientQuotas: sets or removes limits for clients.
+//!
+//! | version | adds |
+//! |---|---|
+//! | 1 | flexible form |
+//!
+//! Entities are named as in [`describe_client_quotas`](super::describe_client_quotas) (KIP-546).
 
 crate::api! {
-    /// To be described.
+    /// Sets or removes limits for clients.
     AlterClientQuotas = 49, versions 0..=1, flexible 1..;
 
     struct Request {
@@ -13,11 +19,15 @@ crate::api! {
         ops: Vec<Op>,
     }
     struct Entity {
+        /// `user`, `client-id` or `ip`.
         entity_type: Str,
+        /// Null for the default.
         entity_name: Option<Str>,
     }
     struct Op {
+        /// Such as `producer_byte_rate`, `consumer_byte_rate` or `request_percentage`.
         key: Str,
+        /// Ignored where the limit is removed.
         value: f64,
         remove: bool,
     }

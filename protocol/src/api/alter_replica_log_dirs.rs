@@ -1,13 +1,20 @@
-//! AlterReplicaLogDirs: to be described.
+//! AlterReplicaLogDirs: moves replicas to other directories of the same broker.
+//!
+//! | version | adds |
+//! |---|---|
+//! | 2 | flexible form |
+//!
+//! Answered by each broker for its own replicas, once the copy has begun (KIP-113).
 
 crate::api! {
-    /// To be described.
+    /// Moves replicas to other directories of the same broker.
     AlterReplicaLogDirs = 34, versions 1..=2, flexible 2..;
 
     struct Request {
         dirs: Vec<Dir>,
     }
     struct Dir {
+        /// Absolute, and one of those the broker was configured with.
         path: Str,
         topics: Vec<Topic>,
     }

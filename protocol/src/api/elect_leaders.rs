@@ -1,11 +1,20 @@
-//! ElectLeaders: to be described.
+//! ElectLeaders: lets partitions elect their leaders anew.
+//!
+//! | version | adds |
+//! |---|---|
+//! | 1 | unclean elections (KIP-460) |
+//! | 2 | flexible form |
+//!
+//! Used to give leadership back to the preferred replicas (KIP-183).
 
 crate::api! {
-    /// To be described.
+    /// Lets partitions elect their leaders anew.
     ElectLeaders = 43, versions 0..=2, flexible 2..;
 
     struct Request {
+        /// 0 the preferred replica, 1 a replica that may lack records, where no other is alive.
         election_type: i8               [1..; must],
+        /// Null asks for all.
         topic_partitions: Option<Vec<Topic>>,
         timeout_ms: i32 = 60000,
     }
@@ -25,6 +34,7 @@ crate::api! {
     }
     struct PartitionAnswer {
         partition_id: i32,
+        /// ELECTION_NOT_NEEDED where the leader is the right one already.
         error_code: ErrorCode,
         error_message: Option<Str>,
     }

@@ -1,10 +1,15 @@
-//! ListConfigResources: to be described.
+//! ListConfigResources: lists what has settings.
+//!
+//! | version | adds |
+//! |---|---|
+//! | 1 | resources of every type, where version 0 lists client metrics only (KIP-1142) |
 
 crate::api! {
-    /// To be described.
+    /// Lists what has settings.
     ListConfigResources = 74, versions 0..=1, flexible 0..;
 
     struct Request {
+        /// Empty asks for all.
         resource_types: Vec<i8>         [1..; must],
     }
 
@@ -15,7 +20,7 @@ crate::api! {
     }
     struct ConfigResource {
         resource_name: Str,
-        /// 1 any, 2 topic, 3 group, 4 cluster, 5 transactional id, 6 delegation token, 7 user.
+        /// 2 topic, 4 broker, 8 logger of a broker, 16 client metrics, 32 group.
         resource_type: i8               [1..] = 16,
     }
 }

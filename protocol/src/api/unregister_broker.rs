@@ -1,7 +1,9 @@
-//! UnregisterBroker: to be described.
+//! UnregisterBroker: makes the cluster forget a broker that is gone for good.
+//!
+//! Needed before the id can be left out of a cluster; the broker must be shut down first.
 
 crate::api! {
-    /// To be described.
+    /// Makes the cluster forget a broker that is gone for good.
     UnregisterBroker = 64, versions 0..=0, flexible 0..;
 
     struct Request {
