@@ -1,7 +1,9 @@
-//! AlterShareGroupOffsets: to be described.
+//! AlterShareGroupOffsets: moves a share group to other places in its partitions.
+//!
+//! Only for a group without members (KIP-932).
 
 crate::api! {
-    /// To be described.
+    /// Moves a share group to other places in its partitions.
     AlterShareGroupOffsets = 91, versions 0..=0, flexible 0..;
 
     struct Request {
@@ -14,11 +16,13 @@ crate::api! {
     }
     struct Partition {
         partition_index: i32,
+        /// The first record to hand out.
         start_offset: i64,
     }
 
     struct Response {
         throttle_time_ms: i32,
+        /// What is wrong with the request as a whole.
         error_code: ErrorCode,
         error_message: Option<Str>,
         topics: Vec<TopicAnswer>,

@@ -1,7 +1,9 @@
-//! DeleteShareGroupOffsets: to be described.
+//! DeleteShareGroupOffsets: makes a share group forget where it stands in topics.
+//!
+//! Only for a group without members (KIP-932).
 
 crate::api! {
-    /// To be described.
+    /// Makes a share group forget where it stands in topics.
     DeleteShareGroupOffsets = 92, versions 0..=0, flexible 0..;
 
     struct Request {
@@ -14,6 +16,7 @@ crate::api! {
 
     struct Response {
         throttle_time_ms: i32,
+        /// What is wrong with the request as a whole.
         error_code: ErrorCode,
         error_message: Option<Str>,
         topics: Vec<TopicAnswer>,

@@ -1,7 +1,9 @@
-//! ShareGroupDescribe: to be described.
+//! ShareGroupDescribe: describes share groups.
+//!
+//! Versions begin at 1; version 0 was a preview (KIP-932).
 
 crate::api! {
-    /// To be described.
+    /// Describes share groups.
     ShareGroupDescribe = 77, versions 1..=1, flexible 0..;
 
     struct Request {
@@ -17,8 +19,11 @@ crate::api! {
         error_code: ErrorCode,
         error_message: Option<Str>,
         group_id: Str,
+        /// Empty, Stable or Dead; empty text on error.
         group_state: Str,
+        /// Rises whenever members or subscriptions change.
         group_epoch: i32,
+        /// The group epoch that the assignment was made for.
         assignment_epoch: i32,
         assignor_name: Str,
         members: Vec<Member>,

@@ -1,7 +1,10 @@
-//! StreamsGroupDescribe: to be described.
+//! StreamsGroupDescribe: describes groups of Kafka Streams.
+//!
+//! Part of KIP-1071; the terms are those of
+//! [`streams_group_heartbeat`](super::streams_group_heartbeat).
 
 crate::api! {
-    /// To be described.
+    /// Describes groups of Kafka Streams.
     StreamsGroupDescribe = 89, versions 0..=0, flexible 0..;
 
     struct Request {
@@ -17,9 +20,13 @@ crate::api! {
         error_code: ErrorCode,
         error_message: Option<Str>,
         group_id: Str,
+        /// Empty, NotReady, Assigning, Reconciling, Stable or Dead; empty text on error.
         group_state: Str,
+        /// Rises whenever members or topology change.
         group_epoch: i32,
+        /// The group epoch that the target assignment was made for.
         assignment_epoch: i32,
+        /// Null on error.
         topology: Option<Topology>,
         members: Vec<Member>,
         /// One bit for each permitted operation; `i32::MIN` where it was not asked for.
@@ -27,6 +34,7 @@ crate::api! {
     }
     struct Topology {
         epoch: i32,
+        /// With patterns and partition numbers filled in; null while topics are missing or unfit.
         subtopologies: Option<Vec<Subtopology>>,
     }
     struct Subtopology {
@@ -38,7 +46,9 @@ crate::api! {
     }
     struct TopicInfo {
         name: Str,
+        /// 0 leaves it to the coordinator, as always for changelogs.
         partitions: i32,
+        /// 0 for the default.
         replication_factor: i16,
         topic_configs: Vec<KeyValue>,
     }
@@ -49,18 +59,27 @@ crate::api! {
     struct Member {
         member_id: Str,
         member_epoch: i32,
+        /// Null for a member that is not static.
         instance_id: Option<Str>,
         rack_id: Option<Str>,
         client_id: Str,
         client_host: Str,
+        /// That of the member, which may differ from the group's.
         topology_epoch: i32,
+        /// Shared by the members of one process.
         process_id: Str,
+        /// Where others can query its state; null where there is none.
         user_endpoint: Option<Endpoint>,
         client_tags: Vec<KeyValue>,
+        /// Summed over the changelogs of each task.
         task_offsets: Vec<TaskOffset>,
+        /// Summed over the changelogs of each task.
         task_end_offsets: Vec<TaskOffset>,
+        /// What it runs now.
         assignment: Assignment,
+        /// What it shall run in the end.
         target_assignment: Assignment,
+        /// Whether it still speaks the classic protocol.
         is_classic: bool,
     }
     struct Endpoint {

@@ -3,7 +3,7 @@
 //! | version | adds |
 //! |---|---|
 //! | 2 | the leader epoch of the last record read (KIP-320) |
-//! | 3 | who in the group commits, so that a member that was replaced is refused (KIP-447); flexible form |
+//! | 3 | flexible form, and who in the group commits, so that old members are fenced (KIP-447) |
 //! | 4 | the error TRANSACTION_ABORTABLE (KIP-890) |
 //! | 5 | the group joins the transaction by itself, without AddOffsetsToTxn (KIP-890) |
 //!

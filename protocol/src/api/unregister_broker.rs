@@ -1,6 +1,6 @@
 //! UnregisterBroker: makes the cluster forget a broker that is gone for good.
 //!
-//! Needed before the id can be left out of a cluster; the broker must be shut down first.
+//! For a cluster that shrinks. Shut the broker down before.
 
 crate::api! {
     /// Makes the cluster forget a broker that is gone for good.
