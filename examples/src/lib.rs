@@ -1,2 +1,9 @@
-//! Programs to copy from.
+//! Programs to copy from, each a file of its own under `src/bin/`.
+//!
+//! | program | shows |
+//! |---|---|
+//! | `embedded` | a broker, a producer and a consumer in one process, as in a test |
+//! | `topics` | making, describing and deleting topics on any Kafka |
+//!
+//! `cargo run -p klamm-examples --bin embedded`
 #![forbid(unsafe_code)]
