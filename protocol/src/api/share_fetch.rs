@@ -2,7 +2,7 @@
 //!
 //! | version | adds |
 //! |---|---|
-//! | 2 | how strictly records are counted (KIP-1206), and more time for records in work (KIP-1222) |
+//! | 2 | how strictly records are counted (KIP-1206), more time for records in work (KIP-1222) |
 //!
 //! Versions begin at 1; version 0 was a preview (KIP-932). Records acquired are locked for the
 //! member until it acknowledges them or the lock times out; then others may get them.
