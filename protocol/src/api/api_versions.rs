@@ -3,7 +3,7 @@
 //! | version | adds |
 //! |---|---|
 //! | 1 | throttle time |
-//! | 3 | flexible form, the name and version of the client's software, and the broker's features (KIP-511, KIP-584) |
+//! | 3 | flexible form, the client's software (KIP-511), the broker's features (KIP-584) |
 //! | 4 | features whose lowest version is 0 |
 //!
 //! The answer has response header 0 at every version: see [`crate::header`].

@@ -1,4 +1,5 @@
-//! OffsetForLeaderEpoch: finds where a leader epoch ended, so that a client can tell whether its log diverged.
+//! OffsetForLeaderEpoch: finds where a leader epoch ended, so that a client can tell whether
+//! its log diverged.
 //!
 //! | version | adds |
 //! |---|---|
