@@ -30,7 +30,7 @@ crate::api! {
         principal: Str,
         /// An address; `*` stands for all.
         host: Str,
-        /// See above.
+        /// One of the codes above.
         operation: i8,
         /// 2 deny, 3 allow.
         permission_type: i8,

@@ -19,8 +19,8 @@ crate::api! {
     struct Request {
         /// Set when the batches belong to a transaction.
         transactional_id: Option<Str>,
-        /// How many replicas must hold the batches before the broker answers: 0 (no answer), 1, or -1
-        /// (all).
+        /// How many replicas must hold the batches before the broker answers: 0 (no answer), 1,
+        /// or -1 (all).
         acks: i16,
         timeout_ms: i32,
         topics: Vec<Topic>,
