@@ -34,36 +34,32 @@ fn bench_api<A: Api>(
     let version = *A::VERSIONS.end();
     let mut group = criterion.benchmark_group(A::NAME);
     for partitions in PARTITIONS {
+        let (request, response) = (request(partitions), response(partitions));
+        let write_request = || {
+            let written = encode_request::<A>(version, 1, Some(&CLIENT_ID), black_box(&request));
+            written.expect("the newest version can say it")
+        };
+        let write_response = || {
+            let written = encode_response::<A>(version, 1, black_box(&response));
+            written.expect("the newest version can say it")
+        };
+        let request_frame = write_request().into_bytes().slice(PREFIX_LEN..);
+        let response_frame = write_response().into_bytes().slice(PREFIX_LEN..);
+        let read_request = || {
+            let (_, body) = RequestHeader::split(request_frame.clone()).expect("written here");
+            decode_request::<A>(body).expect("written here")
+        };
+        let read_response =
+            || decode_response::<A>(version, response_frame.clone()).expect("written here");
+
         group.throughput(Throughput::Elements(partitions as u64));
-
-        let encode = |request| encode_request::<A>(version, 1, Some(&CLIENT_ID), request);
-        let message = request(partitions);
-        group.bench_function(BenchmarkId::new("request encode", partitions), |bencher| {
-            bencher.iter(|| encode(black_box(&message)).expect("the request can be said"));
-        });
-        let frame = frame(encode(&message).expect("the request can be said").into_bytes());
-        group.bench_function(BenchmarkId::new("request decode", partitions), |bencher| {
-            bencher.iter(|| {
-                let (_, body) = RequestHeader::split(frame.clone()).expect("written here");
-                decode_request::<A>(body).expect("written here")
-            });
-        });
-
-        let encode = |response| encode_response::<A>(version, 1, response);
-        let message = response(partitions);
-        group.bench_function(BenchmarkId::new("response encode", partitions), |bencher| {
-            bencher.iter(|| encode(black_box(&message)).expect("the response can be said"));
-        });
-        let frame = self::frame(encode(&message).expect("the response can be said").into_bytes());
-        group.bench_function(BenchmarkId::new("response decode", partitions), |bencher| {
-            bencher.iter(|| decode_response::<A>(version, frame.clone()).expect("written here"));
-        });
+        let id = |name| BenchmarkId::new(name, partitions);
+        group.bench_function(id("request encode"), |bencher| bencher.iter(write_request));
+        group.bench_function(id("request decode"), |bencher| bencher.iter(read_request));
+        group.bench_function(id("response encode"), |bencher| bencher.iter(write_response));
+        group.bench_function(id("response decode"), |bencher| bencher.iter(read_response));
     }
     group.finish();
-}
-
-fn frame(sent: Bytes) -> Bytes {
-    sent.slice(PREFIX_LEN..)
 }
 
 fn records() -> Option<Records> {

@@ -24,8 +24,8 @@ fn batch(records: usize, len: usize) -> bytes::Bytes {
     builder.build(0).expect("a batch has records").bytes().clone()
 }
 
-/// A broker that keeps little, and a connection to it.
-async fn start() -> (Broker, Connection) {
+/// A broker that keeps little, and a connection to it, which lives as long as its owner.
+async fn start() -> (Broker, Kafka, Connection) {
     let broker = Broker::builder()
         .ephemeral()
         .set("log.segment.bytes", "67108864")
@@ -38,7 +38,7 @@ async fn start() -> (Broker, Connection) {
     let kafka = kafka.expect("the broker answers");
     kafka.topic(&TOPIC.into()).await.expect("the topic is made by asking for it");
     let connection = kafka.any_broker().await.expect("the broker answers");
-    (broker, connection)
+    (broker, kafka, connection)
 }
 
 fn produce_request(batch: &bytes::Bytes) -> produce::Request {
@@ -116,7 +116,7 @@ fn loopback(criterion: &mut Criterion) {
         let name = format!("{records} x {len}");
         let batch = batch(records, len);
         group.throughput(Throughput::Bytes(batch.len() as u64));
-        let (broker, connection) = runtime.block_on(start());
+        let (broker, kafka, connection) = runtime.block_on(start());
         let request = produce_request(&batch);
         let mut last = 0;
         group.bench_function(BenchmarkId::new("produce", &name), |bencher| {
@@ -126,7 +126,7 @@ fn loopback(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("fetch", &name), |bencher| {
             bencher.iter(|| runtime.block_on(fetch(&connection, &request)));
         });
-        drop(connection);
+        drop((connection, kafka));
         runtime.block_on(broker.stop());
         let mut stream = runtime.block_on(echo_server());
         let size = u32::try_from(batch.len()).expect("a batch is small");

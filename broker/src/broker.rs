@@ -48,7 +48,7 @@ impl Broker {
     }
 
     /// What clients are told to connect to, one for each listener. A listener on all interfaces
-    /// tells each client the address that it has reached, and is not in this list.
+    /// tells each client the address that it has reached; here it is `localhost`.
     #[must_use]
     pub fn advertised(&self) -> &[Address] {
         &self.addresses

@@ -66,10 +66,12 @@ impl Listener {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// What clients that come in here are told, as far as it does not depend on the client.
+    /// What clients on this machine may connect to. Where it depends on the client what it is
+    /// told, this is the loopback address.
     pub(crate) fn advertised(&self) -> Option<Address> {
         let local = self.bound().first().copied()?;
-        advertised(&self.advertise, local)
+        let loopback = || Address { host: "localhost".into(), port: local.port() };
+        Some(advertised(&self.advertise, local).unwrap_or_else(loopback))
     }
 
     /// Accepts connections until the broker stops.

@@ -302,6 +302,10 @@ impl LogInner {
             self.lock().unsynced.epochs = true;
             return;
         }
+        let exists = self.lock().has_folder;
+        if !exists {
+            return;
+        }
         if let Err(error) = self.write_durable_point(job.point) {
             tracing::warn!(log = %self.name, %error, "durable point not saved");
         }
