@@ -2,7 +2,7 @@
 //!
 //! | module | what it gives |
 //! |---|---|
-//! | [`api`] | every API as typed requests and responses, one file each |
+//! | [`mod@api`] | every API as typed requests and responses, one file each |
 //! | [`declare`] | the macro by which they are declared |
 //! | [`wire`] | reading and writing of values |
 //! | [`header`] | request and response headers, whole messages |
