@@ -4,11 +4,11 @@
 //! |---|---|
 //! | [`args`] | what may be said on the command line |
 //! | [`serve`] | the broker |
-//! | [`topic`], [`produce`], [`consume`], [`bench`] | commands for any Kafka |
+//! | [`topic`], [`produce`], [`consume`], [`mod@bench`] | commands for any Kafka |
 //! | [`log`] | commands for the files of a log, without a broker |
 //! | [`completions`] | the shell's part |
 //! | [`connect`] | from arguments to a client |
-//! | [`format`] | records as text |
+//! | [`mod@format`] | records as text |
 //! | [`output`] | tables, JSON, and standard output as the one place where either goes |
 //! | [`failure`] | what can go wrong, and the exit code that says so |
 //!
