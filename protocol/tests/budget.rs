@@ -80,13 +80,13 @@ const MANY: i32 = 20_000;
 /// Reads what was written, at the newest version.
 fn check_request(request: AnyRequest) {
     let (key, version) = (request.key(), *request.key().versions().end());
-    let body = request.encode(version).unwrap().into_bytes();
+    let body = request.encode(version).expect("the newest version can say it").into_bytes();
     assert!(AnyRequest::decode(key, version, body) == Ok(request), "{}", key.name());
 }
 
 fn check_response(response: AnyResponse) {
     let (key, version) = (response.key(), *response.key().versions().end());
-    let body = response.encode(version).unwrap().into_bytes();
+    let body = response.encode(version).expect("the newest version can say it").into_bytes();
     assert!(AnyResponse::decode(key, version, body) == Ok(response), "{}", key.name());
 }
 

@@ -23,7 +23,7 @@ const TOPIC_ID: Uuid = Uuid(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210_u128.to_be
 fn check<A: Api>(version: i16, message: impl Wire + PartialEq + Debug, hex: &str) {
     let mut w = Writer::new(version, A::is_flexible(version));
     message.write(&mut w);
-    let written = w.finish().unwrap().into_bytes();
+    let written = w.finish().expect("the version can say it").into_bytes();
     assert_eq!(to_hex(&written), hex, "{} version {version}", A::NAME);
     let mut r = Reader::new(from_hex(hex), version, A::is_flexible(version));
     assert_eq!(Wire::read(&mut r), Ok(message), "{} version {version}", A::NAME);
@@ -35,10 +35,10 @@ where
     A::Request: PartialEq + Debug,
 {
     let client_id = Some(client_id.into());
-    let (header, body) = RequestHeader::split(from_hex(hex).slice(4..)).unwrap();
+    let (header, body) = RequestHeader::split(from_hex(hex).slice(4..)).expect("a header");
     let correlation_id = header.correlation_id;
     let sent = encode_request::<A>(version, correlation_id, client_id.as_ref(), &message);
-    assert_eq!(to_hex(&sent.unwrap().into_bytes()), hex);
+    assert_eq!(to_hex(&sent.expect("the version can say it").into_bytes()), hex);
     let expected =
         RequestHeader { api_key: A::KEY, api_version: version, correlation_id, client_id };
     assert_eq!(header, expected);
@@ -46,7 +46,7 @@ where
 }
 
 fn from_hex(text: &str) -> Bytes {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).unwrap() as u8).collect();
+    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).expect("hex") as u8).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
