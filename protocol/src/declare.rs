@@ -165,9 +165,9 @@ macro_rules! structs {
             impl $crate::wire::Wire for $name {
                 const SHAPE: $crate::wire::Shape = $crate::wire::Shape::Struct(&[
                     $($crate::field!($field: $kind, None
-                        $(, $versions $(, $nullable)?)?),)*
+                        $(, $versions $(, null $nullable)? $(; $must)?)?),)*
                     $($($crate::field!($tagged: $tagged_kind, Some($tag)
-                        $(, $tag_versions $(, $tag_nullable)?)?),)*)?
+                        $(, $tag_versions $(, null $tag_nullable)? $(; $tag_must)?)?),)*)?
                 ]);
 
                 fn read(r: &mut $crate::wire::Reader) -> $crate::wire::Result<Self> {
@@ -253,12 +253,16 @@ macro_rules! carried {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! field {
-    ($name:ident: $kind:ty, $tag:expr $(, $versions:expr $(, $nullable:expr)?)?) => {
+    (
+        $name:ident: $kind:ty, $tag:expr
+        $(, $versions:expr $(, null $nullable:expr)? $(; $must:ident)?)?
+    ) => {
         $crate::wire::Field {
             name: stringify!($name),
             shape: <$kind as $crate::wire::Wire>::SHAPE,
             carried: |_version| $crate::carried!(_version $(, $versions)?),
             nullable: |_version| $crate::carried!(_version $($(, $nullable)?)?),
+            must: $crate::or!($($(stringify!($must))?)?, "").len() > 0,
             tag: $tag,
         }
     };

@@ -4,7 +4,7 @@ mod support;
 
 use bytes::Bytes;
 use klamm_protocol::api::{AnyRequest, AnyResponse, ApiKey, create_topics, fetch, metadata};
-use klamm_protocol::wire::WireError;
+use klamm_protocol::wire::{Shape, WireError};
 use proptest::prelude::*;
 use support::dice::Dice;
 use support::{Kind, Side};
@@ -101,7 +101,45 @@ fn undeclared_versions_are_refused() {
 }
 
 #[test]
-fn a_field_that_matters_is_not_lost() {
+fn every_field_that_matters_refuses_to_be_lost() {
+    let mut refused = 0;
+    for kind in Kind::all() {
+        let message = Dice::new(0).full_message(kind.shape(), kind.version, kind.is_flexible());
+        for version in kind.key.versions() {
+            let written = kind.recode_as(version, message.clone().into());
+            if loses_what_matters(kind.shape(), kind.version, version) {
+                assert!(written.is_err(), "{kind:?} as {version}");
+                refused += 1;
+            } else {
+                let unsayable = matches!(written, Err(WireError::Unsayable { .. }));
+                assert!(!unsayable, "{kind:?} as {version}: {written:?}");
+            }
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
+
+/// The flags that a full message leaves at their default.
+const SET_BY_DEFAULT: [&str; 3] =
+    ["allow_auto_topic_creation", "allow_replication_factor_change", "ack_when_committed"];
+
+/// Whether a full message of one version has a `must` field that the other version lacks.
+fn loses_what_matters(shape: Shape, from: i16, to: i16) -> bool {
+    match shape {
+        Shape::Array(inner) | Shape::Nullable(inner) => loses_what_matters(*inner, from, to),
+        Shape::Struct(fields) => {
+            let mut fields = fields.iter().filter(|field| (field.carried)(from));
+            fields.any(|field| match (field.carried)(to) {
+                true => loses_what_matters(field.shape, from, to),
+                false => field.must && !SET_BY_DEFAULT.contains(&field.name),
+            })
+        }
+        Shape::Bool | Shape::Fixed(_) | Shape::Text | Shape::Bytes => false,
+    }
+}
+
+#[test]
+fn a_field_that_matters_is_named_when_it_would_be_lost() {
     let check = |request: AnyRequest, lacking: i16, carrying: i16, field| {
         let refused = Err(WireError::Unsayable { field, version: lacking });
         assert_eq!(request.encode(lacking).map(|_| ()), refused);

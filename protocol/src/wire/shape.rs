@@ -28,6 +28,8 @@ pub struct Field {
     pub carried: fn(i16) -> bool,
     /// Whether it may be null in a version that carries it, if its shape has a null at all.
     pub nullable: fn(i16) -> bool,
+    /// Whether a version that lacks it refuses a message in which it is set.
+    pub must: bool,
     /// Its number, if it is tagged.
     pub tag: Option<u32>,
 }

@@ -35,6 +35,16 @@ impl Dice {
         message
     }
 
+    /// A message of this shape in which nothing has its default, but for flags that
+    /// are set by default.
+    #[allow(dead_code, reason = "not every user of this file asks for it")]
+    pub(crate) fn full_message(&mut self, shape: Shape, version: i16, flexible: bool) -> Vec<u8> {
+        self.marked = true;
+        let message = self.message(shape, version, flexible);
+        self.marked = false;
+        message
+    }
+
     /// A message of this shape.
     pub(crate) fn message(&mut self, shape: Shape, version: i16, flexible: bool) -> Vec<u8> {
         (self.version, self.flexible) = (version, flexible);
