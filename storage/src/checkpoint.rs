@@ -70,15 +70,31 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Replaces the file by `value`. Durable when this returns. Blocks on syncs.
     pub fn write<T: Encode>(&self, disk: &dyn Disk, value: &T) -> Result<(), CheckpointError> {
-        let path = &self.path;
+        let payload = self.encode(value)?;
+        let content = [&self.header(&payload)[..], &payload];
+        Ok(disk::replace_file(disk, &self.path, &content).at("write", &self.path)?)
+    }
+
+    /// Replaces the file by `value`, which can be made anew: nothing is synced, and after a power
+    /// cut [`read`](Self::read) may find no file, or a damaged one.
+    pub fn write_cache<T: Encode>(
+        &self,
+        disk: &dyn Disk,
+        value: &T,
+    ) -> Result<(), CheckpointError> {
+        let payload = self.encode(value)?;
+        let content = [&self.header(&payload)[..], &payload];
+        Ok(disk::replace_cache(disk, &self.path, &content).at("write", &self.path)?)
+    }
+
+    fn encode<T: Encode>(&self, value: &T) -> Result<Vec<u8>, CheckpointError> {
         let payload = bincode::encode_to_vec(value, config())
             .map_err(|_| self.damaged("the value cannot be encoded"))?;
         if payload.len() > self.size_max {
-            let (size, size_max) = (payload.len(), self.size_max);
-            return Err(CheckpointError::TooLarge { path: path.clone(), size, size_max });
+            let (path, size, size_max) = (self.path.clone(), payload.len(), self.size_max);
+            return Err(CheckpointError::TooLarge { path, size, size_max });
         }
-        let header = self.header(&payload);
-        Ok(disk::replace_file(disk, path, &[&header, &payload]).at("write", path)?)
+        Ok(payload)
     }
 
     /// The value in the file; `None` when there is no file.

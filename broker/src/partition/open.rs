@@ -37,11 +37,12 @@ impl Partition {
             opened => opened?,
         };
         report_recovery(&name, &report);
-        let producers = snapshot::read(&**storage.disk(), &log).unwrap_or_else(|error| {
-            // Without its producers a partition takes every sequence: retries may be stored twice.
-            tracing::error!(partition = name, %error, "the producers of a log are not known");
-            super::Producers::default()
-        });
+        let (producers, kept_at) =
+            snapshot::read(&**storage.disk(), &log).unwrap_or_else(|error| {
+                // Without its producers a partition takes every sequence: retries may be stored twice.
+                tracing::error!(partition = name, %error, "the producers of a log are not known");
+                Default::default()
+            });
         Ok(Self {
             topic: Arc::clone(topic),
             index,
@@ -49,7 +50,7 @@ impl Partition {
             log,
             waiters,
             producers: Mutex::new(producers),
-            kept_at: Mutex::default(),
+            kept_at: Mutex::new(kept_at),
         })
     }
 

@@ -4,9 +4,9 @@
 //! appended behind that is read from the log. The file is a cache: without it, or where it does
 //! not fit, the whole log is read.
 
-use klamm_storage::Log;
 use klamm_storage::checkpoint::{Checkpoint, Decode, Encode};
 use klamm_storage::disk::Disk;
+use klamm_storage::{Log, ReadError};
 
 use super::producers::{Appended, BATCHES_MAX, Entry, Producers};
 
@@ -49,22 +49,28 @@ fn checkpoint(log: &Log) -> Checkpoint {
 /// Keeps the state that `producers` have when the log ends at `end_offset`. Blocks.
 pub(super) fn write(disk: &dyn Disk, log: &Log, producers: &Producers, end_offset: i64) {
     let snapshot = Snapshot { end_offset, producers: producers.iter().map(to_file).collect() };
-    if let Err(error) = checkpoint(log).write(disk, &snapshot) {
+    if let Err(error) = checkpoint(log).write_cache(disk, &snapshot) {
         tracing::warn!(log = log.name(), %error, "the state of producers was not kept");
     }
 }
 
-/// The state of the producers of a log that was just opened. Blocks.
+/// The state of the producers of a log that was just opened, and the end of the log at which it
+/// had been kept. Blocks.
 ///
 /// # Errors
 /// The log cannot be read.
-pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<Producers, klamm_storage::ReadError> {
+pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<(Producers, Option<i64>), ReadError> {
     let offsets = log.offsets();
     let mut from = offsets.start.get();
     let mut producers = Producers::default();
+    let mut kept_at = None;
+    if offsets.end.get() == 0 {
+        return Ok((producers, kept_at));
+    }
     match checkpoint(log).read::<Snapshot>(disk) {
         Ok(Some(kept)) if (from..=offsets.end.get()).contains(&kept.end_offset) => {
             from = kept.end_offset;
+            kept_at = Some(from);
             kept.producers.into_iter().for_each(|it| producers.restore(it.id, from_file(it)));
         }
         Ok(_) => {}
@@ -75,7 +81,7 @@ pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<Producers, klamm_storag
     log.scan(from, |header, _| {
         producers.stored(header, header.base_offset, header.max_timestamp);
     })?;
-    Ok(producers)
+    Ok((producers, kept_at))
 }
 
 fn to_file((id, entry): (i64, &Entry)) -> Producer {

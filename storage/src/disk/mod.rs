@@ -134,15 +134,27 @@ pub(crate) fn read_small(file: &dyn DiskFile, len_max: u64) -> io::Result<Vec<u8
 /// A crash leaves either the old content or the new.
 pub(crate) fn replace_file(disk: &dyn Disk, path: &Path, content: &[&[u8]]) -> io::Result<()> {
     let temporary = path.with_added_extension("tmp");
-    let file = disk.open(&temporary, OpenMode::Create)?;
-    file.set_len(0)?;
-    file.write_all_at(content, 0)?;
-    file.sync_data()?;
+    write_aside(disk, &temporary, content)?.sync_data()?;
     disk.rename(&temporary, path)?;
     match path.parent() {
         Some(dir) => disk.sync_dir(dir),
         None => Ok(()),
     }
+}
+
+/// Replaces a file that can be made anew, without waiting for the disk. The end of the process
+/// leaves either the old content or the new; a power cut may leave anything.
+pub(crate) fn replace_cache(disk: &dyn Disk, path: &Path, content: &[&[u8]]) -> io::Result<()> {
+    let temporary = path.with_added_extension("tmp");
+    write_aside(disk, &temporary, content)?;
+    disk.rename(&temporary, path)
+}
+
+fn write_aside(disk: &dyn Disk, path: &Path, content: &[&[u8]]) -> io::Result<Arc<dyn DiskFile>> {
+    let file = disk.open(path, OpenMode::Create)?;
+    file.set_len(0)?;
+    file.write_all_at(content, 0)?;
+    Ok(file)
 }
 
 /// `NotFound` as an absence rather than an error.

@@ -302,10 +302,11 @@ impl LogInner {
             self.lock().unsynced.epochs = true;
             return;
         }
-        let exists = self.lock().has_folder;
-        if !exists {
+        let state = self.lock();
+        if !state.has_folder || state.durable == job.point {
             return;
         }
+        drop(state);
         if let Err(error) = self.write_durable_point(job.point) {
             tracing::warn!(log = %self.name, %error, "durable point not saved");
         }
