@@ -38,7 +38,7 @@ pub(super) const KEYS: &[Key] = &[
     string("max.connections.per.ip.overrides", "")
         .cluster_wide()
         .used("Exceptions to `max.connections.per.ip`, as `address:count,...`."),
-    int("max.in.flight.requests.per.connection", "5")
+    int("max.in.flight.requests.per.connection", "256")
         .between(1, 1_000)
         .used("Requests of one connection worked on at the same time; more wait in the socket."),
     int("max.incremental.fetch.session.cache.slots", "1000")
