@@ -7,6 +7,7 @@
 //! | [`backoff`] | growing, jittered pauses between retries |
 //! | [`random`] | the only source of chance |
 //! | [`hash`] | the hashes by which clients choose a partition |
+//! | [`uuid`] | identifiers of topics and clusters |
 #![forbid(unsafe_code)]
 
 pub mod backoff;
@@ -14,3 +15,4 @@ pub mod clock;
 pub mod hash;
 pub mod random;
 pub mod task;
+pub mod uuid;

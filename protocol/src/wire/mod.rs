@@ -21,10 +21,11 @@ mod varint;
 mod writer;
 
 pub use error::WireError;
+pub use klamm_utils::uuid::Uuid;
 pub use reader::Reader;
 pub use shape::{Field, Shape};
 pub use tags::{Tag, read_tags, write_tags};
-pub use text::{Records, Str, Uuid};
+pub use text::{Records, Str};
 pub use value::Wire;
 pub use writer::{Encoded, Writer};
 

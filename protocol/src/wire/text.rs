@@ -1,4 +1,4 @@
-//! Text, identifiers and record sets.
+//! Text and record sets.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,7 +7,6 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use super::value::fixed_size;
 use super::{Reader, Result, Shape, Wire, WireError, Writer};
 
 /// UTF-8 text that shares the buffer it was read from.
@@ -128,60 +127,6 @@ impl Wire for Str {
     }
 }
 
-/// A 128-bit identifier; Kafka prints it in URL-safe base64 without padding.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Uuid(pub [u8; 16]);
-
-impl Uuid {
-    /// The identifier that stands for none.
-    pub const ZERO: Self = Self([0; 16]);
-
-    /// Whether this stands for none.
-    #[must_use]
-    pub fn is_zero(self) -> bool {
-        self == Self::ZERO
-    }
-
-    /// Reads the form that [`Display`](fmt::Display) gives: 22 characters.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != 22 {
-            return None;
-        }
-        let mut bits = 0u128;
-        for (index, character) in text.bytes().enumerate() {
-            let digit = ALPHABET.iter().position(|known| *known == character)?;
-            let digit = u128::try_from(digit).ok()?;
-            // The last character holds two bits and four zeros.
-            bits = if index < 21 { (bits << 6) | digit } else { (bits << 2) | (digit >> 4) };
-        }
-        Some(Self(bits.to_be_bytes()))
-    }
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-impl fmt::Display for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = u128::from_be_bytes(self.0);
-        for index in 0..22 {
-            let digit = if index < 21 { bits >> (122 - 6 * index) } else { bits << 4 };
-            fmt::Write::write_char(f, char::from(ALPHABET[(digit & 0x3f) as usize]))?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-fixed_size! {
-    Uuid: Shape::Fixed(16), |bytes| Self(bytes), |value| value.0;
-}
-
 /// Record batches, one after the other; never copied, neither in nor out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
@@ -249,21 +194,6 @@ impl Wire for Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn uuids_print_as_kafka_prints_them() {
-        // Kafka's own `Uuid.METADATA_TOPIC_ID` and an id printed by `kafka-topics`.
-        let mut one = [0; 16];
-        one[15] = 1;
-        for (text, uuid) in [("AAAAAAAAAAAAAAAAAAAAAA", [0; 16]), ("AAAAAAAAAAAAAAAAAAAAAQ", one)] {
-            assert_eq!(Uuid(uuid).to_string(), text);
-            assert_eq!(Uuid::parse(text), Some(Uuid(uuid)));
-        }
-        let uuid = Uuid(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210_u128.to_be_bytes());
-        assert_eq!(Uuid::parse(&uuid.to_string()), Some(uuid));
-        assert_eq!(Uuid::parse("short"), None);
-        assert_eq!(Uuid::parse("AAAAAAAAAAAAAAAAAAAA!!"), None);
-    }
 
     #[test]
     fn text_compares_with_text() {

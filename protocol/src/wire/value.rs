@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use klamm_utils::uuid::Uuid;
 
 use super::{Reader, Result, Shape, WireError, Writer};
 
@@ -57,7 +58,6 @@ macro_rules! fixed_size {
         }
     )*};
 }
-pub(crate) use fixed_size;
 
 fixed_size! {
     bool: Shape::Bool, |bytes| bytes != [0u8], |value| [u8::from(value)];
@@ -67,6 +67,7 @@ fixed_size! {
     i32: Shape::Fixed(4), |bytes| i32::from_be_bytes(bytes), |value| value.to_be_bytes();
     u32: Shape::Fixed(4), |bytes| u32::from_be_bytes(bytes), |value| value.to_be_bytes();
     i64: Shape::Fixed(8), |bytes| i64::from_be_bytes(bytes), |value| value.to_be_bytes();
+    Uuid: Shape::Fixed(16), |bytes| Self(bytes), |value| value.0;
     f64: Shape::Fixed(8), |bytes| f64::from_be_bytes(bytes), |value| value.to_be_bytes();
 }
 
