@@ -96,6 +96,7 @@ impl Partition {
     async fn committed_beyond(self: &Arc<Self>, offset: i64) -> Result<(), ErrorCode> {
         let waiter = Waiter::register(vec![Arc::clone(self)]);
         loop {
+            self.check_present()?;
             if self.log.offsets().high_watermark.get() > offset {
                 return Ok(());
             }

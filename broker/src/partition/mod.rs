@@ -19,6 +19,7 @@ pub(crate) use validate::{RejectedRecord, Rejection, validate};
 pub(crate) use waiters::Waiter;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_protocol::error_code::ErrorCode;
@@ -93,6 +94,8 @@ pub(crate) struct Partition {
     pub(crate) index: i32,
     leader_epoch: i32,
     log: Log,
+    /// Set once the topic was deleted; who still holds the partition is told so.
+    removed: AtomicBool,
     waiters: Arc<Waiters>,
     /// Guarded by a mutex that also fixes the order of appends: it is held from the judgement of
     /// a batch to the note that it was stored, with the write to the page cache in between.
@@ -152,6 +155,14 @@ impl Partition {
         self.log.fault().is_some()
     }
 
+    /// Refuses whoever has waited while the topic was deleted.
+    fn check_present(&self) -> Result<(), ErrorCode> {
+        match self.removed.load(Ordering::Acquire) {
+            true => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses a client that knows an older leader, or one that we do not know of yet.
     pub(crate) fn check_leader_epoch(&self, known_to_client: i32) -> Result<(), ErrorCode> {
         match known_to_client {
@@ -189,6 +200,7 @@ impl Partition {
     /// Reads whole batches, beginning with the one that holds the offset. Empty where there is
     /// nothing to read yet.
     pub(crate) async fn read(&self, read: Read) -> Result<Records, ErrorCode> {
+        self.check_present()?;
         let offsets = self.log.offsets();
         if read.offset < offsets.start.get() || read.offset > offsets.end.get() {
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);

@@ -1,5 +1,6 @@
 //! A partition's beginning, upkeep and end. Everything here may block on the disk.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ impl Partition {
             index,
             leader_epoch,
             log,
+            removed: AtomicBool::new(false),
             waiters,
             producers: Mutex::new(producers),
             kept_at: Mutex::new(kept_at),
@@ -87,10 +89,11 @@ impl Partition {
 
     /// Tells everyone who waits that the partition is gone, and removes its files.
     pub(crate) fn remove(&self, storage: &Storage) {
+        self.removed.store(true, Ordering::Release);
+        self.waiters.wake();
         if let Err(error) = storage.remove_log(self.log.name()) {
             tracing::error!(partition = %self, %error, "a log was not removed");
         }
-        self.waiters.wake();
     }
 }
 

@@ -1,0 +1,207 @@
+//! Topics made, changed, deleted, and there again after a stop and after a crash.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod support;
+
+use klamm_broker::Broker;
+use klamm_protocol::api::{
+    CreatePartitions, DeleteTopics, DescribeConfigs, Fetch, IncrementalAlterConfigs, Metadata,
+    create_partitions, delete_topics, describe_configs, incremental_alter_configs, metadata,
+};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::{Str, Uuid};
+use support::{Client, batch, ephemeral, fetch_request, values};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+async fn describe(client: &mut Client, name: Option<&str>, id: Uuid) -> metadata::TopicAnswer {
+    let topic = metadata::Topic { topic_id: id, name: name.map(Str::from) };
+    let request = metadata::Request {
+        topics: Some(vec![topic]),
+        allow_auto_topic_creation: false,
+        ..Default::default()
+    };
+    client.call::<Metadata>(12, &request).await.topics.remove(0)
+}
+
+async fn config(client: &mut Client, topic: &str, key: &str) -> describe_configs::ConfigAnswer {
+    let resource = describe_configs::Resource {
+        resource_type: 2,
+        resource_name: topic.into(),
+        configuration_keys: Some(vec![key.into()]),
+    };
+    let request = describe_configs::Request { resources: vec![resource], ..Default::default() };
+    client.call::<DescribeConfigs>(4, &request).await.results.remove(0).configs.remove(0)
+}
+
+async fn set(client: &mut Client, topic: &str, key: &str, value: &str) -> ErrorCode {
+    let config = incremental_alter_configs::Config {
+        name: key.into(),
+        config_operation: 0,
+        value: Some(value.into()),
+    };
+    let resource = incremental_alter_configs::Resource {
+        resource_type: 2,
+        resource_name: topic.into(),
+        configs: vec![config],
+    };
+    let request =
+        incremental_alter_configs::Request { resources: vec![resource], ..Default::default() };
+    client.call::<IncrementalAlterConfigs>(1, &request).await.responses[0].error_code
+}
+
+async fn grow(client: &mut Client, topic: &str, count: i32) -> ErrorCode {
+    let topic = create_partitions::Topic { name: topic.into(), count, assignments: None };
+    let request = create_partitions::Request { topics: vec![topic], ..Default::default() };
+    client.call::<CreatePartitions>(3, &request).await.results[0].error_code
+}
+
+async fn delete(client: &mut Client, topic: &str) -> ErrorCode {
+    let request = delete_topics::Request { topic_names: vec![topic.into()], ..Default::default() };
+    client.call::<DeleteTopics>(5, &request).await.topics[0].error_code
+}
+
+#[tokio::test]
+async fn topics_settings_and_records_outlive_a_stop_and_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        let broker = Broker::builder().ephemeral().data_dir(folder.path());
+        broker.set("durability", "synced").start()
+    };
+    let broker = start().await.unwrap();
+    let cluster = broker.cluster_id();
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 2, &[("retention.ms", "-1")]).await;
+    assert_eq!(grow(&mut client, "orders", 3).await, ErrorCode::NONE);
+    assert_eq!(set(&mut client, "orders", "max.message.bytes", "5000").await, ErrorCode::NONE);
+    client.produce("orders", batch(&["kept"])).await;
+    let made = describe(&mut client, Some("orders"), Uuid::ZERO).await;
+    drop(client);
+    broker.stop().await;
+    for crashes in [true, false] {
+        let broker = start().await.unwrap();
+        assert_eq!(broker.cluster_id(), cluster);
+        let mut client = Client::connect(&broker).await;
+        assert_eq!(describe(&mut client, Some("orders"), Uuid::ZERO).await, made);
+        let size = config(&mut client, "orders", "max.message.bytes").await;
+        assert_eq!((size.value.as_deref(), size.config_source), (Some("5000"), 1));
+        assert_eq!(values(&client.fetch("orders", 0).await), [(0, "kept".to_owned())]);
+        drop(client);
+        if crashes { broker.crash().await } else { broker.stop().await }
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_settings_holds_at_once() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    assert_eq!(set(&mut client, "orders", "max.message.bytes", "80").await, ErrorCode::NONE);
+    let refused = client.produce("orders", batch(&["too large for that"])).await;
+    assert_eq!(refused.error_code, ErrorCode::MESSAGE_TOO_LARGE);
+    assert_eq!(set(&mut client, "orders", "no.such", "1").await, ErrorCode::INVALID_CONFIG);
+    assert_eq!(grow(&mut client, "orders", 1).await, ErrorCode::INVALID_PARTITIONS);
+}
+
+#[tokio::test]
+async fn a_deleted_topic_is_gone_and_its_name_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::builder().ephemeral().data_dir(folder.path()).start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    client.produce("orders", batch(&["old"])).await;
+    let old = describe(&mut client, Some("orders"), Uuid::ZERO).await;
+    assert_eq!(delete(&mut client, "orders").await, ErrorCode::NONE);
+    let gone = describe(&mut client, None, old.topic_id).await;
+    assert_eq!(gone.error_code, ErrorCode::UNKNOWN_TOPIC_ID);
+    assert_eq!(delete(&mut client, "orders").await, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    client.create_topic("orders", 1, &[]).await;
+    let new = describe(&mut client, Some("orders"), Uuid::ZERO).await;
+    assert_ne!(new.topic_id, old.topic_id);
+    assert_eq!(values(&client.fetch("orders", 0).await), []);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_topic_is_told_that_it_is_deleted() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    let mut reader = Client::connect(&broker).await;
+    let id = reader.send::<Fetch>(12, &fetch_request("orders", 0, 15_000)).await;
+    assert_eq!(delete(&mut client, "orders").await, ErrorCode::NONE);
+    let response = reader.answer::<Fetch>(12, id).await;
+    let answer = &response.topics[0].partitions[0];
+    assert_eq!(answer.error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+#[tokio::test]
+async fn topics_are_made_by_asking_only_where_that_is_allowed() {
+    let ask = |broker: Broker| async move {
+        let mut client = Client::connect(&broker).await;
+        let topic = metadata::Topic { name: Some("new".into()), ..Default::default() };
+        let request = metadata::Request { topics: Some(vec![topic]), ..Default::default() };
+        client.call::<Metadata>(9, &request).await.topics[0].error_code
+    };
+    assert_eq!(ask(ephemeral().await).await, ErrorCode::NONE);
+    let strict = Broker::builder().ephemeral().set("auto.create.topics.enable", "false");
+    let strict = strict.start().await.unwrap();
+    assert_eq!(ask(strict).await, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+#[tokio::test]
+async fn both_address_families_are_served_and_told_what_they_reached() {
+    let broker = ephemeral().await;
+    let port = broker.advertised()[0].port;
+    for host in ["127.0.0.1", "::1"] {
+        let address = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        // A machine may lack one of the families.
+        if TcpStream::connect(format!("{address}:{port}")).await.is_err() {
+            continue;
+        }
+        let mut client = Client::connect_to(&format!("{address}:{port}")).await;
+        let response = client.call::<Metadata>(9, &metadata::Request::default()).await;
+        let told = &response.brokers[0];
+        assert_eq!((told.host.as_str(), told.port), (host, i32::from(port)));
+    }
+}
+
+#[tokio::test]
+async fn one_folder_serves_one_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Broker::builder().ephemeral().data_dir(folder.path()).start();
+    let first = start().await.unwrap();
+    let refused = start().await.unwrap_err().to_string();
+    assert!(refused.contains("another process uses this folder"), "{refused}");
+    first.stop().await;
+    start().await.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn health_and_metrics_are_served() {
+    let broker = Broker::builder().ephemeral().set("http.listen", "127.0.0.1:0");
+    let broker = broker.start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    client.produce("orders", batch(&["a", "b"])).await;
+    let address = broker.http_address().unwrap();
+    let get = |path: &'static str| async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    assert!(get("/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(get("/readyz").await.ends_with("ready\n"));
+    let metrics = get("/metrics").await;
+    for line in [
+        "kafka_server_brokertopicmetrics_messagesin_total{topic=\"orders\"} 2",
+        "kafka_topic_partition_current_offset{topic=\"orders\",partition=\"0\"} 2",
+        "# EOF",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    broker.stop().await;
+}
