@@ -59,6 +59,19 @@ async fn a_version_of_api_versions_that_is_not_known_is_told_ours() {
 }
 
 #[tokio::test]
+async fn what_was_asked_before_is_answered() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[("durability", "synced")]).await;
+    let request = support::produce_request("orders", 0, -1, support::batch(&["kept"]));
+    let id = client.send::<klamm_protocol::api::Produce>(9, &request).await;
+    client.send_bytes(&frame(&header(999, 0))).await;
+    let response = client.answer::<klamm_protocol::api::Produce>(9, id).await;
+    assert_eq!(response.topics[0].partitions[0].base_offset, 0);
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
 async fn every_request_cut_short_ends_the_connection() {
     let broker = ephemeral().await;
     let mut client = Client::connect(&broker).await;

@@ -68,7 +68,7 @@ pub(super) async fn serve(
     mut stream: TcpStream,
 ) -> Result<End, ConnectionError> {
     let (read, write) = stream.split();
-    let limits = node.config.connections.clone();
+    let limits = &node.config.connections;
     let mut connection = Connection {
         inbox: Inbox::new(node.config.requests.request_bytes_max),
         pipeline: Pipeline::new(limits.in_flight_max),
@@ -78,7 +78,7 @@ pub(super) async fn serve(
         deadline: Box::pin(sleep_until(Instant::now() + limits.idle_max.min(REST_AFTER))),
         last_request: Instant::now(),
         frame_started: None,
-        limits,
+        broken: false,
         read,
         write,
         peer,
@@ -103,12 +103,22 @@ struct Connection<'a> {
     deadline: Pin<Box<Sleep>>,
     last_request: Instant,
     frame_started: Option<Instant>,
-    limits: ConnectionLimits,
+    /// Something came that ends the connection once the answers before it are written.
+    broken: bool,
+}
+
+/// What became of the bytes that have arrived.
+enum Taken {
+    Request,
+    /// No request is whole yet.
+    Nothing,
+    /// The next request needs as many bytes of memory, which are not free.
+    NoMemory(usize),
 }
 
 enum Event {
     Read(usize),
-    Answer(Answer, Reservation),
+    Answer(Answer, Option<Reservation>),
     Reserved(Option<Reservation>),
     Deadline,
     Stop,
@@ -120,14 +130,15 @@ impl Connection<'_> {
         tokio::pin!(stopping);
         let mut draining = false;
         loop {
-            let blocked = if draining { None } else { self.take_requests().await? };
+            let reads = !draining && !self.broken;
+            let blocked = if reads { self.take_requests().await } else { None };
             self.take_ready_answers().await?;
             self.flush().await?;
             if draining && self.pipeline.is_empty() {
                 return Ok(End::Stopped);
             }
             // Answers may have left the pipeline since requests were taken into it.
-            let goes_on = !draining && blocked.is_none() && self.pipeline.has_room();
+            let goes_on = reads && !self.broken && blocked.is_none() && self.pipeline.has_room();
             if goes_on && self.inbox.has_frame() {
                 continue;
             }
@@ -146,7 +157,7 @@ impl Connection<'_> {
             match event {
                 Event::Read(0) => return self.left(),
                 Event::Read(_) => self.note_arrival(),
-                Event::Answer(answer, memory) => self.put_out(answer, memory)?,
+                Event::Answer(answer, memory) => self.put_out(answer, memory).await?,
                 Event::Reserved(memory) => self.reserved = memory,
                 Event::Stop => draining = true,
                 Event::Deadline => {
@@ -160,35 +171,51 @@ impl Connection<'_> {
 
     /// Dispatches every request that is whole. Gives the bytes of memory that the next request
     /// needs and that are not free.
-    async fn take_requests(&mut self) -> Result<Option<usize>, ConnectionError> {
-        while self.pipeline.has_room() {
-            let Some(length) = self.inbox.next_length()? else { break };
-            if self.reserved.is_none() {
-                self.reserved = self.node.memory.try_reserve(length);
-            }
-            if self.reserved.is_none() {
-                self.frame_started = None;
-                return Ok(Some(length));
-            }
-            let Some(frame) = self.inbox.next_frame()? else { break };
-            self.last_request = Instant::now();
-            self.frame_started = None;
-            let Some(memory) = self.reserved.take() else { break };
-            match dispatch(&self.node, &self.peer, frame).await? {
-                Dispatched::Ready(answer) => self.pipeline.push(Slot::Ready(Ok(answer)), memory),
-                Dispatched::Later(answer) => self.pipeline.push(Slot::Later(answer), memory),
-                Dispatched::Silent => {}
-                Dispatched::HangUp(reason) => self.pipeline.push(Slot::Ready(Err(reason)), memory),
+    async fn take_requests(&mut self) -> Option<usize> {
+        while self.pipeline.has_room() && !self.broken {
+            match self.take_request().await {
+                Ok(Taken::Request) => {}
+                Ok(Taken::Nothing) => return None,
+                Ok(Taken::NoMemory(bytes)) => return Some(bytes),
+                Err(error) => {
+                    self.broken = true;
+                    self.pipeline.push(Slot::Ready(Err(error)), None);
+                }
             }
         }
-        Ok(None)
+        None
+    }
+
+    async fn take_request(&mut self) -> Result<Taken, ConnectionError> {
+        let Some(length) = self.inbox.next_length()? else { return Ok(Taken::Nothing) };
+        if self.reserved.is_none() {
+            self.reserved = self.node.memory.try_reserve(length);
+        }
+        if self.reserved.is_none() {
+            self.frame_started = None;
+            return Ok(Taken::NoMemory(length));
+        }
+        let Some(frame) = self.inbox.next_frame()? else { return Ok(Taken::Nothing) };
+        self.last_request = Instant::now();
+        self.frame_started = None;
+        let memory = self.reserved.take();
+        match dispatch(&self.node, &self.peer, frame).await? {
+            Dispatched::Ready(answer) => self.pipeline.push(Slot::Ready(Ok(answer)), memory),
+            Dispatched::Later(answer) => self.pipeline.push(Slot::Later(answer), memory),
+            Dispatched::Silent => {}
+        }
+        Ok(Taken::Request)
+    }
+
+    fn limits(&self) -> &ConnectionLimits {
+        &self.node.config.connections
     }
 
     fn note_arrival(&mut self) {
         if self.frame_started.is_none() {
             let now = Instant::now();
             self.frame_started = Some(now);
-            let due = now + self.limits.receive_timeout;
+            let due = now + self.limits().receive_timeout;
             if self.deadline.deadline() > due {
                 self.deadline.as_mut().reset(due);
             }
@@ -201,17 +228,29 @@ impl Connection<'_> {
                 std::task::Poll::Ready(self.pipeline.poll_next(context))
             });
             match next.await {
-                std::task::Poll::Ready((answer, memory)) => self.put_out(answer, memory)?,
+                std::task::Poll::Ready((answer, memory)) => self.put_out(answer, memory).await?,
                 std::task::Poll::Pending => break,
             }
         }
         Ok(())
     }
 
-    fn put_out(&mut self, answer: Answer, memory: Reservation) -> Result<(), ConnectionError> {
-        self.out.push(answer.map_err(ConnectionError::HangUp)?);
-        self.written_with.push(memory);
-        Ok(())
+    async fn put_out(
+        &mut self,
+        answer: Answer,
+        memory: Option<Reservation>,
+    ) -> Result<(), ConnectionError> {
+        match answer {
+            Ok(answer) => {
+                self.out.push(answer);
+                self.written_with.extend(memory);
+                Ok(())
+            }
+            Err(error) => {
+                self.flush().await?;
+                Err(error)
+            }
+        }
     }
 
     async fn flush(&mut self) -> Result<(), ConnectionError> {
@@ -238,13 +277,14 @@ impl Connection<'_> {
         let now = Instant::now();
         let in_request = !self.inbox.bytes.is_empty() && self.pipeline.has_room();
         if let Some(started) = self.frame_started.filter(|_| in_request) {
-            if now >= started + self.limits.receive_timeout {
-                return Err(ConnectionError::TooSlow(self.limits.receive_timeout));
+            let time_max = self.limits().receive_timeout;
+            if now >= started + time_max {
+                return Err(ConnectionError::TooSlow(time_max));
             }
-            self.deadline.as_mut().reset(started + self.limits.receive_timeout);
+            self.deadline.as_mut().reset(started + time_max);
             return Ok(None);
         }
-        let due = self.last_request + self.limits.idle_max;
+        let due = self.last_request + self.limits().idle_max;
         if now >= due && self.pipeline.is_empty() && self.inbox.bytes.is_empty() {
             return Ok(Some(End::Idle));
         }

@@ -31,7 +31,6 @@ pub(super) enum Dispatched {
     Ready(Encoded),
     Later(LaterAnswer),
     Silent,
-    HangUp(&'static str),
 }
 
 /// Each line binds an API to its handler; all its declared versions are served. `advertised from`
@@ -140,20 +139,17 @@ impl Incoming {
                 |error| {
                     let version = header.api_version;
                     tracing::error!(api = A::NAME, version, %error, "an answer cannot be encoded");
-                    "the answer cannot be encoded"
+                    ConnectionError::HangUp("the answer cannot be encoded")
                 },
             )
         };
         Ok(match handler(call, body).await {
-            Reply::Now(response) => match encode(response) {
-                Ok(encoded) => Dispatched::Ready(encoded),
-                Err(reason) => Dispatched::HangUp(reason),
-            },
+            Reply::Now(response) => Dispatched::Ready(encode(response)?),
             Reply::Later(response) => {
                 Dispatched::Later(Box::pin(async move { encode(response.await) }))
             }
             Reply::Silent => Dispatched::Silent,
-            Reply::HangUp(reason) => Dispatched::HangUp(reason),
+            Reply::HangUp(reason) => return Err(ConnectionError::HangUp(reason)),
         })
     }
 

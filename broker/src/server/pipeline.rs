@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 
 use klamm_protocol::wire::Encoded;
 
+use super::connection::ConnectionError;
 use super::memory::Reservation;
 
-/// An encoded answer, or the reason why this connection must end.
-pub(super) type Answer = Result<Encoded, &'static str>;
+/// An encoded answer, or the reason why this connection must end once those before it are written.
+pub(super) type Answer = Result<Encoded, ConnectionError>;
 
 /// An answer that will come.
 pub(super) type LaterAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -19,7 +20,7 @@ pub(super) type LaterAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 pub(super) struct Pipeline {
     /// As many may wait at a time; then the connection is not read.
     depth_max: usize,
-    slots: VecDeque<(Slot, Reservation)>,
+    slots: VecDeque<(Slot, Option<Reservation>)>,
 }
 
 pub(super) enum Slot {
@@ -40,17 +41,20 @@ impl Pipeline {
         self.slots.is_empty()
     }
 
-    pub(super) fn push(&mut self, slot: Slot, reservation: Reservation) {
+    pub(super) fn push(&mut self, slot: Slot, reservation: Option<Reservation>) {
         self.slots.push_back((slot, reservation));
     }
 
     /// Waits for the answer that must be written next; for ever if there is none.
-    pub(super) async fn next(&mut self) -> (Answer, Reservation) {
+    pub(super) async fn next(&mut self) -> (Answer, Option<Reservation>) {
         poll_fn(|context| self.poll_next(context)).await
     }
 
     /// The next answer, if it is there already.
-    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Answer, Reservation)> {
+    pub(super) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<(Answer, Option<Reservation>)> {
         let Some((slot, _)) = self.slots.front_mut() else { return Poll::Pending };
         if let Slot::Later(answer) = slot {
             match answer.as_mut().poll(context) {
