@@ -30,6 +30,7 @@ async fn start() -> (Broker, Kafka, Connection) {
         .ephemeral()
         .set("log.segment.bytes", "67108864")
         .set("log.retention.bytes", "268435456")
+        .set("log.retention.ms", "-1")
         .set("log.retention.check.interval.ms", "500")
         .start()
         .await
