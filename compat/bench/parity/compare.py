@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from .answers import SORT_KEYS, version_range
-from .deliberate import reason
+from .deliberate import NO_ANSWER, reason
 
 # What a message says is for people: a difference is shown, but breaks no client.
 WORDING = ("errorMessage", "batchIndexErrorMessage")
@@ -71,7 +71,7 @@ def differing(expected: object, actual: object) -> list[tuple[str, object, objec
     if actual == UNSERVED:
         return [("api", LISTED, ABSENT)]
     if unanswered(expected) != unanswered(actual):
-        return [("answer", brief(expected), brief(actual))]
+        return [(NO_ANSWER, brief(expected), brief(actual))]
     theirs, ours = flatten(expected), flatten(actual)
     listed_there, listed_here = elements(theirs), elements(ours)
     out = []

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+# The path of a difference between an answer and none.
+NO_ANSWER = "answer"
 CORRUPT_MESSAGE, INVALID_RECORD = 2, 87
 
 
@@ -9,7 +11,8 @@ CORRUPT_MESSAGE, INVALID_RECORD = 2, 87
 class Deliberate:
     """Fields whose path ends in `field`, where our value may be one of `ours`, and why.
 
-    No titles mean all of the group, an empty field means any, no values mean any.
+    No titles mean all of the group, an empty field means any, no values mean any. To give no
+    answer, or one that cannot be read, is never meant.
     """
 
     group: str
@@ -20,7 +23,12 @@ class Deliberate:
 
     def covers(self, group: str, title: str, path: str, ours: object) -> bool:
         named = group == self.group and (not self.titles or title in self.titles)
-        return named and path.endswith(self.field) and (not self.ours or ours in self.ours)
+        return (
+            named
+            and path != NO_ANSWER
+            and path.endswith(self.field)
+            and (not self.ours or ours in self.ours)
+        )
 
 
 OLD_VERSIONS = "clients that are older than Kafka 4 are served too"
@@ -46,7 +54,9 @@ DELIBERATE = (
     Deliberate("configs", ("all brokers",), "", (), ELR),
     Deliberate("configs", ("a group", "client metrics of nobody"), "", (), LATER),
     Deliberate("configs", ("this broker",), "state.topic.min.isr].value", ("1",), DEFAULTS),
-    Deliberate("configs", ("this broker",), "state.topic.replication.factor].value", ("1",), DEFAULTS),
+    Deliberate(
+        "configs", ("this broker",), "state.topic.replication.factor].value", ("1",), DEFAULTS
+    ),
     Deliberate("metadata", ("auto-creation, first answer",), "", (), AT_ONCE),
     Deliberate("produce", ("one partition twice",), "", (), TWICE),
     Deliberate(
@@ -75,7 +85,7 @@ DELIBERATE = (
         ("epoch: minus two",),
         "",
         (),
-        "an epoch that cannot be is as unknown as any other; Kafka takes it for one below the first",
+        "an epoch that cannot be is unknown; Kafka takes it for one below the first",
     ),
     Deliberate(
         "produce",
