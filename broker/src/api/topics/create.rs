@@ -3,12 +3,10 @@
 //! Each topic is made or refused alone, in the words of Kafka. The answer comes when those that
 //! were made are on disk and open.
 
-use std::collections::HashSet;
-
 use klamm_protocol::api::create_topics::{ConfigAnswer, Request, Response, Topic, TopicAnswer};
 use klamm_protocol::wire::Str;
 
-use super::{duplicates, twice};
+use super::answer_each;
 use crate::catalog::{NewTopic, Planner, Refusal, TopicImage, new_id};
 use crate::config::BrokerConfig;
 use crate::config::describe::describe_topic;
@@ -32,17 +30,12 @@ fn create_all(
     config: &BrokerConfig,
     topics: Vec<Topic>,
 ) -> Vec<TopicAnswer> {
-    let twice_named = duplicates(topics.iter().map(|topic| topic.name.clone()));
-    let mut told = HashSet::new();
-    let mut answers = Vec::with_capacity(topics.len());
-    for topic in topics {
-        if !twice_named.contains(&topic.name) {
-            answers.push(create(planner, config, topic));
-        } else if told.insert(topic.name.clone()) {
-            answers.push(refused(topic.name, twice()));
-        }
-    }
-    answers
+    answer_each(
+        topics,
+        |topic| topic.name.clone(),
+        |topic| create(planner, config, topic),
+        |topic, refusal| refused(topic.name, refusal),
+    )
 }
 
 fn create(planner: &mut Planner<'_>, config: &BrokerConfig, topic: Topic) -> TopicAnswer {

@@ -2,13 +2,11 @@
 //!
 //! A topic is gone when the answer comes; its files are removed in the background.
 
-use std::collections::HashSet;
-
 use klamm_protocol::api::delete_topics::{Request, Response, Topic, TopicAnswer};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
-use super::{duplicates, twice};
+use super::answer_each;
 use crate::catalog::{Planner, Refusal};
 use crate::server::{Call, Reply};
 
@@ -34,18 +32,12 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
 }
 
 fn delete_all(planner: &mut Planner<'_>, topics: Vec<Topic>) -> Vec<TopicAnswer> {
-    let key = |topic: &Topic| (topic.name.clone(), topic.topic_id);
-    let twice_named = duplicates(topics.iter().map(key));
-    let mut told = HashSet::new();
-    let mut answers = Vec::with_capacity(topics.len());
-    for topic in topics {
-        if !twice_named.contains(&key(&topic)) {
-            answers.push(delete(planner, topic));
-        } else if told.insert(key(&topic)) {
-            answers.push(refused(topic.name, topic.topic_id, twice()));
-        }
-    }
-    answers
+    answer_each(
+        topics,
+        |topic| (topic.name.clone(), topic.topic_id),
+        |topic| delete(planner, topic),
+        |topic, refusal| refused(topic.name, topic.topic_id, refusal),
+    )
 }
 
 fn delete(planner: &mut Planner<'_>, topic: Topic) -> TopicAnswer {

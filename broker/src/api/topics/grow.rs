@@ -1,12 +1,10 @@
 //! CreatePartitions: gives topics more partitions. Versions 0 to 3.
 
-use std::collections::HashSet;
-
 use klamm_protocol::api::create_partitions::{Request, Response, Topic, TopicAnswer};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::{duplicates, twice};
+use super::answer_each;
 use crate::catalog::{Planner, Refusal};
 use crate::server::{Call, Reply};
 
@@ -22,17 +20,12 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
 }
 
 fn grow_all(planner: &mut Planner<'_>, topics: Vec<Topic>) -> Vec<TopicAnswer> {
-    let twice_named = duplicates(topics.iter().map(|topic| topic.name.clone()));
-    let mut told = HashSet::new();
-    let mut answers = Vec::with_capacity(topics.len());
-    for topic in topics {
-        if !twice_named.contains(&topic.name) {
-            answers.push(grow(planner, topic));
-        } else if told.insert(topic.name.clone()) {
-            answers.push(refused(topic.name, twice()));
-        }
-    }
-    answers
+    answer_each(
+        topics,
+        |topic| topic.name.clone(),
+        |topic| grow(planner, topic),
+        |topic, refusal| refused(topic.name, refusal),
+    )
 }
 
 fn grow(planner: &mut Planner<'_>, topic: Topic) -> TopicAnswer {
