@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from .broker import KINDS, Broker
+from .parity.ask import GROUPS
 from .paths import WORK, clients_jar
 from .schema import Schemas
 from .table import FAIL, Table, first_line
@@ -20,6 +21,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="smaller inputs, for CI")
     parser.add_argument("--record", action="store_true", help="record Kafka's answers for parity")
+    parser.add_argument(
+        "--group", choices=GROUPS, action="append", help="of parity, this group (repeatable)"
+    )
     return parser.parse_args()
 
 
@@ -30,9 +34,9 @@ def main() -> int:
     table = Table()
     if options.record:
         with KINDS[kind](schemas, WORK / f"broker-{kind}") as broker:
-            suite("parity").record(broker)
+            suite("parity").record(broker, options.group or GROUPS)
         return 0
-    names = options.only or SUITES
+    names = options.only or (("parity",) if options.group else SUITES)
     # Raw requests ask for all topics, and store what no client could read: they get a broker of
     # their own.
     alone = [name for name in names if name == "parity"]
@@ -41,15 +45,16 @@ def main() -> int:
         if group:
             with KINDS[kind](schemas, WORK / f"broker-{kind}") as broker:
                 print(f"{kind} on {broker.address}", flush=True)
-                run(group, broker, table, options.quick)
+                run(group, broker, table, options)
     return table.report()
 
 
-def run(names: list[str], broker: Broker, table: Table, quick: bool) -> None:
+def run(names: list[str], broker: Broker, table: Table, options: argparse.Namespace) -> None:
     for name in names:
         print(f"== {name}", flush=True)
+        only = {"groups": options.group or GROUPS} if name == "parity" else {}
         try:
-            suite(name).run(broker, table, quick)
+            suite(name).run(broker, table, options.quick, **only)
         except Exception as error:  # The other suites have something to say even so.
             table.add(name, "the suite runs to its end", FAIL, first_line(error))
 

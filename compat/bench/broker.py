@@ -135,6 +135,8 @@ class Klamm(Broker):
             self.address,
             "--http-listen",
             f"{self.host}:{self.http_port}",
+            "-X",
+            "group.initial.rebalance.delay.ms=0",
             *given,
         ]
 
