@@ -25,6 +25,8 @@ MASKS = {
     "partitionLeaderEpoch": "epoch",
     "logAppendTimeMs": "time",
     "resourceName": "name",
+    "memberId": "member",
+    "leader": "member",
 }
 # Times of day in messages, also those that Kafka has let overflow.
 CLOCK_READING = re.compile(r"\b1[789]\d{11}\b|-92233702\d{11}\b")
@@ -50,7 +52,7 @@ SITE = {
 # Scenarios with fixed timestamps keep below this one; what is above was read from the clock.
 SCENARIO_TIMES_END = 1_700_100_000_000
 # Lists whose order means nothing, by the field that tells their elements apart.
-SORT_KEYS = ("name", "topicId", "partitionIndex", "index", "key", "apiKey")
+SORT_KEYS = ("name", "groupId", "topicId", "partitionIndex", "index", "key", "apiKey")
 # Features belong to Kafka's own cluster management; a broker may refuse to open a fetch session.
 DROPPED = {
     "supportedFeatures",

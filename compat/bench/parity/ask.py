@@ -2,7 +2,18 @@
 
 from ..rawconn import Closed
 from ..schema import Schemas
-from . import configs, connection, fetch, idempotence, metadata, offsets, produce, topics
+from . import (
+    configs,
+    connection,
+    fetch,
+    group_offsets,
+    groups,
+    idempotence,
+    metadata,
+    offsets,
+    produce,
+    topics,
+)
 from .answers import comparable
 from .compare import UNSERVED
 from .world import Ask, World
@@ -16,6 +27,8 @@ GROUPS = {
     "idempotence": idempotence,
     "fetch": fetch,
     "offsets": offsets,
+    "groups": groups,
+    "group_offsets": group_offsets,
 }
 # APIs that clients can do without when a broker does not list them.
 OPTIONAL = {"DescribeTopicPartitions"}

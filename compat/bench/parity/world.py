@@ -40,6 +40,7 @@ class World:
         self.host, self.port = host, port
         self.ids: dict[str, str] = {}
         self.producers: dict[str, int] = {}
+        self.members: dict[str, dict] = {}
         self.connection: RawConnection | None = None
 
     def connect(self) -> RawConnection:

@@ -19,9 +19,7 @@ def record(broker: Broker, groups: Iterable[str]) -> None:
         print(f"recorded {group}: {sum(map(len, answers.values()))} answers", flush=True)
 
 
-def run(
-    broker: Broker, table: Table, quick: bool, groups: Iterable[str] = tuple(GROUPS)
-) -> None:
+def run(broker: Broker, table: Table, quick: bool, groups: Iterable[str] = tuple(GROUPS)) -> None:
     for group in groups:
         golden = load(GOLDEN / f"{group}.json")
         ours = ask_group(group, broker.schemas, broker.host, broker.port)
