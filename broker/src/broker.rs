@@ -60,10 +60,10 @@ impl Broker {
         self.http_address
     }
 
-    /// The settings that hold.
+    /// The settings as they are now; some can be changed while the broker runs.
     #[must_use]
-    pub fn config(&self) -> &BrokerConfig {
-        &self.node.config
+    pub fn config(&self) -> Arc<BrokerConfig> {
+        self.node.config()
     }
 
     /// Where the data is.
@@ -91,7 +91,7 @@ impl Broker {
     pub async fn stop(mut self) {
         let node = Arc::clone(&self.node);
         node.tasks.stop();
-        node.tasks.join(node.config.shutdown_timeout).await;
+        node.tasks.join(node.config().shutdown_timeout).await;
         let closing = tokio::task::spawn_blocking(move || {
             for topic in node.topics.all() {
                 for partition in topic.partitions().iter() {
@@ -113,7 +113,7 @@ impl Broker {
     pub async fn crash(mut self) {
         let node = Arc::clone(&self.node);
         node.tasks.stop();
-        node.tasks.join(node.config.shutdown_timeout).await;
+        node.tasks.join(node.config().shutdown_timeout).await;
         let ending = tokio::task::spawn_blocking(move || node.storage.abandon());
         if let Err(error) = ending.await {
             tracing::error!(%error, "the logs could not be left");

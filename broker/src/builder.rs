@@ -18,7 +18,7 @@ use crate::http::Http;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::producer_ids::ProducerIds;
-use crate::server::{Complaints, Connections, Listener, RequestMemory};
+use crate::server::{Complaints, Listener, RequestMemory};
 use crate::topics::Topics;
 use crate::{changes, housekeeping};
 
@@ -110,7 +110,7 @@ impl BrokerBuilder {
     /// See [`StartError`]. Nothing is left running.
     pub async fn start(mut self) -> Result<Broker, StartError> {
         let folder = self.temporary_folder()?;
-        let config = self.settings.config()?;
+        let config = Arc::new(self.settings.config()?);
         let listeners = bind(&config).await?;
         let http = match &config.http_listen {
             Some(address) => Some(Http::bind(address).await.map_err(StartError::Listen)?),
@@ -153,22 +153,21 @@ async fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
 }
 
 /// Opens the data: the catalog first, then the topics that it names. Blocks.
-fn open(config: BrokerConfig, clock: Arc<dyn Clock>) -> Result<Node, StartError> {
+fn open(config: Arc<BrokerConfig>, clock: Arc<dyn Clock>) -> Result<Node, StartError> {
     let disk = Arc::new(RealDisk);
     let options = StorageOptions::default();
     let storage = Storage::open(disk, &config.data_dir, &options, Arc::clone(&clock))?;
     let storage = Arc::new(storage);
-    let catalog = Catalog::open(&storage, &config, Arc::clone(&clock))?;
+    let catalog = Catalog::open(&storage, Arc::clone(&config), Arc::clone(&clock))?;
     let metrics = Arc::new(Metrics::new());
     let node = Node {
         topics: Topics::new(Arc::clone(&storage), Arc::clone(&metrics)),
         memory: RequestMemory::new(config.requests.memory_bytes),
-        connections: Connections::new(config.connections.clone()),
+        connections: Arc::default(),
         complaints: Complaints::new(Arc::clone(&clock)),
         producer_ids: ProducerIds::default(),
         tasks: TaskGroup::new("broker"),
         following: tokio::sync::Mutex::default(),
-        config,
         clock,
         storage,
         catalog,

@@ -12,7 +12,7 @@ use crate::topics::Topic;
 
 /// Opens everything that the catalog names. Blocks.
 pub(crate) fn open_all(node: &Node) -> Result<(), OpenError> {
-    node.topics.follow(&node.catalog.image(), &node.config)
+    node.topics.follow(&node.catalog.version())
 }
 
 impl Node {
@@ -50,9 +50,8 @@ impl Node {
     pub(crate) async fn follow_catalog(self: &Arc<Self>) -> Result<(), Refusal> {
         let _one_at_a_time = self.following.lock().await;
         let node = Arc::clone(self);
-        let following = tokio::task::spawn_blocking(move || {
-            node.topics.follow(&node.catalog.image(), &node.config)
-        });
+        let following =
+            tokio::task::spawn_blocking(move || node.topics.follow(&node.catalog.version()));
         match following.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {

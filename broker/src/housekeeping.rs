@@ -13,7 +13,7 @@ pub(crate) fn start(node: &Arc<Node>) {
         let node = node_of_task;
         let stopping = node.tasks.stopping();
         tokio::pin!(stopping);
-        let mut ticks = interval(node.config.retention_check_interval);
+        let mut ticks = interval(node.config().retention_check_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick comes at once, when there is nothing to do yet.
         ticks.tick().await;
@@ -33,12 +33,13 @@ pub(crate) fn start(node: &Arc<Node>) {
 
 fn round(node: &Node) {
     let now_ms = node.clock.now_ms();
+    let config = node.config();
     for topic in node.topics.all() {
         for partition in topic.partitions().iter() {
             if node.tasks.is_stopping() {
                 return;
             }
-            partition.maintain(&node.storage, now_ms, node.config.producer_expiration);
+            partition.maintain(&node.storage, now_ms, config.producer_expiration);
         }
     }
 }

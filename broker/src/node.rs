@@ -16,7 +16,6 @@ use crate::topics::Topics;
 
 /// One broker.
 pub(crate) struct Node {
-    pub(crate) config: BrokerConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) storage: Arc<Storage>,
     /// What there is to be, kept on disk.
@@ -40,8 +39,14 @@ impl std::fmt::Debug for Node {
 }
 
 impl Node {
+    /// The settings as they are now. They change while the broker runs: ask again for each request
+    /// and each round of a task, and keep no part of them longer.
+    pub(crate) fn config(&self) -> Arc<BrokerConfig> {
+        self.catalog.broker_config()
+    }
+
     pub(crate) fn id(&self) -> i32 {
-        self.config.node_id
+        self.catalog.node_id()
     }
 
     pub(crate) fn cluster_id(&self) -> Str {

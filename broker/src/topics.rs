@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use klamm_protocol::wire::{Str, Uuid};
 use klamm_storage::{OpenError, Storage};
 
-use crate::catalog::{Image, TopicImage};
+use crate::catalog::{TopicImage, Version};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::metrics::{Metrics, TopicMetrics};
 use crate::partition::Partition;
@@ -37,8 +37,16 @@ impl TopicInfo {
 pub(crate) struct Topic {
     info: Arc<TopicInfo>,
     partitions: ArcSwap<Vec<Arc<Partition>>>,
-    /// What the catalog said when the topic was last brought in line with it.
-    plan: ArcSwap<TopicImage>,
+    /// What the topic was last brought in line with.
+    followed: ArcSwap<Followed>,
+}
+
+/// What the catalog says of one topic.
+#[derive(Debug)]
+struct Followed {
+    plan: Arc<TopicImage>,
+    /// The broker's settings hold where the topic sets nothing.
+    broker: Arc<BrokerConfig>,
 }
 
 impl Deref for Topic {
@@ -58,6 +66,17 @@ impl Topic {
     pub(crate) fn partition(&self, index: i32) -> Option<Arc<Partition>> {
         let index = usize::try_from(index).ok()?;
         self.partitions.load().get(index).cloned()
+    }
+
+    /// Has these settings hold, for the logs too.
+    fn configure(&self, config: Arc<TopicConfig>) {
+        if **self.info.config.load() == *config {
+            return;
+        }
+        for partition in self.partitions.load().iter() {
+            partition.log().set_options(config.log.clone());
+        }
+        self.info.config.store(config);
     }
 }
 
@@ -106,7 +125,8 @@ impl Topics {
     ///
     /// # Errors
     /// A log cannot be opened. Its topic is as it was, and so are those that come after it.
-    pub(crate) fn follow(&self, plan: &Image, config: &BrokerConfig) -> Result<(), OpenError> {
+    pub(crate) fn follow(&self, version: &Version) -> Result<(), OpenError> {
+        let Version { image: plan, config, .. } = version;
         for topic in self.all() {
             if plan.topic_by_id(topic.id).is_none() {
                 self.remove(&topic);
@@ -126,7 +146,7 @@ impl Topics {
     fn open_all(
         &self,
         missing: &[&Arc<TopicImage>],
-        config: &BrokerConfig,
+        config: &Arc<BrokerConfig>,
     ) -> Result<(), OpenError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = missing.len().div_ceil(threads).max(OPENED_ALONE);
@@ -145,15 +165,16 @@ impl Topics {
         })
     }
 
-    fn open(&self, plan: &Arc<TopicImage>, config: &BrokerConfig) -> Result<(), OpenError> {
+    fn open(&self, plan: &Arc<TopicImage>, config: &Arc<BrokerConfig>) -> Result<(), OpenError> {
         let info = Arc::new(TopicInfo {
             name: plan.name.clone(),
             id: plan.id,
             metrics: self.metrics.topic(&plan.name),
             config: ArcSwap::new(plan.overrides.effective(config)),
         });
-        let topic =
-            Topic { info, partitions: ArcSwap::default(), plan: ArcSwap::new(plan.clone()) };
+        let followed = Followed { plan: Arc::clone(plan), broker: Arc::clone(config) };
+        let (partitions, followed) = (ArcSwap::default(), ArcSwap::from_pointee(followed));
+        let topic = Topic { info, partitions, followed };
         self.grow(&topic, plan)?;
         let topic = Arc::new(topic);
         let mut open = self.write();
@@ -166,21 +187,19 @@ impl Topics {
         &self,
         topic: &Topic,
         plan: &Arc<TopicImage>,
-        config: &BrokerConfig,
+        broker: &Arc<BrokerConfig>,
     ) -> Result<(), OpenError> {
-        let followed = topic.plan.load_full();
-        if Arc::ptr_eq(&followed, plan) {
+        let followed = topic.followed.load_full();
+        let is_same_broker = Arc::ptr_eq(&followed.broker, broker);
+        if is_same_broker && Arc::ptr_eq(&followed.plan, plan) {
             return Ok(());
         }
-        if followed.overrides != plan.overrides {
-            let config = plan.overrides.effective(config);
-            for partition in topic.partitions.load().iter() {
-                partition.log().set_options(config.log.clone());
-            }
-            topic.info.config.store(config);
+        if !is_same_broker || followed.plan.overrides != plan.overrides {
+            topic.configure(plan.overrides.effective(broker));
         }
         self.grow(topic, plan)?;
-        topic.plan.store(Arc::clone(plan));
+        let (plan, broker) = (Arc::clone(plan), Arc::clone(broker));
+        topic.followed.store(Arc::new(Followed { plan, broker }));
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         broker_id: node.id(),
         host: advertised.host.as_str().into(),
         port: i32::from(advertised.port),
-        rack: node.config.rack.as_deref().map(Into::into),
+        rack: node.config().rack.as_deref().map(Into::into),
         ..Broker::default()
     };
     Reply::Now(Response {

@@ -98,7 +98,7 @@ impl Plan {
             topics: topics.collect(),
             isolation,
             bytes_min: usize::try_from(request.min_bytes).unwrap_or(0),
-            bytes_max: bytes_max.min(call.node.config.requests.fetch_bytes_max),
+            bytes_max: bytes_max.min(call.node.config().requests.fetch_bytes_max),
             call,
         }
     }

@@ -42,7 +42,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         node_id: node.id(),
         host: advertised.host.as_str().into(),
         port: i32::from(advertised.port),
-        rack: node.config.rack.as_deref().map(Into::into),
+        rack: node.config().rack.as_deref().map(Into::into),
     };
     Reply::Now(Response {
         brokers: vec![broker],
@@ -118,7 +118,7 @@ async fn one_by_name(call: &Call, name: &Str, may_create: bool) -> TopicAnswer {
     if let Some(topic) = node.topics.by_name(name) {
         return describe(call, &topic);
     }
-    let error_code = if may_create && node.config.auto_create_topics {
+    let error_code = if may_create && node.config().auto_create_topics {
         match node.auto_create(name).await {
             Ok(topic) => return describe(call, &topic),
             Err(error_code) => error_code,

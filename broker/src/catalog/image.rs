@@ -104,6 +104,11 @@ impl Image {
         self.broker_configs.get(broker).unwrap_or(&NONE)
     }
 
+    /// Whether brokers have the same settings in both.
+    pub(super) fn has_same_settings(&self, other: &Self) -> bool {
+        self.broker_configs == other.broker_configs
+    }
+
     /// The first producer id that was never given out.
     #[must_use]
     pub fn next_producer_id(&self) -> i64 {

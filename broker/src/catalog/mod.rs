@@ -124,7 +124,8 @@ pub struct Catalog(Arc<Inner>);
 struct Inner {
     identity: Identity,
     store: Store,
-    config: BrokerConfig,
+    /// What the broker was started with.
+    started_with: Arc<BrokerConfig>,
     clock: Arc<dyn Clock>,
     /// What is durable, for everybody.
     published: ArcSwap<Version>,
@@ -136,15 +137,20 @@ struct Inner {
 
 /// The catalog at one offset.
 #[derive(Debug)]
-struct Version {
-    image: Arc<Image>,
+pub struct Version {
+    /// Everything that there is.
+    pub image: Arc<Image>,
+    /// The settings of this broker: those it was started with, and above them those that the image
+    /// says. The same allocation until one of them changes.
+    pub config: Arc<BrokerConfig>,
+    /// The offset behind the last record of the image.
     end: i64,
 }
 
 #[derive(Debug)]
 struct Writer {
     /// With all that was appended, durable or not: what the next change is planned upon.
-    latest: Arc<Image>,
+    latest: Arc<Version>,
     /// Bytes of log since the last snapshot.
     log_bytes: u64,
 }
@@ -156,23 +162,29 @@ impl Catalog {
     /// The data is another broker's, or cannot be read.
     pub fn open(
         storage: &Storage,
-        config: &BrokerConfig,
+        started_with: Arc<BrokerConfig>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CatalogError> {
-        let identity = Identity::open(&**storage.disk(), storage.dir(), config)?;
-        let Loaded { store, image, end, log_bytes } = Store::open(storage, config)?;
-        let image = Arc::new(image);
-        let version = Version { image: Arc::clone(&image), end };
+        let identity = Identity::open(&**storage.disk(), storage.dir(), &started_with)?;
+        let Loaded { store, image, end, log_bytes } = Store::open(storage, &started_with)?;
+        let config = broker_config(&started_with, &image);
+        let version = Arc::new(Version { image: Arc::new(image), config, end });
         let catalog = Self(Arc::new(Inner {
             identity,
             store,
-            config: config.clone(),
+            started_with,
             clock,
-            published: ArcSwap::from_pointee(version),
-            writer: Mutex::new(Writer { latest: image, log_bytes }),
+            published: ArcSwap::new(Arc::clone(&version)),
+            writer: Mutex::new(Writer { latest: version, log_bytes }),
             snapshot: tokio::sync::Mutex::default(),
         }));
         Ok(catalog)
+    }
+
+    /// The number of this broker, to which the data belongs.
+    #[must_use]
+    pub fn node_id(&self) -> i32 {
+        self.0.identity.node_id
     }
 
     /// The id of the cluster: made at the first start, the same ever after.
@@ -187,17 +199,21 @@ impl Catalog {
         Arc::clone(&self.0.published.load().image)
     }
 
-    /// The settings of this broker, with those set while it ran.
+    /// The settings of this broker as they are now, with those set while it ran.
     #[must_use]
-    pub fn broker_config(&self) -> BrokerConfig {
-        self.0.broker_config(&self.image())
+    pub fn broker_config(&self) -> Arc<BrokerConfig> {
+        Arc::clone(&self.0.published.load().config)
+    }
+
+    /// Everything and the settings of this broker, of one moment.
+    #[must_use]
+    pub fn version(&self) -> Arc<Version> {
+        self.0.published.load_full()
     }
 
     /// What a change would lead to; nothing is changed.
     pub fn plan<T>(&self, plan: impl FnOnce(&mut Planner<'_>) -> T) -> T {
-        let image = self.image();
-        let config = self.0.broker_config(&image);
-        plan(&mut Planner::new(&config, self.0.identity.directory, (*image).clone()))
+        plan(&mut self.0.planner(&self.version()))
     }
 
     /// Makes a change: what `plan` plans, whole or not at all. Returns what `plan` returns once
@@ -231,12 +247,11 @@ impl Catalog {
         plan: impl FnOnce(&mut Planner<'_>) -> T,
     ) -> Result<T, CatalogError> {
         let (result, appended) = self.0.append(plan)?;
-        let Some(Appended { ticket, image, is_snapshot_due }) = appended else {
+        let Some(Appended { ticket, version, is_snapshot_due }) = appended else {
             return Ok(result);
         };
-        let end = ticket.last_offset() + 1;
         match ticket.await {
-            Outcome::Committed => self.0.publish(Version { image, end }),
+            Outcome::Committed => self.0.publish(&version),
             lost => return Err(CatalogError::NotKept(lost)),
         }
         if is_snapshot_due {
@@ -266,18 +281,13 @@ impl Catalog {
 /// A change on its way to the disk.
 struct Appended {
     ticket: klamm_storage::Ticket,
-    image: Arc<Image>,
+    version: Arc<Version>,
     is_snapshot_due: bool,
 }
 
 impl Inner {
-    fn broker_config(&self, image: &Image) -> BrokerConfig {
-        let node = self.identity.node_id.to_string();
-        let (own, all) = (image.broker_config(&node), image.broker_config(""));
-        if own.is_empty() && all.is_empty() {
-            return self.config.clone();
-        }
-        self.config.with_dynamic(own, all)
+    fn planner<'a>(&self, version: &'a Version) -> Planner<'a> {
+        Planner::new(&version.config, self.identity.directory, (*version.image).clone())
     }
 
     /// Plans a change upon all changes before it and fixes its place behind them.
@@ -286,9 +296,9 @@ impl Inner {
         plan: impl FnOnce(&mut Planner<'_>) -> T,
     ) -> Result<(T, Option<Appended>), CatalogError> {
         let mut writer = self.lock();
-        let config = self.broker_config(&writer.latest);
-        let mut planner = Planner::new(&config, self.identity.directory, (*writer.latest).clone());
-        let is_first = writer.latest.is_new();
+        let before = Arc::clone(&writer.latest);
+        let mut planner = self.planner(&before);
+        let is_first = before.image.is_new();
         let result = plan(&mut planner);
         let (mut image, mut records) = planner.into_parts();
         if records.is_empty() {
@@ -301,24 +311,38 @@ impl Inner {
             records.insert(0, first);
         }
         let (ticket, bytes) = self.store.append(&records, self.clock.now_ms())?;
-        let image = Arc::new(image);
-        writer.latest = Arc::clone(&image);
+        let config = if image.has_same_settings(&before.image) {
+            Arc::clone(&before.config)
+        } else {
+            broker_config(&self.started_with, &image)
+        };
+        let version =
+            Arc::new(Version { image: Arc::new(image), config, end: ticket.last_offset() + 1 });
+        writer.latest = Arc::clone(&version);
         writer.log_bytes += bytes;
         let is_snapshot_due = self.store.is_snapshot_due(writer.log_bytes);
-        Ok((result, Some(Appended { ticket, image, is_snapshot_due })))
+        Ok((result, Some(Appended { ticket, version, is_snapshot_due })))
     }
 
     /// Shows a version to everybody, unless a later one, which contains it, is shown already.
-    fn publish(&self, version: Version) {
-        let version = Arc::new(version);
-        self.published.rcu(|shown| {
-            if shown.end < version.end { Arc::clone(&version) } else { Arc::clone(shown) }
-        });
+    fn publish(&self, version: &Arc<Version>) {
+        self.published
+            .rcu(|shown| Arc::clone(if shown.end < version.end { version } else { shown }));
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The settings of a broker, with those that the image says.
+fn broker_config(started_with: &Arc<BrokerConfig>, image: &Image) -> Arc<BrokerConfig> {
+    let node = started_with.node_id.to_string();
+    let (own, all) = (image.broker_config(&node), image.broker_config(""));
+    if own.is_empty() && all.is_empty() {
+        return Arc::clone(started_with);
+    }
+    Arc::new(started_with.with_dynamic(own, all))
 }
 
 /// What every metadata log begins with.

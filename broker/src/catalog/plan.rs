@@ -82,6 +82,12 @@ impl<'a> Planner<'a> {
         &self.image
     }
 
+    /// The settings of the broker that the change is planned for.
+    #[must_use]
+    pub fn broker(&self) -> &'a BrokerConfig {
+        self.broker
+    }
+
     pub(super) fn into_parts(self) -> (Image, Vec<MetadataRecord>) {
         (self.image, self.records)
     }

@@ -19,7 +19,6 @@ use super::dispatch::{Dispatched, dispatch};
 use super::inbox::Inbox;
 use super::memory::Reservation;
 use super::pipeline::{Answer, Pipeline, Slot};
-use crate::config::ConnectionLimits;
 use crate::node::Node;
 
 /// A client must take some bytes of an answer within this time.
@@ -68,9 +67,10 @@ pub(super) async fn serve(
     mut stream: TcpStream,
 ) -> Result<End, ConnectionError> {
     let (read, write) = stream.split();
-    let limits = &node.config.connections;
+    let config = node.config();
+    let limits = &config.connections;
     let mut connection = Connection {
-        inbox: Inbox::new(node.config.requests.request_bytes_max),
+        inbox: Inbox::new(config.requests.request_bytes_max),
         pipeline: Pipeline::new(limits.in_flight_max),
         out: Chunks::default(),
         written_with: Vec::new(),
@@ -207,15 +207,11 @@ impl Connection<'_> {
         Ok(Taken::Request)
     }
 
-    fn limits(&self) -> &ConnectionLimits {
-        &self.node.config.connections
-    }
-
     fn note_arrival(&mut self) {
         if self.frame_started.is_none() {
             let now = Instant::now();
             self.frame_started = Some(now);
-            let due = now + self.limits().receive_timeout;
+            let due = now + self.node.config().connections.receive_timeout;
             if self.deadline.deadline() > due {
                 self.deadline.as_mut().reset(due);
             }
@@ -277,14 +273,14 @@ impl Connection<'_> {
         let now = Instant::now();
         let in_request = !self.inbox.bytes.is_empty() && self.pipeline.has_room();
         if let Some(started) = self.frame_started.filter(|_| in_request) {
-            let time_max = self.limits().receive_timeout;
+            let time_max = self.node.config().connections.receive_timeout;
             if now >= started + time_max {
                 return Err(ConnectionError::TooSlow(time_max));
             }
             self.deadline.as_mut().reset(started + time_max);
             return Ok(None);
         }
-        let due = self.last_request + self.limits().idle_max;
+        let due = self.last_request + self.node.config().connections.idle_max;
         if now >= due && self.pipeline.is_empty() && self.inbox.bytes.is_empty() {
             return Ok(Some(End::Idle));
         }

@@ -10,9 +10,8 @@ use crate::config::ConnectionLimits;
 ///
 /// Guarded by a mutex that is held for a map look-up, once when a connection comes and once when
 /// it goes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Connections {
-    limits: ConnectionLimits,
     open: Mutex<Open>,
 }
 
@@ -30,19 +29,19 @@ pub(super) struct Admission {
 }
 
 impl Connections {
-    pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, open: Mutex::default() })
-    }
-
     /// Lets a connection in, or says which limit it breaks. The limit by address does not hold
     /// for the machine itself: an administrator there must always get in.
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, &'static str> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        limits: &ConnectionLimits,
+    ) -> Result<Admission, &'static str> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.total >= self.limits.count_max {
+        if open.total >= limits.count_max {
             return Err("max.connections is reached");
         }
-        let allowed = self.limits.per_ip_exceptions.get(&address).copied();
-        let allowed = allowed.or((!address.is_loopback()).then_some(self.limits.per_ip_max));
+        let allowed = limits.per_ip_exceptions.get(&address).copied();
+        let allowed = allowed.or((!address.is_loopback()).then_some(limits.per_ip_max));
         let from_there = open.by_address.entry(address).or_default();
         if allowed.is_some_and(|allowed| *from_there >= allowed) {
             return Err("max.connections.per.ip is reached");
@@ -77,19 +76,23 @@ mod tests {
 
     #[test]
     fn both_limits_hold_and_places_come_back() {
-        let mut config = crate::config::BrokerConfig::default().connections;
-        (config.count_max, config.per_ip_max) = (3, 2);
-        let limits = Connections::new(config);
+        let mut limits = crate::config::BrokerConfig::default().connections;
+        (limits.count_max, limits.per_ip_max) = (3, 2);
+        let connections = Arc::new(Connections::default());
         let far = IpAddr::from([10, 0, 0, 1]);
         let near = IpAddr::from([127, 0, 0, 1]);
-        let first = limits.admit(far).unwrap();
-        let _second = limits.admit(far).unwrap();
-        assert_eq!(limits.admit(far).unwrap_err(), "max.connections.per.ip is reached");
-        let _third = limits.admit(near).unwrap();
-        assert_eq!(limits.admit(near).unwrap_err(), "max.connections is reached");
+        let first = connections.admit(far, &limits).unwrap();
+        let _second = connections.admit(far, &limits).unwrap();
+        let refused = connections.admit(far, &limits).unwrap_err();
+        assert_eq!(refused, "max.connections.per.ip is reached");
+        let _third = connections.admit(near, &limits).unwrap();
+        let refused = connections.admit(near, &limits).unwrap_err();
+        assert_eq!(refused, "max.connections is reached");
         drop(first);
-        assert_eq!(limits.open(), 2);
-        assert!(limits.admit(far).is_ok());
-        assert_eq!(limits.open(), 2);
+        assert_eq!(connections.open(), 2);
+        assert!(connections.admit(far, &limits).is_ok());
+        assert_eq!(connections.open(), 2);
+        limits.count_max = 2;
+        assert!(connections.admit(near, &limits).is_err());
     }
 }

@@ -125,7 +125,8 @@ async fn accept(node: Arc<Node>, socket: TcpListener, advertise: Advertise) {
 }
 
 fn admit(node: &Arc<Node>, stream: TcpStream, address: SocketAddr, advertise: &Advertise) {
-    let admission = match node.connections.admit(address.ip().to_canonical()) {
+    let limits = &node.config().connections;
+    let admission = match node.connections.admit(address.ip().to_canonical(), limits) {
         Ok(admission) => admission,
         Err(reason) => {
             node.metrics.count_rejected(reason);

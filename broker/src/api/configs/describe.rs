@@ -58,13 +58,13 @@ fn entries(call: &Call, resource: &Resource) -> Result<Vec<ConfigEntry>, Refusal
             let image = node.catalog.image();
             let missing = || Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "");
             let topic = image.topic(name).ok_or_else(missing)?;
-            Ok(describe_topic(&topic.overrides, &node.config))
+            Ok(describe_topic(&topic.overrides, &node.config()))
         }
-        BROKER if name.is_empty() => Ok(describe_cluster(&node.config)),
+        BROKER if name.is_empty() => Ok(describe_cluster(&node.config())),
         BROKER => {
             let invalid = |message| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
             match name.parse::<i32>() {
-                Ok(id) if id == node.id() => Ok(describe_broker(&node.config)),
+                Ok(id) if id == node.id() => Ok(describe_broker(&node.config())),
                 Ok(id) => invalid(format!(
                     "Unexpected broker id, expected {} or empty string, but received {id}",
                     node.id()

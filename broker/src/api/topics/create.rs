@@ -15,8 +15,7 @@ use crate::server::{Call, Reply};
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let Request { topics, validate_only, .. } = request;
     let names: Vec<Str> = topics.iter().map(|topic| topic.name.clone()).collect();
-    let config = call.node.config.clone();
-    let plan = move |planner: &mut Planner<'_>| create_all(planner, &config, topics);
+    let plan = move |planner: &mut Planner<'_>| create_all(planner, topics);
     let answers =
         if validate_only { Ok(call.node.plan(plan)) } else { call.node.change(plan).await };
     let refuse =
@@ -25,20 +24,16 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     Reply::Now(Response { throttle_time_ms: 0, topics })
 }
 
-fn create_all(
-    planner: &mut Planner<'_>,
-    config: &BrokerConfig,
-    topics: Vec<Topic>,
-) -> Vec<TopicAnswer> {
+fn create_all(planner: &mut Planner<'_>, topics: Vec<Topic>) -> Vec<TopicAnswer> {
     answer_each(
         topics,
         |topic| topic.name.clone(),
-        |topic| create(planner, config, topic),
+        |topic| create(planner, topic),
         |topic, refusal| refused(topic.name, refusal),
     )
 }
 
-fn create(planner: &mut Planner<'_>, config: &BrokerConfig, topic: Topic) -> TopicAnswer {
+fn create(planner: &mut Planner<'_>, topic: Topic) -> TopicAnswer {
     let assignments = topic.assignments.into_iter().map(|it| (it.partition_index, it.broker_ids));
     let new = NewTopic {
         name: topic.name.clone(),
@@ -47,15 +42,16 @@ fn create(planner: &mut Planner<'_>, config: &BrokerConfig, topic: Topic) -> Top
         assignments: assignments.collect(),
         configs: topic.configs.into_iter().map(|config| (config.name, config.value)).collect(),
     };
+    let broker = planner.broker();
     match planner.create_topic(&new, new_id()) {
-        Ok(made) => created(made, config),
+        Ok(made) => created(made, broker),
         Err(refusal) => refused(topic.name, refusal),
     }
 }
 
-fn created(topic: &TopicImage, config: &BrokerConfig) -> TopicAnswer {
+fn created(topic: &TopicImage, broker: &BrokerConfig) -> TopicAnswer {
     let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
-    let configs = describe_topic(&topic.overrides, config).into_iter().map(|entry| ConfigAnswer {
+    let configs = describe_topic(&topic.overrides, broker).into_iter().map(|entry| ConfigAnswer {
         name: entry.name.into(),
         value: entry.value.map(Into::into),
         read_only: entry.read_only,

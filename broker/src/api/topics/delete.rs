@@ -18,7 +18,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         request.topic_names.into_iter().map(by_name).collect()
     };
     let wanted = topics.clone();
-    let answers = if call.node.config.delete_topics {
+    let answers = if call.node.config().delete_topics {
         call.node.change(move |planner| delete_all(planner, topics)).await
     } else {
         let message = "delete.topic.enable is false on this broker";

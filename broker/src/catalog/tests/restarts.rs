@@ -29,7 +29,7 @@ fn try_start(disk: &MemoryDisk, config: &BrokerConfig) -> Result<Running, Catalo
     let disk = Arc::new(disk.clone());
     let options = StorageOptions::default();
     let storage = Storage::open(disk, Path::new(DIR), &options, clock.clone())?;
-    let catalog = Catalog::open(&storage, config, clock)?;
+    let catalog = Catalog::open(&storage, Arc::new(config.clone()), clock)?;
     Ok(Running { catalog, storage })
 }
 
