@@ -8,6 +8,7 @@
 //! | [`header`] | request and response headers, whole messages |
 //! | [`frame`] | messages on a byte stream |
 //! | [`records`] | record batches |
+//! | [`consumer_protocol`] | what the members of a consumer group tell each other |
 //! | [`error_code`] | Kafka's error codes, one table |
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@
 pub use bytes;
 
 pub mod api;
+pub mod consumer_protocol;
 pub mod declare;
 pub mod error_code;
 pub mod frame;

@@ -30,6 +30,9 @@ pub enum WireError {
         /// The version asked for.
         version: i16,
     },
+    /// A version is below zero.
+    #[error("{0} is no possible version")]
+    NegativeVersion(i16),
     /// The field matters, is set, and cannot be said in this version.
     #[error("version {version} cannot say field `{field}`")]
     Unsayable {
