@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::config::{ClientConfig, ConfigError, SecurityProtocol, keys};
 use crate::connection::Connection;
+use crate::coordinator::Coordinators;
 use crate::dial;
 use crate::error::{Error, Result, Subject};
 use crate::link::Limits;
@@ -40,6 +41,7 @@ struct Cluster {
     /// When each topic was last heard of. Its lock is what makes those who ask at the same time
     /// ask once.
     heard: tokio::sync::Mutex<HashMap<Str, Instant>>,
+    coordinators: Coordinators,
     tasks: TaskGroup,
 }
 
@@ -122,6 +124,7 @@ impl Kafka {
             slots: Mutex::default(),
             metadata: watch::Sender::default(),
             heard: tokio::sync::Mutex::default(),
+            coordinators: Coordinators::default(),
             tasks: TaskGroup::new("client"),
         };
         let kafka = Self { cluster: Arc::new(cluster) };
@@ -262,8 +265,25 @@ impl Kafka {
     /// # Cancel safety
     /// Dropped before it returns, it has opened nothing.
     pub async fn connect_to(&self, node: i32) -> Result<Connection> {
+        self.connect_patiently(node, Duration::ZERO).await
+    }
+
+    /// A connection for the caller alone, as [`connect_to`](Self::connect_to) gives it, on which
+    /// each answer may take longer than the request timeout by `patience`: for requests that a
+    /// broker answers when others have come, too.
+    ///
+    /// # Errors
+    /// Nobody knows the broker, or it cannot be reached.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has opened nothing.
+    pub async fn connect_patiently(&self, node: i32, patience: Duration) -> Result<Connection> {
         let address = self.address_of(node)?;
-        self.cluster.connect(&address).await
+        self.cluster.connect(&address, patience).await
+    }
+
+    pub(crate) fn known_coordinators(&self) -> &Coordinators {
+        &self.cluster.coordinators
     }
 
     fn address_of(&self, node: i32) -> Result<Arc<str>> {
@@ -285,7 +305,7 @@ impl Kafka {
         if let Some(retry_at) = state.retry_at {
             tokio::time::sleep_until(retry_at.into()).await;
         }
-        match self.cluster.connect(address).await {
+        match self.cluster.connect(address, Duration::ZERO).await {
             Ok(connection) => {
                 state.backoff.reset();
                 state.retry_at = None;
@@ -345,8 +365,9 @@ impl Cluster {
         Arc::clone(slot)
     }
 
-    async fn connect(&self, address: &Arc<str>) -> Result<Connection> {
-        let Settings { limits, client_id, connect_timeout, .. } = self.settings.clone();
+    async fn connect(&self, address: &Arc<str>, patience: Duration) -> Result<Connection> {
+        let Settings { mut limits, client_id, connect_timeout, .. } = self.settings.clone();
+        limits.timeout = limits.timeout.saturating_add(patience);
         let socket = dial::dial(address, connect_timeout).await?;
         let tasks = self.tasks.child(address);
         Connection::open(socket, Arc::clone(address), limits, client_id, tasks).await

@@ -227,6 +227,21 @@ impl Error {
         }
     }
 
+    /// Whether the group or the transactional id may have another coordinator by now.
+    #[must_use]
+    pub fn is_stale_coordinator(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Disconnected { .. } | Self::Timeout { .. } => true,
+            Self::Broker { code, .. } => matches!(
+                *code,
+                ErrorCode::COORDINATOR_NOT_AVAILABLE
+                    | ErrorCode::NOT_COORDINATOR
+                    | ErrorCode::BROKER_NOT_AVAILABLE
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether the cluster looks different from what this client knows of it.
     #[must_use]
     pub fn is_stale_metadata(&self) -> bool {

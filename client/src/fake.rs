@@ -19,6 +19,7 @@ use crate::link::Limits;
 
 /// What is told of a request.
 pub(crate) struct Served {
+    pub(crate) api_key: i16,
     pub(crate) api_version: i16,
     pub(crate) correlation_id: i32,
 }
@@ -45,8 +46,8 @@ async fn serve(mut socket: TcpStream, mind: &(impl Fn(&Served) -> Option<Bytes> 
     loop {
         while let Some(frame) = codec.decode(&mut buffer).unwrap() {
             let (header, _) = RequestHeader::split(frame).unwrap();
-            let RequestHeader { api_version, correlation_id, .. } = header;
-            let Some(answer) = mind(&Served { api_version, correlation_id }) else {
+            let RequestHeader { api_key, api_version, correlation_id, .. } = header;
+            let Some(answer) = mind(&Served { api_key, api_version, correlation_id }) else {
                 return;
             };
             socket.write_all(&answer).await.unwrap();

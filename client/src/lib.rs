@@ -43,6 +43,7 @@ pub mod admin;
 mod cluster;
 pub mod config;
 mod connection;
+mod coordinator;
 mod dial;
 mod error;
 #[cfg(test)]
@@ -54,6 +55,7 @@ mod versions;
 pub use cluster::Kafka;
 pub use config::{ClientConfig, ConfigError};
 pub use connection::{Connection, Pending};
+pub use coordinator::CoordinatorKind;
 pub use error::{Error, Result, Subject};
 pub use metadata::{Broker, Metadata, Partition, Topic};
 pub use versions::Versions;

@@ -1,0 +1,216 @@
+//! Which broker coordinates a group or a transactional id.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use klamm_protocol::api::find_coordinator::{self, FindCoordinator};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+
+use crate::cluster::Kafka;
+use crate::connection::Connection;
+use crate::error::{Error, Result, Subject};
+
+/// The first version that asks for many keys at once.
+const BATCHED: i16 = 4;
+
+/// What a coordinator is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CoordinatorKind {
+    /// A group, by its id.
+    Group,
+    /// A transactional id.
+    Transaction,
+}
+
+/// The coordinators that are known.
+#[derive(Debug, Default)]
+pub(crate) struct Coordinators {
+    /// Held for a few instructions and never across an await.
+    nodes: Mutex<HashMap<(CoordinatorKind, Str), i32>>,
+}
+
+impl CoordinatorKind {
+    fn to_wire(self) -> i8 {
+        match self {
+            Self::Group => 0,
+            Self::Transaction => 1,
+        }
+    }
+}
+
+impl Coordinators {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(CoordinatorKind, Str), i32>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kafka {
+    /// The node id of the broker that coordinates `key`: the one that is known, or what a broker
+    /// says now. Requests for it go to [`broker`](Self::broker); an error of theirs that
+    /// [says so](Error::is_stale_coordinator) is the time to
+    /// [forget it](Self::forget_coordinator).
+    ///
+    /// # Errors
+    /// No broker answers, or the cluster has none to give; often for a moment only, as
+    /// [`Error::is_retriable`] tells.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
+    pub async fn coordinator(&self, kind: CoordinatorKind, key: &Str) -> Result<i32> {
+        let mut found = self.coordinators(kind, std::slice::from_ref(key)).await?;
+        found.pop().map_or(Err(unknown(key)), |(_, outcome)| outcome)
+    }
+
+    /// The coordinators of many keys, in the order of the question.
+    ///
+    /// # Errors
+    /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
+    pub async fn coordinators(
+        &self,
+        kind: CoordinatorKind,
+        keys: &[Str],
+    ) -> Result<Vec<(Str, Result<i32>)>> {
+        let known = |key: &Str| self.known_coordinators().lock().get(&(kind, key.clone())).copied();
+        let unknown_keys: Vec<_> =
+            keys.iter().filter(|key| known(key).is_none()).cloned().collect();
+        let mut found = HashMap::new();
+        if !unknown_keys.is_empty() {
+            let connection = self.any_broker().await?;
+            found = find(&connection, kind, unknown_keys).await?;
+            self.keep_coordinators(kind, &found).await?;
+        }
+        let mut outcome = |key: &Str| match found.remove(key) {
+            Some(outcome) => outcome,
+            None => known(key).ok_or_else(|| unknown(key)),
+        };
+        Ok(keys.iter().map(|key| (key.clone(), outcome(key))).collect())
+    }
+
+    /// Looks the coordinator up anew when it is next wanted, unless another than `node` is known
+    /// by now.
+    pub fn forget_coordinator(&self, kind: CoordinatorKind, key: &Str, node: i32) {
+        let mut nodes = self.known_coordinators().lock();
+        let place = (kind, key.clone());
+        if nodes.get(&place) == Some(&node) {
+            nodes.remove(&place);
+        }
+    }
+
+    async fn keep_coordinators(
+        &self,
+        kind: CoordinatorKind,
+        found: &HashMap<Str, Result<i32>>,
+    ) -> Result<()> {
+        let nodes: Vec<_> =
+            found.iter().filter_map(|(key, node)| Some((key, *node.as_ref().ok()?))).collect();
+        let metadata = self.metadata();
+        if nodes.iter().any(|(_, node)| !metadata.brokers.contains_key(node)) {
+            // A broker that has come since: its address is wanted next.
+            self.refresh(Some(&[])).await?;
+        }
+        let mut known = self.known_coordinators().lock();
+        known.extend(nodes.into_iter().map(|(key, node)| ((kind, key.clone()), node)));
+        Ok(())
+    }
+}
+
+/// Asks a broker who coordinates each key.
+async fn find(
+    connection: &Connection,
+    kind: CoordinatorKind,
+    keys: Vec<Str>,
+) -> Result<HashMap<Str, Result<i32>>> {
+    let version = connection.version::<FindCoordinator>(i16::MAX)?;
+    let mut found = HashMap::new();
+    if version >= BATCHED {
+        let request = find_coordinator::Request {
+            key_type: kind.to_wire(),
+            coordinator_keys: keys,
+            ..find_coordinator::Request::default()
+        };
+        let pending = connection.submit::<FindCoordinator>(version, &request).await?;
+        for answer in pending.answer().await?.coordinators {
+            let key = answer.key.detached();
+            let outcome = read(&key, answer.error_code, answer.error_message, answer.node_id);
+            found.insert(key, outcome);
+        }
+        return Ok(found);
+    }
+    for key in keys {
+        let request = find_coordinator::Request {
+            key: key.clone(),
+            key_type: kind.to_wire(),
+            ..find_coordinator::Request::default()
+        };
+        let pending = connection.submit::<FindCoordinator>(version, &request).await?;
+        let answer = pending.answer().await?;
+        let outcome = read(&key, answer.error_code, answer.error_message, answer.node_id);
+        found.insert(key, outcome);
+    }
+    Ok(found)
+}
+
+fn read(key: &Str, code: ErrorCode, message: Option<Str>, node: i32) -> Result<i32> {
+    let message = message.map(|message| message.detached());
+    Error::check(code, message, Subject::Name(key.clone())).map(|()| node)
+}
+
+fn unknown(key: &Str) -> Error {
+    let code = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+    Error::Broker { code, message: None, subject: Subject::Name(key.clone()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{self, Served};
+    use bytes::Bytes;
+    use klamm_protocol::api::api_versions::{self, ApiVersion, ApiVersions};
+    use klamm_protocol::api::find_coordinator::{Coordinator, Response};
+    use klamm_protocol::header::encode_response;
+
+    /// A broker that speaks FindCoordinator up to `max_version`, coordinates "a", and has no
+    /// coordinator for anything else: in the old form it says so when it is asked a second time.
+    fn answer(max_version: i16, asked: &Served) -> Bytes {
+        let (id, version) = (asked.correlation_id, asked.api_version);
+        if asked.api_key == 18 {
+            let own = ApiVersion { api_key: 18, min_version: 0, max_version: 4 };
+            let find = ApiVersion { api_key: 10, min_version: 0, max_version };
+            let api_keys = vec![find, own];
+            let answer = api_versions::Response { api_keys, ..Default::default() };
+            return encode_response::<ApiVersions>(version, id, &answer).unwrap().into_bytes();
+        }
+        let absent = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+        let coordinators = ["a", "b"].map(|key| Coordinator {
+            key: key.into(),
+            node_id: if key == "a" { 7 } else { -1 },
+            error_code: if key == "a" { ErrorCode::NONE } else { absent },
+            ..Coordinator::default()
+        });
+        let first = &coordinators[usize::from(id > 1)];
+        let answer = Response {
+            error_code: if version >= BATCHED { ErrorCode::NONE } else { first.error_code },
+            node_id: if version >= BATCHED { 0 } else { first.node_id },
+            coordinators: coordinators.to_vec(),
+            ..Response::default()
+        };
+        encode_response::<FindCoordinator>(version, id, &answer).unwrap().into_bytes()
+    }
+
+    #[tokio::test]
+    async fn old_brokers_are_asked_one_by_one() {
+        for max_version in [0, 3, 4, 6] {
+            let address = fake::broker(move |asked| Some(answer(max_version, asked))).await;
+            let connection = fake::connect(&address).await.unwrap();
+            let keys = vec!["a".into(), "b".into()];
+            let found = find(&connection, CoordinatorKind::Group, keys).await.unwrap();
+            assert_eq!(found["a"].as_ref().ok(), Some(&7), "version {max_version}");
+            let refused = found["b"].as_ref().unwrap_err();
+            assert!(refused.is_retriable() && refused.is_stale_coordinator());
+        }
+    }
+}
