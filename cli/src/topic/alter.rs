@@ -76,7 +76,7 @@ async fn alter_settings(
     let outcomes = admin.incremental_alter_configs(&resources).await?;
     let failed = outcomes.into_iter().filter_map(|(resource, outcome)| match resource {
         Resource::Topic(topic) => Some((topic, outcome.err()?)),
-        Resource::Broker(_) | Resource::AllBrokers => None,
+        _ => None,
     });
     Ok(failed.collect())
 }

@@ -110,7 +110,7 @@ async fn configs(
     let outcomes = admin.describe_configs(&resources).await?;
     let by_topic = outcomes.into_iter().filter_map(|(resource, outcome)| match resource {
         Resource::Topic(topic) => Some((topic, outcome)),
-        Resource::Broker(_) | Resource::AllBrokers => None,
+        _ => None,
     });
     Ok(by_topic.collect())
 }

@@ -1,20 +1,14 @@
-//! Which broker coordinates a group, and asking it.
+//! Asking the coordinators of groups.
 
 use std::collections::{BTreeMap, HashMap};
 
-use klamm_protocol::api::find_coordinator::{self, FindCoordinator};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
 use super::{Admin, Effect, Outcomes};
+use crate::coordinator::CoordinatorKind;
 use crate::error::{Error, Result, Subject};
-
-/// The version from which one question may be about many groups.
-const MANY_KEYS_FROM: i16 = 4;
-
-/// What the brokers call a group among the things that have a coordinator.
-const GROUP: i8 = 0;
 
 /// Codes by which a broker says that it cannot coordinate this group, or not yet.
 const ELSEWHERE: [ErrorCode; 3] = [
@@ -39,22 +33,18 @@ impl Admin {
         loop {
             let pause = backoff.next_pause();
             let last_try = clock::now() + pause > deadline;
-            let found = self.retry(Effect::Reads, async || self.find_coordinators(&left).await);
+            let find = async || self.kafka.coordinators(CoordinatorKind::Group, &left).await;
+            let found = self.retry(Effect::Reads, find).await?;
             let mut answers = Vec::with_capacity(left.len());
             let mut led = BTreeMap::<_, Vec<_>>::new();
-            for (group, node) in found.await? {
+            for (group, node) in found {
                 match node {
                     Ok(node) => led.entry(node).or_default().push(group),
                     Err(error) => answers.push((group, Err(error))),
                 }
             }
             for (node, groups) in led {
-                match ask(node, &groups).await {
-                    Ok(answered) => answers.extend(answered),
-                    Err(error) => {
-                        answers.extend(groups.into_iter().map(|group| (group, Err(error.clone()))));
-                    }
-                }
+                answers.extend(self.told_by(node, groups, &ask).await);
             }
             left = Vec::new();
             for (group, outcome) in answers {
@@ -71,6 +61,25 @@ impl Admin {
         }
     }
 
+    /// What one coordinator tells of its groups; those that are not its own are looked up anew.
+    async fn told_by<T>(
+        &self,
+        node: i32,
+        groups: Vec<Str>,
+        ask: &impl AsyncFn(i32, &[Str]) -> Result<Outcomes<Str, T>>,
+    ) -> Outcomes<Str, T> {
+        let answers = match ask(node, &groups).await {
+            Ok(answers) => answers,
+            Err(error) => groups.into_iter().map(|group| (group, Err(error.clone()))).collect(),
+        };
+        for (group, answer) in &answers {
+            if answer.as_ref().is_err_and(Error::is_stale_coordinator) {
+                self.kafka.forget_coordinator(CoordinatorKind::Group, group, node);
+            }
+        }
+        answers
+    }
+
     /// As [`by_coordinator`](Self::by_coordinator), for one group.
     pub(super) async fn by_coordinator_of<T>(
         &self,
@@ -82,37 +91,6 @@ impl Admin {
         let outcomes = self.by_coordinator(std::slice::from_ref(group), effect, ask).await?;
         let unanswered = || Err(Error::Closed);
         outcomes.into_iter().next().map_or_else(unanswered, |(_, outcome)| outcome)
-    }
-
-    /// The coordinator of each group: one question for all where the broker knows that.
-    async fn find_coordinators(&self, groups: &[Str]) -> Result<Outcomes<Str, i32>> {
-        let connection = self.kafka.any_broker().await?;
-        let version = connection.version::<FindCoordinator>(i16::MAX)?;
-        let mut found = Vec::with_capacity(groups.len());
-        if version >= MANY_KEYS_FROM {
-            let request = find_coordinator::Request {
-                key_type: GROUP,
-                coordinator_keys: groups.to_vec(),
-                ..find_coordinator::Request::default()
-            };
-            let answer = connection.submit::<FindCoordinator>(version, &request).await?;
-            for told in answer.answer().await?.coordinators {
-                let subject = Subject::Name(told.key.clone());
-                let node = Error::check(told.error_code, told.error_message, subject);
-                found.push((told.key, node.map(|()| told.node_id)));
-            }
-            return Ok(found);
-        }
-        for group in groups {
-            let request =
-                find_coordinator::Request { key: group.clone(), ..Default::default() };
-            let answer = connection.submit::<FindCoordinator>(version, &request).await?;
-            let told = answer.answer().await?;
-            let subject = Subject::Name(group.clone());
-            let node = Error::check(told.error_code, told.error_message, subject);
-            found.push((group.clone(), node.map(|()| told.node_id)));
-        }
-        Ok(found)
     }
 }
 

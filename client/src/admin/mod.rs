@@ -2,6 +2,9 @@
 
 mod cluster;
 mod configs;
+mod coordinators;
+mod groups;
+mod log_dirs;
 mod offsets;
 mod topics;
 
@@ -11,7 +14,12 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_utils::clock;
 
 pub use cluster::ClusterDescription;
-pub use configs::{Change, ConfigEntry, ConfigSource, Resource};
+pub use configs::{Change, ConfigEntry, ConfigSource, ConfigSynonym, Resource, ResourceKind};
+pub use groups::{
+    CommittedOffset, Departure, GroupDescription, GroupMember, GroupState, ListedGroup,
+    PartitionLag,
+};
+pub use log_dirs::{LogDir, LogSize};
 pub use offsets::{FoundOffset, OffsetSpec};
 pub use topics::{CreatedTopic, NewTopic};
 

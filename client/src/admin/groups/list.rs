@@ -24,7 +24,6 @@ pub struct ListedGroup {
     pub coordinator: i32,
 }
 
-
 impl Admin {
     /// The groups of all brokers, or those in one of these states and of one of these kinds where
     /// any is named. What each broker lists is told beside it, in the order of their node ids.
@@ -39,10 +38,8 @@ impl Admin {
     ) -> Result<Outcomes<i32, Vec<ListedGroup>>> {
         let cluster = self.describe_cluster().await?;
         let mut outcomes = Vec::with_capacity(cluster.brokers.len());
-        let request = list_groups::Request {
-            states_filter: states.to_vec(),
-            types_filter: kinds.to_vec(),
-        };
+        let request =
+            list_groups::Request { states_filter: states.to_vec(), types_filter: kinds.to_vec() };
         for broker in cluster.brokers {
             let attempt = async || {
                 let answer = self.kafka.call::<ListGroups>(broker.id, &request).await?;

@@ -1,0 +1,119 @@
+//! Taking members out of groups, and groups away.
+
+use klamm_protocol::api::delete_groups::{self, DeleteGroups};
+use klamm_protocol::api::leave_group::{self, LeaveGroup};
+use klamm_protocol::wire::Str;
+
+use crate::admin::{Admin, Effect, Outcomes};
+use crate::connection::Connection;
+use crate::error::{Error, Result, Subject};
+
+/// Which member has to go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Departure {
+    /// The one with this member id.
+    Member(Str),
+    /// The static member with this instance id.
+    Instance(Str),
+}
+
+/// The version from which one request may be about many members.
+const MANY_MEMBERS_FROM: i16 = 3;
+
+impl Departure {
+    fn to_wire(&self) -> leave_group::Member {
+        let (member_id, group_instance_id) = match self {
+            Self::Member(id) => (id.clone(), None),
+            Self::Instance(id) => (Str::default(), Some(id.clone())),
+        };
+        let reason = Some(Str::from_static("removed by an administrator"));
+        leave_group::Member { member_id, group_instance_id, reason }
+    }
+}
+
+impl Admin {
+    /// Removes groups and all that they have committed. They must have no members.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub async fn delete_groups(&self, groups: &[Str]) -> Result<Outcomes<Str, ()>> {
+        self.by_coordinator(groups, Effect::Changes, async |node, groups| {
+            let request = delete_groups::Request { groups_names: groups.to_vec() };
+            let answer = self.kafka.call::<DeleteGroups>(node, &request).await?;
+            let deleted = answer.results.into_iter().map(|group| {
+                let subject = Subject::Name(group.group_id.clone());
+                (group.group_id, Error::check(group.error_code, None, subject))
+            });
+            Ok(deleted.collect())
+        })
+        .await
+    }
+
+    /// Takes members out of a group; the others share their partitions. One that is alive comes
+    /// back by itself.
+    ///
+    /// # Errors
+    /// No broker answers, or the group may not be changed.
+    pub async fn remove_members(
+        &self,
+        group: &Str,
+        members: &[Departure],
+    ) -> Result<Outcomes<Departure, ()>> {
+        self.by_coordinator_of(group, Effect::Changes, async |node| {
+            let connection = self.kafka.broker(node).await?;
+            let version = connection.version::<LeaveGroup>(i16::MAX)?;
+            if version >= MANY_MEMBERS_FROM {
+                return remove_all(&connection, version, group, members).await;
+            }
+            let mut outcomes = Vec::with_capacity(members.len());
+            for departure in members {
+                let gone = remove_one(&connection, version, group, departure).await;
+                outcomes.push((departure.clone(), gone));
+            }
+            Ok(outcomes)
+        })
+        .await
+    }
+}
+
+async fn remove_all(
+    connection: &Connection,
+    version: i16,
+    group: &Str,
+    members: &[Departure],
+) -> Result<Outcomes<Departure, ()>> {
+    let request = leave_group::Request {
+        group_id: group.clone(),
+        members: members.iter().map(Departure::to_wire).collect(),
+        ..leave_group::Request::default()
+    };
+    let answer = connection.submit::<LeaveGroup>(version, &request).await?.answer().await?;
+    Error::check(answer.error_code, None, Subject::Name(group.clone()))?;
+    let gone = answer.members.into_iter().map(|member| {
+        let departure = match member.group_instance_id {
+            Some(id) => Departure::Instance(id),
+            None => Departure::Member(member.member_id),
+        };
+        let (Departure::Instance(name) | Departure::Member(name)) = &departure;
+        let outcome = Error::check(member.error_code, None, Subject::Name(name.clone()));
+        (departure, outcome)
+    });
+    Ok(gone.collect())
+}
+
+/// As brokers before Kafka 2.4 have it, which know static members not at all or by member id.
+async fn remove_one(
+    connection: &Connection,
+    version: i16,
+    group: &Str,
+    departure: &Departure,
+) -> Result<()> {
+    let (Departure::Member(id) | Departure::Instance(id)) = departure;
+    let request = leave_group::Request {
+        group_id: group.clone(),
+        member_id: id.clone(),
+        ..leave_group::Request::default()
+    };
+    let answer = connection.submit::<LeaveGroup>(version, &request).await?.answer().await?;
+    Error::check(answer.error_code, None, Subject::Name(id.clone()))
+}

@@ -1,0 +1,156 @@
+//! Who is in a group.
+
+use klamm_protocol::api::describe_groups::{self, DescribeGroups};
+use klamm_protocol::consumer_protocol::{Assignment, TopicPartitions};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+
+use super::GroupState;
+use crate::admin::{Admin, Effect, Outcomes};
+use crate::error::{Error, Result, Subject};
+
+/// The protocol type of groups that read topics.
+const CONSUMER: &str = "consumer";
+
+/// A group and its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupDescription {
+    /// Its name.
+    pub id: Str,
+    /// What it is doing.
+    pub state: GroupState,
+    /// What its members are: `consumer`, `connect` and so on.
+    pub protocol_type: Str,
+    /// How partitions are assigned, as its members agreed; empty unless the group is stable.
+    pub protocol: Str,
+    /// The node id of the broker that coordinates it.
+    pub coordinator: i32,
+    /// Its members.
+    pub members: Vec<GroupMember>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMember {
+    /// The id that the coordinator gave it.
+    pub id: Str,
+    /// Its own name, where it is a static member.
+    pub instance_id: Option<Str>,
+    /// Its client id.
+    pub client_id: Str,
+    /// The address it joined from.
+    pub host: Str,
+    /// The partitions it has, in order. None in a group whose members are no consumers.
+    pub assignment: Option<Vec<(Str, i32)>>,
+}
+
+impl Admin {
+    /// Groups and their members. A group that does not exist is an error.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub async fn describe_groups(&self, groups: &[Str]) -> Result<Outcomes<Str, GroupDescription>> {
+        self.by_coordinator(groups, Effect::Reads, async |node, groups| {
+            let request = describe_groups::Request {
+                groups: groups.to_vec(),
+                ..describe_groups::Request::default()
+            };
+            let answer = self.kafka.call::<DescribeGroups>(node, &request).await?;
+            let described = answer.groups.into_iter().map(|group| {
+                let id = group.group_id.clone();
+                (id, GroupDescription::from_wire(group, node))
+            });
+            Ok(described.collect())
+        })
+        .await
+    }
+}
+
+impl GroupDescription {
+    fn from_wire(group: describe_groups::GroupAnswer, coordinator: i32) -> Result<Self> {
+        let subject = || Subject::Name(group.group_id.clone());
+        Error::check(group.error_code, group.error_message.clone(), subject())?;
+        let state = GroupState::from_wire(group.group_state.clone());
+        if state == GroupState::Dead {
+            // So it was said before there was an error for it.
+            Error::check(ErrorCode::GROUP_ID_NOT_FOUND, None, subject())?;
+        }
+        let consumers = group.protocol_type == CONSUMER;
+        let member = |member| GroupMember::from_wire(member, consumers);
+        Ok(Self {
+            id: group.group_id,
+            state,
+            protocol: group.protocol_data,
+            coordinator,
+            members: group.members.into_iter().map(member).collect(),
+            protocol_type: group.protocol_type,
+        })
+    }
+}
+
+impl GroupMember {
+    fn from_wire(member: describe_groups::Member, is_consumer: bool) -> Self {
+        let assignment = is_consumer.then(|| {
+            // A member that has nothing yet has no bytes, either.
+            let assignment = Assignment::decode(member.member_assignment).unwrap_or_default();
+            let mut partitions: Vec<_> =
+                assignment.assigned_partitions.into_iter().flat_map(partitions).collect();
+            partitions.sort_unstable();
+            partitions
+        });
+        Self {
+            id: member.member_id,
+            instance_id: member.group_instance_id,
+            client_id: member.client_id,
+            host: member.client_host,
+            assignment,
+        }
+    }
+}
+
+fn partitions(assigned: TopicPartitions) -> impl Iterator<Item = (Str, i32)> {
+    let topic = assigned.topic;
+    assigned.partitions.into_iter().map(move |partition| (topic.clone(), partition))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(state: &str, protocol_type: &str) -> Result<GroupDescription> {
+        let assigned = Assignment {
+            assigned_partitions: vec![
+                TopicPartitions { topic: "b".into(), partitions: vec![0] },
+                TopicPartitions { topic: "a".into(), partitions: vec![1, 0] },
+            ],
+            user_data: None,
+        };
+        let member = |member_assignment| describe_groups::Member {
+            member_assignment,
+            ..describe_groups::Member::default()
+        };
+        let group = describe_groups::GroupAnswer {
+            group_id: "g".into(),
+            group_state: state.into(),
+            protocol_type: protocol_type.into(),
+            members: vec![member(assigned.encode(0).unwrap()), member(Default::default())],
+            ..describe_groups::GroupAnswer::default()
+        };
+        GroupDescription::from_wire(group, 1)
+    }
+
+    #[test]
+    fn assignments_of_consumers_are_read() {
+        let group = described("Stable", "consumer").unwrap();
+        let assignment: Vec<_> = [("a", 0), ("a", 1), ("b", 0)].map(|(t, p)| (t.into(), p)).into();
+        assert_eq!(group.members[0].assignment, Some(assignment));
+        assert_eq!(group.members[1].assignment, Some(Vec::new()));
+        assert_eq!(described("Stable", "connect").unwrap().members[0].assignment, None);
+    }
+
+    #[test]
+    fn a_dead_group_is_not_found() {
+        let error = described("Dead", "").unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::GROUP_ID_NOT_FOUND));
+    }
+}
