@@ -10,6 +10,7 @@ use klamm_utils::clock::{Clock, SystemClock};
 use klamm_utils::task::TaskGroup;
 use tempfile::TempDir;
 
+use crate::api::fetch::FetchSessions;
 use crate::broker::Broker;
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::settings::{Origin, SettingsError};
@@ -166,6 +167,7 @@ fn open(config: Arc<BrokerConfig>, clock: Arc<dyn Clock>) -> Result<Node, StartE
         connections: Arc::default(),
         complaints: Complaints::new(Arc::clone(&clock)),
         producer_ids: ProducerIds::default(),
+        fetch_sessions: FetchSessions::default(),
         tasks: TaskGroup::new("broker"),
         following: tokio::sync::Mutex::default(),
         clock,

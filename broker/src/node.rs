@@ -7,6 +7,7 @@ use klamm_storage::Storage;
 use klamm_utils::clock::Clock;
 use klamm_utils::task::TaskGroup;
 
+use crate::api::fetch::FetchSessions;
 use crate::catalog::Catalog;
 use crate::config::BrokerConfig;
 use crate::metrics::Metrics;
@@ -23,6 +24,7 @@ pub(crate) struct Node {
     /// What of it is open.
     pub(crate) topics: Topics,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) fetch_sessions: FetchSessions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: RequestMemory,
     pub(crate) connections: Arc<Connections>,

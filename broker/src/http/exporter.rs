@@ -32,9 +32,15 @@ fn single(name: &'static str, help: &str, value: impl std::fmt::Display) -> Stri
     gauge.text
 }
 
+/// As [`single`], of what only grows.
+fn counter(name: &str, help: &str, value: u64) -> String {
+    format!("# HELP {name} {help}.\n# TYPE {name} counter\n{name}_total {value}\n")
+}
+
 pub(super) fn text(node: &Node) -> String {
     let topics = node.topics.all();
     let count: usize = topics.iter().map(|topic| topic.partitions().len()).sum();
+    let sessions = node.fetch_sessions.counts();
     let mut parts = vec![
         single("kafka_brokers", "Brokers of the cluster", 1),
         single("kafka_server_replicamanager_partitioncount", "Partitions on this broker", count),
@@ -58,6 +64,21 @@ pub(super) fn text(node: &Node) -> String {
             "kafka_server_socket_server_metrics_connection_count",
             "Open connections",
             node.connections.open(),
+        ),
+        single(
+            "kafka_server_fetchsessioncache_numincrementalfetchsessions",
+            "Open fetch sessions",
+            sessions.sessions,
+        ),
+        single(
+            "kafka_server_fetchsessioncache_numincrementalfetchpartitionscached",
+            "Partitions that open fetch sessions follow",
+            sessions.partitions,
+        ),
+        counter(
+            "kafka_server_fetchsessioncache_incrementalfetchsessionevictions",
+            "Fetch sessions that yielded to others",
+            sessions.evicted,
         ),
     ];
     let mut partitions = Gauge::new("kafka_topic_partitions", "Partitions of a topic");

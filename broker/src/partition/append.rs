@@ -94,7 +94,7 @@ impl Partition {
 
     /// Waits until the record at `offset` is committed.
     async fn committed_beyond(self: &Arc<Self>, offset: i64) -> Result<(), ErrorCode> {
-        let waiter = Waiter::register(vec![Arc::clone(self)]);
+        let waiter = Waiter::register(vec![(0, Arc::clone(self))]);
         loop {
             self.check_present()?;
             if self.log.offsets().high_watermark.get() > offset {
@@ -103,7 +103,7 @@ impl Partition {
             if self.is_read_only() {
                 return Err(ErrorCode::KAFKA_STORAGE_ERROR);
             }
-            waiter.woken().await;
+            waiter.changed().await;
         }
     }
 

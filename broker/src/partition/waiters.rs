@@ -1,6 +1,7 @@
 //! Those who wait for a partition to change: the one place that knows why to wake.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -9,30 +10,50 @@ use tokio::sync::Notify;
 /// Guarded by a mutex that is held to push, remove or walk a short list.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    waiting: Mutex<Vec<Arc<Notify>>>,
+    waiting: Mutex<Vec<Entry>>,
+}
+
+/// One who waits, and which of the things that it waits for this is.
+#[derive(Debug)]
+struct Entry {
+    bell: Arc<Bell>,
+    place: usize,
+}
+
+/// Says which of several things have changed.
+#[derive(Debug, Default)]
+struct Bell {
+    /// Guarded by a mutex that is held to add one or to take all.
+    changed: Mutex<BTreeSet<usize>>,
+    rung: Notify,
+}
+
+impl Bell {
+    fn ring(&self, place: usize) {
+        self.changed().insert(place);
+        self.rung.notify_one();
+    }
+
+    fn changed(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Waiters {
     /// Wakes everyone. They look for themselves whether it was for them.
     pub(crate) fn wake(&self) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.iter().for_each(|waiter| waiter.notify_one());
+        self.waiting().iter().for_each(|entry| entry.bell.ring(entry.place));
     }
 
-    fn add(&self, waiter: &Arc<Notify>) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(waiter));
-    }
-
-    fn remove(&self, waiter: &Arc<Notify>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = waiting.iter().position(|other| Arc::ptr_eq(other, waiter)) {
-            waiting.swap_remove(place);
+    fn remove(&self, bell: &Arc<Bell>) {
+        let mut waiting = self.waiting();
+        if let Some(at) = waiting.iter().position(|entry| Arc::ptr_eq(&entry.bell, bell)) {
+            waiting.swap_remove(at);
         }
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+    fn waiting(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,27 +65,31 @@ pub(crate) trait Awaited {
 /// One who waits for any of several; leaves all of them when dropped.
 #[derive(Debug)]
 pub(crate) struct Waiter<T: Awaited> {
-    woken: Arc<Notify>,
-    awaited: Vec<Arc<T>>,
+    bell: Arc<Bell>,
+    awaited: Vec<(usize, Arc<T>)>,
 }
 
 impl<T: Awaited> Waiter<T> {
-    /// Begins to wait. Register before the last look: what changes after this call is noticed.
-    pub(crate) fn register(awaited: Vec<Arc<T>>) -> Self {
-        let woken = Arc::new(Notify::new());
-        awaited.iter().for_each(|one| one.waiters().add(&woken));
-        Self { woken, awaited }
+    /// Begins to wait for things, each with the number it is known by. Register before the last
+    /// look: what changes after this call is noticed.
+    pub(crate) fn register(awaited: Vec<(usize, Arc<T>)>) -> Self {
+        let bell = Arc::new(Bell::default());
+        for (place, one) in &awaited {
+            one.waiters().waiting().push(Entry { bell: Arc::clone(&bell), place: *place });
+        }
+        Self { bell, awaited }
     }
 
-    /// Resolves when something changed since it last resolved.
-    pub(crate) async fn woken(&self) {
-        self.woken.notified().await;
+    /// Resolves when something changed since it last resolved. Gives the numbers of what did.
+    pub(crate) async fn changed(&self) -> BTreeSet<usize> {
+        self.bell.rung.notified().await;
+        std::mem::take(&mut *self.bell.changed())
     }
 }
 
 impl<T: Awaited> Drop for Waiter<T> {
     fn drop(&mut self) {
-        self.awaited.iter().for_each(|one| one.waiters().remove(&self.woken));
+        self.awaited.iter().for_each(|(_, one)| one.waiters().remove(&self.bell));
     }
 }
 
@@ -82,12 +107,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_after_registering_is_noticed() {
+    async fn a_change_after_registering_is_noticed_and_named() {
         let things = [Arc::new(Thing::default()), Arc::new(Thing::default())];
-        let waiter = Waiter::register(things.to_vec());
+        let waiter = Waiter::register(things.iter().cloned().enumerate().collect());
         things[1].0.wake();
-        waiter.woken().await;
+        things[1].0.wake();
+        assert_eq!(waiter.changed().await, BTreeSet::from([1]));
+        things[0].0.wake();
+        assert_eq!(waiter.changed().await, BTreeSet::from([0]));
         drop(waiter);
-        assert_eq!(things.map(|thing| thing.0.len()), [0, 0]);
+        assert_eq!(things.map(|thing| thing.0.waiting().len()), [0, 0]);
     }
 }

@@ -29,6 +29,8 @@ pub struct Client {
     stream: TcpStream,
     buffer: BytesMut,
     next_id: i32,
+    /// Bytes sent and received so far.
+    pub traffic: (usize, usize),
 }
 
 impl Client {
@@ -38,7 +40,7 @@ impl Client {
 
     pub async fn connect_to(address: &str) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
-        Self { stream, buffer: BytesMut::new(), next_id: 1 }
+        Self { stream, buffer: BytesMut::new(), next_id: 1, traffic: (0, 0) }
     }
 
     /// Sends a request and waits for its answer.
@@ -67,6 +69,7 @@ impl Client {
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         // The broker may have closed already: the test sees it when it reads.
         let _ = self.stream.write_all(bytes).await;
+        self.traffic.0 += bytes.len();
     }
 
     /// The next frame; `None` when the broker closed the connection.
@@ -81,7 +84,7 @@ impl Client {
             }
             match self.stream.read_buf(&mut self.buffer).await {
                 Ok(0) | Err(_) => return None,
-                Ok(_) => {}
+                Ok(bytes) => self.traffic.1 += bytes,
             }
         }
     }

@@ -1,0 +1,167 @@
+//! Reading what is there, and waiting until there is enough. Nowhere else does a fetch wait.
+
+use std::sync::Arc;
+
+use klamm_protocol::api::fetch::{EpochEnd, PartitionAnswer};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::{Compression, batches};
+use klamm_protocol::wire::Records;
+use tokio::time::{Instant, timeout_at};
+
+use super::session::{Ask, Followed, Turn};
+use crate::partition::{Isolation, Partition, Read, Waiter};
+
+/// The first version whose clients read zstd (KIP-110).
+const ZSTD_FROM_VERSION: i16 = 10;
+
+/// What is to be read, with its limits.
+pub(super) struct Plan {
+    pub(super) version: i16,
+    pub(super) targets: Vec<Target>,
+    pub(super) isolation: Isolation,
+    pub(super) bytes_min: usize,
+    pub(super) bytes_max: usize,
+    pub(super) deadline: Instant,
+}
+
+/// A partition that is to be read.
+pub(super) struct Target {
+    pub(super) followed: Followed,
+    /// Where it stands in the session, if there is one.
+    pub(super) turn: Option<Turn>,
+    pub(super) partition: Result<Arc<Partition>, ErrorCode>,
+}
+
+/// An answer for each target, and what decides whether they may be sent already.
+pub(super) struct Look {
+    pub(super) answers: Vec<PartitionAnswer>,
+    bytes: usize,
+    /// An error, or logs that have parted: the client must hear of it at once.
+    is_urgent: bool,
+}
+
+impl Plan {
+    pub(super) fn is_enough(&self, look: &Look) -> bool {
+        look.is_urgent
+            || look.bytes >= self.bytes_min
+            || self.targets.is_empty()
+            || self.deadline <= Instant::now()
+    }
+
+    /// Reads what is there now, in order.
+    pub(super) async fn look(&self) -> Look {
+        let answers = Vec::with_capacity(self.targets.len());
+        let mut look = Look { answers, bytes: 0, is_urgent: false };
+        for target in &self.targets {
+            let answer = self.read(target, look.bytes).await;
+            look.count(&answer);
+            look.answers.push(answer);
+        }
+        look
+    }
+
+    /// Reads on, whenever something has changed, until there is enough or the time is up.
+    pub(super) async fn look_and_wait(&self) -> Look {
+        let partitions = self.targets.iter().enumerate().filter_map(|(at, target)| {
+            target.partition.as_ref().ok().map(|partition| (at, Arc::clone(partition)))
+        });
+        let waiter = Waiter::register(partitions.collect());
+        // What came in before we registered is not missed.
+        let mut look = self.look().await;
+        while !self.is_enough(&look) {
+            let Ok(changed) = timeout_at(self.deadline, waiter.changed()).await else { break };
+            for at in changed {
+                self.look_again(&mut look, at).await;
+            }
+        }
+        look
+    }
+
+    /// Reads one target anew.
+    async fn look_again(&self, look: &mut Look, at: usize) {
+        let Some(target) = self.targets.get(at) else { return };
+        look.bytes -= look.answers.get(at).map_or(0, bytes);
+        let fresh = self.read(target, look.bytes).await;
+        look.count(&fresh);
+        if let Some(answer) = look.answers.get_mut(at) {
+            *answer = fresh;
+        }
+    }
+
+    async fn read(&self, target: &Target, bytes_so_far: usize) -> PartitionAnswer {
+        let answer = match &target.partition {
+            Ok(partition) => {
+                self.read_partition(partition, target.followed.ask, bytes_so_far).await
+            }
+            // Found before the log was asked: Kafka then lists no aborted transactions.
+            Err(error_code) => Ok(PartitionAnswer {
+                aborted_transactions: Some(Vec::new()),
+                ..refused(*error_code)
+            }),
+        };
+        let partition_index = target.followed.place.index;
+        PartitionAnswer { partition_index, ..answer.unwrap_or_else(refused) }
+    }
+
+    async fn read_partition(
+        &self,
+        partition: &Arc<Partition>,
+        ask: Ask,
+        bytes_so_far: usize,
+    ) -> Result<PartitionAnswer, ErrorCode> {
+        partition.check_leader_epoch(ask.leader_epoch)?;
+        if let Some((epoch, end_offset)) = partition.divergence(ask.last_epoch, ask.offset)? {
+            let diverging_epoch = EpochEnd { epoch, end_offset };
+            return Ok(PartitionAnswer { diverging_epoch, ..self.offsets(partition) });
+        }
+        let partition_max =
+            usize::try_from(ask.bytes_max).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
+        let read = Read {
+            offset: ask.offset,
+            bytes_max: partition_max.min(self.bytes_max.saturating_sub(bytes_so_far)),
+            // The first batch of all is given whatever its size, so that every client gets on.
+            at_least_one: bytes_so_far == 0,
+            isolation: self.isolation,
+        };
+        let records = partition.read(read).await?;
+        if self.version < ZSTD_FROM_VERSION && holds_zstd(&records) {
+            return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+        }
+        Ok(PartitionAnswer { records: Some(records), ..self.offsets(partition) })
+    }
+
+    fn offsets(&self, partition: &Partition) -> PartitionAnswer {
+        let offsets = partition.offsets();
+        PartitionAnswer {
+            high_watermark: offsets.high_watermark.get(),
+            last_stable_offset: offsets.stable.get(),
+            log_start_offset: offsets.start.get(),
+            aborted_transactions: (self.isolation == Isolation::ReadCommitted).then(Vec::new),
+            records: Some(Records::default()),
+            ..PartitionAnswer::default()
+        }
+    }
+}
+
+impl Look {
+    fn count(&mut self, answer: &PartitionAnswer) {
+        self.bytes += bytes(answer);
+        self.is_urgent |=
+            !answer.error_code.is_none() || answer.diverging_epoch != EpochEnd::default();
+    }
+}
+
+/// The bytes of records in an answer.
+pub(super) fn bytes(answer: &PartitionAnswer) -> usize {
+    answer.records.as_ref().map_or(0, Records::len)
+}
+
+pub(super) fn refused(error_code: ErrorCode) -> PartitionAnswer {
+    let records = Some(Records::default());
+    PartitionAnswer { error_code, high_watermark: -1, records, ..PartitionAnswer::default() }
+}
+
+fn holds_zstd(records: &Records) -> bool {
+    let mut batches = batches(records.clone().into_bytes()).flatten();
+    batches.any(|batch| batch.header().attributes.compression() == Ok(Compression::Zstd))
+}
