@@ -40,6 +40,7 @@ mod builder;
 pub mod catalog;
 mod changes;
 pub mod config;
+mod group;
 mod housekeeping;
 mod http;
 mod metrics;

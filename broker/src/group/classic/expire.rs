@@ -1,0 +1,85 @@
+//! Time: silent members, and rounds that take too long.
+
+use std::time::Duration;
+
+use klamm_protocol::wire::Str;
+
+use super::effects::Effects;
+use super::events::Moment;
+use super::member::Member;
+use super::{ClassicGroup, Phase};
+
+impl ClassicGroup {
+    /// When [`expire`](Self::expire) is to be called. May be earlier than anything happens, as
+    /// heartbeats move deadlines without a look at this; never later. None: not at all.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        (self.wake != Duration::MAX).then_some(self.wake)
+    }
+
+    /// Does what is due by now. Without effect if nothing is.
+    pub(crate) fn expire(&mut self, now: Moment, effects: &mut Effects) {
+        if now.elapsed < self.wake {
+            return;
+        }
+        self.expire_pending(now, effects);
+        self.expire_members(now, effects);
+        self.expire_phase(now, effects);
+        self.wake = self.next_deadline();
+    }
+
+    /// Ids that nobody came back with.
+    fn expire_pending(&mut self, now: Moment, effects: &mut Effects) {
+        let before = self.pending.len();
+        self.pending.retain(|_, until| now.elapsed < *until);
+        if self.pending.len() < before {
+            self.complete_join_if_due(now, effects);
+        }
+    }
+
+    fn expire_members(&mut self, now: Moment, effects: &mut Effects) {
+        let is_due = |member: &&Member| member.expires_at().is_some_and(|at| at <= now.elapsed);
+        let due = self.members.iter().filter(is_due).map(|member| member.id.clone());
+        let due: Vec<Str> = due.collect();
+        for id in &due {
+            self.remove_waiting(id, effects);
+        }
+        if !due.is_empty() {
+            self.go_on_without(now, effects);
+        }
+    }
+
+    fn expire_phase(&mut self, now: Moment, effects: &mut Effects) {
+        if self.phase.until().is_none_or(|until| now.elapsed < until) {
+            return;
+        }
+        match self.phase {
+            Phase::Empty => {}
+            Phase::Preparing { initial: Some(initial), .. } => {
+                self.end_initial_delay(initial, now, effects);
+            }
+            Phase::Preparing { initial: None, .. } => self.complete_join(now, effects),
+            Phase::Completing { .. } | Phase::Stable { .. } => self.expire_syncs(now, effects),
+        }
+    }
+
+    /// Members that have joined and never asked for their assignment are out.
+    fn expire_syncs(&mut self, now: Moment, effects: &mut Effects) {
+        let due = self.members.iter().filter(|member| member.sync_due);
+        let due: Vec<Str> = due.map(|member| member.id.clone()).collect();
+        if let Phase::Stable { sync_until } = &mut self.phase {
+            *sync_until = None;
+        }
+        for id in &due {
+            self.remove_waiting(id, effects);
+        }
+        if !due.is_empty() {
+            self.begin_rebalance(now, effects);
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Duration {
+        let sessions = self.members.iter().filter_map(Member::expires_at);
+        let all = self.pending.values().copied().chain(sessions).chain(self.phase.until());
+        all.min().unwrap_or(Duration::MAX)
+    }
+}

@@ -1,0 +1,126 @@
+//! One member.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use klamm_protocol::wire::Str;
+
+use super::effects::{JoinedMember, Token};
+use super::events::{Join, Protocol};
+use super::snapshot::MemberSnapshot;
+
+/// How long a new member's join may wait. It does not know its id yet and cannot send heartbeats;
+/// if its client is gone and tries again under another id, this is when it stops counting.
+const NEW_MEMBER_WAIT: Duration = Duration::from_mins(5);
+
+/// A client that has joined.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) id: Str,
+    /// Set for a static member.
+    pub(super) instance_id: Option<Str>,
+    pub(super) client_id: Str,
+    pub(super) client_host: Str,
+    pub(super) session_timeout: Duration,
+    pub(super) rebalance_timeout: Duration,
+    pub(super) protocols: Vec<Protocol>,
+    /// What the leader gave it, until another assignment is due.
+    pub(super) assignment: Bytes,
+    /// Whether this generation's sync has not come from it.
+    pub(super) sync_due: bool,
+    /// Whether it has never had an answer to a join.
+    pub(super) is_new: bool,
+    /// Its join, while it waits for the others.
+    pub(super) joining: Option<Token>,
+    /// Its sync, while it waits for the leader.
+    pub(super) syncing: Option<Token>,
+    /// When it is taken for dead, unless it waits for us.
+    silent_until: Duration,
+}
+
+impl Member {
+    /// A client that joins for the first time, with the id that it was given.
+    pub(super) fn new(join: Join, now: Duration) -> Self {
+        let mut member = Self {
+            id: join.member.member_id.detached(),
+            instance_id: join.member.instance_id.as_ref().map(Str::detached),
+            client_id: join.client_id.detached(),
+            client_host: join.client_host.detached(),
+            session_timeout: join.session_timeout,
+            rebalance_timeout: join.rebalance_timeout,
+            protocols: Vec::new(),
+            assignment: Bytes::new(),
+            sync_due: false,
+            is_new: true,
+            joining: Some(join.token),
+            syncing: None,
+            silent_until: now.saturating_add(NEW_MEMBER_WAIT),
+        };
+        member.set_protocols(join.protocols);
+        member
+    }
+
+    /// A member that a record tells of, in a generation that uses this protocol.
+    pub(super) fn restored(stored: MemberSnapshot, protocol: Option<&Str>, now: Duration) -> Self {
+        let protocol = protocol.cloned().map(|name| Protocol { name, metadata: stored.metadata });
+        Self {
+            id: stored.member_id,
+            instance_id: stored.instance_id,
+            client_id: stored.client_id,
+            client_host: stored.client_host,
+            session_timeout: stored.session_timeout,
+            rebalance_timeout: stored.rebalance_timeout,
+            protocols: protocol.into_iter().collect(),
+            assignment: stored.assignment,
+            sync_due: false,
+            is_new: false,
+            joining: None,
+            syncing: None,
+            silent_until: now.saturating_add(stored.session_timeout),
+        }
+    }
+
+    /// Begins its session anew; says when it ends.
+    pub(super) fn refresh(&mut self, now: Duration) -> Duration {
+        self.silent_until = now.saturating_add(self.session_timeout);
+        self.silent_until
+    }
+
+    /// When it is taken for dead; never while it waits for us, unless it is new.
+    pub(super) fn expires_at(&self) -> Option<Duration> {
+        let waits = self.joining.is_some() || self.syncing.is_some();
+        (self.is_new || !waits).then_some(self.silent_until)
+    }
+
+    /// Takes these protocols over; of two with one name, the first.
+    pub(super) fn set_protocols(&mut self, protocols: Vec<Protocol>) {
+        let mut names = HashSet::new();
+        let fresh = |protocol: &Protocol| names.insert(protocol.name.clone());
+        let detached = |protocol: Protocol| Protocol {
+            name: protocol.name.detached(),
+            metadata: Bytes::copy_from_slice(&protocol.metadata),
+        };
+        self.protocols = protocols.into_iter().filter(fresh).map(detached).collect();
+    }
+
+    /// Whether these are its protocols, in this order, with this metadata.
+    pub(super) fn has_protocols(&self, protocols: &[Protocol]) -> bool {
+        self.protocols == protocols
+    }
+
+    /// What it sent for a protocol; empty if it does not know it.
+    pub(super) fn metadata(&self, protocol: &str) -> Bytes {
+        let found = self.protocols.iter().find(|known| known.name == protocol);
+        found.map(|protocol| protocol.metadata.clone()).unwrap_or_default()
+    }
+
+    /// How the leader is told of it.
+    pub(super) fn for_leader(&self, protocol: &str) -> JoinedMember {
+        JoinedMember {
+            member_id: self.id.clone(),
+            instance_id: self.instance_id.clone(),
+            metadata: self.metadata(protocol),
+        }
+    }
+}

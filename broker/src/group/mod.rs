@@ -1,0 +1,4 @@
+//! Consumer groups.
+
+#[allow(dead_code, unused_imports, reason = "until the coordinator drives it")]
+pub(crate) mod classic;
