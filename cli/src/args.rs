@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::ErrorStyle;
-use crate::{bench, completions, consume, log, produce, serve, topic};
+use crate::{bench, completions, config, consume, group, log, produce, serve, topic};
 
 /// A Kafka-compatible broker and its tools.
 #[derive(Debug, Parser)]
@@ -27,6 +27,12 @@ pub(crate) enum Command {
     Produce(produce::Args),
     /// Print records of topics
     Consume(consume::Args),
+    /// Look at consumer groups, move them to other offsets, and delete them
+    #[command(subcommand)]
+    Group(group::Command),
+    /// Show and change settings of topics, brokers, groups and client metrics
+    #[command(subcommand)]
+    Config(config::Command),
     /// Look at the files of a log, without a broker
     #[command(subcommand)]
     Log(log::Command),
@@ -45,6 +51,8 @@ impl Command {
             Self::Topic(command) => command.output().errors(),
             Self::Produce(args) => args.errors(),
             Self::Consume(args) => args.errors(),
+            Self::Group(command) => command.output().errors(),
+            Self::Config(command) => command.output().errors(),
             Self::Log(command) => command.errors(),
             Self::Bench(_) | Self::Completions(_) => ErrorStyle::Text,
         }

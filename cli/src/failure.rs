@@ -41,6 +41,14 @@ pub(crate) enum Failure {
     /// What the command was about is not there.
     #[error("{0}")]
     NotFound(String),
+    /// A group cannot be changed from outside while it has members.
+    #[error("group {group} has {}; stop {} first", members.join(", "), them(members.len()))]
+    InUse {
+        /// The group.
+        group: String,
+        /// Its members, each with what helps to find it.
+        members: Vec<String>,
+    },
     /// Whoever reads our output has gone.
     #[error("standard output is closed")]
     OutputClosed,
@@ -73,13 +81,19 @@ pub(crate) enum Failure {
     Interrupted,
 }
 
+fn them(count: usize) -> &'static str {
+    if count == 1 { "it" } else { "them" }
+}
+
 fn list(failures: &[(String, ClientError)]) -> String {
     let mut text = String::new();
     for (item, error) in failures {
         let separator = if text.is_empty() { "" } else { "\n" };
         let error = error.to_string();
         // Most errors begin with what they are about.
-        let item = if error.starts_with(item) { String::new() } else { format!("{item}: ") };
+        let subject = error.split(": ").next().unwrap_or_default();
+        let is_told = error.starts_with(item) || subject.ends_with(&format!(" {item}"));
+        let item = if is_told { String::new() } else { format!("{item}: ") };
         // Writing to a string cannot fail.
         let _ = write!(text, "{separator}{item}{error}");
     }
@@ -96,8 +110,8 @@ impl Failure {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::NotFound(_) => Exit::NotFound,
-            // Never told: a closed output is a clean end.
-            Self::OutputClosed => Exit::Failed,
+            // A closed output is never told: it is a clean end.
+            Self::OutputClosed | Self::InUse { .. } => Exit::Failed,
             Self::Items { failures, of } => match failures.first() {
                 Some((_, error)) if failures.len() == *of => exit_of_client(error),
                 _ => Exit::Partial,

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`args`] | what may be said on the command line |
 //! | [`serve`] | the broker |
-//! | [`topic`], [`produce`], [`consume`], [`mod@bench`] | commands for any Kafka |
+//! | [`topic`], [`produce`], [`consume`], [`group`], [`config`], [`mod@bench`] | commands for any Kafka |
 //! | [`log`] | commands for the files of a log, without a broker |
 //! | [`completions`] | the shell's part |
 //! | [`connect`] | from arguments to a client |
 //! | [`mod@format`] | records as text |
+//! | [`place`] | places in a partition, as people say them |
+//! | [`outcome`] | what was done with each of several items |
 //! | [`output`] | tables, JSON, and standard output as the one place where either goes |
 //! | [`failure`] | what can go wrong, and the exit code that says so |
 //!
@@ -21,12 +23,16 @@
 mod args;
 mod bench;
 mod completions;
+mod config;
 mod connect;
 mod consume;
 mod failure;
 mod format;
+mod group;
 mod log;
+mod outcome;
 mod output;
+mod place;
 mod produce;
 mod serve;
 mod topic;
@@ -52,6 +58,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Topic(command) => connect::run(topic::run(command)),
         Command::Produce(args) => connect::run_to_end(produce::run(args)),
         Command::Consume(args) => connect::run_to_end(consume::run(args)),
+        Command::Group(command) => connect::run(group::run(command)),
+        Command::Config(command) => connect::run(config::run(command)),
         Command::Log(command) => log::run(&command),
         Command::Bench(command) => connect::run(bench::run(command)),
         Command::Completions(args) => completions::run(&args),

@@ -170,7 +170,8 @@ impl fmt::Display for Subject {
 }
 
 fn told(message: &Option<Str>) -> String {
-    message.as_ref().map(|message| format!(" ({message})")).unwrap_or_default()
+    let told = message.as_ref().filter(|message| !message.is_empty());
+    told.map(|message| format!(" ({message})")).unwrap_or_default()
 }
 
 impl Error {

@@ -3,7 +3,6 @@
 mod print;
 mod ranges;
 mod span;
-mod time;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use klamm_client::admin::{Admin, OffsetSpec};
+use klamm_client::admin::Admin;
 use klamm_consumer::Start;
 use klamm_protocol::wire::Str;
 
-use super::span::{Bounds, Place, Span};
-
-/// A partition by topic and number.
-type Partition = (Str, i32);
+use super::span::Span;
+use crate::place::{Answers, Partition, ask_for, bounds};
 
 /// The partitions that are not yet read to their end.
 #[derive(Debug, Default)]
@@ -33,15 +31,11 @@ impl Ranges {
         span: &Span,
         follows: bool,
     ) -> anyhow::Result<Self> {
-        let starts = ask(admin, partitions, OffsetSpec::Earliest).await?;
-        let ends = ask(admin, partitions, OffsetSpec::Latest).await?;
         let from = ask_for(admin, partitions, Some(span.from)).await?;
         let until = ask_for(admin, partitions, span.until).await?;
         let mut open = BTreeMap::new();
-        for partition in partitions {
-            let found = |answers: &Answers| answers.get(partition).copied().flatten();
-            let bounds =
-                Bounds { start: found(&starts).unwrap_or(0), end: found(&ends).unwrap_or(0) };
+        for (partition, bounds) in bounds(admin, partitions).await? {
+            let found = |answers: &Answers| answers.get(&partition).copied().flatten();
             let range = Range {
                 from: span.from.offset(bounds, found(&from)),
                 until: match span.until {
@@ -51,7 +45,7 @@ impl Ranges {
                 },
             };
             if range.from < range.until {
-                open.insert(partition.clone(), range);
+                open.insert(partition, range);
             }
         }
         Ok(Self { open })
@@ -90,32 +84,6 @@ impl Ranges {
             position(topic, *partition).is_none_or(|position| position < range.until)
         });
     }
-}
-
-/// Offsets by partition; none where no record is that late.
-type Answers = BTreeMap<Partition, Option<i64>>;
-
-async fn ask_for(
-    admin: &Admin,
-    partitions: &[Partition],
-    place: Option<Place>,
-) -> anyhow::Result<Answers> {
-    match place.and_then(Place::question) {
-        Some(question) => ask(admin, partitions, question).await,
-        None => Ok(Answers::new()),
-    }
-}
-
-async fn ask(
-    admin: &Admin,
-    partitions: &[Partition],
-    question: OffsetSpec,
-) -> anyhow::Result<Answers> {
-    let wanted: Vec<_> =
-        partitions.iter().map(|(topic, index)| (topic.clone(), *index, question)).collect();
-    let outcomes = admin.list_offsets(&wanted).await?;
-    let answers = outcomes.into_iter().map(|(partition, found)| Ok((partition, found?.offset)));
-    answers.collect()
 }
 
 #[cfg(test)]

@@ -1,36 +1,14 @@
-//! Places in a partition, as people say them.
+//! Spans of a partition, as people say them.
 
-use klamm_client::admin::OffsetSpec;
 use klamm_utils::clock::{Clock as _, SystemClock};
 
-use super::time;
-
-/// A place in a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Start,
-    End,
-    Offset(i64),
-    AfterStart(i64),
-    BeforeEnd(i64),
-    /// Milliseconds since 1970.
-    Time(i64),
-}
+use crate::place::Place;
 
 /// From one place to another, which is excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(super) from: Place,
     pub(super) until: Option<Place>,
-}
-
-/// The bounds of one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
-    /// The first offset that is there.
-    pub(super) start: i64,
-    /// The offset behind the last one.
-    pub(super) end: i64,
 }
 
 impl Span {
@@ -62,44 +40,6 @@ fn expected(text: &str) -> String {
     format!("`{text}` is no place: expected start, end, an offset, +N, -N or @TIME")
 }
 
-impl Place {
-    fn parse(text: &str, now_ms: i64) -> Option<Self> {
-        let count = |text: &str| text.parse().ok().filter(|count: &i64| *count >= 0);
-        Some(match text {
-            "start" | "beginning" | "earliest" => Self::Start,
-            "end" | "latest" => Self::End,
-            _ => match text.split_at_checked(1)? {
-                ("@", moment) => Self::Time(time::parse(moment, now_ms)?),
-                ("+", rest) if !rest.starts_with('+') => Self::AfterStart(count(rest)?),
-                ("-", rest) if !rest.starts_with('+') => Self::BeforeEnd(count(rest)?),
-                _ => Self::Offset(count(text)?),
-            },
-        })
-    }
-
-    /// What a broker must be asked to find the place, besides the bounds.
-    pub(super) fn question(self) -> Option<OffsetSpec> {
-        match self {
-            Self::Time(ms) => Some(OffsetSpec::Timestamp(ms)),
-            _ => None,
-        }
-    }
-
-    /// The offset, never before the first that is there. `found` is the answer to the
-    /// [`question`](Self::question): none where nothing is that late.
-    pub(super) fn offset(self, bounds: Bounds, found: Option<i64>) -> i64 {
-        let offset = match self {
-            Self::Start => bounds.start,
-            Self::End => bounds.end,
-            Self::Offset(offset) => offset,
-            Self::AfterStart(count) => bounds.start.saturating_add(count),
-            Self::BeforeEnd(count) => bounds.end.saturating_sub(count),
-            Self::Time(_) => found.unwrap_or(bounds.end),
-        };
-        offset.max(bounds.start)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,22 +65,5 @@ mod tests {
         for text in ["", "x", "--5", "+-5", "-+5", "++5", "1.5", "@", "@x", "5-", "ä"] {
             assert!(Span::parse(text, NOW).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn places_become_offsets() {
-        let bounds = Bounds { start: 10, end: 20 };
-        let check = |place: Place, found, offset| {
-            assert_eq!(place.offset(bounds, found), offset, "{place:?}");
-        };
-        check(Place::Start, None, 10);
-        check(Place::End, None, 20);
-        check(Place::Offset(3), None, 10);
-        check(Place::Offset(30), None, 30);
-        check(Place::AfterStart(2), None, 12);
-        check(Place::BeforeEnd(2), None, 18);
-        check(Place::BeforeEnd(200), None, 10);
-        check(Place::Time(1), Some(15), 15);
-        check(Place::Time(1), None, 20);
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 pub(crate) use json::{Base64, Bytes, Time};
 pub(crate) use progress::Progress;
 pub(crate) use stdout::Stdout;
-pub(crate) use table::table;
+pub(crate) use table::{or_dash, table};
 
 use crate::failure::ErrorStyle;
 
@@ -22,6 +22,8 @@ use crate::failure::ErrorStyle;
 pub(crate) enum Shape {
     /// Columns for people
     Table,
+    /// More columns, where there are more
+    Wide,
     /// One JSON document
     Json,
     /// One JSON object a line
@@ -44,25 +46,41 @@ pub(crate) trait Row: Serialize {
     /// The columns of the table.
     const HEADINGS: &'static [&'static str];
 
+    /// The columns that a wide table adds.
+    const MORE_HEADINGS: &'static [&'static str] = &[];
+
     /// One text for each column.
     fn cells(&self) -> Vec<String>;
+
+    /// One text for each column that a wide table adds.
+    fn more_cells(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl OutputArgs {
     /// How failures are told beside this output.
     pub(crate) fn errors(self) -> ErrorStyle {
         match self.shape {
-            Shape::Table | Shape::Name => ErrorStyle::Text,
+            Shape::Table | Shape::Wide | Shape::Name => ErrorStyle::Text,
             Shape::Json | Shape::Jsonl => ErrorStyle::Json,
         }
     }
 
     /// Prints rows as they were asked for.
     pub(crate) fn print<R: Row>(self, rows: &[R]) -> anyhow::Result<()> {
-        self.print_as(rows, |stdout, rows| {
-            let cells = rows.iter().map(Row::cells);
-            stdout.text(&table(R::HEADINGS, cells, std::io::stdout().is_terminal()));
-        })
+        self.print_as(rows, |stdout, rows| stdout.text(&self.columns(rows)))
+    }
+
+    /// The table of these rows, wide if it was asked for.
+    pub(crate) fn columns<'a, R: Row + 'a>(self, rows: impl IntoIterator<Item = &'a R>) -> String {
+        let terminal = std::io::stdout().is_terminal();
+        if self.shape != Shape::Wide {
+            return table(R::HEADINGS, rows.into_iter().map(Row::cells), terminal);
+        }
+        let headings = [R::HEADINGS, R::MORE_HEADINGS].concat();
+        let cells = rows.into_iter().map(|row| [row.cells(), row.more_cells()].concat());
+        table(&headings, cells, terminal)
     }
 
     /// Prints rows, for people as `for_people` does it.
@@ -73,7 +91,7 @@ impl OutputArgs {
     ) -> anyhow::Result<()> {
         let mut stdout = Stdout::new();
         match self.shape {
-            Shape::Table => for_people(&mut stdout, rows),
+            Shape::Table | Shape::Wide => for_people(&mut stdout, rows),
             Shape::Json => stdout.json_line(&rows)?,
             Shape::Jsonl => rows.iter().try_for_each(|row| stdout.json_line(row))?,
             Shape::Name => {

@@ -22,6 +22,11 @@ pub(crate) fn table(
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
+/// A cell for what may not be there.
+pub(crate) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

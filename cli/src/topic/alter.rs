@@ -6,9 +6,9 @@ use klamm_client::Error as ClientError;
 use klamm_client::admin::{Admin, Change, Resource};
 use klamm_protocol::wire::Str;
 
-use super::settle;
 use crate::connect::{ConnectArgs, pair};
 use crate::failure::Failure;
+use crate::outcome::settle;
 use crate::output::OutputArgs;
 
 #[derive(Debug, clap::Args)]
@@ -62,7 +62,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         let failure = failed.remove(topic.as_str());
         (topic.clone(), failure.map_or(Ok("altered"), Err))
     });
-    settle(done.collect(), args.output)
+    settle("topic", done.collect(), args.output)
 }
 
 /// Makes the changes for every topic, and gives those that failed.

@@ -3,8 +3,8 @@
 use klamm_client::admin::NewTopic;
 use klamm_protocol::error_code::ErrorCode;
 
-use super::settle;
 use crate::connect::{ConnectArgs, pair};
+use crate::outcome::settle;
 use crate::output::OutputArgs;
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         };
         (topic.to_string(), outcome)
     });
-    settle(done.collect(), args.output)
+    settle("topic", done.collect(), args.output)
 }
 
 const EXISTS: ErrorCode = ErrorCode::TOPIC_ALREADY_EXISTS;

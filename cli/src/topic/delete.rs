@@ -1,12 +1,9 @@
 //! `klamm topic delete`.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use klamm_protocol::wire::Str;
 
-use super::settle;
 use crate::connect::ConnectArgs;
-use crate::failure::Failure;
+use crate::outcome::{confirm, settle};
 use crate::output::OutputArgs;
 
 #[derive(Debug, clap::Args)]
@@ -25,23 +22,11 @@ pub(crate) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let kafka = args.connection.connect().await?;
-    let may_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if may_ask && !args.yes && !is_meant(&args.topics)? {
-        return Err(Failure::Interrupted.into());
-    }
+    confirm(args.yes, &format!("Delete {} and all records?", args.topics.join(", ")))?;
     let names: Vec<_> = args.topics.iter().map(|name| Str::from(name.as_str())).collect();
     let outcomes = kafka.admin().delete_topics(&names).await?;
     let done = outcomes
         .into_iter()
         .map(|(topic, outcome)| (topic.to_string(), outcome.map(|()| "deleted")));
-    settle(done.collect(), args.output)
-}
-
-#[expect(clippy::print_stderr, reason = "a question to the user")]
-fn is_meant(topics: &[String]) -> anyhow::Result<bool> {
-    eprint!("Delete {} and all records? [y/N] ", topics.join(", "));
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    settle("topic", done.collect(), args.output)
 }

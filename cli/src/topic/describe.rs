@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 
-use klamm_client::admin::{Admin, ConfigEntry, ConfigSource, OffsetSpec, Resource};
+use klamm_client::admin::{Admin, ConfigEntry, OffsetSpec, Resource};
 use klamm_client::{Error as ClientError, Partition, Topic};
 use klamm_protocol::wire::Str;
 use serde::Serialize;
 
+use crate::config::ConfigRow;
 use crate::connect::ConnectArgs;
 use crate::failure::Failure;
-use crate::output::{OutputArgs, Row, Stdout, table};
+use crate::output::{OutputArgs, Row, Stdout, or_dash, table};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -50,15 +51,6 @@ struct PartitionRow {
     in_sync: Vec<i32>,
     log_start_offset: Option<i64>,
     high_watermark: Option<i64>,
-}
-
-#[derive(Debug, Serialize)]
-struct ConfigRow {
-    name: String,
-    value: Option<String>,
-    source: &'static str,
-    read_only: bool,
-    sensitive: bool,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
@@ -131,7 +123,7 @@ impl Args {
                 stdout.text(&table(PartitionRow::HEADINGS, cells, terminal));
             }
             let configs =
-                topic.configs.iter().filter(|config| !summary || self.all || config.is_set());
+                topic.configs.iter().filter(|config| !summary || self.all || config.is_own(false));
             let cells: Vec<_> = configs.map(Row::cells).collect();
             if self.configs || (summary && !cells.is_empty()) {
                 stdout.text(if summary { "\n" } else { "" });
@@ -208,46 +200,4 @@ impl Row for PartitionRow {
             or_dash(self.high_watermark),
         ]
     }
-}
-
-impl ConfigRow {
-    fn new(entry: ConfigEntry) -> Self {
-        let source = match entry.source {
-            ConfigSource::Topic => "topic",
-            ConfigSource::Broker => "broker",
-            ConfigSource::AllBrokers => "all-brokers",
-            ConfigSource::File => "file",
-            ConfigSource::Default => "default",
-            _ => "unknown",
-        };
-        Self {
-            name: entry.name.to_string(),
-            value: entry.value.map(|value| value.to_string()),
-            source,
-            read_only: entry.is_read_only,
-            sensitive: entry.is_sensitive,
-        }
-    }
-
-    /// Whether somebody gave this topic a value of its own.
-    fn is_set(&self) -> bool {
-        self.source == "topic"
-    }
-}
-
-impl Row for ConfigRow {
-    const HEADINGS: &'static [&'static str] = &["SETTING", "VALUE", "SOURCE"];
-
-    fn cells(&self) -> Vec<String> {
-        let value = match &self.value {
-            Some(value) => value.clone(),
-            None if self.sensitive => "(secret)".into(),
-            None => "-".into(),
-        };
-        vec![self.name.clone(), value, self.source.to_owned()]
-    }
-}
-
-fn or_dash<T: ToString>(value: Option<T>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }

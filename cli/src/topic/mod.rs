@@ -7,11 +7,8 @@ mod describe;
 mod list;
 
 use clap::Subcommand;
-use klamm_client::Error as ClientError;
-use serde::Serialize;
 
-use crate::failure::Failure;
-use crate::output::{OutputArgs, Row};
+use crate::output::OutputArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -47,60 +44,4 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Alter(args) => alter::run(args).await,
         Command::Delete(args) => delete::run(args).await,
     }
-}
-
-/// What was done with one topic.
-#[derive(Debug, Serialize)]
-struct Done {
-    topic: String,
-    /// What was done, or `failed`.
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorRow>,
-}
-
-#[derive(Debug, Serialize)]
-struct ErrorRow {
-    code: Option<&'static str>,
-    message: String,
-}
-
-impl Done {
-    fn new(topic: &str, status: &'static str) -> Self {
-        Self { topic: topic.to_owned(), status, error: None }
-    }
-
-    fn failed(topic: &str, error: &ClientError) -> Self {
-        let code = error.code().map(|code| code.name());
-        let error = Some(ErrorRow { code, message: error.to_string() });
-        Self { topic: topic.to_owned(), status: "failed", error }
-    }
-}
-
-impl Row for Done {
-    const HEADINGS: &'static [&'static str] = &["TOPIC", "STATUS"];
-
-    fn cells(&self) -> Vec<String> {
-        let status = match self.error.as_ref().and_then(|error| error.code) {
-            Some(code) => format!("{}: {code}", self.status),
-            None => self.status.to_owned(),
-        };
-        vec![self.topic.clone(), status]
-    }
-}
-
-/// Prints what was done with each topic, and fails if something failed.
-fn settle(
-    outcomes: Vec<(String, Result<&'static str, ClientError>)>,
-    output: OutputArgs,
-) -> anyhow::Result<()> {
-    let row = |(topic, outcome): &(String, Result<&'static str, ClientError>)| match outcome {
-        Ok(status) => Done::new(topic, status),
-        Err(error) => Done::failed(topic, error),
-    };
-    let rows: Vec<_> = outcomes.iter().map(row).collect();
-    output.print(&rows)?;
-    let of = outcomes.len();
-    let failed = outcomes.into_iter().filter_map(|(topic, outcome)| Some((topic, outcome.err()?)));
-    Ok(Failure::unless_all(failed.collect(), of)?)
 }
