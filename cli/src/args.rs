@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::ErrorStyle;
-use crate::{bench, completions, config, consume, group, log, produce, serve, topic};
+use crate::{bench, cluster, completions, config, consume, group, log, produce, serve, topic};
 
 /// A Kafka-compatible broker and its tools.
 #[derive(Debug, Parser)]
@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Look at consumer groups, move them to other offsets, and delete them
     #[command(subcommand)]
     Group(group::Command),
+    /// Look at the brokers
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Show and change settings of topics, brokers, groups and client metrics
     #[command(subcommand)]
     Config(config::Command),
@@ -52,6 +55,7 @@ impl Command {
             Self::Produce(args) => args.errors(),
             Self::Consume(args) => args.errors(),
             Self::Group(command) => command.output().errors(),
+            Self::Cluster(command) => command.output().errors(),
             Self::Config(command) => command.output().errors(),
             Self::Log(command) => command.errors(),
             Self::Bench(_) | Self::Completions(_) => ErrorStyle::Text,

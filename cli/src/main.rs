@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`args`] | what may be said on the command line |
 //! | [`serve`] | the broker |
-//! | [`topic`], [`produce`], [`consume`], [`group`], [`config`], [`mod@bench`] | commands for any Kafka |
+//! | [`topic`], [`produce`], [`consume`], [`group`] | commands for any Kafka |
+//! | [`config`], [`cluster`], [`mod@bench`] | more of them |
 //! | [`log`] | commands for the files of a log, without a broker |
 //! | [`completions`] | the shell's part |
 //! | [`connect`] | from arguments to a client |
 //! | [`mod@format`] | records as text |
+//! | [`scope`] | which topics and partitions are meant |
 //! | [`place`] | places in a partition, as people say them |
 //! | [`outcome`] | what was done with each of several items |
 //! | [`output`] | tables, JSON, and standard output as the one place where either goes |
@@ -22,6 +24,7 @@
 
 mod args;
 mod bench;
+mod cluster;
 mod completions;
 mod config;
 mod connect;
@@ -34,6 +37,7 @@ mod outcome;
 mod output;
 mod place;
 mod produce;
+mod scope;
 mod serve;
 mod topic;
 
@@ -59,6 +63,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Produce(args) => connect::run_to_end(produce::run(args)),
         Command::Consume(args) => connect::run_to_end(consume::run(args)),
         Command::Group(command) => connect::run(group::run(command)),
+        Command::Cluster(command) => connect::run(cluster::run(command)),
         Command::Config(command) => connect::run(config::run(command)),
         Command::Log(command) => log::run(&command),
         Command::Bench(command) => connect::run(bench::run(command)),

@@ -6,13 +6,13 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use serde::Serialize;
 
-use super::scope::Scope;
 use super::{committed_offsets, describe_all, in_use};
 use crate::connect::ConnectArgs;
 use crate::failure::Failure;
 use crate::outcome::{ErrorRow, confirm, note, settle, status_cell};
 use crate::output::{OutputArgs, Row};
 use crate::place::Partition;
+use crate::scope::Scope;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

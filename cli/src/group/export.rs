@@ -4,10 +4,10 @@ use clap::ValueEnum;
 
 use super::committed_offsets;
 use super::file::FileRow;
-use super::scope::Scope;
 use crate::connect::ConnectArgs;
 use crate::output::{OutputArgs, Stdout};
 use crate::place::Partition;
+use crate::scope::Scope;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

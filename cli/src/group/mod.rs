@@ -7,7 +7,6 @@ mod file;
 mod list;
 mod members;
 mod reset;
-mod scope;
 mod watch;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod describe;
 mod list;
+mod trim;
 
 use clap::Subcommand;
 
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Alter(alter::Args),
     /// Delete topics and all their records
     Delete(delete::Args),
+    /// Delete the oldest records of topics, up to a place
+    Trim(trim::Args),
 }
 
 impl Command {
@@ -32,6 +35,7 @@ impl Command {
             Self::Describe(args) => args.output,
             Self::Alter(args) => args.output,
             Self::Delete(args) => args.output,
+            Self::Trim(args) => args.output,
         }
     }
 }
@@ -43,5 +47,6 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Describe(args) => describe::run(args).await,
         Command::Alter(args) => alter::run(args).await,
         Command::Delete(args) => delete::run(args).await,
+        Command::Trim(args) => trim::run(args).await,
     }
 }

@@ -10,13 +10,13 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use serde::Serialize;
 
-use super::scope::{Scope, partitions};
 use super::{committed_offsets, in_use};
 use crate::connect::ConnectArgs;
 use crate::failure::Failure;
 use crate::outcome::{ErrorRow, note, status_cell};
 use crate::output::{OutputArgs, Row, or_dash};
 use crate::place::{self, Partition};
+use crate::scope::{Scope, partitions};
 
 use goal::{Goal, GoalArgs};
 use plan::Step;
