@@ -1,1 +1,10 @@
-//! Situations of a group, as transcripts.
+//! What a group does, as transcripts of small scenes, and against a model of clients.
+
+mod checks;
+mod joining;
+mod leaving;
+mod restarts;
+mod scene;
+mod static_members;
+mod syncing;
+mod time;
