@@ -15,6 +15,7 @@ use crate::broker::Broker;
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::settings::{Origin, SettingsError};
 use crate::config::{BrokerConfig, BrokerSettings};
+use crate::group::Groups;
 use crate::http::Http;
 use crate::metrics::Metrics;
 use crate::node::Node;
@@ -122,6 +123,7 @@ impl BrokerBuilder {
         let node = Arc::new(opening.await??);
         let bootstrap = listeners.iter().filter_map(Listener::advertised).collect();
         let http_address = http.as_ref().map(Http::address);
+        node.groups.start(&node);
         for listener in listeners {
             listener.start(&node);
         }
@@ -167,6 +169,7 @@ fn open(config: Arc<BrokerConfig>, clock: Arc<dyn Clock>) -> Result<Node, StartE
         connections: Arc::default(),
         complaints: Complaints::new(Arc::clone(&clock)),
         producer_ids: ProducerIds::default(),
+        groups: Groups::default(),
         fetch_sessions: FetchSessions::default(),
         tasks: TaskGroup::new("broker"),
         following: tokio::sync::Mutex::default(),

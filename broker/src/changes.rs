@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::wire::Str;
+use klamm_protocol::wire::{Str, Uuid};
 use klamm_storage::OpenError;
 
 use crate::catalog::{NewTopic, Planner, Refusal, new_id};
+use crate::group::{OFFSETS_TOPIC, offsets_topic};
 use crate::node::Node;
 use crate::topics::Topic;
 
@@ -33,7 +34,10 @@ impl Node {
 
     /// Makes the topic that a client asks for, as the broker's settings say.
     pub(crate) async fn auto_create(self: &Arc<Self>, name: &Str) -> Result<Arc<Topic>, ErrorCode> {
-        let new = NewTopic::named(name.clone());
+        let new = match name.as_str() {
+            OFFSETS_TOPIC => offsets_topic(&self.config().groups),
+            _ => NewTopic::named(name.clone()),
+        };
         let id = new_id();
         let made = self.change(move |planner| planner.create_topic(&new, id).map(drop)).await;
         match made.and_then(|made| made) {
@@ -49,10 +53,15 @@ impl Node {
     /// that a topic is opened once.
     pub(crate) async fn follow_catalog(self: &Arc<Self>) -> Result<(), Refusal> {
         let _one_at_a_time = self.following.lock().await;
+        let planned = self.catalog.image();
+        let open = self.topics.all().into_iter().map(|topic| topic.id);
+        let deleted: Vec<Uuid> = open.filter(|id| planned.topic_by_id(*id).is_none()).collect();
         let node = Arc::clone(self);
         let following =
             tokio::task::spawn_blocking(move || node.topics.follow(&node.catalog.version()));
-        match following.await {
+        let followed = following.await;
+        self.groups.topics_deleted(&deleted).await;
+        match followed {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a topic cannot be opened");

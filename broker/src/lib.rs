@@ -19,6 +19,7 @@
 //! | `accept` | one a socket | the listening socket | at stop |
 //! | `connection` | one a connection | the socket, the requests in flight | with the connection; at stop, once its answers are written |
 //! | `http` | one | the HTTP socket | at stop |
+//! | `groups` | one a partition of `__consumer_offsets` that is in use | its groups and offsets | with the partition; at stop, once what it appended is durable |
 //! | `housekeeping` | one | nothing | at stop |
 //!
 //! Storage has threads of its own: see [`klamm_storage`].

@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     request_time: Family<ApiLabel, Histogram, fn() -> Histogram>,
     rejected: Family<ReasonLabel, Count>,
     hung_up: Count,
+    rebalances: Count,
     topics: TopicFamilies,
 }
 
@@ -83,6 +84,7 @@ impl Metrics {
             request_time: Family::new_with_constructor(request_time),
             rejected: Family::default(),
             hung_up: Count::default(),
+            rebalances: Count::default(),
             topics: TopicFamilies::default(),
         };
         metrics.registered()
@@ -107,6 +109,11 @@ impl Metrics {
             "klamm_connections_hung_up",
             "Connections that were closed for what came over them",
             self.hung_up.clone(),
+        );
+        registry.register(
+            "klamm_group_rebalances",
+            "Rebalances of consumer groups that came to an end",
+            self.rebalances.clone(),
         );
         for (name, help, family) in self.topics.all() {
             let name = format!("kafka_server_brokertopicmetrics_{name}");
@@ -133,6 +140,10 @@ impl Metrics {
 
     pub(crate) fn count_hung_up(&self) {
         self.hung_up.inc();
+    }
+
+    pub(crate) fn count_rebalances(&self, count: u64) {
+        self.rebalances.inc_by(count);
     }
 
     /// The counters of a topic, which start with it.

@@ -10,6 +10,7 @@ use klamm_utils::task::TaskGroup;
 use crate::api::fetch::FetchSessions;
 use crate::catalog::Catalog;
 use crate::config::BrokerConfig;
+use crate::group::Groups;
 use crate::metrics::Metrics;
 use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Connections, RequestMemory};
@@ -24,6 +25,7 @@ pub(crate) struct Node {
     /// What of it is open.
     pub(crate) topics: Topics,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) groups: Groups,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: RequestMemory,

@@ -5,6 +5,8 @@
 pub(super) const CLUSTER: i32 = bits(&[5, 7, 8, 9, 10, 11, 12]);
 /// READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS.
 pub(super) const TOPIC: i32 = bits(&[3, 4, 5, 6, 7, 8, 10, 11]);
+/// READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS.
+pub(super) const GROUP: i32 = bits(&[3, 6, 8, 10, 11]);
 /// The client did not ask.
 pub(super) const NOT_ASKED: i32 = i32::MIN;
 

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use klamm_protocol::records::Compression;
+
 use super::address::{Address, Listener, ListenerError, listeners};
 use super::keys::broker_key;
 use super::layers::{Layers, Values};
@@ -70,6 +72,31 @@ pub struct RequestLimits {
     pub described_partitions_max: usize,
 }
 
+/// What holds for consumer groups and for the offsets that they commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// `group.min.session.timeout.ms`.
+    pub session_min: Duration,
+    /// `group.max.session.timeout.ms`.
+    pub session_max: Duration,
+    /// `group.initial.rebalance.delay.ms`.
+    pub initial_delay: Duration,
+    /// `group.max.size`.
+    pub size_max: usize,
+    /// `offset.metadata.max.bytes`.
+    pub metadata_bytes_max: usize,
+    /// `offsets.retention.minutes`.
+    pub offsets_retention: Duration,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_check_interval: Duration,
+    /// `offsets.topic.num.partitions`.
+    pub topic_partitions: i32,
+    /// `offsets.topic.segment.bytes`.
+    pub topic_segment_bytes: u32,
+    /// `offsets.topic.compression.codec`.
+    pub topic_compression: Compression,
+}
+
 /// Options of every socket; `None` leaves the choice to the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -102,6 +129,8 @@ pub struct BrokerConfig {
     pub requests: RequestLimits,
     /// Options of every socket.
     pub sockets: SocketOptions,
+    /// Consumer groups.
+    pub groups: GroupConfig,
     /// `auto.create.topics.enable`.
     pub auto_create_topics: bool,
     /// `delete.topic.enable`.
@@ -142,6 +171,7 @@ impl BrokerConfig {
             connections: read.connections()?,
             requests: read.requests(),
             sockets: read.sockets(),
+            groups: read.groups(),
             auto_create_topics: read.boolean("auto.create.topics.enable"),
             delete_topics: read.boolean("delete.topic.enable"),
             default_partitions: read.number("num.partitions"),
@@ -265,6 +295,26 @@ impl Read<'_> {
             fetch_sessions_max: self.number("max.incremental.fetch.session.cache.slots"),
             described_partitions_max: self.number("max.request.partition.size.limit"),
         }
+    }
+
+    fn groups(&self) -> GroupConfig {
+        let codec = Compression::from_id(self.number("offsets.topic.compression.codec"));
+        GroupConfig {
+            session_min: self.millis("group.min.session.timeout.ms"),
+            session_max: self.millis("group.max.session.timeout.ms"),
+            initial_delay: self.millis("group.initial.rebalance.delay.ms"),
+            size_max: self.number("group.max.size"),
+            metadata_bytes_max: self.limit("offset.metadata.max.bytes").unwrap_or_default(),
+            offsets_retention: self.minutes("offsets.retention.minutes"),
+            offsets_check_interval: self.millis("offsets.retention.check.interval.ms"),
+            topic_partitions: self.number("offsets.topic.num.partitions"),
+            topic_segment_bytes: self.number("offsets.topic.segment.bytes"),
+            topic_compression: codec.unwrap_or_default(),
+        }
+    }
+
+    fn minutes(&self, name: &str) -> Duration {
+        Duration::from_secs(self.number::<i64>(name).max(0).unsigned_abs().saturating_mul(60))
     }
 
     fn sockets(&self) -> SocketOptions {

@@ -29,7 +29,9 @@ mod topic;
 mod value;
 
 pub use address::{Address, Advertise, Bind, Listener, ListenerError};
-pub use broker::{BrokerConfig, BrokerConfigError, ConnectionLimits, RequestLimits, SocketOptions};
+pub use broker::{
+    BrokerConfig, BrokerConfigError, ConnectionLimits, GroupConfig, RequestLimits, SocketOptions,
+};
 pub use describe::ConfigEntry;
 pub use layers::{Layers, Source, Synonym, Values};
 pub use settings::{BrokerSettings, Format, Origin, SettingsError, Warning};

@@ -1,4 +1,190 @@
-//! Consumer groups.
+//! Consumer groups: who is in them, and how far they have read.
+//!
+//! ```text
+//! api/groups, api/offsets ─ Groups::ask ─▶ shard ─┬─ classic   the group protocol
+//!                                                 ├─ offsets   what was committed
+//!                                                 └─ records ─▶ a partition of __consumer_offsets
+//! ```
+//!
+//! A group belongs to the partition of `__consumer_offsets` that Java's hash of its id says, and
+//! that partition to one [`shard`]: a task that owns its groups and is asked through a mailbox.
+//! The order of a connection's requests is fixed once its command is in the mailbox.
+//!
+//! `__consumer_offsets` is made when a coordinator is first asked for. At a start, the partitions
+//! that hold records are read; until that is done, who asks is told to come back.
 
-#[allow(dead_code, unused_imports, reason = "until the coordinator drives it")]
+#[allow(dead_code, reason = "its own tests use more than the shards do")]
 pub(crate) mod classic;
+pub(crate) mod offsets;
+mod records;
+pub(crate) mod shard;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::{Str, Uuid};
+use tokio::sync::oneshot;
+
+use self::classic::{Limits, Token};
+use self::shard::Shard;
+use self::shard::command::{Answer, Command};
+use crate::catalog::NewTopic;
+use crate::config::GroupConfig;
+use crate::node::Node;
+use crate::topics::Topic;
+
+/// The topic that keeps groups and their offsets.
+pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// The smallest segment that a topic may have.
+const SEGMENT_BYTES_MIN: u32 = 1 << 20;
+
+/// The shards that run.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    /// By partition. Guarded by a lock that is held for a look-up or to start a task.
+    shards: Mutex<HashMap<i32, Shard>>,
+    last_token: AtomicU64,
+}
+
+/// An answer that a shard owes.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(Result<oneshot::Receiver<Result<T, ErrorCode>>, ErrorCode>);
+
+impl<T> Asked<T> {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// The shard is elsewhere, still reads its log, or has failed; or what it answers.
+    pub(crate) async fn answer(self) -> Result<T, ErrorCode> {
+        self.0?.await.unwrap_or(Err(ErrorCode::NOT_COORDINATOR))
+    }
+}
+
+impl Groups {
+    /// Starts the shards whose partitions hold records.
+    pub(crate) fn start(&self, node: &Arc<Node>) {
+        let Some(topic) = node.topics.by_name(OFFSETS_TOPIC) else { return };
+        for partition in topic.partitions().iter() {
+            if partition.offsets().end.get() > partition.offsets().start.get() {
+                self.shard(node, &topic, partition.index);
+            }
+        }
+    }
+
+    /// Stands for one who waits for the answer to a join or a sync.
+    pub(crate) fn next_token(&self) -> Token {
+        Token(self.last_token.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Asks the shard of a group. Its order against later commands is fixed when this returns.
+    pub(crate) async fn ask<T>(
+        &self,
+        node: &Arc<Node>,
+        group: &str,
+        command: impl FnOnce(Answer<T>) -> Command,
+    ) -> Asked<T> {
+        let topic = node.topics.by_name(OFFSETS_TOPIC);
+        let shard = topic.and_then(|topic| {
+            let count = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
+            self.shard(node, &topic, partition_of(group, count)?)
+        });
+        match shard {
+            Some(shard) => ask(&shard, command).await,
+            None => Asked(Err(ErrorCode::NOT_COORDINATOR)),
+        }
+    }
+
+    /// Asks every shard that runs.
+    pub(crate) async fn ask_all<T>(&self, command: impl Fn(Answer<T>) -> Command) -> Vec<Asked<T>> {
+        let shards: Vec<Shard> = self.lock().values().cloned().collect();
+        let mut asked = Vec::with_capacity(shards.len());
+        for shard in &shards {
+            asked.push(ask(shard, &command).await);
+        }
+        asked
+    }
+
+    /// Forgets what was committed for topics that are gone.
+    pub(crate) async fn topics_deleted(&self, topics: &[Uuid]) {
+        for topic in topics {
+            // It happens in the order of the mailbox; nobody waits until it is durable.
+            drop(self.ask_all(|answer| Command::TopicDeleted(*topic, answer)).await);
+        }
+    }
+
+    fn shard(&self, node: &Arc<Node>, topic: &Topic, index: i32) -> Option<Shard> {
+        let partition = topic.partition(index)?;
+        let mut shards = self.lock();
+        if let Some(shard) = shards.get(&index).filter(|shard| shard.is_of(&partition)) {
+            return Some(shard.clone());
+        }
+        let shard = Shard::start(node, partition);
+        shards.insert(index, shard.clone());
+        Some(shard)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<i32, Shard>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn ask<T>(shard: &Shard, command: impl FnOnce(Answer<T>) -> Command) -> Asked<T> {
+    let (answer, asked) = oneshot::channel();
+    shard.send(command(answer)).await;
+    Asked(Ok(asked))
+}
+
+/// The partition that a group belongs to, as in Kafka: by Java's hash of its id.
+fn partition_of(group: &str, count: i32) -> Option<i32> {
+    let hash = group
+        .encode_utf16()
+        .fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    hash.checked_abs().unwrap_or(0).checked_rem(count)
+}
+
+impl From<&GroupConfig> for Limits {
+    fn from(config: &GroupConfig) -> Self {
+        Self {
+            session_min: config.session_min,
+            session_max: config.session_max,
+            initial_delay: config.initial_delay,
+            size_max: config.size_max,
+        }
+    }
+}
+
+/// The topic that keeps groups, as it is made.
+pub(crate) fn offsets_topic(config: &GroupConfig) -> NewTopic {
+    let set = |key: &'static str, value: &str| (Str::from_static(key), Some(value.into()));
+    let segment_bytes = config.topic_segment_bytes.max(SEGMENT_BYTES_MIN).to_string();
+    NewTopic {
+        partitions: config.topic_partitions,
+        replication_factor: 1,
+        configs: vec![
+            set("cleanup.policy", "compact"),
+            set("compression.type", "producer"),
+            set("segment.bytes", &segment_bytes),
+        ],
+        ..NewTopic::named(Str::from_static(OFFSETS_TOPIC))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_where_java_puts_them() {
+        let check = |group, partition| assert_eq!(partition_of(group, 50), Some(partition));
+        check("", 0);
+        check("g", 3);
+        check("console-consumer-12345", 6);
+        // Its hash is the least number, which has no absolute value.
+        check("polygenelubricants", 0);
+        check("grüße-😀", 27);
+        assert_eq!(partition_of("g", 0), None);
+    }
+}

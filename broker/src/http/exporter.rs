@@ -10,17 +10,17 @@ use crate::partition::Partition;
 const PARTITIONS_MAX: usize = 20_000;
 
 /// One gauge with its lines.
-struct Gauge {
-    text: String,
+pub(super) struct Gauge {
+    pub(super) text: String,
     name: &'static str,
 }
 
 impl Gauge {
-    fn new(name: &'static str, help: &str) -> Self {
+    pub(super) fn new(name: &'static str, help: &str) -> Self {
         Self { text: format!("# HELP {name} {help}.\n# TYPE {name} gauge\n"), name }
     }
 
-    fn line(&mut self, labels: &str, value: impl std::fmt::Display) {
+    pub(super) fn line(&mut self, labels: &str, value: impl std::fmt::Display) {
         // Writing to a string does not fail.
         let _ = writeln!(self.text, "{}{labels} {value}", self.name);
     }
@@ -110,6 +110,6 @@ fn labels(topic: &str, partition: &Partition) -> String {
 }
 
 /// Topic names hold nothing that needs it; a label must be safe all the same.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

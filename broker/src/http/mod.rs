@@ -7,6 +7,7 @@
 //! | `/metrics` | Prometheus text (OpenMetrics) |
 
 mod exporter;
+mod group_exporter;
 
 use std::io;
 use std::net::SocketAddr;
@@ -83,6 +84,7 @@ async fn ready(State(node): State<Arc<Node>>) -> impl IntoResponse {
 }
 
 async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
-    let text = format!("{}{}# EOF\n", node.metrics.text(), exporter::text(&node));
+    let groups = group_exporter::text(&node).await;
+    let text = format!("{}{}{groups}# EOF\n", node.metrics.text(), exporter::text(&node));
     ([(header::CONTENT_TYPE, METRICS_TYPE)], text)
 }

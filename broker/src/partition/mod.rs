@@ -155,9 +155,14 @@ impl Partition {
         self.log.fault().is_some()
     }
 
+    /// Whether the topic was deleted.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
+    }
+
     /// Refuses whoever has waited while the topic was deleted.
     fn check_present(&self) -> Result<(), ErrorCode> {
-        match self.removed.load(Ordering::Acquire) {
+        match self.is_removed() {
             true => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             false => Ok(()),
         }

@@ -66,6 +66,15 @@ served! {
     Fetch => api::fetch::handle;
     ListOffsets => api::list_offsets::handle;
     Metadata => api::metadata::handle;
+    OffsetCommit => api::offsets::commit::handle;
+    OffsetFetch => api::offsets::fetch::handle;
+    FindCoordinator => api::find_coordinator::handle;
+    JoinGroup => api::groups::join::handle;
+    Heartbeat => api::groups::heartbeat::handle;
+    LeaveGroup => api::groups::leave::handle;
+    SyncGroup => api::groups::sync::handle;
+    DescribeGroups => api::groups::describe::handle;
+    ListGroups => api::groups::list::handle;
     ApiVersions => api::api_versions::handle;
     CreateTopics => api::topics::create::handle;
     DeleteTopics => api::topics::delete::handle;
@@ -73,7 +82,9 @@ served! {
     OffsetForLeaderEpoch => api::offset_for_leader_epoch::handle;
     DescribeConfigs => api::configs::describe::handle;
     CreatePartitions => api::topics::grow::handle;
+    DeleteGroups => api::groups::delete::handle;
     IncrementalAlterConfigs => api::configs::alter::handle;
+    OffsetDelete => api::offsets::delete::handle;
     DescribeCluster => api::describe_cluster::handle;
 }
 
@@ -105,7 +116,12 @@ pub(super) async fn dispatch(
         version = header.api_version,
         "a request"
     );
-    let call = Call { node: Arc::clone(node), peer: Arc::clone(peer), version: header.api_version };
+    let call = Call {
+        node: Arc::clone(node),
+        peer: Arc::clone(peer),
+        version: header.api_version,
+        client_id: header.client_id.clone().unwrap_or_default(),
+    };
     let request = Incoming { call, header, body, started };
     let version = request.call.version;
     match ApiKey::from_code(request.header.api_key) {

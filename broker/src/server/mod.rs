@@ -24,6 +24,8 @@ pub(crate) use reply::Reply;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use klamm_protocol::wire::Str;
+
 use crate::config::Address;
 use crate::node::Node;
 
@@ -36,6 +38,8 @@ pub(crate) struct Call {
     pub(crate) peer: Arc<Peer>,
     /// The version of the request and of its answer.
     pub(crate) version: i16,
+    /// What the client calls itself; empty if it does not.
+    pub(crate) client_id: Str,
 }
 
 /// The other end of a connection.

@@ -22,10 +22,13 @@ pub(super) const KEYS: &[Key] = &[
     list("group.coordinator.rebalance.protocols", "classic,consumer,streams")
         .one_of(&["consumer", "classic", "share", "streams"]),
     int("group.coordinator.threads", "4").at_least(1),
-    int("group.initial.rebalance.delay.ms", "3000"),
-    int("group.max.session.timeout.ms", "1800000"),
-    int("group.max.size", "2147483647").at_least(1),
-    int("group.min.session.timeout.ms", "6000"),
+    int("group.initial.rebalance.delay.ms", "3000")
+        .used("How long a group that was empty waits for more members before its first round."),
+    int("group.max.session.timeout.ms", "1800000")
+        .used("The longest session timeout that a member may ask for, in milliseconds."),
+    int("group.max.size", "2147483647").at_least(1).used("The most members of a group."),
+    int("group.min.session.timeout.ms", "6000")
+        .used("The shortest session timeout that a member may ask for, in milliseconds."),
     int("group.share.assignment.interval.ms", "1000").at_least(0).cluster_wide(),
     list("group.share.assignors", "simple"),
     int("group.share.delivery.count.limit", "5").between(2, 10),
@@ -60,15 +63,27 @@ pub(super) const KEYS: &[Key] = &[
     int("group.streams.min.session.timeout.ms", "45000").at_least(1),
     int("group.streams.num.standby.replicas", "0").at_least(0),
     int("group.streams.session.timeout.ms", "45000").at_least(1),
-    int("offset.metadata.max.bytes", "4096"),
+    int("offset.metadata.max.bytes", "4096")
+        .used("The longest text that may stand beside a committed offset, in bytes."),
     int("offsets.commit.timeout.ms", "5000").at_least(1),
     int("offsets.load.buffer.size", "5242880").at_least(1),
-    long("offsets.retention.check.interval.ms", "600000").at_least(1),
-    int("offsets.retention.minutes", "10080").at_least(1),
-    int("offsets.topic.compression.codec", "0"),
-    int("offsets.topic.num.partitions", "50").at_least(1),
-    short("offsets.topic.replication.factor", "1").at_least(1),
-    int("offsets.topic.segment.bytes", "104857600").at_least(1),
+    long("offsets.retention.check.interval.ms", "600000")
+        .at_least(1)
+        .used("Time between two searches for committed offsets that expired."),
+    int("offsets.retention.minutes", "10080")
+        .at_least(1)
+        .used("How long offsets are kept once their group is empty, in minutes."),
+    int("offsets.topic.compression.codec", "0")
+        .used("Codec of the offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd."),
+    int("offsets.topic.num.partitions", "50")
+        .at_least(1)
+        .used("Partitions that `__consumer_offsets` is made with."),
+    short("offsets.topic.replication.factor", "1")
+        .at_least(1)
+        .used("Read as 1: there is one broker."),
+    int("offsets.topic.segment.bytes", "104857600")
+        .at_least(1)
+        .used("Segment size that `__consumer_offsets` is made with; 1 MiB at least."),
     int("share.coordinator.append.linger.ms", "-1").at_least(-1),
     int("share.coordinator.cached.buffer.max.bytes", "1048588").at_least(524_288).cluster_wide(),
     int("share.coordinator.load.buffer.size", "5242880").at_least(1),

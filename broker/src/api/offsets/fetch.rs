@@ -1,0 +1,167 @@
+//! OffsetFetch: tells how far groups have read. Versions 1 to 10; many groups from version 8 on,
+//! topics by id in version 10.
+//!
+//! - A partition without a commit is answered with -1 and no error, whether it exists or not.
+//! - Nobody is refused: also who is no member may ask, as in Kafka.
+//! - Version 1 has no error for the group: each partition says it.
+//! - There are no transactions yet, so every commit is stable.
+
+use klamm_protocol::api::offset_fetch::{
+    Group, GroupAnswer, GroupPartitionAnswer, GroupTopic, GroupTopicAnswer, PartitionAnswer,
+    Request, Response, TopicAnswer,
+};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::{Str, Uuid};
+
+use crate::group::Asked;
+use crate::group::offsets::Committed;
+use crate::group::shard::command::{Command, FetchedTopic, Wanted};
+use crate::node::Node;
+use crate::server::{Call, Reply};
+
+pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
+    let version = call.version;
+    let groups = match version {
+        ..8 => vec![only_group(&request)],
+        _ => request.groups,
+    };
+    let mut asked = Vec::with_capacity(groups.len());
+    for group in groups {
+        asked.push(ask(&call, group).await);
+    }
+    Reply::later(async move {
+        let mut answers = Vec::with_capacity(asked.len());
+        for one in asked {
+            answers.push(one.answer(&call).await);
+        }
+        match version {
+            ..8 => respond_to_one(version, answers.pop().unwrap_or_default()),
+            _ => Response { groups: answers, ..Response::default() },
+        }
+    })
+}
+
+/// The group of a request up to version 7.
+fn only_group(request: &Request) -> Group {
+    let topics = request.topics.iter().flatten().map(|topic| GroupTopic {
+        name: topic.name.clone(),
+        partition_indexes: topic.partition_indexes.clone(),
+        ..GroupTopic::default()
+    });
+    let topics = request.topics.is_some().then(|| topics.collect());
+    Group { group_id: request.group_id.clone(), topics, ..Group::default() }
+}
+
+/// A group that was asked, and what the answer will be made of besides.
+struct AskedGroup {
+    group: Str,
+    /// As they were asked for; none for all.
+    topics: Option<Vec<GroupTopic>>,
+    offsets: Asked<Vec<FetchedTopic>>,
+}
+
+async fn ask(call: &Call, group: Group) -> AskedGroup {
+    let Group { group_id: group, topics, .. } = group;
+    let node = &call.node;
+    let wanted = match &topics {
+        None => Wanted::All,
+        Some(topics) => {
+            let named = topics.iter().filter_map(|topic| {
+                let name = name_of(node, call.version, topic)?;
+                Some((name, topic.partition_indexes.clone()))
+            });
+            Wanted::These(named.collect())
+        }
+    };
+    let command = |answer| Command::Fetch(group.clone(), wanted, answer);
+    let offsets = node.groups.ask(node, &group, command).await;
+    AskedGroup { group, topics, offsets }
+}
+
+/// The name of a topic that is asked for; none if its id is not known.
+fn name_of(node: &Node, version: i16, topic: &GroupTopic) -> Option<Str> {
+    match version {
+        ..10 => Some(topic.name.clone()),
+        _ => node.topics.by_id(topic.topic_id).map(|topic| topic.name.clone()),
+    }
+}
+
+impl AskedGroup {
+    async fn answer(self, call: &Call) -> GroupAnswer {
+        let Self { group: group_id, topics, offsets } = self;
+        let fetched = match offsets.answer().await {
+            Ok(fetched) => fetched,
+            Err(error_code) if call.version < 2 => {
+                let topics = topics.into_iter().flatten();
+                let topics = topics.map(|topic| refused(topic, error_code)).collect();
+                return GroupAnswer { group_id, topics, error_code };
+            }
+            Err(error_code) => {
+                return GroupAnswer { group_id, error_code, ..GroupAnswer::default() };
+            }
+        };
+        let by_id = call.version >= 10;
+        let told = fetched.into_iter().filter_map(|topic| {
+            let known = call.node.topics.by_name(&topic.topic);
+            let id = known.map(|known| known.id);
+            // A topic that is gone cannot be named by its id.
+            (!by_id || id.is_some()).then(|| tell(topic, id.unwrap_or_default()))
+        });
+        let mut answers: Vec<GroupTopicAnswer> = told.collect();
+        if by_id {
+            let unknown = topics.into_iter().flatten();
+            let unknown = unknown.filter(|it| call.node.topics.by_id(it.topic_id).is_none());
+            answers.extend(unknown.map(|topic| refused(topic, ErrorCode::UNKNOWN_TOPIC_ID)));
+        }
+        GroupAnswer { group_id, topics: answers, error_code: ErrorCode::NONE }
+    }
+}
+
+fn tell(topic: FetchedTopic, topic_id: Uuid) -> GroupTopicAnswer {
+    let tell = |(partition_index, committed): (i32, Option<Committed>)| match committed {
+        None => GroupPartitionAnswer { partition_index, ..nothing() },
+        Some(committed) => GroupPartitionAnswer {
+            partition_index,
+            committed_offset: committed.offset,
+            committed_leader_epoch: committed.leader_epoch,
+            metadata: Some(committed.metadata),
+            error_code: ErrorCode::NONE,
+        },
+    };
+    let partitions = topic.partitions.into_iter().map(tell).collect();
+    GroupTopicAnswer { name: topic.topic, topic_id, partitions }
+}
+
+fn refused(topic: GroupTopic, error_code: ErrorCode) -> GroupTopicAnswer {
+    let refuse =
+        |partition_index| GroupPartitionAnswer { partition_index, error_code, ..nothing() };
+    let partitions = topic.partition_indexes.into_iter().map(refuse).collect();
+    GroupTopicAnswer { name: topic.name, topic_id: topic.topic_id, partitions }
+}
+
+/// What is told where nothing was committed.
+fn nothing() -> GroupPartitionAnswer {
+    GroupPartitionAnswer {
+        committed_offset: -1,
+        committed_leader_epoch: -1,
+        metadata: Some(Str::default()),
+        ..GroupPartitionAnswer::default()
+    }
+}
+
+/// The answer up to version 7.
+fn respond_to_one(version: i16, group: GroupAnswer) -> Response {
+    let partition = |it: GroupPartitionAnswer| PartitionAnswer {
+        partition_index: it.partition_index,
+        committed_offset: it.committed_offset,
+        committed_leader_epoch: it.committed_leader_epoch,
+        metadata: it.metadata,
+        error_code: it.error_code,
+    };
+    let topics = group.topics.into_iter().map(|topic| TopicAnswer {
+        name: topic.name,
+        partitions: topic.partitions.into_iter().map(partition).collect(),
+    });
+    let error_code = if version < 2 { ErrorCode::NONE } else { group.error_code };
+    Response { topics: topics.collect(), error_code, ..Response::default() }
+}

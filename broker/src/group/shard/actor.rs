@@ -1,0 +1,186 @@
+//! The task that owns a shard: it takes commands and deadlines one after the other, appends what
+//! they change, and lets answers go once that is durable.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use klamm_protocol::error_code::ErrorCode;
+use tokio::sync::mpsc;
+
+use super::append::append;
+use super::command::Command;
+use super::coordinator::{Coordinator, Setting, Step};
+use super::load::{LoadError, load};
+use super::writes::Writes;
+use crate::config::BrokerConfig;
+use crate::group::classic::Moment;
+use crate::node::Node;
+use crate::partition::Partition;
+
+/// How long a shard whose log failed waits before it reads it anew.
+const REST: Duration = Duration::from_secs(1);
+
+/// The task of one shard.
+pub(super) struct Actor {
+    pub(super) node: Arc<Node>,
+    pub(super) partition: Arc<Partition>,
+    pub(super) mailbox: mpsc::Receiver<Command>,
+}
+
+/// Why a shard is not served any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interruption {
+    /// The broker stops, or nobody will ask again.
+    End,
+    /// The log failed, and what groups did since is not certain.
+    Failure,
+}
+
+#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
+enum Event {
+    Command(Command),
+    Settled(Result<(), ErrorCode>),
+    Time,
+    End,
+}
+
+impl Actor {
+    /// Reads the log and serves it, again after each failure, until the broker stops.
+    pub(super) async fn run(mut self) {
+        loop {
+            let mut interruption = Interruption::Failure;
+            match self.load().await {
+                None => return,
+                Some(Ok(coordinator)) => interruption = self.serve(coordinator).await,
+                Some(Err(_)) if self.partition.is_removed() => return,
+                Some(Err(error)) => {
+                    let partition = &self.partition;
+                    tracing::error!(%partition, %error, "groups cannot be coordinated");
+                }
+            }
+            let rest = tokio::time::sleep(REST);
+            let code = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+            if interruption == Interruption::End || self.refuse_until(rest, code).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Reads the log; `None` when the broker stops meanwhile.
+    async fn load(&mut self) -> Option<Result<Coordinator, LoadError>> {
+        let partition = Arc::clone(&self.partition);
+        let loading = tokio::task::spawn_blocking(move || load(partition.log()));
+        let loaded = self.refuse_until(loading, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS).await?;
+        let loaded = loaded.map_err(LoadError::from).flatten();
+        let config = self.node.config();
+        Some(loaded.map(|replay| replay.finish(self.setting(&config))))
+    }
+
+    /// Refuses all commands while something else happens; `None` when the broker stops.
+    async fn refuse_until<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        code: ErrorCode,
+    ) -> Option<T> {
+        let stopping = self.node.tasks.stopping();
+        tokio::pin!(work, stopping);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stopping => return None,
+                done = &mut work => return Some(done),
+                command = self.mailbox.recv() => command?.refuse(code),
+            }
+        }
+    }
+
+    async fn serve(&mut self, mut coordinator: Coordinator) -> Interruption {
+        let mut writes = Writes::default();
+        let image = self.node.catalog.image();
+        let mut step = Step::default();
+        let is_gone = |id: &_| image.topic_by_id(*id).is_none();
+        coordinator.forget_topics(|id| !id.is_zero() && is_gone(id), &mut step);
+        let mut next_check = self.next_check();
+        let mut taken = self.take(step, &mut writes);
+        while taken.is_ok() {
+            let wake = coordinator.deadline().map_or(next_check, |due| due.min(next_check));
+            let event = self.next_event(&mut writes, wake).await;
+            let config = self.node.config();
+            let setting = self.setting(&config);
+            taken = self.take_due(&mut coordinator, &mut writes);
+            if taken.is_ok() && next_check <= setting.now.elapsed {
+                taken = self.take(coordinator.expire_offsets(setting), &mut writes);
+                next_check = self.next_check();
+            }
+            match event {
+                Event::Command(command) if taken.is_ok() => {
+                    taken = self.take(coordinator.handle(command, setting), &mut writes);
+                }
+                Event::Command(command) => command.refuse(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+                Event::Settled(settled) => taken = taken.and(settled),
+                Event::Time => {}
+                Event::End => {
+                    writes.drain().await;
+                    return Interruption::End;
+                }
+            }
+        }
+        writes.fail(ErrorCode::COORDINATOR_NOT_AVAILABLE).await;
+        Interruption::Failure
+    }
+
+    async fn next_event(&mut self, writes: &mut Writes, wake: Duration) -> Event {
+        let pause = wake.saturating_sub(self.node.clock.elapsed());
+        tokio::select! {
+            biased;
+            () = self.node.tasks.stopping() => Event::End,
+            settled = writes.settled() => Event::Settled(settled),
+            command = self.mailbox.recv() => command.map_or(Event::End, Event::Command),
+            () = tokio::time::sleep(pause) => Event::Time,
+        }
+    }
+
+    /// Does what is due in all groups.
+    fn take_due(
+        &self,
+        coordinator: &mut Coordinator,
+        writes: &mut Writes,
+    ) -> Result<(), ErrorCode> {
+        let now = self.now();
+        while let Some(step) = coordinator.expire(now) {
+            self.take(step, writes)?;
+        }
+        Ok(())
+    }
+
+    /// Carries out what an event brings about.
+    fn take(&self, step: Step, writes: &mut Writes) -> Result<(), ErrorCode> {
+        self.node.metrics.count_rebalances(step.rebalances);
+        let codec = self.node.config().groups.topic_compression;
+        let now_ms = self.node.clock.now_ms();
+        let appended = append(&self.partition, &step.records, codec, now_ms, writes);
+        match appended {
+            Ok(()) => writes.hold(step.answers),
+            Err(_) => {
+                let code = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+                step.answers.into_iter().for_each(|release| release(Err(code)));
+            }
+        }
+        appended
+    }
+
+    fn now(&self) -> Moment {
+        let clock = &self.node.clock;
+        Moment { elapsed: clock.elapsed(), unix_ms: clock.now_ms() }
+    }
+
+    fn setting<'a>(&self, config: &'a BrokerConfig) -> Setting<'a> {
+        Setting { now: self.now(), config: &config.groups }
+    }
+
+    fn next_check(&self) -> Duration {
+        let interval = self.node.config().groups.offsets_check_interval;
+        self.node.clock.elapsed().saturating_add(interval)
+    }
+}

@@ -1,0 +1,59 @@
+//! Appending what a shard wants remembered.
+
+use std::sync::Arc;
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::{BatchBuilder, BatchOptions, Compression};
+
+use super::writes::Writes;
+use crate::group::records::GroupRecord;
+use crate::partition::Partition;
+
+/// A batch is closed when it has grown to this size.
+const BATCH_BYTES: usize = 512 << 10;
+
+/// Appends records, in as few batches as their size allows.
+///
+/// # Errors
+/// Some of them, perhaps all, are not appended: what they say has not happened.
+pub(super) fn append(
+    partition: &Arc<Partition>,
+    records: &[GroupRecord],
+    compression: Compression,
+    now_ms: i64,
+    writes: &mut Writes,
+) -> Result<(), ErrorCode> {
+    let options = BatchOptions { compression, ..BatchOptions::default() };
+    let mut builder = BatchBuilder::new(options);
+    for record in records {
+        if builder.estimated_size() >= BATCH_BYTES {
+            let full = std::mem::replace(&mut builder, BatchBuilder::new(options));
+            close(partition, full, now_ms, writes)?;
+        }
+        let record = record.encode().map_err(|error| unsayable(partition, &error))?;
+        let value = record.value.as_deref();
+        let pushed = builder.push(now_ms, Some(&record.key), value, &[]);
+        pushed.map_err(|error| unsayable(partition, &error))?;
+    }
+    if builder.is_empty() { Ok(()) } else { close(partition, builder, now_ms, writes) }
+}
+
+fn close(
+    partition: &Arc<Partition>,
+    builder: BatchBuilder,
+    now_ms: i64,
+    writes: &mut Writes,
+) -> Result<(), ErrorCode> {
+    let batch = builder.build(0).map_err(|error| unsayable(partition, &error))?;
+    let appended = partition.append(batch, now_ms).map_err(|rejection| {
+        tracing::error!(%partition, error = %rejection.message, "what groups did was not stored");
+        rejection.code
+    })?;
+    writes.push(appended.commit);
+    Ok(())
+}
+
+fn unsayable(partition: &Partition, error: &dyn std::error::Error) -> ErrorCode {
+    tracing::error!(%partition, %error, "what groups did cannot be said in records");
+    ErrorCode::UNKNOWN_SERVER_ERROR
+}

@@ -1,0 +1,122 @@
+//! What a shard is asked, in the words of groups.
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::{Str, Uuid};
+use tokio::sync::oneshot;
+
+use crate::group::classic::{Description, Identity, Join, JoinRefusal, Joined, Sync, Synced};
+use crate::group::offsets::{Committed, GroupOffsets};
+
+/// Where an answer goes. An error is the shard's: it cannot tell, now or ever.
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, ErrorCode>>;
+
+/// What became of each of several things, in their order.
+pub(crate) type Outcomes = Vec<Result<(), ErrorCode>>;
+
+/// One question to a shard, and where its answer goes.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// A client joins a group, or a member joins it again.
+    Join(Str, Join, Answer<Result<Joined, JoinRefusal>>),
+    /// A member asks for its assignment.
+    Sync(Str, Sync, Answer<Synced>),
+    /// A member lives.
+    Heartbeat { group: Str, member: Identity, generation: i32, answer: Answer<()> },
+    /// Members go.
+    Leave(Str, Vec<Identity>, Answer<Outcomes>),
+    /// A group has read so far.
+    Commit(Commit, Answer<Outcomes>),
+    /// How far has a group read?
+    Fetch(Str, Wanted, Answer<Vec<FetchedTopic>>),
+    /// What a group has read of some partitions is to be forgotten.
+    DeleteOffsets(Str, Vec<(Str, i32)>, Answer<Outcomes>),
+    /// Which groups are there?
+    List(Answer<Vec<Listed>>),
+    /// What is a group like? None if there is none of this name.
+    Describe(Str, Answer<Option<Description>>),
+    /// A group is to be no more.
+    DeleteGroup(Str, Answer<()>),
+    /// A topic is gone, and with it what was committed for it.
+    TopicDeleted(Uuid, Answer<()>),
+    /// How many members are there, and how far have they read?
+    Overview(Answer<Vec<Overview>>),
+}
+
+impl Command {
+    /// Answers that nothing can be told, and why.
+    pub(crate) fn refuse(self, code: ErrorCode) {
+        // Whoever asked may have gone.
+        match self {
+            Self::Join(_, _, answer) => drop(answer.send(Err(code))),
+            Self::Sync(_, _, answer) => drop(answer.send(Err(code))),
+            Self::Leave(_, _, answer)
+            | Self::Commit(_, answer)
+            | Self::DeleteOffsets(_, _, answer) => drop(answer.send(Err(code))),
+            Self::Fetch(_, _, answer) => drop(answer.send(Err(code))),
+            Self::List(answer) => drop(answer.send(Err(code))),
+            Self::Describe(_, answer) => drop(answer.send(Err(code))),
+            Self::Heartbeat { answer, .. }
+            | Self::DeleteGroup(_, answer)
+            | Self::TopicDeleted(_, answer) => drop(answer.send(Err(code))),
+            Self::Overview(answer) => drop(answer.send(Err(code))),
+        }
+    }
+}
+
+/// A group has read so far.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) group: Str,
+    /// Who says so; empty for somebody outside the group.
+    pub(crate) member: Identity,
+    /// Negative for somebody outside the group.
+    pub(crate) generation: i32,
+    /// How long to keep it, if the client says so, in milliseconds.
+    pub(crate) retention_ms: Option<i64>,
+    /// What to answer a member of a group that does not exist: it depends on the version.
+    pub(crate) no_group: ErrorCode,
+    pub(crate) offsets: Vec<NewOffset>,
+}
+
+/// How far a partition of a topic that exists has been read.
+#[derive(Debug)]
+pub(crate) struct NewOffset {
+    pub(crate) topic: Str,
+    pub(crate) topic_id: Uuid,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) leader_epoch: i32,
+    pub(crate) metadata: Str,
+}
+
+/// Of what partitions somebody wants to know.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// Of all for which there is something to tell.
+    All,
+    /// Of these.
+    These(Vec<(Str, Vec<i32>)>),
+}
+
+/// How far a group has read the partitions of a topic; none where nothing was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FetchedTopic {
+    pub(crate) topic: Str,
+    pub(crate) partitions: Vec<(i32, Option<Committed>)>,
+}
+
+/// A group, in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) group: Str,
+    pub(crate) protocol_type: Str,
+    pub(crate) state: &'static str,
+}
+
+/// A group, in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Overview {
+    pub(crate) group: Str,
+    pub(crate) members: usize,
+    pub(crate) offsets: GroupOffsets,
+}

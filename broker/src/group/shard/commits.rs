@@ -1,0 +1,103 @@
+//! Committed offsets: kept, told, and deleted.
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+
+use super::command::{Commit, FetchedTopic, NewOffset, Outcomes, Wanted};
+use super::coordinator::{Coordinator, Setting, Step};
+use crate::group::classic::ClassicGroup;
+use crate::group::offsets::Committed;
+use crate::group::records::GroupRecord;
+
+impl Coordinator {
+    /// Keeps offsets, if whoever commits them may.
+    pub(super) fn commit(
+        &mut self,
+        commit: Commit,
+        setting: Setting<'_>,
+        step: &mut Step,
+    ) -> Result<Outcomes, ErrorCode> {
+        self.check_commit(&commit, setting)?;
+        let (now_ms, metadata_max) = (setting.now.unix_ms, setting.config.metadata_bytes_max);
+        let expires_ms = commit.retention_ms.map(|retention| now_ms.saturating_add(retention));
+        let outcomes = commit.offsets.into_iter().map(|new| {
+            // Kafka counts a text as Java does.
+            if new.metadata.encode_utf16().count() > metadata_max {
+                return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
+            }
+            let NewOffset { topic, topic_id, partition, offset, leader_epoch, metadata } = new;
+            let committed = Committed {
+                offset,
+                leader_epoch,
+                metadata: metadata.detached(),
+                committed_ms: now_ms,
+                expires_ms,
+                topic_id,
+            };
+            step.records.push(GroupRecord::offset(&commit.group, &topic, partition, &committed));
+            self.offsets.set(&commit.group, &topic, partition, committed);
+            Ok(())
+        });
+        Ok(outcomes.collect())
+    }
+
+    /// A commit from outside makes a group, so that its offsets are seen and deleted as others are.
+    fn check_commit(&mut self, commit: &Commit, setting: Setting<'_>) -> Result<(), ErrorCode> {
+        match self.groups.get_mut(&commit.group) {
+            Some(group) => group.commit(&commit.member, commit.generation, setting.now),
+            None if commit.generation < 0 => {
+                let group = ClassicGroup::new(setting.limits(), setting.now);
+                self.groups.insert(commit.group.detached(), group);
+                Ok(())
+            }
+            None => Err(commit.no_group),
+        }
+    }
+
+    /// Tells how far a group has read.
+    pub(super) fn fetch(&self, group: &Str, wanted: Wanted) -> Vec<FetchedTopic> {
+        match wanted {
+            Wanted::These(topics) => topics
+                .into_iter()
+                .map(|(topic, partitions)| {
+                    let get = |index| (index, self.offsets.get(group, &topic, index).cloned());
+                    let partitions = partitions.into_iter().map(get).collect();
+                    FetchedTopic { topic, partitions }
+                })
+                .collect(),
+            Wanted::All => self
+                .offsets
+                .of_group(group)
+                .into_iter()
+                .flatten()
+                .map(|(topic, partitions)| {
+                    let tell =
+                        |(index, committed): (&i32, &Committed)| (*index, Some(committed.clone()));
+                    let partitions = partitions.iter().map(tell).collect();
+                    FetchedTopic { topic: topic.clone(), partitions }
+                })
+                .collect(),
+        }
+    }
+
+    /// Forgets offsets of topics that the group does not use.
+    pub(super) fn delete_offsets(
+        &mut self,
+        name: &Str,
+        partitions: Vec<(Str, i32)>,
+        step: &mut Step,
+    ) -> Result<Outcomes, ErrorCode> {
+        let group = self.groups.get(name).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
+        group.check_offset_delete()?;
+        let outcomes = partitions.into_iter().map(|(topic, partition)| {
+            if group.subscribes_to(&topic) {
+                return Err(ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC);
+            }
+            if self.offsets.remove(name, &topic, partition) {
+                step.records.push(GroupRecord::offset_gone(name, &topic, partition));
+            }
+            Ok(())
+        });
+        Ok(outcomes.collect())
+    }
+}

@@ -1,0 +1,88 @@
+//! From the records of a partition to its groups.
+
+use std::collections::HashMap;
+
+use klamm_protocol::records::Batch;
+use klamm_protocol::wire::Str;
+
+use super::coordinator::{Coordinator, Setting};
+use crate::group::classic::{ClassicGroup, Snapshot};
+use crate::group::offsets::Offsets;
+use crate::group::records::{GroupRecord, RecordError};
+
+/// A batch that holds more than this, decompressed, was not written here.
+const BATCH_BYTES_MAX: usize = 1 << 30;
+
+/// What the records that were read so far amount to.
+#[derive(Debug, Default)]
+pub(super) struct Replay {
+    groups: HashMap<Str, Snapshot>,
+    offsets: Offsets,
+    /// Records of kinds that are not known here.
+    passed_over: usize,
+}
+
+impl Replay {
+    /// Takes the records of a batch in, in their order. Those of control batches mean nothing
+    /// here; one that cannot be read is told and passed over, so that it costs one group at most.
+    pub(super) fn read(&mut self, batch: &Batch) {
+        if batch.header().attributes.is_control() {
+            return;
+        }
+        let offset = batch.header().base_offset;
+        let records = match batch.records(BATCH_BYTES_MAX) {
+            Ok(records) => records,
+            Err(error) => return tracing::error!(offset, %error, "a batch of group records"),
+        };
+        for record in records {
+            let decoded = match &record {
+                Ok(record) => GroupRecord::decode(record),
+                Err(error) => return tracing::error!(offset, %error, "a record of a group"),
+            };
+            match decoded {
+                Ok(record) => self.apply(record),
+                Err(RecordError::UnknownType(_)) => self.passed_over += 1,
+                Err(error) => tracing::error!(offset, %error, "a record of a group"),
+            }
+        }
+    }
+
+    /// Takes a record in.
+    pub(super) fn apply(&mut self, record: GroupRecord) {
+        match record {
+            GroupRecord::Offset(key, Some(value)) => {
+                self.offsets.set(&key.group, &key.topic, key.partition, value.into());
+            }
+            GroupRecord::Offset(key, None) => {
+                self.offsets.remove(&key.group, &key.topic, key.partition);
+            }
+            GroupRecord::Group(key, Some(value)) => {
+                self.groups.insert(key.group.detached(), value.into());
+            }
+            GroupRecord::Group(key, None) => {
+                self.groups.remove(&key.group);
+            }
+        }
+    }
+
+    /// The groups as they were left. Sessions begin anew.
+    pub(super) fn finish(self, setting: Setting<'_>) -> Coordinator {
+        if self.passed_over > 0 {
+            let records = self.passed_over;
+            tracing::warn!(
+                records,
+                "records of groups of kinds that are not served were passed over"
+            );
+        }
+        let (limits, now) = (setting.limits(), setting.now);
+        let mut coordinator = Coordinator::with_offsets(self.offsets);
+        for (name, snapshot) in self.groups {
+            coordinator.put_group(&name, ClassicGroup::restore(snapshot, limits, now));
+        }
+        // Who commits without joining has no record of a group.
+        for name in coordinator.groupless_offsets() {
+            coordinator.put_group(&name, ClassicGroup::new(limits, now));
+        }
+        coordinator
+    }
+}

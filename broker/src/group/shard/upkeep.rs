@@ -1,0 +1,78 @@
+//! What is forgotten unasked: offsets that expired or whose topic is gone, and groups that have
+//! neither members nor offsets.
+
+use klamm_protocol::wire::{Str, Uuid};
+
+use super::coordinator::{Coordinator, Setting, Step};
+use crate::group::classic::{ClassicGroup, OffsetExpiry, State};
+use crate::group::offsets::Committed;
+use crate::group::records::GroupRecord;
+
+impl Coordinator {
+    /// Forgets the offsets whose time is over, and then the groups that have nothing left.
+    ///
+    /// An offset expires a time after its group became empty, or after its commit if nobody ever
+    /// joined the group. While consumers are in a group, only offsets of topics that none of them
+    /// reads expire.
+    pub(super) fn expire_offsets(&mut self, setting: Setting<'_>) -> Step {
+        let mut step = Step::default();
+        let mut expired: Vec<(Str, Str, i32)> = Vec::new();
+        for (name, topics) in self.offsets.groups() {
+            let Some(group) = self.groups.get(name) else { continue };
+            for (topic, partitions) in topics {
+                let is_over = |committed: &Committed| is_over(group, topic, committed, setting);
+                let over = partitions.iter().filter(|(_, committed)| is_over(committed));
+                expired.extend(over.map(|(index, _)| (name.clone(), topic.clone(), *index)));
+            }
+        }
+        for (name, topic, partition) in expired {
+            self.forget(&name, &topic, partition, &mut step);
+        }
+        self.erase_void_groups(&mut step);
+        step
+    }
+
+    /// Forgets what was committed for topics that are gone.
+    pub(super) fn forget_topics(&mut self, is_gone: impl Fn(&Uuid) -> bool, step: &mut Step) {
+        let mut gone: Vec<(Str, Str, i32)> = Vec::new();
+        for (name, topics) in self.offsets.groups() {
+            for (topic, partitions) in topics {
+                let of_gone = partitions.iter().filter(|(_, it)| is_gone(&it.topic_id));
+                gone.extend(of_gone.map(|(index, _)| (name.clone(), topic.clone(), *index)));
+            }
+        }
+        for (name, topic, partition) in gone {
+            self.forget(&name, &topic, partition, step);
+        }
+    }
+
+    fn forget(&mut self, group: &Str, topic: &Str, partition: i32, step: &mut Step) {
+        if self.offsets.remove(group, topic, partition) {
+            step.records.push(GroupRecord::offset_gone(group, topic, partition));
+        }
+    }
+
+    fn erase_void_groups(&mut self, step: &mut Step) {
+        let is_void = |(name, group): &(&Str, &ClassicGroup)| {
+            let is_unused = group.state() == State::Empty && !group.has_pending();
+            is_unused && self.offsets.of_group(name).is_none()
+        };
+        let void: Vec<Str> =
+            self.groups.iter().filter(is_void).map(|(name, _)| name.clone()).collect();
+        for name in &void {
+            self.erase_group(name, step);
+        }
+    }
+}
+
+fn is_over(group: &ClassicGroup, topic: &str, it: &Committed, setting: Setting<'_>) -> bool {
+    let since_ms = match group.offset_expiry() {
+        OffsetExpiry::Never => return false,
+        OffsetExpiry::SinceCommit => it.committed_ms,
+        OffsetExpiry::Since(since_ms) => since_ms,
+    };
+    let retention = setting.config.offsets_retention.as_millis();
+    let retention_ms = i64::try_from(retention).unwrap_or(i64::MAX);
+    let is_used = group.state() != State::Empty && group.subscribes_to(topic);
+    !is_used && it.has_expired(since_ms, retention_ms, setting.now.unix_ms)
+}
