@@ -10,7 +10,19 @@ from .paths import WORK, clients_jar
 from .schema import Schemas
 from .table import FAIL, Table, first_line
 
-SUITES = ("kcat", "confluent", "java", "rdkafka", "tools", "parity")
+SUITES = (
+    "kcat",
+    "confluent",
+    "java",
+    "rdkafka",
+    "kafka_python",
+    "aiokafka",
+    "kafkajs",
+    "tools",
+    "parity",
+)
+# So that a killed member is missed soon. Raw requests meet the default.
+SETTINGS = ("group.min.session.timeout.ms=1000",)
 
 
 def arguments() -> argparse.Namespace:
@@ -41,9 +53,9 @@ def main() -> int:
     # their own.
     alone = [name for name in names if name == "parity"]
     together = [name for name in names if name != "parity"]
-    for group in (together, alone):
+    for group, settings in ((together, SETTINGS), (alone, ())):
         if group:
-            with KINDS[kind](schemas, WORK / f"broker-{kind}") as broker:
+            with KINDS[kind](schemas, WORK / f"broker-{kind}", settings) as broker:
                 print(f"{kind} on {broker.address}", flush=True)
                 run(group, broker, table, options)
     return table.report()

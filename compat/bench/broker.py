@@ -29,6 +29,10 @@ group.initial.rebalance.delay.ms=0
 """
 
 
+# As above: what differs from the defaults for Kafka differs for ours.
+KLAMM_SETTINGS = ("group.initial.rebalance.delay.ms=0",)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -125,7 +129,8 @@ class Klamm(Broker):
         self.settings = settings
 
     def command(self) -> list[str]:
-        given = [part for setting in self.settings for part in ("-X", setting)]
+        settings = (*KLAMM_SETTINGS, *self.settings)
+        given = [part for setting in settings for part in ("-X", setting)]
         return [
             str(self.binary),
             "serve",

@@ -13,6 +13,21 @@ BIG = "a message near the limit"
 TOO_LARGE = "a message over the limit"
 CUT = "idempotent retry through cuts"
 
+GROUP_RESUME = "a group commits and goes on"
+GROUP_METADATA = "metadata of a commit"
+GROUP_CHANGES = "a group grows, shrinks, loses a member"
+GROUP_COOPERATIVE = "cooperative rebalance"
+GROUP_STATIC = "a static member restarts"
+GROUP_PATTERN = "subscription by pattern"
+GROUP_PATTERN_GROWS = "subscription by pattern, new topics"
+GROUP_PAUSE = "pause, resume, seek in a group"
+GROUP_AUTO_COMMIT = "auto commit"
+GROUP_ADMIN = "groups listed, described, deleted"
+GROUP_OFFSETS = "offsets listed, altered, deleted"
+DELETE_RECORDS = "records deleted"
+CONFIGS = "configs described, altered"
+CLUSTER = "cluster described"
+
 
 def compression(codec: str) -> str:
     return f"produce and consume, {codec}"

@@ -9,6 +9,7 @@ JARS = WORK / "jars"
 OTHER_CLIENTS = WORK / "clients"
 CLASSES = WORK / "classes"
 VENV_PYTHON = WORK / "venv" / "bin" / "python"
+NODE_MODULES = WORK / "kafkajs" / "node_modules"
 GOLDEN = COMPAT / "parity" / "golden"
 
 

@@ -4,12 +4,19 @@ import shutil
 import subprocess
 import sys
 
-from .paths import CLASSES, COMPAT, JARS, OTHER_CLIENTS, VENV_PYTHON, WORK
+from .paths import CLASSES, COMPAT, JARS, NODE_MODULES, OTHER_CLIENTS, VENV_PYTHON, WORK
 
-APT = {"kcat": "kcat", "mvn": "maven", "javac": "default-jdk-headless"}
+APT = {
+    "kcat": "kcat",
+    "mvn": "maven",
+    "javac": "default-jdk-headless",
+    "node": "nodejs",
+    "npm": "npm",
+}
 # Beside the pinned one: the last client that speaks what Kafka 4 dropped, and the newest.
 CLIENT_VERSIONS = ("3.9.1", "4.4.0")
 PIP = COMPAT / "requirements.txt"
+NPM = (COMPAT / "kafkajs" / "package.json", COMPAT / "kafkajs" / "package-lock.json")
 POM = COMPAT / "java" / "pom.xml"
 
 
@@ -25,6 +32,7 @@ def prepare() -> None:
     other_clients()
     classes()
     python_packages()
+    node_packages()
 
 
 def apt_packages() -> None:
@@ -88,6 +96,18 @@ def python_packages() -> None:
         return
     run(sys.executable, "-m", "venv", "--clear", WORK / "venv")
     run(VENV_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", PIP)
+    stamp.touch()
+
+
+def node_packages() -> None:
+    stamp = WORK / "kafkajs.stamp"
+    if fresh(stamp, *NPM):
+        return
+    NODE_MODULES.parent.mkdir(exist_ok=True)
+    for source in NPM:
+        shutil.copy(source, NODE_MODULES.parent)
+    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+    run("npm", "ci", *quiet, cwd=NODE_MODULES.parent)
     stamp.touch()
 
 

@@ -14,8 +14,10 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from .. import features
 from ..broker import Broker
+from ..groups import kinds, scenarios
 from ..proxy import CuttingProxy
 from ..table import Table
+from . import confluent_admin
 
 CLIENT = "confluent-kafka"
 COUNT = 500
@@ -124,6 +126,8 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
     table.check(CLIENT, features.BIG, lambda: big(clients))
     table.check(CLIENT, features.TOO_LARGE, lambda: too_large(clients))
     table.check(CLIENT, features.CUT, lambda: through_cuts(clients, broker))
+    confluent_admin.run(broker, table, CLIENT)
+    scenarios.run(table, broker, kinds.confluent(CLIENT), "cf-")
 
 
 def topics(clients: Clients) -> None:

@@ -1,0 +1,94 @@
+"""A member of a group with confluent-kafka; see `bench/groups/member.py`."""
+
+import sys
+
+from commands import Commands, place, settings, tell
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+
+class Member:
+    """One consumer, and what it does with what it reads."""
+
+    def __init__(self, address: str, group: str, given: dict[str, str]):
+        self.commit = given["commit"]
+        self.metadata = given.get("metadata", "")
+        self.consumer = Consumer(self.config(address, group, given))
+        wanted = [given["pattern"]] if "pattern" in given else given["subscribe"].split(",")
+        # Without on_lost, lost partitions come to on_revoke.
+        self.consumer.subscribe(wanted, on_assign=self.assigned, on_revoke=self.revoked)
+
+    def config(self, address: str, group: str, given: dict[str, str]) -> dict:
+        config = {
+            "bootstrap.servers": address,
+            "group.id": group,
+            "session.timeout.ms": int(given["session-ms"]),
+            "heartbeat.interval.ms": 300,
+            "partition.assignment.strategy": given["assignor"],
+            "enable.auto.commit": self.commit == "auto",
+            "auto.commit.interval.ms": 100,
+            "auto.offset.reset": "earliest",
+            "topic.metadata.refresh.interval.ms": 500,
+            "log_level": 3,
+        }
+        return config | ({"group.instance.id": given["instance"]} if "instance" in given else {})
+
+    def assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for each in consumer.committed(partitions, timeout=30):
+            tell("found", name(each), max(each.offset, -1), each.metadata or "")
+        tell("assigned", *map(name, partitions))
+
+    def revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        tell("revoked", *map(name, partitions))
+
+    def turn(self) -> None:
+        messages = self.consumer.consume(100, 0.1)
+        ends = {}
+        for message in messages:
+            if message.error():
+                raise KafkaException(message.error())
+            tell("record", f"{message.topic()}:{message.partition()}", message.offset())
+            ends[message.topic(), message.partition()] = message.offset() + 1
+        if ends and self.commit == "batch":
+            self.commit_offsets(ends)
+
+    def commit_offsets(self, ends: dict[tuple[str, int], int]) -> None:
+        offsets = [TopicPartition(*at, end, self.metadata) for at, end in ends.items()]
+        for each in self.consumer.commit(offsets=offsets, asynchronous=False):
+            if each.error:
+                raise KafkaException(each.error)
+
+    def obey(self, command: list[str]) -> bool:
+        """Carries out a command; False when it is the last."""
+        match command:
+            case ["close"]:
+                self.consumer.close()
+                return False
+            case ["pause", partition]:
+                self.consumer.pause([TopicPartition(*place(partition))])
+            case ["resume", partition]:
+                self.consumer.resume([TopicPartition(*place(partition))])
+            case ["seek", partition, offset]:
+                self.consumer.seek(TopicPartition(*place(partition), int(offset)))
+        tell("done")
+        return True
+
+
+def name(partition: TopicPartition) -> str:
+    return f"{partition.topic}:{partition.partition}"
+
+
+def main() -> None:
+    member, commands = Member(*settings(sys.argv[1:])), Commands()
+    while True:
+        command = commands.next()
+        if command and not member.obey(command):
+            return
+        member.turn()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KafkaException as error:
+        tell("failed", error)
+        sys.exit(1)
