@@ -33,6 +33,7 @@
 //! | `log` | one log: `append`, `sync`, `read`, `times`, `retention`, `change` |
 //! | `ticket`, `commit` | what becomes of an append, and the threads that decide it |
 //! | `segment`, `index`, `scan` | one segment, its indexes, and the walk over its batches |
+//! | `compaction` | of each key the newest record: what stays, the rewrite, the swap |
 //! | `recover`, `durable`, `summary` | opening, after a crash and after a clean stop |
 //! | `epochs`, `topic_id`, [`checkpoint`] | the small files |
 //! | [`verify`] | looking at files without opening them |
@@ -78,6 +79,7 @@
 
 pub mod checkpoint;
 mod commit;
+mod compaction;
 mod core;
 pub mod disk;
 mod durable;
@@ -99,6 +101,7 @@ mod ticket;
 mod topic_id;
 pub mod verify;
 
+pub use compaction::{CompactError, CompactOptions, Compacted};
 pub use error::{AppendError, ChangeError, Corrupt, DiskError, OpenError, ReadError};
 pub use log::{Append, CommitListener, Log, NoListener, SegmentInfo, Slice, TimestampedOffset};
 pub use offsets::{Bound, EndOffset, HighWatermark, Offsets, StableOffset, StartOffset};

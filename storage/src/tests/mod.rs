@@ -4,6 +4,7 @@ mod support;
 
 mod basics;
 mod commit;
+mod compaction;
 mod crash;
 mod faults;
 mod lookup;
