@@ -69,9 +69,13 @@ pub(super) fn restarted(disk: &MemoryDisk, world: World) -> World {
     open(disk, options)
 }
 
+/// Every batch, and every index entry but those of the active segment, which no sync covers.
 pub(super) fn is_sound(disk: &MemoryDisk) {
-    let report = verify::verify(disk, &Path::new(DIR).join("t-0")).unwrap();
-    assert_eq!(report.problems, [], "{report:?}");
+    let dir = Path::new(DIR).join("t-0");
+    let active = format!("{:020}.", verify::segments(disk, &dir).unwrap().last().unwrap());
+    let mut problems = verify::verify(disk, &dir).unwrap().problems;
+    problems.retain(|problem| !problem.file.ends_with(format!("{active}timeindex")));
+    assert_eq!(problems, []);
 }
 
 /// A batch that should be there still.
