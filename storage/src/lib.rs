@@ -58,6 +58,8 @@
 //!   another record, unless the owner cuts the log ([`Log::truncate`]).
 //! - No byte read from a disk is trusted: none makes this crate panic, or take more memory than
 //!   the file is large.
+//! - Compaction moves no offset, changes neither the start nor the end, and of each key the newest
+//!   record stays. Until the segment that takes their place is durable, the old ones are there.
 //! - Indexes are caches. A failure to write one never fails an append.
 //! - There is no request, response or error code here, no async runtime, and no sleep.
 //! - There is no lock that all logs share on the path of an append, but for the moment in which a

@@ -82,7 +82,7 @@ impl NewestOffsets {
         if len * size_of::<Slot>() > self.bytes_max {
             return false;
         }
-        let before = std::mem::replace(&mut self.slots, Vec::new());
+        let before = std::mem::take(&mut self.slots);
         self.slots = vec![Slot { hash: [0; 2], offset: EMPTY }; len];
         for slot in before.into_iter().filter(|slot| slot.offset != EMPTY) {
             let at = self.find(slot.hash);
