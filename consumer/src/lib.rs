@@ -48,6 +48,7 @@ mod batch;
 mod consumer;
 mod cursor;
 mod fetcher;
+mod group;
 
 pub use batch::{ConsumerBatch, ConsumerRecord, ConsumerRecords};
 pub use consumer::{ConsumeExt, Consumer, ConsumerBuilder, RecordStream};

@@ -8,7 +8,9 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 pub use keys::Key;
-pub use value::{Acks, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol, Value};
+pub use value::{
+    Acks, Assignor, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol, Value,
+};
 
 /// What is wrong with settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,2 @@
+//! Groups.
+mod assignor;
