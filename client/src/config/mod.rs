@@ -9,7 +9,8 @@ use std::time::Duration;
 
 pub use keys::Key;
 pub use value::{
-    Acks, Assignor, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol, Value,
+    Acks, Assignor, GroupProtocol, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol,
+    Value,
 };
 
 /// What is wrong with settings.
@@ -49,6 +50,22 @@ pub enum ConfigError {
         name: &'static str,
         /// What was given.
         value: String,
+    },
+    /// A setting is needed and not set.
+    #[error("`{name}` is needed to {purpose}")]
+    Missing {
+        /// The setting.
+        name: &'static str,
+        /// What for.
+        purpose: &'static str,
+    },
+    /// A pattern is no regular expression.
+    #[error("{pattern:?} is no pattern: {reason}")]
+    BadPattern {
+        /// What was given.
+        pattern: String,
+        /// Why not.
+        reason: String,
     },
     /// Two settings contradict each other.
     #[error("`{name}` contradicts `{other}`: {reason}")]

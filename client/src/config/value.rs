@@ -207,6 +207,15 @@ choices! {
             | "org.apache.kafka.clients.consumer.cooperativestickyassignor",
     }
 
+    /// How the members of a group agree.
+    GroupProtocol, "classic or consumer" {
+        /// One of them assigns.
+        #[default]
+        Classic = "classic",
+        /// The broker assigns (KIP-848).
+        Consumer = "consumer",
+    }
+
     /// Where to go on when a partition has no such offset.
     OffsetReset, "earliest, latest or none" {
         /// At the end: only what comes from now on.
