@@ -8,6 +8,7 @@ from ..broker import Broker, Klamm
 from ..paths import WORK
 from ..table import NOT_APPLICABLE, Table
 from ..toolshell import ToolShell
+from . import group_tools
 
 CLIENT = "Kafka tools"
 PERF_RECORDS = 20_000
@@ -20,7 +21,11 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
         table.check(CLIENT, "kafka-console-producer and -consumer", tools.console)
         table.check(CLIENT, "kafka-get-offsets", tools.offsets)
         table.check(CLIENT, "kafka-producer-perf-test", tools.perf)
+        table.check(CLIENT, "kafka-consumer-perf-test", tools.consumer_perf)
         table.check(CLIENT, "kafka-verifiable-producer", tools.verifiable)
+        table.check(CLIENT, "kafka-verifiable-consumer", tools.verifiable_consumer)
+        table.check(CLIENT, "kafka-log-dirs", tools.log_dirs)
+        table.check(CLIENT, "kafka-delete-records", tools.delete_records)
         table.check(CLIENT, "kafka-dump-log, data", tools.dump_data)
         table.check(CLIENT, "kafka-dump-log, indexes", tools.dump_indexes)
         agrees = "kafka-dump-log agrees with klamm log dump"
@@ -28,6 +33,7 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
             table.check(CLIENT, agrees, tools.dump_agrees)
         else:
             table.add(CLIENT, agrees, NOT_APPLICABLE, "needs our binary")
+        group_tools.run(table, CLIENT, shell, broker)
 
 
 class Tools:
@@ -164,6 +170,14 @@ class Tools:
         expect(f"{PERF_RECORDS} records sent" in out, out)
         return out.strip().splitlines()[-1].split(",")[1].strip()
 
+    def consumer_perf(self) -> str:
+        given = ("--topic", "tools-perf", "--num-records", str(PERF_RECORDS))
+        given += ("--timeout", "60000", "--hide-header")
+        out = self.shell.run("kafka-consumer-perf-test", *self.at, *given).text()
+        columns = out.strip().splitlines()[-1].split(", ")
+        expect(columns[4] == str(PERF_RECORDS), out)
+        return f"{columns[3]} MB/s"
+
     def verifiable(self) -> None:
         out = self.shell.alone(
             "kafka-verifiable-producer",
@@ -176,6 +190,47 @@ class Tools:
         events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
         acked = [event for event in events if event["name"] == "producer_send_success"]
         expect(len(acked) == 500, f"{len(acked)} of 500 acknowledged")
+
+    def verifiable_consumer(self) -> None:
+        """Reads what the verifiable producer wrote, in a group, and tells of each commit."""
+        given = ("--topic", "tools-verifiable", "--group-id", "tools-verifiable")
+        most = ("--max-messages", "500", "--reset-policy", "earliest")
+        out = self.shell.alone("kafka-verifiable-consumer", *self.at, *given, *most)
+        events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+        read = sum(each["count"] for each in events if each["name"] == "records_consumed")
+        expect(read == 500, f"{read} of 500 read")
+        commits = [event for event in events if event["name"] == "offsets_committed"]
+        expect(commits and all(event["success"] for event in commits), f"commits: {commits}")
+        ends = sum(offset["offset"] for offset in commits[-1]["offsets"])
+        expect(ends == 500, f"committed up to {ends}")
+        names = [event["name"] for event in events]
+        expect({"partitions_assigned", "shutdown_complete"} <= set(names), names)
+
+    def log_dirs(self) -> str:
+        out = self.shell.run(
+            "kafka-log-dirs", *self.at, "--describe", "--topic-list", "tools-perf"
+        ).text()
+        answer = json.loads(next(line for line in out.splitlines() if line.startswith("{")))
+        (folder,) = answer["brokers"][0]["logDirs"]
+        expect(folder["error"] is None, folder)
+        (partition,) = folder["partitions"]
+        size = sum(path.stat().st_size for path in self.files("tools-perf", "log"))
+        expect(partition["partition"] == "tools-perf-0", partition)
+        expect(partition["size"] == size, f"{partition['size']} bytes, the files have {size}")
+        return f"{size} bytes"
+
+    def delete_records(self) -> None:
+        plan = self.shell.folder / "records.json"
+        wanted = {"topic": "tools-console", "partition": 0, "offset": 400}
+        plan.write_text(json.dumps({"version": 1, "partitions": [wanted]}))
+        given = ("--offset-json-file", str(plan))
+        out = self.shell.run("kafka-delete-records", *self.at, *given).text()
+        expect("low_watermark: 400" in out, out)
+        for moment, offset in (("-2", 400), ("-1", 1000)):
+            got = self.shell.run(
+                "kafka-get-offsets", *self.at, "--topic", "tools-console", "--time", moment
+            ).text()
+            expect(got.strip() == f"tools-console:0:{offset}", got)
 
     def files(self, topic: str, suffix: str) -> list[Path]:
         found = sorted(self.broker.data.glob(f"**/{topic}-0/*.{suffix}"))
