@@ -31,6 +31,12 @@ public final class ClientFeatures {
         all.put("a message near the limit", features::big);
         all.put("a message over the limit", features::tooLarge);
         all.put("idempotent retry through cuts", features::throughCuts);
+        AdminFeatures admin = new AdminFeatures(args[0], args[2]);
+        all.put("groups listed, described, deleted", admin::groups);
+        all.put("offsets listed, altered, deleted", admin::offsets);
+        all.put("records deleted", admin::deleteRecords);
+        all.put("configs described, altered", admin::configs);
+        all.put("cluster described", admin::cluster);
         all.forEach(ClientFeatures::report);
     }
 

@@ -51,6 +51,13 @@ final class Clients {
                 config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
+    /** A consumer of a group. */
+    KafkaConsumer<byte[], byte[]> member(String group) {
+        Map<String, Object> config = Map.of("bootstrap.servers", address, "group.id", group);
+        return new KafkaConsumer<>(
+                config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
     String create(String topic, int partitions, Map<String, String> config) throws Exception {
         try (Admin admin = admin()) {
             NewTopic wanted = new NewTopic(topic, partitions, (short) 1).configs(config);
