@@ -7,6 +7,7 @@
 //!   client.
 //! - `acks=1` is answered when the batches are written, `acks=-1` when they are committed as the
 //!   topic's `durability` says.
+//! - The topics in which the broker keeps its own records take none from clients.
 //! - Transactions are not served yet: their batches are refused.
 //! - A partition that is named twice takes both batches and is answered twice.
 
@@ -24,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::partition::{Appended, Commit, Partition, Rejection, validate};
 use crate::server::{Call, Reply};
+use crate::topics::is_internal;
 
 /// How many copies must hold a batch before it is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,11 @@ fn produce_topic(
                 Err(Rejection::new(ErrorCode::INVALID_REQUIRED_ACKS, message))
             }
             (Some(_), None) => Err(Rejection::new(missing, missing.meaning())),
+            (Some(_), Some(target)) if is_internal(&target.topic.name) => {
+                let code = ErrorCode::INVALID_TOPIC_EXCEPTION;
+                let message = format!("Cannot append to internal topic {}", target.topic.name);
+                Err(Rejection::new(code, message))
+            }
             (Some(acks), Some(target)) => {
                 let records = partition.records.map(Records::into_bytes);
                 check_transaction(in_transaction, records.as_deref())

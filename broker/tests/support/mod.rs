@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod group;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};

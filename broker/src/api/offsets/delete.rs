@@ -30,6 +30,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         for (partition, outcome) in known.zip(outcomes) {
             partition.error_code = outcome.err().unwrap_or(ErrorCode::NONE);
         }
+        topics.retain(|topic| !topic.partitions.is_empty());
         Response { topics, ..Response::default() }
     })
 }

@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use super::append::append;
 use super::command::Command;
 use super::coordinator::{Coordinator, Setting, Step};
-use super::load::{LoadError, load};
+use super::load::{LoadError, is_empty, load};
+use super::replay::Replay;
 use super::writes::Writes;
 use crate::config::BrokerConfig;
 use crate::group::classic::Moment;
@@ -70,9 +71,13 @@ impl Actor {
     /// Reads the log; `None` when the broker stops meanwhile.
     async fn load(&mut self) -> Option<Result<Coordinator, LoadError>> {
         let partition = Arc::clone(&self.partition);
-        let loading = tokio::task::spawn_blocking(move || load(partition.log()));
-        let loaded = self.refuse_until(loading, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS).await?;
-        let loaded = loaded.map_err(LoadError::from).flatten();
+        let loaded = if is_empty(partition.log()) {
+            Ok(Replay::default())
+        } else {
+            let loading = tokio::task::spawn_blocking(move || load(partition.log()));
+            let code = ErrorCode::COORDINATOR_LOAD_IN_PROGRESS;
+            self.refuse_until(loading, code).await?.map_err(LoadError::from).flatten()
+        };
         let config = self.node.config();
         Some(loaded.map(|replay| replay.finish(self.setting(&config))))
     }

@@ -23,6 +23,12 @@ pub(super) enum LoadError {
     Gap(i64),
 }
 
+/// Whether there is nothing to read, and nothing that speaks against a first append.
+pub(super) fn is_empty(log: &Log) -> bool {
+    let offsets = log.offsets();
+    offsets.start.get() == offsets.end.get() && log.fault().is_none()
+}
+
 /// Reads everything that is committed. Blocks.
 pub(super) fn load(log: &Log) -> Result<Replay, LoadError> {
     if log.fault().is_some() {
