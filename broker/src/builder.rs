@@ -22,7 +22,7 @@ use crate::node::Node;
 use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Listener, RequestMemory};
 use crate::topics::Topics;
-use crate::{changes, cleaner, housekeeping};
+use crate::{changes, housekeeping};
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +131,6 @@ impl BrokerBuilder {
             http.start(&node);
         }
         housekeeping::start(&node);
-        cleaner::start(&node);
         Ok(Broker::new(node, bootstrap, http_address, folder))
     }
 

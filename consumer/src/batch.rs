@@ -7,7 +7,6 @@ use klamm_protocol::wire::Str;
 
 use crate::cursor::Fetched;
 use crate::fetcher::Settings;
-use crate::position::Position;
 
 /// Records of one partition that came in one batch, in the order of their offsets. They share the
 /// batch's memory: keeping one record keeps them all.
@@ -17,7 +16,6 @@ pub struct ConsumerBatch {
     partition: i32,
     records: Vec<Record>,
     end_offset: i64,
-    leader_epoch: i32,
 }
 
 /// One record, with where it came from.
@@ -46,7 +44,7 @@ impl ConsumerBatch {
         fetched: &Fetched,
         settings: &Settings,
     ) -> Result<Self> {
-        let Fetched { batch, from, .. } = fetched;
+        let Fetched { batch, from } = fetched;
         let subject = || Subject::Partition(topic.clone(), partition);
         let broken = |source| Error::Batch { subject: subject(), source };
         if settings.check_crcs {
@@ -60,8 +58,7 @@ impl ConsumerBatch {
             }
         }
         let end_offset = batch.header().last_offset().saturating_add(1);
-        let leader_epoch = batch.header().leader_epoch;
-        Ok(Self { topic, partition, records, end_offset, leader_epoch })
+        Ok(Self { topic, partition, records, end_offset })
     }
 
     /// The topic.
@@ -87,13 +84,6 @@ impl ConsumerBatch {
     pub fn end_offset(&self) -> i64 {
         self.end_offset
     }
-
-    /// The position after this batch, to be committed.
-    #[must_use]
-    pub fn end(&self) -> Position {
-        let position = Position::new(self.topic.clone(), self.partition, self.end_offset);
-        position.with_epoch(self.leader_epoch)
-    }
 }
 
 impl<'a> IntoIterator for &'a ConsumerBatch {
@@ -110,9 +100,8 @@ impl IntoIterator for ConsumerBatch {
     type IntoIter = ConsumerRecords;
 
     fn into_iter(self) -> ConsumerRecords {
-        let Self { topic, partition, records, end_offset, leader_epoch } = self;
-        let records = records.into_iter();
-        ConsumerRecords { topic, partition, records, end_offset, leader_epoch }
+        let Self { topic, partition, records, .. } = self;
+        ConsumerRecords { topic, partition, records: records.into_iter() }
     }
 }
 
@@ -122,29 +111,6 @@ pub struct ConsumerRecords {
     topic: Str,
     partition: i32,
     records: std::vec::IntoIter<Record>,
-    end_offset: i64,
-    leader_epoch: i32,
-}
-
-impl ConsumerRecords {
-    /// The offset of the next record, if there is one more.
-    pub(crate) fn next_offset(&self) -> Option<i64> {
-        Some(self.records.as_slice().first()?.offset)
-    }
-
-    /// Whether they are of the partition of this position.
-    pub(crate) fn is_of(&self, position: &Position) -> bool {
-        self.topic == position.topic && self.partition == position.partition
-    }
-}
-
-/// What is left of them.
-impl From<ConsumerRecords> for ConsumerBatch {
-    fn from(rest: ConsumerRecords) -> Self {
-        let ConsumerRecords { topic, partition, records, end_offset, leader_epoch } = rest;
-        let records = records.collect();
-        Self { topic, partition, records, end_offset, leader_epoch }
-    }
 }
 
 impl Iterator for ConsumerRecords {

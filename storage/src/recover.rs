@@ -9,7 +9,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::Checkpoint;
-use crate::compaction;
 use crate::disk::{self, OpenMode};
 use crate::durable::{self, DurablePoint, Sidecar};
 use crate::epochs::Epochs;
@@ -98,7 +97,6 @@ impl Recovered {
         state.durable = self.durable;
         state.sidecar = self.sidecar;
         state.has_folder = self.has_folder;
-        state.first_dirty = None;
     }
 }
 
@@ -118,10 +116,6 @@ pub(crate) fn recover(place: &Place, input: &Input<'_>) -> Result<Recovered, Ope
         });
     };
     check_topic(place, input.topic_id)?;
-    let entries = match compaction::settle(place, &entries)? {
-        true => disk.list(dir).at("list", dir)?,
-        false => entries,
-    };
     let mut bases = Vec::new();
     for entry in entries.iter().filter(|entry| !entry.is_dir) {
         if segment::is_leftover(&entry.name) {

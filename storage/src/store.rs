@@ -12,7 +12,7 @@ use klamm_utils::random::Random;
 use crate::Outcome;
 use crate::commit::Committer;
 use crate::core::Core;
-use crate::disk::{self, Disk, DiskFile, FileCache};
+use crate::disk::{self, Disk, DiskFile, FileCache, Space};
 use crate::durable::{DurablePoint, Sidecar};
 use crate::error::{At, DiskError, OpenError};
 use crate::log::{CommitListener, Log, LogInner, Pending, State, Unsynced};
@@ -123,8 +123,6 @@ impl Storage {
             listener,
             state: Mutex::new(new_state(&self.files, options, recovered)),
             sync_ended: std::sync::Condvar::new(),
-            layout: Mutex::new(()),
-            compacting: Mutex::new(()),
         };
         let log = Log(Arc::new(inner));
         let mut registry = self.registry();
@@ -145,9 +143,9 @@ impl Storage {
         Ok(entries.into_iter().filter(is_log).map(|entry| entry.name).collect())
     }
 
-    /// Bytes that can still be written to the disk.
-    pub fn free_space(&self) -> Result<u64, DiskError> {
-        self.files.disk().free_space(&self.dir).at("ask for free space of", &self.dir)
+    /// How large the disk is, and what is left of it.
+    pub fn space(&self) -> Result<Space, DiskError> {
+        self.files.disk().space(&self.dir).at("ask for the space on the disk of", &self.dir)
     }
 
     /// Removes a log, open or not, with all that is in it; durable when this returns, while the
@@ -285,7 +283,6 @@ impl Drop for Storage {
 impl LogInner {
     /// Refuses everything from now on. Returns what waits for a commit that will not come.
     fn close(&self) -> Pending {
-        let _layout = self.hold_layout();
         let mut state = self.lock_between_syncs();
         state.closed = true;
         std::mem::take(&mut state.pending)
@@ -322,7 +319,6 @@ fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> St
         unsynced: Unsynced::default(),
         durable: DurablePoint::default(),
         sidecar: Sidecar::default(),
-        first_dirty: None,
     };
     recovered.install(&mut state);
     state

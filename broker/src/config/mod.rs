@@ -30,8 +30,7 @@ mod value;
 
 pub use address::{Address, Advertise, Bind, Listener, ListenerError};
 pub use broker::{
-    BrokerConfig, BrokerConfigError, CleanerConfig, ConnectionLimits, GroupConfig, RequestLimits,
-    SocketOptions,
+    BrokerConfig, BrokerConfigError, ConnectionLimits, GroupConfig, RequestLimits, SocketOptions,
 };
 pub use describe::ConfigEntry;
 pub use layers::{Layers, Source, Synonym, Values};

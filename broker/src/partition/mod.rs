@@ -24,7 +24,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Records;
-use klamm_storage::{Bound, CommitListener, DiskError, HighWatermark, Log, Offsets, ReadError};
+use klamm_storage::{
+    Bound, ChangeError, CommitListener, DiskError, HighWatermark, Log, Offsets, ReadError,
+    StartOffset,
+};
 
 use crate::topics::TopicInfo;
 use producers::Producers;
@@ -224,6 +227,23 @@ impl Partition {
             Ok(slice) => Ok(Records::from_chunks(vec![slice.bytes])),
             Err(error) => Err(self.read_failed(&error)),
         }
+    }
+
+    /// Deletes the records before an offset, or all that are committed. The offset at which the
+    /// partition starts from now on, for good.
+    pub(crate) async fn delete_records(&self, before: Option<i64>) -> Result<i64, ErrorCode> {
+        self.check_present()?;
+        let log = self.log.clone();
+        let before = before.unwrap_or(log.offsets().high_watermark.get());
+        let deleted = blocking(move || log.delete_records(before)).await?;
+        deleted.map(StartOffset::get).map_err(|error| match error {
+            ChangeError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+            ChangeError::Closed => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            ChangeError::Disk(_) | ChangeError::Poisoned(_) => {
+                tracing::error!(partition = %self, %error, "records were not deleted");
+                ErrorCode::KAFKA_STORAGE_ERROR
+            }
+        })
     }
 
     /// Finds an offset by time or name; `None` where there is no such record.

@@ -78,14 +78,17 @@ served! {
     ApiVersions => api::api_versions::handle;
     CreateTopics => api::topics::create::handle;
     DeleteTopics => api::topics::delete::handle;
+    DeleteRecords => api::delete_records::handle;
     InitProducerId => api::init_producer_id::handle;
     OffsetForLeaderEpoch => api::offset_for_leader_epoch::handle;
     DescribeConfigs => api::configs::describe::handle;
+    DescribeLogDirs => api::describe_log_dirs::handle;
     CreatePartitions => api::topics::grow::handle;
     DeleteGroups => api::groups::delete::handle;
     IncrementalAlterConfigs => api::configs::alter::handle;
     OffsetDelete => api::offsets::delete::handle;
     DescribeCluster => api::describe_cluster::handle;
+    DescribeTopicPartitions => api::describe_topic_partitions::handle;
 }
 
 /// A request whose header has been read.

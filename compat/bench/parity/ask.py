@@ -5,17 +5,20 @@ from ..schema import Schemas
 from . import (
     configs,
     connection,
+    deletion,
     fetch,
     group_offsets,
     groups,
     idempotence,
+    log_dirs,
     metadata,
     offsets,
     produce,
+    sessions,
+    topic_pages,
     topics,
 )
 from .answers import comparable
-from .compare import UNSERVED
 from .world import Ask, World
 
 GROUPS = {
@@ -26,12 +29,14 @@ GROUPS = {
     "produce": produce,
     "idempotence": idempotence,
     "fetch": fetch,
+    "sessions": sessions,
     "offsets": offsets,
+    "deletion": deletion,
+    "log_dirs": log_dirs,
+    "topic_pages": topic_pages,
     "groups": groups,
     "group_offsets": group_offsets,
 }
-# APIs that clients can do without when a broker does not list them.
-OPTIONAL = {"DescribeTopicPartitions"}
 CLOSED = {"closed": True}
 
 
@@ -47,8 +52,6 @@ def ask_versions(world: World, ask: Ask) -> dict[int, object]:
 
 
 def ask_once(world: World, ask: Ask, version: int) -> object:
-    if ask.api in OPTIONAL and not world.serves(ask.api):
-        return UNSERVED
     try:
         if ask.send:
             return unversioned(comparable(ask.send(world, version)), version)

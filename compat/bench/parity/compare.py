@@ -8,7 +8,6 @@ from .deliberate import NO_ANSWER, reason
 
 # What a message says is for people: a difference is shown, but breaks no client.
 WORDING = ("errorMessage", "batchIndexErrorMessage")
-UNSERVED = {"unserved": True}
 ABSENT, LISTED = "(absent)", "(listed)"
 # A setting that only one of the two brokers has.
 OWN_SETTING = re.compile(r"configs\[[^]]*\]$")
@@ -68,8 +67,6 @@ def compare_group(group: str, golden: dict, ours: dict, partial: set[str]) -> Fi
 
 def differing(expected: object, actual: object) -> list[tuple[str, object, object]]:
     """The paths at which two answers differ, and both values."""
-    if actual == UNSERVED:
-        return [("api", LISTED, ABSENT)]
     if unanswered(expected) != unanswered(actual):
         return [(NO_ANSWER, brief(expected), brief(actual))]
     theirs, ours = flatten(expected), flatten(actual)
@@ -111,7 +108,7 @@ def brief(answer: object) -> str:
 
 
 def kind_of(path: str, kafka: object, klamm: object, partial: bool) -> str:
-    if path == "api" or (partial and klamm == ABSENT and path.endswith("]")):
+    if partial and klamm == ABSENT and path.endswith("]"):
         return "unshared"
     if kafka == ABSENT and klamm == LISTED and OWN_SETTING.search(path):
         return "unshared"

@@ -39,6 +39,7 @@ TWICE = "both batches are stored and answered; Kafka drops the first without a w
 RACE = "Kafka's answer depends on how far its deletion has come"
 LATER = "groups and client metrics have no settings here yet"
 DEFAULTS = "defaults of one broker, where Kafka's are those of three"
+EMPTY = "Kafka fails the whole request with UNKNOWN_SERVER_ERROR, which clients retry"
 ELR = "Kafka's eligible leader replicas keep it as a setting of the whole cluster"
 
 DELIBERATE = (
@@ -57,6 +58,7 @@ DELIBERATE = (
     Deliberate(
         "configs", ("this broker",), "state.topic.replication.factor].value", ("1",), DEFAULTS
     ),
+    Deliberate("topic_pages", ("an empty name",), "", (), EMPTY),
     Deliberate("metadata", ("auto-creation, first answer",), "", (), AT_ONCE),
     Deliberate("produce", ("one partition twice",), "", (), TWICE),
     Deliberate(

@@ -57,11 +57,6 @@ class World:
             self.connection = None
             raise
 
-    def serves(self, api: str) -> bool:
-        """Whether the broker lists this API."""
-        listed = self.request("ApiVersions", 0, {})["apiKeys"]
-        return self.schemas.api_key(api) in {each["apiKey"] for each in listed}
-
     def fresh(self, base: str, version: int, partitions: int = 1, **configs: str) -> str:
         """A topic of its own for this version, which keeps records of any age."""
         return self.topic(f"{base}-v{version}", partitions, retention_ms="-1", **configs)

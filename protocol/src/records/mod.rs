@@ -45,7 +45,6 @@ mod golden;
 #[cfg(test)]
 mod interop;
 mod record;
-mod retain;
 mod varint;
 
 pub use attributes::{Attributes, TimestampType};

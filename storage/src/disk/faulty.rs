@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Disk, DiskFile, Entry, Mapping, OpenMode};
+use super::{Disk, DiskFile, Entry, Mapping, OpenMode, Space};
 
 /// When calls fail, counted from one over every call that reaches the disk and its files.
 #[derive(Clone, Copy, Debug)]
@@ -105,9 +105,9 @@ impl Disk for FaultyDisk {
         self.inner.sync_dir(path)
     }
 
-    fn free_space(&self, path: &Path) -> io::Result<u64> {
+    fn space(&self, path: &Path) -> io::Result<Space> {
         self.plan.step()?;
-        self.inner.free_space(path)
+        self.inner.space(path)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
-use super::{Disk, DiskFile, Entry, Mapping, OpenMode};
+use super::{Disk, DiskFile, Entry, Mapping, OpenMode, Space};
 
 /// Parts of one `pwritev`: what Linux takes at once.
 const PARTS_MAX: usize = 1024;
@@ -56,9 +56,10 @@ impl Disk for RealDisk {
         File::open(path)?.sync_all()
     }
 
-    fn free_space(&self, path: &Path) -> io::Result<u64> {
+    fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Space { total: bytes(stat.f_blocks), free: bytes(stat.f_bavail) })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {

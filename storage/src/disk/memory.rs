@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Disk, DiskFile, Entry, Mapping, OpenMode};
+use super::{Disk, DiskFile, Entry, Mapping, OpenMode, Space};
 
 /// What a device writes at once.
 const SECTOR: usize = 512;
@@ -267,8 +267,9 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn free_space(&self, _path: &Path) -> io::Result<u64> {
-        Ok(self.lock().free())
+    fn space(&self, _path: &Path) -> io::Result<Space> {
+        let tree = self.lock();
+        Ok(Space { total: tree.capacity.unwrap_or(u64::MAX), free: tree.free() })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
@@ -344,7 +345,7 @@ impl DiskFile for MemoryFile {
 
     fn reserve(&self, position: u64, len: u64) -> io::Result<()> {
         let grows = (position + len).saturating_sub(self.len()?);
-        if grows > self.disk.free_space(Path::new(""))? {
+        if grows > self.disk.lock().free() {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())

@@ -44,8 +44,8 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// Makes the names in a folder durable: creations, renames and removals.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Bytes an ordinary process may still write to the file system that holds `path`.
-    fn free_space(&self, path: &Path) -> io::Result<u64>;
+    /// How large the file system that holds `path` is, and what is left of it.
+    fn space(&self, path: &Path) -> io::Result<Space>;
 
     /// Takes the exclusive lock that the file at `path` stands for, making the file if needed.
     /// `None` when another holder has it. The lock ends with the returned handle or the process.
@@ -85,6 +85,15 @@ pub trait DiskFile: Debug + Send + Sync {
     /// A read-only view of the first `len` bytes. The caller must never cut or change the file
     /// while a mapping lives; `None` when this disk has no mappings.
     fn map(&self, len: usize) -> io::Result<Option<Mapping>>;
+}
+
+/// The room on a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it.
+    pub total: u64,
+    /// What an ordinary process may still write.
+    pub free: u64,
 }
 
 /// What [`Disk::open`] does about a missing file.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::support::*;
-use crate::disk::{Disk, DiskFile, Entry, Mapping, MemoryDisk, OpenMode};
+use crate::disk::{Disk, DiskFile, Entry, Mapping, MemoryDisk, OpenMode, Space};
 use crate::{Append, AppendError, Bound, Durability, Outcome};
 
 /// A memory disk whose segment syncs stop at a gate.
@@ -112,8 +112,8 @@ impl Disk for GatedDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.inner.sync_dir(path)
     }
-    fn free_space(&self, path: &Path) -> io::Result<u64> {
-        self.inner.free_space(path)
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        self.inner.space(path)
     }
     fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
         self.inner.lock(path)

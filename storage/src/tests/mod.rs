@@ -4,8 +4,6 @@ mod support;
 
 mod basics;
 mod commit;
-mod compaction;
-mod compaction_crash;
 mod crash;
 mod faults;
 mod lookup;

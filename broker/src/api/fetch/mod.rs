@@ -20,10 +20,13 @@ mod session;
 
 pub(crate) use cache::FetchSessions;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use klamm_protocol::api::fetch::{PartitionAnswer, Request, Response, TopicAnswer};
+use klamm_protocol::api::fetch::{
+    Partition as Wanted, PartitionAnswer, Request, Response, TopicAnswer,
+};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 use tokio::time::Instant;
@@ -90,12 +93,12 @@ impl Fetch {
     /// Finds out what is to be read, and for which session.
     fn begin(call: Call, request: Request) -> Result<Self, Response> {
         let refuse = |error_code| Response { error_code, ..Response::default() };
+        let Some(isolation) = Isolation::from_wire(request.isolation_level) else {
+            return Err(refuse_all(call.version, request, ErrorCode::UNKNOWN_SERVER_ERROR));
+        };
         let (targets, ending) = match request.session_epoch {
             EPOCH_OPEN | EPOCH_NONE => named(&call, &request),
             _ => followed(&call, &request).map_err(refuse)?,
-        };
-        let Some(isolation) = Isolation::from_wire(request.isolation_level) else {
-            return Err(refuse_all(call.version, &targets, ErrorCode::UNKNOWN_SERVER_ERROR));
         };
         let count = |number: i32| usize::try_from(number).unwrap_or(0);
         let bytes_max = count(request.max_bytes).min(call.node.config().requests.fetch_bytes_max);
@@ -155,7 +158,8 @@ fn named(call: &Call, request: &Request) -> (Vec<Target>, Ending) {
     let opens = request.session_epoch == EPOCH_OPEN;
     let by_id = call.version >= BY_ID_FROM_VERSION;
     let mut finder = Finder::new(&call.node.topics);
-    let mut targets = Vec::new();
+    let mut targets: Vec<Target> = Vec::new();
+    let mut seen = HashMap::new();
     for topic in &request.topics {
         let key = TopicKey::new(by_id, &topic.topic, topic.topic_id);
         // A session is not to hold on to the bytes of a request.
@@ -164,7 +168,13 @@ fn named(call: &Call, request: &Request) -> (Vec<Target>, Ending) {
             let place = Place { topic: key.clone(), index: wanted.partition };
             let mut followed = Followed::new(place, Ask::of(wanted));
             let partition = finder.find(&mut followed);
-            targets.push(Target { followed, turn: None, partition });
+            let target = Target { followed, turn: None, partition };
+            // Of a partition that is named twice, the last counts.
+            let at = *seen.entry(target.followed.place.clone()).or_insert(targets.len());
+            match targets.get_mut(at) {
+                Some(named_before) => *named_before = target,
+                None => targets.push(target),
+            }
         }
     }
     (targets, if opens { Ending::Open } else { Ending::NoSession })
@@ -289,15 +299,20 @@ fn topic_answer(key: &TopicKey, answer: PartitionAnswer) -> TopicAnswer {
 
 /// One error for the whole request. Where topics have names, each partition says it, too: the
 /// oldest versions have no other place for it.
-fn refuse_all(version: i16, targets: &[Target], error_code: ErrorCode) -> Response {
+fn refuse_all(version: i16, request: Request, error_code: ErrorCode) -> Response {
+    let Request { session_id, mut topics, .. } = request;
     if version >= BY_ID_FROM_VERSION {
-        return Response { error_code, ..Response::default() };
+        topics.clear();
     }
-    let refuse = |target: &Target| {
-        let partition_index = target.followed.place.index;
-        let aborted_transactions = Some(Vec::new());
-        PartitionAnswer { partition_index, aborted_transactions, ..refused(error_code) }
+    let refuse = |wanted: &Wanted| PartitionAnswer {
+        partition_index: wanted.partition,
+        aborted_transactions: Some(Vec::new()),
+        ..refused(error_code)
     };
-    let answers = targets.iter().map(|target| (target, refuse(target)));
-    Response { error_code, topics: by_topic(answers.collect()), ..Response::default() }
+    let topics = topics.into_iter().map(|topic| TopicAnswer {
+        topic: topic.topic,
+        topic_id: topic.topic_id,
+        partitions: topic.partitions.iter().map(refuse).collect(),
+    });
+    Response { error_code, session_id, topics: topics.collect(), ..Response::default() }
 }

@@ -1,0 +1,53 @@
+//! DeleteRecords: deletes the records before an offset. Versions 0 to 2.
+//!
+//! - The new start is durable when the answer comes; segments that lie before it go by and by.
+//! - A partition can only lose what is committed, and only where its topic's records are deleted at
+//!   all: never where only their keys' older values are.
+//! - A partition that is named twice is cut once, where it was named last.
+
+use std::collections::BTreeMap;
+
+use klamm_protocol::api::delete_records::{PartitionAnswer, Request, Response, TopicAnswer};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+
+use crate::server::{Call, Reply};
+use crate::topics::{Topic, is_internal};
+
+/// Stands for the high watermark.
+const HIGH_WATERMARK: i64 = -1;
+
+pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
+    let mut wanted: BTreeMap<Str, BTreeMap<i32, i64>> = BTreeMap::new();
+    for topic in request.topics {
+        let cuts = topic.partitions.into_iter().map(|it| (it.partition_index, it.offset));
+        wanted.entry(topic.name).or_default().extend(cuts);
+    }
+    let mut topics = Vec::with_capacity(wanted.len());
+    for (name, cuts) in wanted {
+        let topic = call.node.topics.by_name(&name);
+        let mut partitions = Vec::with_capacity(cuts.len());
+        for (partition_index, offset) in cuts {
+            let deleted = delete(topic.as_deref(), partition_index, offset).await;
+            let (low_watermark, error_code) = match deleted {
+                Ok(start) => (start, ErrorCode::NONE),
+                Err(error_code) => (-1, error_code),
+            };
+            partitions.push(PartitionAnswer { partition_index, low_watermark, error_code });
+        }
+        topics.push(TopicAnswer { name, partitions });
+    }
+    Reply::Now(Response { throttle_time_ms: 0, topics })
+}
+
+async fn delete(topic: Option<&Topic>, index: i32, before: i64) -> Result<i64, ErrorCode> {
+    let partition = topic.and_then(|topic| topic.partition(index));
+    let partition = partition.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    if is_internal(&partition.topic.name) {
+        return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+    }
+    if !partition.topic.config().cleanup.delete {
+        return Err(ErrorCode::POLICY_VIOLATION);
+    }
+    partition.delete_records(Some(before).filter(|offset| *offset != HIGH_WATERMARK)).await
+}
