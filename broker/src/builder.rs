@@ -22,7 +22,7 @@ use crate::node::Node;
 use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Listener, RequestMemory};
 use crate::topics::Topics;
-use crate::{changes, housekeeping};
+use crate::{changes, cleaner, housekeeping};
 
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +131,7 @@ impl BrokerBuilder {
             http.start(&node);
         }
         housekeeping::start(&node);
+        cleaner::start(&node);
         Ok(Broker::new(node, bootstrap, http_address, folder))
     }
 

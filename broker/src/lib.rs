@@ -21,6 +21,7 @@
 //! | `http` | one | the HTTP socket | at stop |
 //! | `groups` | one a partition of `__consumer_offsets` that is in use | its groups and offsets | with the partition; at stop, once what it appended is durable |
 //! | `housekeeping` | one | nothing | at stop |
+//! | `cleaner` | one | nothing | at stop |
 //!
 //! Storage has threads of its own: see [`klamm_storage`].
 //!
@@ -40,6 +41,7 @@ mod broker;
 mod builder;
 pub mod catalog;
 mod changes;
+mod cleaner;
 pub mod config;
 mod group;
 mod housekeeping;

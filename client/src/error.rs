@@ -139,6 +139,27 @@ pub enum Error {
         /// The partition.
         subject: Subject,
     },
+    /// The consumer does not have the partition, or no longer.
+    #[error("{subject}: not assigned to this consumer")]
+    NotAssigned {
+        /// The partition.
+        subject: Subject,
+    },
+    /// The group has committed no offset, and `auto.offset.reset` says that this is an error.
+    #[error("{subject}: no offset to begin at")]
+    NoOffset {
+        /// The partition.
+        subject: Subject,
+    },
+    /// The application took longer than `max.poll.interval.ms` to ask for more, so that its
+    /// partitions went to others. The next call joins the group again.
+    #[error("{subject}: nothing was asked for within {after:?}; the partitions went to others")]
+    PollInterval {
+        /// The group.
+        subject: Subject,
+        /// How long it had.
+        after: Duration,
+    },
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
@@ -255,8 +276,9 @@ impl Error {
 }
 
 /// Codes after which a client cannot go on.
-const FATAL: [ErrorCode; 4] = [
+const FATAL: [ErrorCode; 5] = [
     ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+    ErrorCode::FENCED_INSTANCE_ID,
     ErrorCode::PRODUCER_FENCED,
     ErrorCode::SASL_AUTHENTICATION_FAILED,
     ErrorCode::UNSUPPORTED_SASL_MECHANISM,

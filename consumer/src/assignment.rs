@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use klamm_client::config::IsolationLevel;
 use klamm_client::{Error, Metadata, Subject};
 use klamm_protocol::wire::Str;
 
 use crate::cursor::{Cursor, Fetched, Start, Wanted};
+use crate::events::EventSender;
+use crate::position::Position;
 
 /// A partition by topic and number.
 pub(crate) type Place = (Str, i32);
@@ -20,10 +22,34 @@ pub(crate) struct Assignment {
     /// Partitions that may have something to deliver, each once, in the order of their turns.
     turns: VecDeque<Place>,
     failures: VecDeque<Error>,
+    /// Told again and again once all other failures are told: nothing more will come.
+    fatal: Option<Error>,
     /// Whoever waits for something to deliver.
     waker: Option<Waker>,
     /// How often partitions were assigned.
     assigned: u64,
+    application: Application,
+    pub(crate) events: EventSender,
+}
+
+/// What the application is doing.
+#[derive(Debug, Default)]
+struct Application {
+    /// The batch that it was given and may be working on.
+    in_hand: Option<InHand>,
+    /// It waits for the next batch.
+    is_polling: bool,
+    /// When it last did.
+    polled_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct InHand {
+    place: Place,
+    term: u64,
+    /// The first offset that it may not have worked on, and the leader epoch of the record before.
+    from: i64,
+    from_epoch: i32,
 }
 
 /// One thing to ask of a broker.
@@ -38,13 +64,36 @@ pub(crate) struct Ask {
 impl Assignment {
     /// Replaces the partitions.
     pub(crate) fn assign(&mut self, places: impl IntoIterator<Item = (Str, i32, Start)>) {
+        self.cursors.clear();
+        self.turns.clear();
+        self.failures.clear();
+        self.add(places);
+    }
+
+    /// Adds partitions to those that there are.
+    pub(crate) fn add(&mut self, places: impl IntoIterator<Item = (Str, i32, Start)>) {
         self.assigned += 1;
         // Above the terms of all that were before: nobody seeks four billion times.
         let term = self.assigned << 32;
         let cursor = |(topic, partition, start)| ((topic, partition), Cursor::new(start, term));
-        self.cursors = places.into_iter().map(cursor).collect();
-        self.turns.clear();
-        self.failures.clear();
+        self.cursors.extend(places.into_iter().map(cursor));
+    }
+
+    /// Delivers nothing more from partitions that are being given up.
+    pub(crate) fn hold(&mut self, places: &[Place]) {
+        for place in places {
+            if let Some(cursor) = self.cursors.get_mut(place) {
+                cursor.leaving = true;
+            }
+        }
+    }
+
+    /// Takes partitions away.
+    pub(crate) fn remove(&mut self, places: &[Place]) {
+        for place in places {
+            self.cursors.remove(place);
+        }
+        self.turns.retain(|place| self.cursors.contains_key(place));
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
@@ -130,11 +179,28 @@ impl Assignment {
         self.failures.push_back(error);
     }
 
-    /// The next thing to deliver: a batch, or a failure. Partitions take turns.
+    /// Tells the application, now and whenever it asks again, that nothing more will come.
+    pub(crate) fn end(&mut self, error: Error) {
+        self.fatal = Some(error);
+    }
+
+    /// The next thing to deliver: a batch, or a failure. Partitions take turns. Who asks has
+    /// worked on what it was given before.
     pub(crate) fn next(
         &mut self,
         isolation: IsolationLevel,
     ) -> Option<Result<(Place, Fetched), Error>> {
+        self.application.in_hand = None;
+        let next = self.take_next(isolation);
+        if let Some(Ok((place, fetched))) = &next {
+            let term = self.cursors.get(place).map_or(0, Cursor::term);
+            let (place, from, from_epoch) = (place.clone(), fetched.from, fetched.from_epoch);
+            self.application.in_hand = Some(InHand { place, term, from, from_epoch });
+        }
+        next
+    }
+
+    fn take_next(&mut self, isolation: IsolationLevel) -> Option<Result<(Place, Fetched), Error>> {
         if let Some(error) = self.failures.pop_front() {
             return Some(Err(error));
         }
@@ -154,7 +220,7 @@ impl Assignment {
                 }
             }
         }
-        None
+        self.fatal.clone().map(Err)
     }
 
     /// Whom to wake when there is something to deliver.
@@ -167,6 +233,92 @@ impl Assignment {
 
     /// Whoever waits, if there is something to deliver.
     pub(crate) fn take_waker(&mut self) -> Option<Waker> {
-        if self.turns.is_empty() && self.failures.is_empty() { None } else { self.waker.take() }
+        let is_idle = self.turns.is_empty() && self.failures.is_empty() && self.fatal.is_none();
+        if is_idle { None } else { self.waker.take() }
+    }
+
+    /// The application waits for the next batch.
+    pub(crate) fn polls(&mut self) {
+        self.application.is_polling = true;
+    }
+
+    /// The application waits no longer: it got something, or gave up waiting.
+    pub(crate) fn polled(&mut self, now: Instant) {
+        self.application.is_polling = false;
+        self.application.polled_at = Some(now);
+    }
+
+    /// Whether the application waits for the next batch.
+    pub(crate) fn is_polling(&self) -> bool {
+        self.application.is_polling
+    }
+
+    /// When the application will have taken longer than `interval` to ask for more; none while it
+    /// is asking.
+    pub(crate) fn late_at(&self, interval: Duration) -> Option<Instant> {
+        let Application { is_polling: false, polled_at: Some(at), .. } = self.application else {
+            return None;
+        };
+        Some(at + interval)
+    }
+
+    /// Whether the application may be working on a batch of one of these partitions.
+    pub(crate) fn is_in_hand(&self, places: &[Place]) -> bool {
+        let in_hand = self.application.in_hand.as_ref();
+        in_hand.is_some_and(|in_hand| places.contains(&in_hand.place))
+    }
+
+    /// The application has worked on what it has in hand up to this offset.
+    pub(crate) fn worked_to(&mut self, offset: i64) {
+        if let Some(in_hand) = &mut self.application.in_hand {
+            in_hand.from = in_hand.from.max(offset);
+        }
+    }
+
+    /// Whether the application has a batch in hand whose partition was neither moved nor taken.
+    pub(crate) fn has_in_hand(&self) -> bool {
+        let in_hand = self.application.in_hand.as_ref();
+        in_hand.is_some_and(|in_hand| {
+            self.cursors.get(&in_hand.place).is_some_and(|cursor| cursor.term() == in_hand.term)
+        })
+    }
+
+    /// The application has worked on all that it was given.
+    pub(crate) fn put_down(&mut self) {
+        self.application.in_hand = None;
+    }
+
+    /// How far the application has worked, in partitions where that is known and not committed.
+    pub(crate) fn uncommitted(&self) -> Vec<Position> {
+        let of = |(place, cursor): (&Place, &Cursor)| {
+            let position = self.worked(place, cursor)?;
+            (cursor.committed() != Some(position.offset)).then_some(position)
+        };
+        self.cursors.iter().filter_map(of).collect()
+    }
+
+    /// Where delivery goes on, in partitions where that is known.
+    pub(crate) fn delivered(&self) -> Vec<Position> {
+        let of = |((topic, partition), cursor): (&Place, &Cursor)| {
+            let position = Position::new(topic.clone(), *partition, cursor.position()?);
+            Some(position.with_epoch(cursor.epoch()))
+        };
+        self.cursors.iter().filter_map(of).collect()
+    }
+
+    fn worked(&self, place: &Place, cursor: &Cursor) -> Option<Position> {
+        let in_hand = self.application.in_hand.as_ref();
+        let mine = |in_hand: &&InHand| in_hand.place == *place && in_hand.term == cursor.term();
+        let (offset, epoch) = match in_hand.filter(mine) {
+            Some(in_hand) => (in_hand.from, in_hand.from_epoch),
+            None => (cursor.position()?, cursor.epoch()),
+        };
+        Some(Position::new(place.0.clone(), place.1, offset).with_epoch(epoch))
+    }
+
+    /// The partitions that wait to be told what the group has committed, with their terms.
+    pub(crate) fn await_committed(&self, now: Instant) -> Vec<(Place, u64)> {
+        let waiting = self.cursors.iter().filter(|(_, cursor)| cursor.awaits_committed(now));
+        waiting.map(|(place, cursor)| (place.clone(), cursor.term())).collect()
     }
 }

@@ -7,6 +7,7 @@ use klamm_protocol::wire::Str;
 
 use crate::cursor::Fetched;
 use crate::fetcher::Settings;
+use crate::position::Position;
 
 /// Records of one partition that came in one batch, in the order of their offsets. They share the
 /// batch's memory: keeping one record keeps them all.
@@ -16,6 +17,7 @@ pub struct ConsumerBatch {
     partition: i32,
     records: Vec<Record>,
     end_offset: i64,
+    leader_epoch: i32,
 }
 
 /// One record, with where it came from.
@@ -44,7 +46,7 @@ impl ConsumerBatch {
         fetched: &Fetched,
         settings: &Settings,
     ) -> Result<Self> {
-        let Fetched { batch, from } = fetched;
+        let Fetched { batch, from, .. } = fetched;
         let subject = || Subject::Partition(topic.clone(), partition);
         let broken = |source| Error::Batch { subject: subject(), source };
         if settings.check_crcs {
@@ -58,7 +60,8 @@ impl ConsumerBatch {
             }
         }
         let end_offset = batch.header().last_offset().saturating_add(1);
-        Ok(Self { topic, partition, records, end_offset })
+        let leader_epoch = batch.header().leader_epoch;
+        Ok(Self { topic, partition, records, end_offset, leader_epoch })
     }
 
     /// The topic.
@@ -84,6 +87,13 @@ impl ConsumerBatch {
     pub fn end_offset(&self) -> i64 {
         self.end_offset
     }
+
+    /// The position after this batch, to be committed.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        let position = Position::new(self.topic.clone(), self.partition, self.end_offset);
+        position.with_epoch(self.leader_epoch)
+    }
 }
 
 impl<'a> IntoIterator for &'a ConsumerBatch {
@@ -100,8 +110,9 @@ impl IntoIterator for ConsumerBatch {
     type IntoIter = ConsumerRecords;
 
     fn into_iter(self) -> ConsumerRecords {
-        let Self { topic, partition, records, .. } = self;
-        ConsumerRecords { topic, partition, records: records.into_iter() }
+        let Self { topic, partition, records, end_offset, leader_epoch } = self;
+        let records = records.into_iter();
+        ConsumerRecords { topic, partition, records, end_offset, leader_epoch }
     }
 }
 
@@ -111,6 +122,29 @@ pub struct ConsumerRecords {
     topic: Str,
     partition: i32,
     records: std::vec::IntoIter<Record>,
+    end_offset: i64,
+    leader_epoch: i32,
+}
+
+impl ConsumerRecords {
+    /// The offset of the next record, if there is one more.
+    pub(crate) fn next_offset(&self) -> Option<i64> {
+        Some(self.records.as_slice().first()?.offset)
+    }
+
+    /// Whether they are of the partition of this position.
+    pub(crate) fn is_of(&self, position: &Position) -> bool {
+        self.topic == position.topic && self.partition == position.partition
+    }
+}
+
+/// What is left of them.
+impl From<ConsumerRecords> for ConsumerBatch {
+    fn from(rest: ConsumerRecords) -> Self {
+        let ConsumerRecords { topic, partition, records, end_offset, leader_epoch } = rest;
+        let records = records.collect();
+        Self { topic, partition, records, end_offset, leader_epoch }
+    }
 }
 
 impl Iterator for ConsumerRecords {

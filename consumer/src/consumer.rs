@@ -7,114 +7,31 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
-use klamm_client::config::{IsolationLevel, OffsetReset, keys};
-use klamm_client::{ClientConfig, Error, Kafka, Result, Subject};
-use klamm_protocol::error_code::ErrorCode;
+use klamm_client::{ConfigError, Error, Result, Subject};
 use klamm_protocol::wire::Str;
+use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
+use crate::assignment::Place;
 use crate::batch::{ConsumerBatch, ConsumerRecord, ConsumerRecords};
 use crate::cursor::{Cursor, Start};
-use crate::fetcher::{self, Settings, Shared};
+use crate::events::ConsumerEvents;
+use crate::fetcher::Shared;
+use crate::group::Subscription;
+use crate::offsets;
+use crate::position::Position;
 
-/// Makes consumers of a client.
-pub trait ConsumeExt {
-    /// A consumer to be built, with the client's settings.
-    fn consumer(&self) -> ConsumerBuilder;
-}
-
-impl ConsumeExt for Kafka {
-    fn consumer(&self) -> ConsumerBuilder {
-        let config = self.config().clone();
-        ConsumerBuilder { kafka: self.clone(), config, places: Vec::new() }
-    }
-}
-
-/// A consumer to be built. Setters never fail; what is wrong is told by [`build`](Self::build).
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct ConsumerBuilder {
-    kafka: Kafka,
-    config: ClientConfig,
-    places: Vec<(Str, Option<i32>, Start)>,
-}
-
-impl ConsumerBuilder {
-    /// From this partition, beginning there.
-    pub fn assign(mut self, topic: impl Into<Str>, partition: i32, start: Start) -> Self {
-        self.places.push((topic.into(), Some(partition), start));
-        self
-    }
-
-    /// From all partitions that the topic has now, beginning there.
-    pub fn assign_topic(mut self, topic: impl Into<Str>, start: Start) -> Self {
-        self.places.push((topic.into(), None, start));
-        self
-    }
-
-    /// Whether records of unfinished and aborted transactions are seen. By default they are.
-    pub fn isolation_level(mut self, level: IsolationLevel) -> Self {
-        self.config = self.config.with(&keys::ISOLATION_LEVEL, &level);
-        self
-    }
-
-    /// Where to go on when a partition has no such offset. The default is its end.
-    pub fn auto_offset_reset(mut self, policy: OffsetReset) -> Self {
-        self.config = self.config.with(&keys::AUTO_OFFSET_RESET, &policy);
-        self
-    }
-
-    /// How long a broker waits for records before it answers that there are none.
-    pub fn fetch_max_wait(mut self, wait: Duration) -> Self {
-        self.config = self.config.with(&keys::FETCH_MAX_WAIT, &wait);
-        self
-    }
-
-    /// Sets by name, as [`ClientConfig::set`] does.
-    pub fn set(mut self, name: &str, value: &str) -> Self {
-        self.config = self.config.set(name, value);
-        self
-    }
-
-    /// The consumer, which begins to fetch.
-    ///
-    /// # Errors
-    /// The settings are wrong, or a topic of which all partitions are wanted is not there.
-    ///
-    /// # Cancel safety
-    /// Dropped before it returns, it leaves nothing behind.
-    pub async fn build(self) -> Result<Consumer> {
-        let settings = Settings::of(&self.config)?;
-        let mut places = Vec::new();
-        for (topic, partition, start) in self.places {
-            match partition {
-                Some(partition) => places.push((topic, partition, start)),
-                None => places.extend(partitions(&self.kafka, &topic, start).await?),
-            }
-        }
-        let shared = Arc::new(Shared::new(self.kafka, settings));
-        let tasks = TaskGroup::new("consumer");
-        let consumer = Consumer { shared: Arc::clone(&shared), tasks: tasks.clone() };
-        consumer.assign(places);
-        tasks.spawn("lead", fetcher::lead(shared, tasks.clone()));
-        Ok(consumer)
-    }
-}
-
-/// All partitions of a topic, each with this start.
-async fn partitions(kafka: &Kafka, topic: &Str, start: Start) -> Result<Vec<(Str, i32, Start)>> {
-    let found = kafka.topic(topic).await?;
-    Ok(found.partitions.iter().map(|partition| (topic.clone(), partition.index, start)).collect())
-}
-
-/// Receives records from partitions of its own choice. It fetches ahead of its caller, as far as
-/// its settings allow.
+/// Receives records from partitions of its own choice, or from those that its group gives it. It
+/// fetches ahead of its caller, as far as its settings allow.
 ///
-/// Dropping it waits for nothing.
+/// Dropping it waits for nothing: in the background it commits what was worked on, if it commits
+/// by itself, and leaves its group. [`close`](Self::close) waits for both.
 #[derive(Debug)]
 pub struct Consumer {
     shared: Arc<Shared>,
     tasks: TaskGroup,
+    /// What a stream has not given of its last batch.
+    rest: Option<ConsumerRecords>,
 }
 
 impl Drop for Consumer {
@@ -124,43 +41,101 @@ impl Drop for Consumer {
 }
 
 impl Consumer {
+    pub(crate) fn new(shared: Arc<Shared>, tasks: TaskGroup) -> Self {
+        Self { shared, tasks, rest: None }
+    }
+
     /// Receives from these partitions and from no others, beginning there.
-    pub fn assign(&self, places: impl IntoIterator<Item = (Str, i32, Start)>) {
+    ///
+    /// # Errors
+    /// It subscribes: then its group chooses.
+    pub fn assign(&self, places: impl IntoIterator<Item = (Str, i32, Start)>) -> Result<()> {
+        if self.shared.group.as_ref().is_some_and(|group| group.subscribes()) {
+            return Err(chosen_otherwise("assign", "subscribe"));
+        }
         self.shared.assignment().assign(places);
         self.shared.ring();
+        Ok(())
+    }
+
+    /// Subscribes to these topics and to no others, as
+    /// [`ConsumerBuilder::subscribe`](crate::ConsumerBuilder::subscribe) does. The group
+    /// rebalances.
+    ///
+    /// # Errors
+    /// It was not built to subscribe, or a pattern is none.
+    pub fn subscribe<T: Into<Str>>(&self, topics: impl IntoIterator<Item = T>) -> Result<()> {
+        let subscription = Subscription::parse(topics)?;
+        let group = self.shared.group.as_ref();
+        if !group.is_some_and(|group| group.resubscribe(subscription)) {
+            return Err(chosen_otherwise("subscribe", "assign"));
+        }
+        Ok(())
     }
 
     /// The partitions that it receives from, in the order of their names.
     #[must_use]
-    pub fn assignment(&self) -> Vec<(Str, i32)> {
+    pub fn assignment(&self) -> Vec<Place> {
         self.shared.assignment().places().cloned().collect()
     }
 
-    /// The next batch of records, from one partition; partitions take turns.
+    /// What becomes of its partitions in its group, from now on; the first event tells what it
+    /// has. Without a group there are none.
+    ///
+    /// Whoever asks for the events must read them: see [`ConsumerEvents`].
+    #[must_use]
+    pub fn events(&self) -> ConsumerEvents {
+        let mut assignment = self.shared.assignment();
+        let assigned = assignment.places().cloned().collect();
+        assignment.events.subscribe(assigned)
+    }
+
+    /// The next batch of records, from one partition; partitions take turns. To ask for it says
+    /// that the one before has been worked on: it may be committed, and its partition may go to
+    /// another member.
     ///
     /// # Errors
     /// A partition cannot be read on: what was wrong is told once, the others go on, and a
     /// [`seek`](Self::seek) mends it. What may pass is not told but tried again.
+    /// [`Error::PollInterval`] is told once, too; the call after it joins the group again. What
+    /// ends the membership for good is told at every call.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it has taken nothing.
     pub async fn next_batch(&mut self) -> Result<ConsumerBatch> {
-        poll_fn(|context| self.poll_batch(context)).await
+        let polling = Polling { consumer: self };
+        poll_fn(|context| polling.consumer.poll_batch(context)).await
     }
 
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<ConsumerBatch>> {
+        if let Some(rest) = self.rest.take().filter(|rest| rest.next_offset().is_some()) {
+            let mut assignment = self.shared.assignment();
+            // A partition that was moved or taken since begins elsewhere.
+            if assignment.has_in_hand() {
+                assignment.polled(clock::now());
+                return Poll::Ready(Ok(rest.into()));
+            }
+        }
+        let polled = self.poll_next_batch(context);
+        self.shared.was_polled();
+        polled
+    }
+
+    fn poll_next_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<ConsumerBatch>> {
         let Shared { settings, .. } = &*self.shared;
         loop {
             let next = {
                 let mut assignment = self.shared.assignment();
                 let next = assignment.next(settings.isolation);
-                if next.is_none() {
-                    assignment.wait(context.waker());
+                match next {
+                    Some(_) => assignment.polled(clock::now()),
+                    None => {
+                        assignment.polls();
+                        assignment.wait(context.waker());
+                    }
                 }
                 next
             };
-            // Batches that are not shown make room, too.
-            self.shared.made_room();
             let Some(next) = next else { return Poll::Pending };
             let (place, fetched) = match next {
                 Ok(next) => next,
@@ -177,9 +152,10 @@ impl Consumer {
         }
     }
 
-    /// The records one by one. A partition's position goes forward by whole batches.
+    /// The records one by one. A partition's [position](Self::position) goes forward by whole
+    /// batches; what a dropped stream has not given of its last batch comes next.
     pub fn stream(&mut self) -> RecordStream<'_> {
-        RecordStream { consumer: self, batch: None }
+        RecordStream { consumer: self }
     }
 
     /// Goes elsewhere in a partition.
@@ -233,14 +209,129 @@ impl Consumer {
         Some((cursor.high_watermark()? - cursor.position()?).max(0))
     }
 
+    /// Commits that the group goes on there, and whatever is kept beside it:
+    /// [`ConsumerBatch::end`] is the position after a batch.
+    ///
+    /// # Errors
+    /// The partition is [not assigned](Error::NotAssigned) any more, the consumer has no group,
+    /// or the coordinator refuses. What may pass is tried again for `default.api.timeout.ms`.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have committed or not.
+    pub async fn commit(&self, position: Position) -> Result<()> {
+        self.commit_offsets([position]).await
+    }
+
+    /// Commits the positions of several partitions.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit): the first failure. Other partitions may be committed.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have committed or not.
+    pub async fn commit_offsets(
+        &self,
+        positions: impl IntoIterator<Item = Position>,
+    ) -> Result<()> {
+        offsets::commit(&self.shared, positions.into_iter().collect()).await
+    }
+
+    /// Commits everything that was delivered, the last batch included.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have committed or not.
+    pub async fn commit_delivered(&self) -> Result<()> {
+        let mut delivered = self.shared.assignment().delivered();
+        for position in &mut delivered {
+            let mine = self.rest.as_ref().filter(|rest| rest.is_of(position));
+            if let Some(offset) = mine.and_then(ConsumerRecords::next_offset) {
+                position.offset = offset;
+            }
+        }
+        offsets::commit(&self.shared, delivered).await
+    }
+
+    /// Where the group goes on in these partitions, as far as that was committed.
+    ///
+    /// # Errors
+    /// The consumer has no group, or the coordinator does not answer for
+    /// `default.api.timeout.ms`. What it refuses for one partition stands beside that.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
+    pub async fn committed(
+        &self,
+        partitions: &[Place],
+    ) -> Result<Vec<(Place, Result<Option<Position>>)>> {
+        offsets::committed_soon(&self.shared, partitions).await
+    }
+
+    /// Commits what was delivered, if it commits by itself, leaves the group unless it is a
+    /// static member, and ends its tasks; no later than `deadline`.
+    ///
+    /// # Errors
+    /// The commit failed. Everything else is done nevertheless.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the consumer is closed in the background.
+    pub async fn close(self, deadline: Duration) -> Result<()> {
+        let until = tokio::time::Instant::now() + deadline;
+        self.note_worked();
+        if self.rest.is_none() {
+            self.shared.assignment().put_down();
+        }
+        let mut outcome = Ok(());
+        if self.shared.group.as_ref().is_some_and(|group| group.auto_commit.is_some()) {
+            let worked = self.shared.assignment().uncommitted();
+            let commit = offsets::commit(&self.shared, worked);
+            outcome = tokio::time::timeout_at(until, commit).await.unwrap_or(Err(Error::Closed));
+        }
+        self.tasks.stop();
+        self.tasks.join(until.saturating_duration_since(tokio::time::Instant::now())).await;
+        outcome
+    }
+
+    /// Notes how far a stream has come in its batch.
+    fn note_worked(&self) {
+        if let Some(offset) = self.rest.as_ref().and_then(ConsumerRecords::next_offset) {
+            self.shared.assignment().worked_to(offset);
+        }
+    }
+
+    fn stop_polling(&self) {
+        let mut assignment = self.shared.assignment();
+        if assignment.is_polling() {
+            assignment.polled(clock::now());
+        }
+    }
+
     fn with<T>(&self, place: &(Str, i32), change: impl FnOnce(&mut Cursor) -> T) -> Result<T> {
         let mut assignment = self.shared.assignment();
-        let cursor = assignment.cursor_mut(place).ok_or_else(|| Error::Broker {
-            code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            message: Some(Str::from_static("the partition is not assigned")),
-            subject: Subject::Partition(place.0.clone(), place.1),
-        })?;
+        let subject = || Subject::Partition(place.0.clone(), place.1);
+        let cursor = assignment
+            .cursor_mut(place)
+            .ok_or_else(|| Error::NotAssigned { subject: subject() })?;
         Ok(change(cursor))
+    }
+}
+
+/// What was built for one way of choosing partitions does not take the other.
+fn chosen_otherwise(name: &'static str, other: &'static str) -> Error {
+    let reason = "either the group chooses the partitions, or the application";
+    ConfigError::Contradiction { name, other, reason }.into()
+}
+
+/// Somebody waits for the next batch, and no longer when this is dropped.
+struct Polling<'a> {
+    consumer: &'a mut Consumer,
+}
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        self.consumer.stop_polling();
     }
 }
 
@@ -248,7 +339,13 @@ impl Consumer {
 #[derive(Debug)]
 pub struct RecordStream<'a> {
     consumer: &'a mut Consumer,
-    batch: Option<ConsumerRecords>,
+}
+
+impl Drop for RecordStream<'_> {
+    fn drop(&mut self) {
+        self.consumer.note_worked();
+        self.consumer.stop_polling();
+    }
 }
 
 impl Stream for RecordStream<'_> {
@@ -256,11 +353,12 @@ impl Stream for RecordStream<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some(record) = self.batch.as_mut().and_then(Iterator::next) {
+            if let Some(record) = self.consumer.rest.as_mut().and_then(Iterator::next) {
                 return Poll::Ready(Some(Ok(record)));
             }
+            self.consumer.rest = None;
             match self.consumer.poll_batch(context) {
-                Poll::Ready(Ok(batch)) => self.batch = Some(batch.into_iter()),
+                Poll::Ready(Ok(batch)) => self.consumer.rest = Some(batch.into_iter()),
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Poll::Pending => return Poll::Pending,
             }

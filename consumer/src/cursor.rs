@@ -21,6 +21,9 @@ pub enum Start {
     /// At the first record whose timestamp, in milliseconds since 1970, is this or later; at the
     /// end if there is none.
     Timestamp(i64),
+    /// Where the group has committed that it goes on; if it has not, or without a group, where
+    /// `auto.offset.reset` says.
+    Committed,
 }
 
 /// See the [module](self).
@@ -30,6 +33,10 @@ pub(crate) struct Cursor {
     start: Option<Start>,
     /// The next offset to be delivered.
     deliver: i64,
+    /// The leader epoch of the record before it; -1 where unknown.
+    epoch: i32,
+    /// What the group is known to have committed.
+    committed: Option<i64>,
     /// The next offset to be fetched.
     fetch: i64,
     /// Rises with each seek, so that what was asked for before it is not taken for an answer.
@@ -41,6 +48,8 @@ pub(crate) struct Cursor {
     pub(crate) paused: bool,
     /// An error was delivered that repeating cannot mend; a seek can.
     pub(crate) halted: bool,
+    /// It is being given up: nothing more is delivered.
+    pub(crate) leaving: bool,
     /// Nothing is asked before.
     pub(crate) retry_at: Option<Instant>,
     /// Whether it stands in the row of those that may have something to deliver.
@@ -74,6 +83,8 @@ pub(crate) struct Fetched {
     pub(crate) batch: Batch,
     /// Records before this offset are not wanted.
     pub(crate) from: i64,
+    /// The leader epoch of the record before that one; -1 where unknown.
+    pub(crate) from_epoch: i32,
 }
 
 impl Cursor {
@@ -82,6 +93,8 @@ impl Cursor {
         let mut cursor = Self {
             start: None,
             deliver: 0,
+            epoch: -1,
+            committed: None,
             fetch: 0,
             term,
             buffered: VecDeque::new(),
@@ -89,6 +102,7 @@ impl Cursor {
             high_watermark: None,
             paused: false,
             halted: false,
+            leaving: false,
             retry_at: None,
             has_turn: false,
         };
@@ -117,11 +131,32 @@ impl Cursor {
     fn land(&mut self, offset: i64) {
         self.start = None;
         (self.deliver, self.fetch) = (offset, offset);
+        self.epoch = -1;
     }
 
     /// The next offset to be delivered, once it is known.
     pub(crate) fn position(&self) -> Option<i64> {
         self.start.is_none().then_some(self.deliver)
+    }
+
+    /// The leader epoch of the record before the position; -1 where unknown.
+    pub(crate) fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    /// Whether it waits to be told what the group has committed.
+    pub(crate) fn awaits_committed(&self, now: Instant) -> bool {
+        self.start == Some(Start::Committed) && !self.halted && !self.is_pausing(now)
+    }
+
+    /// What the group is known to have committed.
+    pub(crate) fn committed(&self) -> Option<i64> {
+        self.committed
+    }
+
+    /// The group has committed this offset.
+    pub(crate) fn set_committed(&mut self, offset: i64) {
+        self.committed = Some(offset);
     }
 
     /// The offset that the next record of the partition would have, as last heard.
@@ -135,19 +170,23 @@ impl Cursor {
 
     /// What is to be asked now.
     pub(crate) fn wanted(&self, now: Instant) -> Option<Wanted> {
-        let pausing = self.retry_at.is_some_and(|at| now < at);
-        if self.paused || self.halted || pausing {
+        if self.paused || self.halted || self.leaving || self.is_pausing(now) {
             return None;
         }
-        Some(match self.start {
-            Some(start) => Wanted::Resolve(start),
-            None => Wanted::Records(self.fetch),
-        })
+        match self.start {
+            Some(Start::Committed) => None,
+            Some(start) => Some(Wanted::Resolve(start)),
+            None => Some(Wanted::Records(self.fetch)),
+        }
+    }
+
+    fn is_pausing(&self, now: Instant) -> bool {
+        self.retry_at.is_some_and(|at| now < at)
     }
 
     /// Whether so much is fetched ahead that no more should be asked for.
     pub(crate) fn is_full(&self, bytes: usize) -> bool {
-        !self.paused && !self.halted && self.buffered_bytes >= bytes
+        !self.paused && !self.halted && !self.leaving && self.buffered_bytes >= bytes
     }
 
     /// A broker has said which offset the start has.
@@ -215,7 +254,7 @@ impl Cursor {
         &mut self,
         isolation: IsolationLevel,
     ) -> Result<Option<Fetched>, BatchError> {
-        if self.paused || self.halted {
+        if self.paused || self.halted || self.leaving {
             return Ok(None);
         }
         while let Some(chunk) = self.buffered.front_mut() {
@@ -232,10 +271,11 @@ impl Cursor {
             };
             self.buffered_bytes -= batch.bytes().len();
             let hidden = isolation == IsolationLevel::ReadCommitted && chunk.hides(&batch);
-            let from = self.deliver;
+            let (from, from_epoch) = (self.deliver, self.epoch);
             self.deliver = from.max(batch.header().last_offset().saturating_add(1));
+            self.epoch = batch.header().leader_epoch;
             if !hidden && !batch.header().attributes.is_control() && self.deliver > from {
-                return Ok(Some(Fetched { batch, from }));
+                return Ok(Some(Fetched { batch, from, from_epoch }));
             }
         }
         Ok(None)

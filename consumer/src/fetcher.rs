@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use crate::assignment::{Ask, Assignment, Place};
 use crate::cursor::{Start, Wanted};
+use crate::group::Group;
 
 /// When to look again if nothing is expected.
 const IDLE: Duration = Duration::from_secs(60);
@@ -66,22 +67,27 @@ impl Settings {
 pub(crate) struct Shared {
     pub(crate) kafka: Kafka,
     pub(crate) settings: Settings,
+    pub(crate) group: Option<Arc<Group>>,
     /// Held for a few instructions; batches are decoded outside of it.
     assignment: Mutex<Assignment>,
     /// Rings when there may be something new to ask for.
-    changed: Notify,
+    pub(crate) changed: Notify,
     /// Rings when the application has taken something.
     room: Notify,
+    /// Rings when the application has asked for something.
+    pub(crate) polled: Notify,
 }
 
 impl Shared {
-    pub(crate) fn new(kafka: Kafka, settings: Settings) -> Self {
+    pub(crate) fn new(kafka: Kafka, settings: Settings, group: Option<Arc<Group>>) -> Self {
         Self {
             kafka,
             settings,
+            group,
             assignment: Mutex::default(),
             changed: Notify::new(),
             room: Notify::new(),
+            polled: Notify::new(),
         }
     }
 
@@ -94,9 +100,10 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// Tells the tasks that the application has taken something.
-    pub(crate) fn made_room(&self) {
+    /// Tells the tasks that the application has asked for something, and perhaps taken it.
+    pub(crate) fn was_polled(&self) {
         self.room.notify_waiters();
+        self.polled.notify_waiters();
     }
 
     /// Gives a partition its turn again.
@@ -107,7 +114,7 @@ impl Shared {
     }
 
     /// Wakes the application if there is something to deliver.
-    fn deliver(&self, mut assignment: MutexGuard<'_, Assignment>) {
+    pub(crate) fn deliver(&self, mut assignment: MutexGuard<'_, Assignment>) {
         let waker = assignment.take_waker();
         drop(assignment);
         if let Some(waker) = waker {
@@ -417,6 +424,7 @@ fn timestamp(wanted: Wanted) -> i64 {
     match wanted {
         Wanted::Resolve(Start::Earliest) => -2,
         Wanted::Resolve(Start::Timestamp(ms)) => ms.max(0),
-        Wanted::Resolve(Start::Latest | Start::Offset(_)) | Wanted::Records(_) => -1,
+        Wanted::Resolve(Start::Latest | Start::Offset(_) | Start::Committed)
+        | Wanted::Records(_) => -1,
     }
 }

@@ -1,26 +1,83 @@
 //! Receiving records from Kafka.
 //!
+//! Consumers of one group share the partitions of the topics that they subscribe to:
+//!
 //! ```
+//! use std::time::Duration;
+//!
 //! use klamm_client::{ClientConfig, Kafka};
-//! use klamm_consumer::{ConsumeExt as _, Start};
+//! use klamm_consumer::{ConsumeExt as _, OffsetReset};
 //! # use klamm_producer::{ProduceExt as _, Record};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let broker = klamm_broker::Broker::builder().ephemeral().start().await?;
+//! # let broker = klamm_broker::Broker::builder().ephemeral();
+//! # let broker = broker.set("group.initial.rebalance.delay.ms", "0").start().await?;
 //! # let address = broker.bootstrap();
 //! let kafka = Kafka::connect(ClientConfig::new(&address)).await?;
 //! # kafka.producer().build().await?.send(Record::to("orders").value("paid")).await?;
-//! let mut consumer =
-//!     kafka.consumer().assign_topic("orders", Start::Earliest).build().await?;
-//! let batch = consumer.next_batch().await?;
-//! for record in &batch {
-//!     println!("{}-{} {}", batch.topic(), batch.partition(), record.offset);
+//! let mut consumer = kafka
+//!     .consumer()
+//!     .group("billing")
+//!     .subscribe(["orders", r"re:audit\..*"])
+//!     .auto_offset_reset(OffsetReset::Earliest)
+//!     .build()
+//!     .await?;
+//! # let mut batches = 0;
+//! loop {
+//!     let batch = consumer.next_batch().await?;
+//!     for record in &batch {
+//!         println!("{}-{} {}", batch.topic(), batch.partition(), record.offset);
+//!     }
+//!     consumer.commit(batch.end()).await?;
+//! #   batches += 1;
+//! #   if batches == 1 { break; }
 //! }
+//! consumer.close(Duration::from_secs(30)).await?;
 //! # broker.stop().await;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A consumer without a group chooses its partitions itself:
+//!
+//! ```
+//! # use klamm_client::{ClientConfig, Kafka};
+//! # use klamm_consumer::{ConsumeExt as _, Start};
+//! # use klamm_producer::{ProduceExt as _, Record};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = klamm_broker::Broker::builder().ephemeral().start().await?;
+//! # let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await?;
+//! # kafka.producer().build().await?.send(Record::to("orders").value("paid")).await?;
+//! let mut consumer =
+//!     kafka.consumer().assign_topic("orders", Start::Earliest).build().await?;
+//! let batch = consumer.next_batch().await?;
+//! # broker.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Groups
+//!
+//! - **Delivery.** A partition begins where the group has committed, otherwise where
+//!   `auto.offset.reset` says. To ask for the next batch says that the one before has been worked
+//!   on; until then its partition is not given to another member, as long as that takes no longer
+//!   than `max.poll.interval.ms`.
+//! - **Commits.** By default the consumer commits what has been worked on every
+//!   `auto.commit.interval.ms`, before a partition goes to another member, and when it is closed.
+//!   [`Consumer::commit`] takes [`ConsumerBatch::end`], or any other [`Position`], with metadata;
+//!   [`Consumer::commit_delivered`] commits everything. A partition that was taken away can no
+//!   longer be committed: [`Error::NotAssigned`].
+//! - **Rebalances** need no callbacks. Who wants to know of them reads [`Consumer::events`]: a
+//!   [`ConsumerEvent::Revoking`] holds a [`Revocation`], and its partitions go to others when that
+//!   is dropped, so that work can be finished and committed first. With
+//!   [`Assignor::CooperativeSticky`] alone, partitions that do not move are read on meanwhile.
+//! - **Heartbeats** go on by themselves, however slow the application is. One that asks for
+//!   nothing for `max.poll.interval.ms` loses its partitions, and is told by
+//!   [`Error::PollInterval`]; the next call joins again.
+//! - **Static members** ([`ConsumerBuilder::group_instance_id`]) may restart within their session
+//!   without a rebalance.
 //!
 //! # How a record travels
 //!
@@ -33,25 +90,40 @@
 //!
 //! | task | owner | ends |
 //! |---|---|---|
-//! | `lead` | the [`Consumer`] | when that is dropped |
+//! | `lead` | the [`Consumer`] | when that is closed or dropped |
 //! | `fetch`, one a broker | the same | likewise, or when the broker leads nothing |
+//! | `begin`, which asks what was committed | the same | likewise |
+//! | `commit`, where it commits by itself | the same | likewise, after a last commit |
+//! | `member`, where it subscribes | the same | after `commit`, when it has left the group |
 //!
 //! # Invariants
 //!
 //! - What a broker says to a question asked before a seek or an assignment is not believed.
 //! - A broker is not asked while one of its partitions is full, so that the request that waits for
 //!   the others never keeps that one waiting.
+//! - What the application may still be working on is not committed by itself.
+//! - A member commits no partition that it does not have.
+//! - The member is a pure machine (`group/machine`) driven by one task; nothing that the
+//!   application does or leaves undone keeps that from sending heartbeats.
 #![forbid(unsafe_code)]
 
 mod assignment;
 mod batch;
+mod builder;
 mod consumer;
 mod cursor;
+mod events;
 mod fetcher;
+mod group;
+mod offsets;
+mod position;
 
 pub use batch::{ConsumerBatch, ConsumerRecord, ConsumerRecords};
-pub use consumer::{ConsumeExt, Consumer, ConsumerBuilder, RecordStream};
+pub use builder::{ConsumeExt, ConsumerBuilder};
+pub use consumer::{Consumer, RecordStream};
 pub use cursor::Start;
-pub use klamm_client::config::{IsolationLevel, OffsetReset};
+pub use events::{ConsumerEvent, ConsumerEvents, Revocation};
+pub use klamm_client::config::{Assignor, IsolationLevel, OffsetReset};
 pub use klamm_client::{Error, Result};
 pub use klamm_protocol::records::{Header, Record};
+pub use position::Position;

@@ -33,6 +33,7 @@
 //! | `log` | one log: `append`, `sync`, `read`, `times`, `retention`, `change` |
 //! | `ticket`, `commit` | what becomes of an append, and the threads that decide it |
 //! | `segment`, `index`, `scan` | one segment, its indexes, and the walk over its batches |
+//! | `compaction` | of each key the newest record: what stays, the rewrite, the swap |
 //! | `recover`, `durable`, `summary` | opening, after a crash and after a clean stop |
 //! | `epochs`, `topic_id`, [`checkpoint`] | the small files |
 //! | [`verify`] | looking at files without opening them |
@@ -57,6 +58,8 @@
 //!   another record, unless the owner cuts the log ([`Log::truncate`]).
 //! - No byte read from a disk is trusted: none makes this crate panic, or take more memory than
 //!   the file is large.
+//! - Compaction moves no offset, changes neither the start nor the end, and of each key the newest
+//!   record stays. Until the segment that takes their place is durable, the old ones are there.
 //! - Indexes are caches. A failure to write one never fails an append.
 //! - There is no request, response or error code here, no async runtime, and no sleep.
 //! - There is no lock that all logs share on the path of an append, but for the moment in which a
@@ -78,6 +81,7 @@
 
 pub mod checkpoint;
 mod commit;
+mod compaction;
 mod core;
 pub mod disk;
 mod durable;
@@ -99,6 +103,7 @@ mod ticket;
 mod topic_id;
 pub mod verify;
 
+pub use compaction::{CompactError, CompactOptions, Compacted};
 pub use error::{AppendError, ChangeError, Corrupt, DiskError, OpenError, ReadError};
 pub use log::{Append, CommitListener, Log, NoListener, SegmentInfo, Slice, TimestampedOffset};
 pub use offsets::{Bound, EndOffset, HighWatermark, Offsets, StableOffset, StartOffset};

@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::Checkpoint;
+use crate::compaction;
 use crate::disk::{self, OpenMode};
 use crate::durable::{self, DurablePoint, Sidecar};
 use crate::epochs::Epochs;
@@ -97,6 +98,7 @@ impl Recovered {
         state.durable = self.durable;
         state.sidecar = self.sidecar;
         state.has_folder = self.has_folder;
+        state.first_dirty = None;
     }
 }
 
@@ -116,6 +118,10 @@ pub(crate) fn recover(place: &Place, input: &Input<'_>) -> Result<Recovered, Ope
         });
     };
     check_topic(place, input.topic_id)?;
+    let entries = match compaction::settle(place, &entries)? {
+        true => disk.list(dir).at("list", dir)?,
+        false => entries,
+    };
     let mut bases = Vec::new();
     for entry in entries.iter().filter(|entry| !entry.is_dir) {
         if segment::is_leftover(&entry.name) {

@@ -14,6 +14,12 @@ use crate::options::LogOptions;
 pub(crate) const LOG: &str = "log";
 pub(crate) const INDEX: &str = "index";
 pub(crate) const TIME_INDEX: &str = "timeindex";
+/// All three.
+pub(crate) const EXTENSIONS: [&str; 3] = [LOG, INDEX, TIME_INDEX];
+/// Added to the name of a file that compaction is writing.
+pub(crate) const CLEANED: &str = "cleaned";
+/// Added to the name of a file that compaction has written, and that will lose it.
+pub(crate) const SWAP: &str = "swap";
 /// Added to the name of a file that is to be removed.
 pub(crate) const DELETED: &str = "deleted";
 
@@ -112,6 +118,11 @@ impl Segment {
         indexes.iter().chain([&log]).try_for_each(|file| file.file().set_len(0))
     }
 
+    /// Whether both are the same files, and not others that have their names.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.log == other.log
+    }
+
     /// Closes the files as far as the cache holds them.
     pub(crate) fn forget_files(&self, files: &FileCache) {
         for id in [self.log, self.index, self.time_index] {
@@ -208,13 +219,12 @@ impl Segment {
         if let Some(entry) = new.offset {
             let file = self.index_file(place, OpenMode::Create)?;
             write_entry(&file, entry, self.facts.index_entries)?;
-            self.facts.index_entries += 1;
+            self.facts.count(NewEntries { offset: Some(entry), time: None });
         }
         if let Some(entry) = new.time {
             let file = self.time_file(place, OpenMode::Create)?;
             write_entry(&file, entry, self.facts.time_entries)?;
-            self.facts.time_entries += 1;
-            self.facts.last_time = entry;
+            self.facts.count(NewEntries { offset: None, time: Some(entry) });
         }
         Ok(())
     }
@@ -227,7 +237,15 @@ impl Segment {
 }
 
 impl SegmentFacts {
-    fn time_due(&self) -> Option<TimeEntry> {
+    /// Takes note of entries that were written.
+    pub(crate) fn count(&mut self, new: NewEntries) {
+        self.index_entries += u32::from(new.offset.is_some());
+        self.time_entries += u32::from(new.time.is_some());
+        self.last_time = new.time.unwrap_or(self.last_time);
+    }
+
+    /// The greatest timestamp, if no entry of the time index says it yet.
+    pub(crate) fn time_due(&self) -> Option<TimeEntry> {
         (self.max_time.timestamp > self.last_time.timestamp).then_some(self.max_time)
     }
 }
@@ -274,7 +292,7 @@ pub(crate) fn base_of(name: &str, extension: &str) -> Option<i64> {
 pub(crate) fn mark_deleted(place: &Place, segment: &Segment) -> io::Result<Vec<PathBuf>> {
     segment.forget_files(&place.files);
     let mut marked = Vec::with_capacity(3);
-    for extension in [LOG, INDEX, TIME_INDEX] {
+    for extension in EXTENSIONS {
         let path = place.path(segment.base, extension);
         let target = path.with_added_extension(DELETED);
         match crate::disk::found(place.files.disk().rename(&path, &target)) {
@@ -290,5 +308,5 @@ pub(crate) fn mark_deleted(place: &Place, segment: &Segment) -> io::Result<Vec<P
 /// Whether a name is that of a file left by [`mark_deleted`] or by a write that never ended.
 pub(crate) fn is_leftover(name: &str) -> bool {
     let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
-    matches!(extension, Some(DELETED | "tmp"))
+    matches!(extension, Some(DELETED | CLEANED | "tmp"))
 }

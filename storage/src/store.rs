@@ -123,6 +123,8 @@ impl Storage {
             listener,
             state: Mutex::new(new_state(&self.files, options, recovered)),
             sync_ended: std::sync::Condvar::new(),
+            layout: Mutex::new(()),
+            compacting: Mutex::new(()),
         };
         let log = Log(Arc::new(inner));
         let mut registry = self.registry();
@@ -283,6 +285,7 @@ impl Drop for Storage {
 impl LogInner {
     /// Refuses everything from now on. Returns what waits for a commit that will not come.
     fn close(&self) -> Pending {
+        let _layout = self.hold_layout();
         let mut state = self.lock_between_syncs();
         state.closed = true;
         std::mem::take(&mut state.pending)
@@ -319,6 +322,7 @@ fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> St
         unsynced: Unsynced::default(),
         durable: DurablePoint::default(),
         sidecar: Sidecar::default(),
+        first_dirty: None,
     };
     recovered.install(&mut state);
     state

@@ -40,6 +40,17 @@ pub enum BrokerConfigError {
     Folders(String),
 }
 
+/// What holds for the compaction of all topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CleanerConfig {
+    /// `log.cleaner.enable`.
+    pub enabled: bool,
+    /// `log.cleaner.backoff.ms`: how often it is looked what there is to compact.
+    pub interval: Duration,
+    /// `log.cleaner.dedupe.buffer.size`: the most memory that the keys of one pass may take.
+    pub map_bytes_max: usize,
+}
+
 /// Limits on connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
@@ -141,6 +152,8 @@ pub struct BrokerConfig {
     pub default_replication_factor: i16,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval: Duration,
+    /// `log.cleaner.*`: how topics are compacted, besides what they set themselves.
+    pub cleaner: CleanerConfig,
     /// `metadata.log.max.record.bytes.between.snapshots`.
     pub metadata_snapshot_bytes: u64,
     /// `producer.id.expiration.ms`.
@@ -177,6 +190,11 @@ impl BrokerConfig {
             default_partitions: read.number("num.partitions"),
             default_replication_factor: read.number("default.replication.factor"),
             retention_check_interval: read.millis("log.retention.check.interval.ms"),
+            cleaner: CleanerConfig {
+                enabled: read.boolean("log.cleaner.enable"),
+                interval: read.millis("log.cleaner.backoff.ms"),
+                map_bytes_max: read.number("log.cleaner.dedupe.buffer.size"),
+            },
             metadata_snapshot_bytes: read.number("metadata.log.max.record.bytes.between.snapshots"),
             producer_expiration: read.millis("producer.id.expiration.ms"),
             shutdown_timeout: read.millis("shutdown.timeout.ms"),

@@ -30,7 +30,8 @@ mod value;
 
 pub use address::{Address, Advertise, Bind, Listener, ListenerError};
 pub use broker::{
-    BrokerConfig, BrokerConfigError, ConnectionLimits, GroupConfig, RequestLimits, SocketOptions,
+    BrokerConfig, BrokerConfigError, CleanerConfig, ConnectionLimits, GroupConfig, RequestLimits,
+    SocketOptions,
 };
 pub use describe::ConfigEntry;
 pub use layers::{Layers, Source, Synonym, Values};

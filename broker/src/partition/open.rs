@@ -4,11 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use klamm_storage::{ChangeError, OpenError, RecoveryReport, Storage, TopicId};
+use klamm_storage::{
+    ChangeError, CompactError, CompactOptions, OpenError, RecoveryReport, Storage, TopicId,
+};
 
 use super::waiters::Waiters;
 use super::{Partition, snapshot};
-use crate::topics::TopicInfo;
+use crate::topics::{TopicInfo, is_internal};
+
+/// The active segment of an internal topic is rolled to be compacted once it has this many bytes
+/// and more than those that were compacted, so that a small topic under steady commits stays small.
+const INTERNAL_ROLL_BYTES: u32 = 16 << 20;
 
 impl Partition {
     /// Opens a partition's log and recalls its producers. A partition that was never written to
@@ -73,6 +79,23 @@ impl Partition {
         self.keep_producers(storage);
     }
 
+    /// Has of each key only the newest record stay, if enough has gathered that was not compacted.
+    pub(crate) fn compact(&self, now_ms: i64, map_bytes_max: usize) {
+        let options = compact_options(&self.topic, map_bytes_max);
+        if !self.log.should_compact(&options, now_ms) {
+            return;
+        }
+        let producers = self.lock_producers().last_offsets();
+        match self.log.compact(&options, now_ms, &producers) {
+            Ok(compacted) if compacted.segments_before > 0 => {
+                let (before, after) = (compacted.bytes_before, compacted.bytes_after);
+                tracing::info!(partition = %self, before, after, "compacted");
+            }
+            Ok(_) | Err(CompactError::Closed | CompactError::Poisoned(_)) => {}
+            Err(error) => tracing::error!(partition = %self, %error, "compaction failed"),
+        }
+    }
+
     /// Writes down what is remembered of producers, if something was appended since.
     pub(crate) fn keep_producers(&self, storage: &Storage) {
         let (producers, end) = {
@@ -94,6 +117,18 @@ impl Partition {
         if let Err(error) = storage.remove_log(self.log.name()) {
             tracing::error!(partition = %self, %error, "a log was not removed");
         }
+    }
+}
+
+fn compact_options(topic: &TopicInfo, map_bytes_max: usize) -> CompactOptions {
+    let compaction = topic.config().compaction;
+    CompactOptions {
+        dirty_ratio_min: compaction.dirty_ratio_min,
+        lag_min: compaction.lag_min,
+        lag_max: compaction.lag_max,
+        tombstone_retention: compaction.tombstone_retention,
+        roll_bytes: is_internal(&topic.name).then_some(INTERNAL_ROLL_BYTES),
+        map_bytes_max,
     }
 }
 

@@ -115,6 +115,12 @@ impl Producers {
         self.entries.retain(|_, entry| entry.last_write_ms >= before_ms);
     }
 
+    /// The offset at which the last batch of each producer ends.
+    pub(crate) fn last_offsets(&self) -> HashMap<i64, i64> {
+        let last = |entry: &Entry| entry.batches.back().map(|batch| batch.last_offset);
+        self.entries.iter().filter_map(|(id, entry)| Some((*id, last(entry)?))).collect()
+    }
+
     /// Whether nobody is remembered.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -47,7 +47,7 @@ async fn read(
 ) -> anyhow::Result<Volume> {
     let (count, until) = (limit.count(u64::MAX), limit.until(started));
     let mut consumer = kafka.consumer().build().await?;
-    consumer.assign(ranges.assignment());
+    consumer.assign(ranges.assignment())?;
     let mut volume = Volume::default();
     while volume.records < count && !ranges.is_over() {
         if until.is_some_and(|until| clock::now() >= until) {

@@ -78,7 +78,7 @@ async fn at_the_end(kafka: &Kafka, topic: &str) -> anyhow::Result<Consumer> {
         starts.push((topic, partition, Start::Offset(found?.offset.unwrap_or(0))));
     }
     let consumer = kafka.consumer().build().await?;
-    consumer.assign(starts);
+    consumer.assign(starts)?;
     Ok(consumer)
 }
 

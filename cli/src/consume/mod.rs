@@ -127,7 +127,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let consumer = kafka.consumer().build().await?;
-    consumer.assign(ranges.assignment());
+    consumer.assign(ranges.assignment())?;
     let left = args.count.unwrap_or(u64::MAX);
     let mut session =
         Session { consumer, ranges, printer: args.format, left, number: 0, stdout: Stdout::new() };

@@ -6,6 +6,7 @@ mod coordinators;
 mod groups;
 mod log_dirs;
 mod offsets;
+mod topic_pages;
 mod topics;
 
 use std::time::Duration;

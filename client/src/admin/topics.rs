@@ -1,14 +1,16 @@
 //! Making, changing, removing and listing topics.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use klamm_protocol::api::create_partitions::{self, CreatePartitions};
 use klamm_protocol::api::create_topics::{self, CreateTopics};
 use klamm_protocol::api::delete_topics::{self, DeleteTopics};
+use klamm_protocol::api::describe_topic_partitions::DescribeTopicPartitions;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
-use super::{Admin, Effect, Outcomes, unless_moved};
+use super::{Admin, Effect, Outcomes, topic_pages, unless_moved};
 use crate::error::{Error, Result, Subject};
 use crate::metadata::Topic;
 
@@ -191,16 +193,43 @@ impl Admin {
     /// # Errors
     /// No broker answers.
     pub async fn describe_topics(&self, names: &[Str]) -> Result<Outcomes<Str, Arc<Topic>>> {
-        let (metadata, refused) =
-            self.retry(Effect::Reads, async || self.kafka.refresh(Some(names)).await).await?;
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.retry(Effect::Reads, async || {
+            let connection = self.kafka.any_broker().await?;
+            if connection.version::<DescribeTopicPartitions>(i16::MAX).is_ok() {
+                let described = topic_pages::describe(&connection, names).await?;
+                let described: HashMap<_, _> = described.into_iter().collect();
+                let outcome = |name: &Str| {
+                    let outcome = described.get(name).cloned();
+                    (name.clone(), outcome.unwrap_or_else(|| unknown(name)))
+                };
+                return Ok(names.iter().map(outcome).collect());
+            }
+            self.describe_by_metadata(names).await
+        })
+        .await
+    }
+
+    async fn describe_by_metadata(&self, names: &[Str]) -> Result<Outcomes<Str, Arc<Topic>>> {
+        let (metadata, refused) = self.kafka.refresh(Some(names)).await?;
         let describe = |name: &Str| match metadata.topic(name) {
             Some(topic) => Ok(Arc::clone(topic)),
-            None => {
-                let code = refused.iter().find(|(refused, _)| refused == name);
-                let code = code.map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |(_, code)| *code);
-                Err(Error::Broker { code, message: None, subject: Subject::Name(name.clone()) })
-            }
+            None => match refused.iter().find(|(refused, _)| refused == name) {
+                Some((_, code)) => Err(Error::Broker {
+                    code: *code,
+                    message: None,
+                    subject: Subject::Name(name.clone()),
+                }),
+                None => unknown(name),
+            },
         };
         Ok(names.iter().map(|name| (name.clone(), describe(name))).collect())
     }
+}
+
+fn unknown<T>(name: &Str) -> Result<T> {
+    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    Err(Error::Broker { code, message: None, subject: Subject::Name(name.clone()) })
 }

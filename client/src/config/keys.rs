@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use klamm_protocol::records::Compression;
 
-use super::value::{Acks, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol, Value};
+use super::value::{
+    Acks, Assignor, GroupProtocol, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol,
+    Value,
+};
 
 /// A setting whose values are of type `T`.
 #[derive(Debug)]
@@ -131,34 +134,48 @@ keys! {
     ISOLATION_LEVEL: IsolationLevel, "isolation.level", "read_uncommitted";
     /// Whether the checksum of each batch is compared.
     CHECK_CRCS: bool, "check.crcs", "true";
+    /// Where the consumer stands, so that it can be given what lies near.
+    CLIENT_RACK: Option<String>, "client.rack", "";
+
+    /// The group that consumers share partitions in, and under which they commit.
+    GROUP_ID: Option<String>, "group.id", "";
+    /// Makes a member static: it may restart within its session without a rebalance.
+    GROUP_INSTANCE_ID: Option<String>, "group.instance.id", "";
+    /// The protocol of the group; the classic one alone is built so far.
+    GROUP_PROTOCOL: GroupProtocol, "group.protocol", "classic";
+    /// How long a member may be silent before its partitions go to others.
+    SESSION_TIMEOUT: Duration, "session.timeout.ms", "45000";
+    /// How often a member says that it is alive.
+    HEARTBEAT_INTERVAL: Duration, "heartbeat.interval.ms", "3000";
+    /// How long an application may work on what it was given before its partitions go to others;
+    /// so long, too, do the others wait for it when the group rebalances.
+    MAX_POLL_INTERVAL: Duration, "max.poll.interval.ms", "300000";
+    /// The ways of assigning that a member knows, the best liked first.
+    PARTITION_ASSIGNMENT_STRATEGY: Vec<Assignor>,
+        "partition.assignment.strategy", "range,cooperative-sticky";
+    /// Whether a consumer with a group commits what has been worked on by itself.
+    ENABLE_AUTO_COMMIT: bool, "enable.auto.commit", "true";
+    /// How often it does.
+    AUTO_COMMIT_INTERVAL: Duration, "auto.commit.interval.ms", "5000";
 }
 
 /// Names that other clients know and that change nothing here: they are accepted, and named once
 /// in the log.
 pub(super) static WITHOUT_EFFECT: &[&str] = &[
-    "auto.commit.interval.ms",
     "auto.include.jmx.reporter",
     "client.dns.lookup",
-    "client.rack",
     "connections.max.idle.ms",
-    "enable.auto.commit",
     "enable.metrics.push",
-    "group.id",
-    "group.instance.id",
-    "group.protocol",
-    "heartbeat.interval.ms",
     "interceptor.classes",
     "key.deserializer",
     "key.serializer",
     "log.connection.close",
-    "max.poll.interval.ms",
     "max.poll.records",
     "metadata.max.idle.ms",
     "metric.reporters",
     "metrics.num.samples",
     "metrics.recording.level",
     "metrics.sample.window.ms",
-    "partition.assignment.strategy",
     "partitioner.class",
     "receive.buffer.bytes",
     "sasl.jaas.config",
@@ -167,7 +184,6 @@ pub(super) static WITHOUT_EFFECT: &[&str] = &[
     "sasl.password",
     "sasl.username",
     "send.buffer.bytes",
-    "session.timeout.ms",
     "socket.connection.setup.timeout.max.ms",
     "socket.keepalive.enable",
     "socket.nagle.disable",

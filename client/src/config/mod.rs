@@ -8,7 +8,10 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 pub use keys::Key;
-pub use value::{Acks, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol, Value};
+pub use value::{
+    Acks, Assignor, GroupProtocol, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol,
+    Value,
+};
 
 /// What is wrong with settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +50,22 @@ pub enum ConfigError {
         name: &'static str,
         /// What was given.
         value: String,
+    },
+    /// A setting is needed and not set.
+    #[error("`{name}` is needed to {purpose}")]
+    Missing {
+        /// The setting.
+        name: &'static str,
+        /// What for.
+        purpose: &'static str,
+    },
+    /// A pattern is no regular expression.
+    #[error("{pattern:?} is no pattern: {reason}")]
+    BadPattern {
+        /// What was given.
+        pattern: String,
+        /// Why not.
+        reason: String,
     },
     /// Two settings contradict each other.
     #[error("`{name}` contradicts `{other}`: {reason}")]

@@ -42,6 +42,28 @@ impl Value for Vec<String> {
     }
 }
 
+/// The ways of assigning that a member knows, the best liked first; at least one, and none twice.
+impl Value for Vec<Assignor> {
+    const EXPECTED: &'static str =
+        "range, roundrobin, sticky or cooperative-sticky, or several separated by commas";
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut assignors = Self::new();
+        for name in text.split(',') {
+            let assignor = Assignor::parse(name.trim())?;
+            if assignors.contains(&assignor) {
+                return None;
+            }
+            assignors.push(assignor);
+        }
+        Some(assignors)
+    }
+
+    fn print(&self) -> String {
+        self.iter().map(Assignor::print).collect::<Vec<_>>().join(",")
+    }
+}
+
 impl Value for bool {
     const EXPECTED: &'static str = "true or false";
 
@@ -169,6 +191,29 @@ choices! {
         Murmur2 = "murmur2_random" | "murmur2",
         /// CRC-32 of the key, as librdkafka has it; otherwise as the first.
         Crc32 = "consistent_random" | "consistent",
+    }
+
+    /// How the leader of a group decides who gets which partitions.
+    Assignor, "range, roundrobin, sticky or cooperative-sticky" {
+        /// Neighbouring partitions of each topic to one member.
+        #[default]
+        Range = "range" | "org.apache.kafka.clients.consumer.rangeassignor",
+        /// One partition after the other to one member after the other.
+        RoundRobin = "roundrobin" | "org.apache.kafka.clients.consumer.roundrobinassignor",
+        /// Evenly, with as little movement as can be.
+        Sticky = "sticky" | "org.apache.kafka.clients.consumer.stickyassignor",
+        /// Likewise, and what does not move is read on while the group rebalances.
+        CooperativeSticky = "cooperative-sticky"
+            | "org.apache.kafka.clients.consumer.cooperativestickyassignor",
+    }
+
+    /// How the members of a group agree.
+    GroupProtocol, "classic or consumer" {
+        /// One of them assigns.
+        #[default]
+        Classic = "classic",
+        /// The broker assigns (KIP-848).
+        Consumer = "consumer",
     }
 
     /// Where to go on when a partition has no such offset.

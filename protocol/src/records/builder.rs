@@ -102,16 +102,7 @@ impl BatchBuilder {
 
         let out = &mut self.buffer;
         varint::put(body as i64, out);
-        out.push(0);
-        varint::put(delta.timestamp, out);
-        varint::put(delta.offset, out);
-        put_nullable(key, out);
-        put_nullable(value, out);
-        varint::put(headers.len() as i64, out);
-        for header in headers {
-            put_nullable(Some(&header.key), out);
-            put_nullable(header.value.as_deref(), out);
-        }
+        put_body(delta, key, value, headers, out);
         debug_assert_eq!(out.len(), bytes, "a record takes what was reckoned");
         let offset_delta = self.record_count;
         self.record_count += 1;
@@ -203,13 +194,18 @@ impl BatchBuilder {
 
 /// What a record states relative to its batch.
 #[derive(Clone, Copy)]
-struct Delta {
-    timestamp: i64,
-    offset: i64,
+pub(super) struct Delta {
+    pub(super) timestamp: i64,
+    pub(super) offset: i64,
 }
 
 /// Bytes of a record without the length in front of it.
-fn body_len(delta: Delta, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> usize {
+pub(super) fn body_len(
+    delta: Delta,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[Header],
+) -> usize {
     const ATTRIBUTES_LEN: usize = 1;
     let headers_len: usize = headers
         .iter()
@@ -222,6 +218,26 @@ fn body_len(delta: Delta, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[H
         + nullable_len(value)
         + varint::len(headers.len() as i64)
         + headers_len
+}
+
+/// Writes what [`body_len`] counts.
+pub(super) fn put_body(
+    delta: Delta,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[Header],
+    out: &mut Vec<u8>,
+) {
+    out.push(0);
+    varint::put(delta.timestamp, out);
+    varint::put(delta.offset, out);
+    put_nullable(key, out);
+    put_nullable(value, out);
+    varint::put(headers.len() as i64, out);
+    for header in headers {
+        put_nullable(Some(&header.key), out);
+        put_nullable(header.value.as_deref(), out);
+    }
 }
 
 fn nullable_len(bytes: Option<&[u8]>) -> usize {

@@ -45,6 +45,7 @@ mod golden;
 #[cfg(test)]
 mod interop;
 mod record;
+mod retain;
 mod varint;
 
 pub use attributes::{Attributes, TimestampType};

@@ -172,7 +172,7 @@ impl State {
     }
 
     /// Seals the active segment and starts the next one at the end of the log.
-    pub(super) fn roll(&mut self, inner: &LogInner, now_ms: i64) -> Result<(), DiskError> {
+    pub(crate) fn roll(&mut self, inner: &LogInner, now_ms: i64) -> Result<(), DiskError> {
         let place = &inner.place;
         let next = Segment::empty(&place.files, self.end(), now_ms);
         let path = || place.path(next.base, segment::LOG);

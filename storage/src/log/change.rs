@@ -21,6 +21,7 @@ impl Log {
     /// segments that lie before it. An offset at or before the start changes nothing. Blocks.
     pub fn delete_records(&self, to: i64) -> Result<StartOffset, ChangeError> {
         let inner = &self.0;
+        let _layout = inner.hold_layout();
         let mut state = inner.lock_between_syncs();
         state.check_changeable()?;
         let (start, end) = (state.start, state.high_watermark);
@@ -50,6 +51,7 @@ impl Log {
     /// A disk error half-way leaves the log poisoned.
     pub fn truncate(&self, to: i64) -> Result<EndOffset, ChangeError> {
         let inner = &self.0;
+        let _layout = inner.hold_layout();
         let mut state = inner.lock_between_syncs();
         state.check_changeable()?;
         let (start, end) = (state.start, state.end());
@@ -88,6 +90,7 @@ impl Log {
     /// Blocks for as long as recovery takes.
     pub fn recover(&self) -> Result<recover::RecoveryReport, crate::OpenError> {
         let inner = &self.0;
+        let _layout = inner.hold_layout();
         let mut state = inner.lock_between_syncs();
         if state.closed {
             return Err(crate::OpenError::Closed);
@@ -126,7 +129,7 @@ fn write_start(inner: &LogInner, start: i64) -> Result<(), DiskError> {
 }
 
 impl State {
-    pub(super) fn check_changeable(&self) -> Result<(), ChangeError> {
+    pub(crate) fn check_changeable(&self) -> Result<(), ChangeError> {
         match &self.fault {
             _ if self.closed => Err(ChangeError::Closed),
             Some(error) => Err(ChangeError::Poisoned(error.clone())),
@@ -166,6 +169,7 @@ impl State {
         self.unsynced.cut(base, file);
         let end = self.end();
         self.high_watermark = self.high_watermark.min(end);
+        self.first_dirty = self.first_dirty.map(|first_dirty| first_dirty.min(end));
         if self.start > end {
             // The start lay inside the batch that went.
             write_start(inner, end)?;
@@ -178,7 +182,8 @@ impl State {
         Ok(self.pending.drain(kept..).map(|(_, ticket)| ticket).collect())
     }
 
-    /// What is cut off may be written anew and torn: the durable point must not vouch for it.
+    /// What is cut off may be written anew and torn: the durable point must not vouch for it. It
+    /// goes on vouching for what is left, which may have gaps.
     fn lower_durable_point(
         &mut self,
         inner: &LogInner,
@@ -188,7 +193,7 @@ impl State {
         if !self.durable.covers(segment, position) {
             return Ok(());
         }
-        let point = DurablePoint { segment, position: 0, end: segment, suspect: false };
+        let point = DurablePoint { segment, position, end: segment, suspect: false };
         let path = inner.place.dir.join(durable::FILE);
         let file = inner.place.files.disk().open(&path, OpenMode::Create).at("open", &path)?;
         self.durable = point;

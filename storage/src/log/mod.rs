@@ -28,6 +28,7 @@ pub use times::TimestampedOffset;
 
 pub(crate) use append::jitter;
 pub(crate) use sync::Unsynced;
+pub(crate) use times::RECORDS_SIZE_MAX;
 
 /// Is told when records of a log are committed, and so become visible.
 pub trait CommitListener: Debug + Send + Sync + 'static {
@@ -70,6 +71,10 @@ pub(crate) struct LogInner {
     pub(crate) state: Mutex<State>,
     /// Signalled when a sync of this log ends.
     pub(crate) sync_ended: Condvar,
+    /// Held through a change of full segments that takes several steps. Taken before `state`.
+    pub(crate) layout: Mutex<()>,
+    /// Held by a compaction pass. Taken before `layout`.
+    pub(crate) compacting: Mutex<()>,
 }
 
 /// Tickets that wait for the high watermark to reach an offset, in order.
@@ -107,6 +112,8 @@ pub(crate) struct State {
     pub(crate) unsynced: Unsynced,
     pub(crate) durable: DurablePoint,
     pub(crate) sidecar: Sidecar,
+    /// The offset up to which the log was compacted; `None` until somebody asks.
+    pub(crate) first_dirty: Option<i64>,
 }
 
 impl Log {
@@ -240,6 +247,11 @@ impl SegmentInfo {
 impl LogInner {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no code panics while it holds the log")
+    }
+
+    /// Keeps the full segments, and their files, as they are for everyone else.
+    pub(crate) fn hold_layout(&self) -> MutexGuard<'_, ()> {
+        self.layout.lock().expect("no code panics while it changes the segments")
     }
 
     /// Waits until no sync of this log is under way, and keeps the next from starting for as long

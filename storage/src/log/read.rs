@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use klamm_protocol::records::{Batch, BatchHeader};
 
-use super::{Log, State};
+use super::{Log, LogInner, State};
 use crate::disk::{CachedFile, OpenMode};
 use crate::error::{At, Corrupt, DiskError, ReadError};
 use crate::offsets::Bound;
@@ -97,13 +97,28 @@ impl Log {
                 }
                 state.snapshot(at)
             };
-            let file = snapshot.file(&self.0.place)?;
-            let mut scanner = snapshot.scanner(&self.0.place, &file, at)?;
-            while let Some(found) = snapshot.next_from(&self.0.place, &mut scanner, at)? {
-                visit(&found.header, found.position);
-                at = found.header.last_offset() + 1;
+            match snapshot.scan(&self.0.place, &mut at, &mut visit) {
+                Ok(()) => at = at.max(snapshot.next),
+                // The segment changed under the scan, which goes on where it is.
+                Err(_) if self.0.lock().generation != snapshot.generation => {}
+                Err(error) => return Err(error),
             }
-            at = at.max(snapshot.next);
+        }
+    }
+}
+
+impl LogInner {
+    /// Takes a look that may fail because segments change under it, until it does not.
+    pub(super) fn look<T>(
+        &self,
+        mut look: impl FnMut() -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        loop {
+            let generation = self.lock().generation;
+            match look() {
+                Err(_) if self.lock().generation != generation => {}
+                looked => return looked,
+            }
         }
     }
 }
@@ -204,6 +219,21 @@ impl Snapshot {
         Ok(Corrupt { file, positions: position..scanner.position(), offsets })
     }
 
+    fn scan(
+        &self,
+        place: &Place,
+        at: &mut i64,
+        visit: &mut impl FnMut(&BatchHeader, u64),
+    ) -> Result<(), ReadError> {
+        let file = self.file(place)?;
+        let mut scanner = self.scanner(place, &file, *at)?;
+        while let Some(found) = self.next_from(place, &mut scanner, *at)? {
+            visit(&found.header, found.position);
+            *at = found.header.last_offset() + 1;
+        }
+        Ok(())
+    }
+
     fn read(&self, place: &Place, wanted: Wanted) -> Result<Option<Slice>, ReadError> {
         if self.segment.size == 0 {
             return Ok(None);
@@ -216,7 +246,7 @@ impl Snapshot {
             }
             let bytes = self.bytes(place, &file, &first, wanted)?;
             let is_whole = bytes.len() >= first.header.size();
-            let slice = whole_batches(bytes, &first, wanted);
+            let slice = whole_batches(bytes, &first, wanted, self.segment.facts.next_offset);
             if !slice.bytes.is_empty() || !is_whole {
                 return Ok(Some(slice));
             }
@@ -253,15 +283,23 @@ impl Snapshot {
     }
 }
 
-/// The sound batches at the start of `bytes`, up to the limit.
-fn whole_batches(bytes: Bytes, first: &Found, wanted: Wanted) -> Slice {
+/// The sound batches at the start of `bytes`, up to the limit, of a segment that ends before the
+/// offset `end`.
+fn whole_batches(bytes: Bytes, first: &Found, wanted: Wanted, end_offset: i64) -> Slice {
     let mut rest = bytes.clone();
     let mut next_offset = first.header.base_offset;
     let mut end = 0;
     while let Ok(Some(batch)) = Batch::split_first(&mut rest) {
         let header = batch.header();
-        // Only a scan can tell a gap from rot: the next read looks at what lies behind it.
-        let in_order = header.base_offset == next_offset && header.last_offset_delta >= 0;
+        let follows = header.base_offset == next_offset || {
+            // A gap, or a base offset that rotted, which no checksum covers: the batch behind it
+            // tells, and the next read looks at that where it is not here.
+            let behind = BatchHeader::parse(&rest).ok().map(|behind| behind.base_offset);
+            header.base_offset > next_offset
+                && behind.is_some_and(|behind| behind > header.last_offset())
+        };
+        let in_order =
+            follows && header.last_offset_delta >= 0 && header.last_offset() < end_offset;
         if !in_order || header.base_offset >= wanted.limit {
             break;
         }

@@ -12,6 +12,7 @@ impl Log {
     /// segment has to go it is rolled first. Returns how many segments were deleted. Blocks.
     pub fn apply_retention(&self, now_ms: i64) -> Result<usize, ChangeError> {
         let inner = &self.0;
+        let _layout = inner.hold_layout();
         let mut state = inner.lock_between_syncs();
         state.check_changeable()?;
         let count = state.expired(now_ms);

@@ -123,7 +123,7 @@ struct SyncJob {
 
 impl State {
     /// Asks for a sync if the durability calls for one.
-    pub(super) fn request_sync(&mut self) -> Request {
+    pub(crate) fn request_sync(&mut self) -> Request {
         let unsynced = &mut self.unsynced;
         let dirty = unsynced.active;
         // A segment that rolled is synced under every durability, in the background, and lets the
@@ -336,7 +336,7 @@ impl LogInner {
 
     /// Tells whoever waits that the log failed. Bytes that were written may yet be found by
     /// recovery, so that the fate of the appends under way is not known.
-    pub(super) fn report_failure(&self, pending: Pending, error: &DiskError) {
+    pub(crate) fn report_failure(&self, pending: Pending, error: &DiskError) {
         for (_, ticket) in pending {
             ticket.resolve(Outcome::Unknown);
         }

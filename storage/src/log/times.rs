@@ -9,8 +9,8 @@ use crate::error::{Corrupt, ReadError};
 use crate::scan::{Found, ScanError, Scanner};
 use crate::segment;
 
-/// What a batch may take up decompressed while a timestamp is looked for in it.
-const RECORDS_SIZE_MAX: usize = 256 << 20;
+/// What a batch may take up decompressed while its records are looked at.
+pub(crate) const RECORDS_SIZE_MAX: usize = 256 << 20;
 
 /// A record found by its timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,35 +31,13 @@ impl Log {
         &self,
         timestamp: i64,
     ) -> Result<Option<TimestampedOffset>, ReadError> {
-        let snapshots = self.0.snapshots()?;
-        let start = self.0.lock().start;
-        for snapshot in snapshots {
-            let facts = &snapshot.segment.facts;
-            if snapshot.segment.size == 0 || facts.max_time.timestamp < timestamp {
-                continue;
-            }
-            if let Some(found) = self.0.find_time(&snapshot, timestamp, start)? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        self.0.look(|| self.0.first_from(timestamp))
     }
 
     /// The record with the greatest timestamp, and of several the first (KIP-734); `None` for a
     /// log without records or without timestamps. May block on the disk.
     pub fn max_timestamp(&self) -> Result<Option<TimestampedOffset>, ReadError> {
-        let start = self.0.lock().start;
-        let mut latest: Option<(i64, Snapshot)> = None;
-        for snapshot in self.0.snapshots()? {
-            let timestamp = self.0.greatest_from(&snapshot, start)?;
-            if timestamp > latest.as_ref().map_or(-1, |(best, _)| *best) {
-                latest = Some((timestamp, snapshot));
-            }
-        }
-        match latest {
-            Some((timestamp, snapshot)) => self.0.find_time(&snapshot, timestamp, start),
-            None => Ok(None),
-        }
+        self.0.look(|| self.0.latest())
     }
 }
 
@@ -70,6 +48,35 @@ impl LogInner {
             return Err(ReadError::Closed);
         }
         Ok(state.segments().map(|segment| state.snapshot(segment.base)).collect())
+    }
+
+    fn first_from(&self, timestamp: i64) -> Result<Option<TimestampedOffset>, ReadError> {
+        let start = self.lock().start;
+        for snapshot in self.snapshots()? {
+            let facts = &snapshot.segment.facts;
+            if snapshot.segment.size == 0 || facts.max_time.timestamp < timestamp {
+                continue;
+            }
+            if let Some(found) = self.find_time(&snapshot, timestamp, start)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn latest(&self) -> Result<Option<TimestampedOffset>, ReadError> {
+        let start = self.lock().start;
+        let mut latest: Option<(i64, Snapshot)> = None;
+        for snapshot in self.snapshots()? {
+            let timestamp = self.greatest_from(&snapshot, start)?;
+            if timestamp > latest.as_ref().map_or(-1, |(best, _)| *best) {
+                latest = Some((timestamp, snapshot));
+            }
+        }
+        match latest {
+            Some((timestamp, snapshot)) => self.find_time(&snapshot, timestamp, start),
+            None => Ok(None),
+        }
     }
 
     /// The greatest timestamp of a segment's records at or behind `start`, -1 without any. Known

@@ -4,6 +4,8 @@ mod support;
 
 mod basics;
 mod commit;
+mod compaction;
+mod compaction_crash;
 mod crash;
 mod faults;
 mod lookup;

@@ -1,0 +1,174 @@
+//! How consumers are made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use klamm_client::config::{Assignor, IsolationLevel, OffsetReset, keys};
+use klamm_client::{ClientConfig, ConfigError, Kafka, Result};
+use klamm_protocol::wire::Str;
+use klamm_utils::clock;
+use klamm_utils::task::TaskGroup;
+
+use crate::consumer::Consumer;
+use crate::cursor::Start;
+use crate::fetcher::{self, Settings, Shared};
+use crate::group::{self, Group, Subscription};
+use crate::offsets;
+
+/// Makes consumers of a client.
+pub trait ConsumeExt {
+    /// A consumer to be built, with the client's settings.
+    fn consumer(&self) -> ConsumerBuilder;
+}
+
+impl ConsumeExt for Kafka {
+    fn consumer(&self) -> ConsumerBuilder {
+        ConsumerBuilder {
+            kafka: self.clone(),
+            config: self.config().clone(),
+            places: Vec::new(),
+            topics: Vec::new(),
+        }
+    }
+}
+
+/// A consumer to be built. Setters never fail; what is wrong is told by [`build`](Self::build).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ConsumerBuilder {
+    kafka: Kafka,
+    config: ClientConfig,
+    places: Vec<(Str, Option<i32>, Start)>,
+    topics: Vec<Str>,
+}
+
+impl ConsumerBuilder {
+    /// From this partition, beginning there.
+    pub fn assign(mut self, topic: impl Into<Str>, partition: i32, start: Start) -> Self {
+        self.places.push((topic.into(), Some(partition), start));
+        self
+    }
+
+    /// From all partitions that the topic has now, beginning there.
+    pub fn assign_topic(mut self, topic: impl Into<Str>, start: Start) -> Self {
+        self.places.push((topic.into(), None, start));
+        self
+    }
+
+    /// The group under which offsets are committed, and in which consumers that
+    /// [subscribe](Self::subscribe) share partitions.
+    pub fn group(self, id: &str) -> Self {
+        self.set(keys::GROUP_ID.name(), id)
+    }
+
+    /// Joins the group and receives from the partitions of these topics that it is given, each
+    /// beginning where the group has committed.
+    ///
+    /// `re:` before a name makes it a pattern (of the crate `regex-lite`) that whole names must
+    /// match; topics that match it later are found as often as `metadata.max.age.ms` says.
+    pub fn subscribe<T: Into<Str>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
+        self.topics.extend(topics.into_iter().map(Into::into));
+        self
+    }
+
+    /// Makes it a static member of its group: it may restart within its session without a
+    /// rebalance, and does not leave when it is closed.
+    pub fn group_instance_id(self, id: &str) -> Self {
+        self.set(keys::GROUP_INSTANCE_ID.name(), id)
+    }
+
+    /// The ways of assigning that it knows, the best liked first. If the only one is
+    /// [`CooperativeSticky`](Assignor::CooperativeSticky), partitions that do not move are read
+    /// on while the group rebalances.
+    pub fn assignors(self, assignors: impl IntoIterator<Item = Assignor>) -> Self {
+        let assignors = assignors.into_iter().collect();
+        Self { config: self.config.with(&keys::PARTITION_ASSIGNMENT_STRATEGY, &assignors), ..self }
+    }
+
+    /// Whether it commits by itself what was worked on. By default it does.
+    pub fn auto_commit(self, commits: bool) -> Self {
+        Self { config: self.config.with(&keys::ENABLE_AUTO_COMMIT, &commits), ..self }
+    }
+
+    /// Whether records of unfinished and aborted transactions are seen. By default they are.
+    pub fn isolation_level(mut self, level: IsolationLevel) -> Self {
+        self.config = self.config.with(&keys::ISOLATION_LEVEL, &level);
+        self
+    }
+
+    /// Where to go on when a partition has no such offset. The default is its end.
+    pub fn auto_offset_reset(mut self, policy: OffsetReset) -> Self {
+        self.config = self.config.with(&keys::AUTO_OFFSET_RESET, &policy);
+        self
+    }
+
+    /// How long a broker waits for records before it answers that there are none.
+    pub fn fetch_max_wait(mut self, wait: Duration) -> Self {
+        self.config = self.config.with(&keys::FETCH_MAX_WAIT, &wait);
+        self
+    }
+
+    /// Sets by name, as [`ClientConfig::set`] does.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.config = self.config.set(name, value);
+        self
+    }
+
+    /// The consumer, which begins to fetch, or to join its group.
+    ///
+    /// # Errors
+    /// The settings are wrong, or a topic of which all partitions are wanted is not there.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it leaves nothing behind.
+    pub async fn build(self) -> Result<Consumer> {
+        let settings = Settings::of(&self.config)?;
+        if !self.topics.is_empty() && !self.places.is_empty() {
+            return Err(ConfigError::Contradiction {
+                name: "subscribe",
+                other: "assign",
+                reason: "either the group chooses the partitions, or the application",
+            }
+            .into());
+        }
+        let subscription = match self.topics.as_slice() {
+            [] => None,
+            topics => Some(Subscription::parse(topics.iter().cloned())?),
+        };
+        let group = Group::of(&self.config, subscription)?.map(Arc::new);
+        let mut places = Vec::new();
+        for (topic, partition, start) in self.places {
+            match partition {
+                Some(partition) => places.push((topic, partition, start)),
+                None => places.extend(partitions(&self.kafka, &topic, start).await?),
+            }
+        }
+        let shared = Arc::new(Shared::new(self.kafka, settings, group.clone()));
+        {
+            let mut assignment = shared.assignment();
+            assignment.assign(places);
+            assignment.polled(clock::now());
+        }
+        let tasks = TaskGroup::new("consumer");
+        tasks.spawn("lead", fetcher::lead(Arc::clone(&shared), tasks.clone()));
+        tasks.spawn("begin", offsets::begin(Arc::clone(&shared), tasks.stopping()));
+        if let Some(group) = group {
+            let committer = group.auto_commit.map(|interval| {
+                let shared = Arc::clone(&shared);
+                tasks.spawn("commit", offsets::commit_always(shared, interval, tasks.stopping()))
+            });
+            if group.subscribes() {
+                let (shared, stopping) = (Arc::clone(&shared), tasks.stopping());
+                let member = group::run(shared, group, self.config, stopping, committer);
+                tasks.spawn("member", member);
+            }
+        }
+        Ok(Consumer::new(shared, tasks))
+    }
+}
+
+/// All partitions of a topic, each with this start.
+async fn partitions(kafka: &Kafka, topic: &Str, start: Start) -> Result<Vec<(Str, i32, Start)>> {
+    let found = kafka.topic(topic).await?;
+    Ok(found.partitions.iter().map(|partition| (topic.clone(), partition.index, start)).collect())
+}

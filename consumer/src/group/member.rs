@@ -1,0 +1,373 @@
+//! The task of a member: carries out what its [machine](super::machine) says.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use klamm_client::config::keys;
+use klamm_client::{ClientConfig, Error, Kafka, Result, Subject};
+use klamm_protocol::api::join_group;
+use klamm_protocol::wire::Str;
+use klamm_utils::clock;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::Group;
+use super::coordinator::Coordinator;
+use super::machine::{Effect, Identity, Machine, Rules, Step};
+use super::subscription::{Found, Subscription};
+use crate::assignment::Place;
+use crate::cursor::Start;
+use crate::events::ConsumerEvent;
+use crate::fetcher::Shared;
+use crate::offsets;
+
+/// How long a member that leaves waits for the coordinator to hear of it.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+type Doing<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What has become of a step.
+enum Done {
+    GaveUp(Vec<Place>),
+    Joined(Result<join_group::Response>),
+    Synced(Result<Vec<Place>>),
+    Left,
+}
+
+/// What happened while the task waited.
+enum Event {
+    Done(Done),
+    Beaten(Identity, Result<()>),
+    Looked(Result<Found>),
+    Resubscribed,
+    /// It is time to look again, or the application has asked for something.
+    Woken,
+    Stopping,
+}
+
+struct Member {
+    shared: Arc<Shared>,
+    group: Arc<Group>,
+    coordinator: Arc<Coordinator>,
+    subscription: watch::Receiver<Subscription>,
+    machine: Machine,
+    rebalance_timeout: Duration,
+    heartbeat_interval: Duration,
+    /// With the machine's round in which it began.
+    step: Option<(u64, Doing<Done>)>,
+    beat: Option<Doing<(Identity, Result<()>)>>,
+    look: Option<Doing<Result<Found>>>,
+}
+
+/// Is a member of the group until told to stop; leaves when `committer`, if there is one, has
+/// committed for the last time.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    group: Arc<Group>,
+    config: ClientConfig,
+    stopping: impl Future<Output = ()>,
+    committer: Option<JoinHandle<()>>,
+) {
+    let Some(subscription) = group.subscription() else { return };
+    let mut member = Member::new(shared, group, &config, subscription);
+    let mut stopping = std::pin::pin!(stopping);
+    loop {
+        member.proceed();
+        match member.wait(stopping.as_mut()).await {
+            Event::Stopping => break,
+            event => member.hear(event).await,
+        }
+    }
+    (member.step, member.beat, member.look) = (None, None, None);
+    if let Some(committer) = committer {
+        // Its panic is told in the log.
+        let _ = committer.await;
+    }
+    if let Some(identity) = member.machine.departure() {
+        leave(&member.coordinator, &identity).await;
+    }
+}
+
+impl Member {
+    fn new(
+        shared: Arc<Shared>,
+        group: Arc<Group>,
+        config: &ClientConfig,
+        subscription: watch::Receiver<Subscription>,
+    ) -> Self {
+        let rules = Rules {
+            group: group.id.clone(),
+            instance: group.instance.clone(),
+            assignors: config.get(&keys::PARTITION_ASSIGNMENT_STRATEGY),
+            rack: config.get(&keys::CLIENT_RACK).map(Str::from),
+            session_timeout: config.get(&keys::SESSION_TIMEOUT),
+            rebalance_timeout: config.get(&keys::MAX_POLL_INTERVAL),
+            heartbeat_interval: config.get(&keys::HEARTBEAT_INTERVAL),
+            topics_max_age: config.get(&keys::METADATA_MAX_AGE),
+            missing_max_age: config
+                .get(&keys::RETRY_BACKOFF_MAX)
+                .min(config.get(&keys::METADATA_MAX_AGE)),
+            backoff: shared.kafka.retry_backoff(),
+        };
+        let coordinator = Coordinator::new(
+            shared.kafka.clone(),
+            group.id.clone(),
+            group.instance.clone(),
+            rules.rebalance_timeout,
+        );
+        Self {
+            rebalance_timeout: rules.rebalance_timeout,
+            heartbeat_interval: rules.heartbeat_interval,
+            machine: Machine::new(rules, clock::now()),
+            coordinator: Arc::new(coordinator),
+            shared,
+            group,
+            subscription,
+            step: None,
+            beat: None,
+            look: None,
+        }
+    }
+
+    /// Begins whatever is to be done now.
+    fn proceed(&mut self) {
+        let now = clock::now();
+        let late_at = self.shared.assignment().late_at(self.rebalance_timeout);
+        if self.machine.is_active() && late_at.is_some_and(|at| at <= now) {
+            self.machine.late();
+        }
+        if self.machine.is_away() && self.shared.assignment().is_polling() {
+            self.machine.back(now);
+        }
+        self.carry_out();
+        if self.step.is_none()
+            && let Some(step) = self.machine.step(now)
+        {
+            self.step = Some((self.machine.round(), self.begin(step)));
+        }
+        if self.beat.is_none() && self.machine.beat(now) {
+            let (coordinator, identity) =
+                (Arc::clone(&self.coordinator), self.machine.identity().clone());
+            self.beat = Some(Box::pin(async move {
+                let outcome = coordinator.heartbeat(&identity).await;
+                (identity, outcome)
+            }));
+        }
+        if self.look.is_none()
+            && let Some(others) = self.machine.look(now)
+        {
+            let kafka = self.shared.kafka.clone();
+            let subscription = self.subscription.borrow_and_update().clone();
+            self.look = Some(Box::pin(async move { look(&kafka, &subscription, &others).await }));
+        }
+        self.carry_out();
+    }
+
+    /// Makes the consumer what the machine says.
+    fn carry_out(&mut self) {
+        self.group.set_identity(self.machine.identity());
+        while let Some(effect) = self.machine.effect() {
+            let mut assignment = self.shared.assignment();
+            match effect {
+                Effect::Assigned(places) => {
+                    tracing::info!(group = %self.group.id, ?places, "assigned");
+                    let start =
+                        |(topic, partition): &Place| (topic.clone(), *partition, Start::Committed);
+                    assignment.add(places.iter().map(start));
+                    assignment.events.tell(ConsumerEvent::Assigned(places));
+                }
+                Effect::Lost(places) => {
+                    tracing::warn!(group = %self.group.id, ?places, "lost");
+                    assignment.remove(&places);
+                    assignment.events.tell(ConsumerEvent::Lost(places));
+                }
+                Effect::TooLate => {
+                    let (subject, after) =
+                        (Subject::Name(self.group.id.clone()), self.rebalance_timeout);
+                    assignment.fail(Error::PollInterval { subject, after });
+                    assignment.events.tell(ConsumerEvent::PollIntervalExceeded);
+                }
+                Effect::Fatal(error) => {
+                    tracing::error!(group = %self.group.id, %error, "cannot go on");
+                    assignment.end(error.clone());
+                    assignment.events.tell(ConsumerEvent::Fatal(error));
+                }
+            }
+            self.shared.deliver(assignment);
+            self.shared.ring();
+        }
+    }
+
+    fn begin(&self, step: Step) -> Doing<Done> {
+        let coordinator = Arc::clone(&self.coordinator);
+        match step {
+            Step::GiveUp(places) => {
+                let (shared, group) = (Arc::clone(&self.shared), Arc::clone(&self.group));
+                let deadline = clock::now() + self.rebalance_timeout;
+                Box::pin(async move {
+                    give_up(&shared, &group, &places, deadline).await;
+                    Done::GaveUp(places)
+                })
+            }
+            Step::Join(request) => {
+                Box::pin(async move { Done::Joined(coordinator.join(&request).await) })
+            }
+            Step::Sync(request) => {
+                Box::pin(async move { Done::Synced(coordinator.sync(&request).await) })
+            }
+            Step::Leave(identity) => Box::pin(async move {
+                leave(&coordinator, &identity).await;
+                Done::Left
+            }),
+        }
+    }
+
+    async fn wait(&mut self, stopping: Pin<&mut impl Future<Output = ()>>) -> Event {
+        let polled = self.shared.polled.notified();
+        let now = clock::now();
+        if self.machine.is_away() && self.shared.assignment().is_polling() {
+            return Event::Woken;
+        }
+        let due = [
+            self.step.is_none().then(|| self.machine.step_at()),
+            self.beat.is_none().then(|| self.machine.beat_at()),
+            self.look.is_none().then(|| self.machine.look_at()),
+            // What the application does is looked at as often as the coordinator hears of it.
+            Some(Some(now + self.heartbeat_interval)),
+        ];
+        let wake_at = due.into_iter().flatten().flatten().min().unwrap_or(now);
+        tokio::select! {
+            () = stopping => Event::Stopping,
+            done = going(self.step.as_mut().map(|(_, step)| step)) => Event::Done(done),
+            (sender, outcome) = going(self.beat.as_mut()) => Event::Beaten(sender, outcome),
+            found = going(self.look.as_mut()) => Event::Looked(found),
+            Ok(()) = self.subscription.changed() => Event::Resubscribed,
+            () = polled, if self.machine.is_away() => Event::Woken,
+            () = tokio::time::sleep_until(wake_at.into()) => Event::Woken,
+        }
+    }
+
+    async fn hear(&mut self, event: Event) {
+        let now = clock::now();
+        match event {
+            Event::Done(done) => {
+                self.step = None;
+                self.done(done, now);
+            }
+            Event::Beaten(sender, outcome) => {
+                self.beat = None;
+                if let Err(error) = &outcome {
+                    tracing::debug!(group = %self.group.id, %error, "heartbeat");
+                }
+                self.machine.beaten(&sender, outcome, now);
+            }
+            Event::Looked(found) => {
+                self.look = None;
+                match found {
+                    Ok(found) => self.machine.looked(found, now),
+                    Err(error) => {
+                        tracing::warn!(group = %self.group.id, %error, "topics not known");
+                    }
+                }
+            }
+            Event::Resubscribed => {
+                self.look = None;
+                self.machine.resubscribed(now);
+            }
+            Event::Woken | Event::Stopping => {}
+        }
+        let round = self.machine.round();
+        if self.step.take_if(|(begun, _)| *begun != round).is_some() {
+            self.coordinator.hang_up().await;
+        }
+    }
+
+    fn done(&mut self, done: Done, now: Instant) {
+        match done {
+            Done::GaveUp(places) => self.machine.gave_up(&places),
+            Done::Joined(outcome) => {
+                if let Err(error) = &outcome {
+                    tracing::warn!(group = %self.group.id, %error, "not joined");
+                }
+                self.machine.joined(outcome, now);
+            }
+            Done::Synced(outcome) => {
+                if let Err(error) = &outcome {
+                    tracing::warn!(group = %self.group.id, %error, "no assignment");
+                }
+                self.machine.synced(outcome, now);
+            }
+            Done::Left => {}
+        }
+    }
+}
+
+/// What is being done, if anything is; otherwise it never ends.
+async fn going<T>(doing: Option<&mut Doing<T>>) -> T {
+    match doing {
+        Some(doing) => doing.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Lets the application finish with partitions, commits what it has worked on if that is wanted,
+/// and takes them away; no later than at the deadline.
+async fn give_up(shared: &Shared, group: &Group, places: &[Place], deadline: Instant) {
+    let let_go = {
+        let mut assignment = shared.assignment();
+        assignment.hold(places);
+        assignment.events.revoking(places.to_vec())
+    };
+    let finish = async {
+        // The other end is dropped, not sent to.
+        let _ = let_go.await;
+        loop {
+            let polled = shared.polled.notified();
+            if !shared.assignment().is_in_hand(places) {
+                break;
+            }
+            polled.await;
+        }
+        if group.auto_commit.is_some() {
+            offsets::commit_worked(shared, |position| {
+                places
+                    .iter()
+                    .any(|(topic, index)| position.topic == *topic && position.partition == *index)
+            })
+            .await;
+        }
+    };
+    if tokio::time::timeout_at(deadline.into(), finish).await.is_err() {
+        tracing::warn!(group = %group.id, ?places, "taken from an application that is at work");
+    }
+    tracing::info!(group = %group.id, ?places, "given up");
+    shared.assignment().remove(places);
+}
+
+/// Tells the coordinator, if it can be told soon.
+async fn leave(coordinator: &Coordinator, identity: &Identity) {
+    let left = tokio::time::timeout(LEAVE_WITHIN, coordinator.leave(identity)).await;
+    if !matches!(left, Ok(Ok(()))) {
+        tracing::warn!(?left, "the group will miss this member until its session is over");
+    }
+}
+
+/// Looks what the cluster has of a subscription and of `others`.
+async fn look(kafka: &Kafka, subscription: &Subscription, others: &BTreeSet<Str>) -> Result<Found> {
+    let names: Vec<_> = subscription.names().union(others).cloned().collect();
+    let asked = (!subscription.has_patterns()).then_some(names.as_slice());
+    let (mut metadata, _) = kafka.refresh(asked).await?;
+    for name in subscription.names() {
+        if metadata.topic(name).is_none() {
+            // Asked for by name it is created, if client and cluster allow that.
+            match kafka.topic_heard_after(name, clock::now()).await {
+                Ok(_) => metadata = kafka.metadata(),
+                Err(error) => tracing::debug!(topic = %name, %error, "not there"),
+            }
+        }
+    }
+    Ok(subscription.find(&metadata, others))
+}

@@ -1,0 +1,103 @@
+//! The group of a consumer: what it commits under and, if it subscribes, shares partitions in.
+
+mod assignor;
+mod coordinator;
+mod machine;
+mod member;
+mod subscription;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use klamm_client::config::{GroupProtocol, Value as _, keys};
+use klamm_client::{ClientConfig, ConfigError};
+use klamm_protocol::wire::Str;
+use tokio::sync::watch;
+
+pub(crate) use machine::Identity;
+pub(crate) use member::run;
+pub(crate) use subscription::Subscription;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) id: Str,
+    /// Of a static member.
+    pub(crate) instance: Option<Str>,
+    /// How often it commits by itself, if it does.
+    pub(crate) auto_commit: Option<Duration>,
+    /// None where partitions are assigned by hand: then it is no member, and commits from outside.
+    subscription: Option<watch::Sender<Subscription>>,
+    /// Written by the member's task, read by whoever commits.
+    identity: Mutex<Identity>,
+}
+
+impl Group {
+    /// The group that the settings name, if they name one.
+    pub(crate) fn of(
+        config: &ClientConfig,
+        subscription: Option<Subscription>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let Some(id) = config.get(&keys::GROUP_ID) else {
+            let name = keys::GROUP_ID.name();
+            return match subscription {
+                Some(_) => Err(ConfigError::Missing { name, purpose: "subscribe" }),
+                None => Ok(None),
+            };
+        };
+        let protocol = config.get(&keys::GROUP_PROTOCOL);
+        if protocol != GroupProtocol::Classic {
+            let name = keys::GROUP_PROTOCOL.name();
+            return Err(ConfigError::NotBuilt { name, value: protocol.print() });
+        }
+        if config.get(&keys::HEARTBEAT_INTERVAL) >= config.get(&keys::SESSION_TIMEOUT) {
+            return Err(ConfigError::Contradiction {
+                name: keys::HEARTBEAT_INTERVAL.name(),
+                other: keys::SESSION_TIMEOUT.name(),
+                reason: "a member must be heard before its session is over",
+            });
+        }
+        let interval = config.get(&keys::AUTO_COMMIT_INTERVAL);
+        let subscribes = subscription.is_some();
+        Ok(Some(Self {
+            id: id.into(),
+            instance: config.get(&keys::GROUP_INSTANCE_ID).filter(|_| subscribes).map(Str::from),
+            auto_commit: config.get(&keys::ENABLE_AUTO_COMMIT).then_some(interval),
+            subscription: subscription.map(watch::Sender::new),
+            identity: Mutex::new(Identity::none()),
+        }))
+    }
+
+    /// Who the consumer is to the coordinator now.
+    pub(crate) fn identity(&self) -> Identity {
+        self.lock().clone()
+    }
+
+    fn set_identity(&self, identity: &Identity) {
+        let mut known = self.lock();
+        if *known != *identity {
+            known.clone_from(identity);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Identity> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it subscribes to, to be watched; none where partitions are assigned by hand.
+    pub(crate) fn subscription(&self) -> Option<watch::Receiver<Subscription>> {
+        self.subscription.as_ref().map(watch::Sender::subscribe)
+    }
+
+    /// Subscribes to something else; tells whether it subscribes at all.
+    pub(crate) fn resubscribe(&self, subscription: Subscription) -> bool {
+        let Some(sender) = &self.subscription else { return false };
+        sender.send_replace(subscription);
+        true
+    }
+
+    /// Whether it is, or is to become, a member.
+    pub(crate) fn subscribes(&self) -> bool {
+        self.subscription.is_some()
+    }
+}

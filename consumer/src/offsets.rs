@@ -1,0 +1,412 @@
+//! Committed offsets: where partitions begin, and how far they have been worked on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use klamm_client::config::keys;
+use klamm_client::{ConfigError, CoordinatorKind, Error, Result, Subject};
+use klamm_protocol::api::offset_commit::{self, OffsetCommit};
+use klamm_protocol::api::offset_fetch::{self, OffsetFetch};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+use klamm_utils::clock;
+
+use crate::assignment::Place;
+use crate::cursor::Start;
+use crate::fetcher::Shared;
+use crate::group::{Group, Identity};
+use crate::position::Position;
+
+/// The newest version of both APIs that names topics by their names.
+const BY_NAME: i16 = 9;
+/// The first version of OffsetFetch that asks for many groups.
+const FETCH_BY_GROUP: i16 = 8;
+/// The first version of OffsetFetch that can wait for transactions.
+const FETCH_STABLE: i16 = 7;
+/// The first version of OffsetCommit that knows static members.
+const COMMIT_STATIC: i16 = 7;
+/// How long the last commit of a consumer may take.
+const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a group says of a partition: where it goes on, if it has committed that.
+pub(crate) type Committed = (Place, Result<Option<Position>>);
+
+/// Commits, and tries again what may pass, for `default.api.timeout.ms`.
+pub(crate) async fn commit(shared: &Shared, positions: Vec<Position>) -> Result<()> {
+    let group = group(shared, "commit")?;
+    let deadline = clock::now() + shared.kafka.config().get(&keys::API_TIMEOUT);
+    let mut backoff = shared.kafka.retry_backoff();
+    let mut left = positions;
+    while !left.is_empty() {
+        require_assigned(shared, group, &left)?;
+        let identity = group.identity();
+        let (refused, error) = match try_commit(shared, group, &identity, &left).await {
+            Ok((refused, Some(error))) => (refused, error),
+            Ok((_, None)) => return Ok(()),
+            Err(error) => (left, error),
+        };
+        let pause = backoff.next_pause();
+        if !may_pass(&error, group, &identity) || clock::now() + pause > deadline {
+            return Err(error);
+        }
+        tracing::debug!(group = %group.id, %error, "committing again");
+        tokio::time::sleep(pause).await;
+        left = refused;
+    }
+    Ok(())
+}
+
+/// Whether a commit that failed may succeed later, though only if the partitions stay.
+fn may_pass(error: &Error, group: &Group, used: &Identity) -> bool {
+    match error.code() {
+        // Until the group has its assignment. Then the generation is another.
+        Some(ErrorCode::REBALANCE_IN_PROGRESS) => group.subscribes(),
+        Some(ErrorCode::ILLEGAL_GENERATION | ErrorCode::UNKNOWN_MEMBER_ID) => {
+            group.identity() != *used
+        }
+        _ => error.is_retriable() || error.is_stale_coordinator(),
+    }
+}
+
+/// What is not, or no longer, a member's own may be another's: a commit would undo that one's.
+fn require_assigned(shared: &Shared, group: &Group, positions: &[Position]) -> Result<()> {
+    if !group.subscribes() {
+        return Ok(());
+    }
+    let assignment = shared.assignment();
+    for Position { topic, partition, .. } in positions {
+        if assignment.cursor(&(topic.clone(), *partition)).is_none() {
+            let subject = Subject::Partition(topic.clone(), *partition);
+            return Err(Error::NotAssigned { subject });
+        }
+    }
+    Ok(())
+}
+
+/// Commits once. Gives what was refused, with the first reason.
+async fn try_commit(
+    shared: &Shared,
+    group: &Group,
+    identity: &Identity,
+    positions: &[Position],
+) -> Result<(Vec<Position>, Option<Error>)> {
+    let node = shared.kafka.coordinator(CoordinatorKind::Group, &group.id).await?;
+    let answer = doubting(shared, group, node, async {
+        let connection = shared.kafka.broker(node).await?;
+        let version = connection.version::<OffsetCommit>(BY_NAME)?;
+        let mut request = commit_request(group, identity, positions);
+        if version < COMMIT_STATIC {
+            request.group_instance_id = None;
+        }
+        connection.submit::<OffsetCommit>(version, &request).await?.answer().await
+    })
+    .await?;
+    let partitions = answer.topics.into_iter().flat_map(|topic| {
+        let name = topic.name;
+        topic
+            .partitions
+            .into_iter()
+            .map(move |partition| ((name.clone(), partition.partition_index), partition.error_code))
+    });
+    let codes: HashMap<Place, ErrorCode> = partitions.collect();
+    let (mut refused, mut first) = (Vec::new(), None);
+    for position in positions {
+        let place = (position.topic.clone(), position.partition);
+        // What the answer leaves out counts as not stored.
+        let code = codes.get(&place).copied().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
+        let subject = Subject::Partition(place.0.clone(), place.1);
+        match Error::check(code, None, subject) {
+            Ok(()) => {
+                if let Some(cursor) = shared.assignment().cursor_mut(&place) {
+                    cursor.set_committed(position.offset);
+                }
+            }
+            Err(error) => {
+                doubt(shared, group, node, &error);
+                first.get_or_insert(error);
+                refused.push(position.clone());
+            }
+        }
+    }
+    Ok((refused, first))
+}
+
+fn commit_request(
+    group: &Group,
+    identity: &Identity,
+    positions: &[Position],
+) -> offset_commit::Request {
+    let mut topics = BTreeMap::<&Str, Vec<_>>::new();
+    for position in positions {
+        topics.entry(&position.topic).or_default().push(offset_commit::Partition {
+            partition_index: position.partition,
+            committed_offset: position.offset,
+            committed_leader_epoch: position.leader_epoch.unwrap_or(-1),
+            committed_metadata: Some(position.metadata.clone()),
+        });
+    }
+    let topic = |(name, partitions): (&Str, _)| offset_commit::Topic {
+        name: name.clone(),
+        partitions,
+        ..offset_commit::Topic::default()
+    };
+    offset_commit::Request {
+        group_id: group.id.clone(),
+        generation_id_or_member_epoch: identity.generation,
+        member_id: identity.member.clone(),
+        group_instance_id: group.instance.clone(),
+        topics: topics.into_iter().map(topic).collect(),
+        ..offset_commit::Request::default()
+    }
+}
+
+/// What the group has committed of partitions; asked once.
+pub(crate) async fn committed(shared: &Shared, places: &[Place]) -> Result<Vec<Committed>> {
+    let group = group(shared, "know what was committed")?;
+    let node = shared.kafka.coordinator(CoordinatorKind::Group, &group.id).await?;
+    let answer = doubting(shared, group, node, async {
+        let connection = shared.kafka.broker(node).await?;
+        let version = connection.version::<OffsetFetch>(BY_NAME)?;
+        let request = fetch_request(&group.id, places, version);
+        connection.submit::<OffsetFetch>(version, &request).await?.answer().await
+    })
+    .await?;
+    let refused = |code| Error::check(code, None, Subject::Name(group.id.clone()));
+    let checked = refused(answer.error_code)
+        .and_then(|()| answer.groups.iter().try_for_each(|group| refused(group.error_code)));
+    if let Err(error) = checked {
+        doubt(shared, group, node, &error);
+        return Err(error);
+    }
+    Ok(read(answer))
+}
+
+/// The same, and tried again for `default.api.timeout.ms`.
+pub(crate) async fn committed_soon(shared: &Shared, places: &[Place]) -> Result<Vec<Committed>> {
+    let deadline = clock::now() + shared.kafka.config().get(&keys::API_TIMEOUT);
+    let mut backoff = shared.kafka.retry_backoff();
+    loop {
+        let outcome = committed(shared, places).await;
+        let passes = |error: &Error| error.is_retriable() || error.is_stale_coordinator();
+        let passing = match &outcome {
+            Ok(found) => {
+                found.iter().filter_map(|(_, found)| found.as_ref().err()).all(passes)
+                    && found.iter().any(|(_, found)| found.is_err())
+            }
+            Err(error) => passes(error),
+        };
+        let pause = backoff.next_pause();
+        if !passing || clock::now() + pause > deadline {
+            return outcome;
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn fetch_request(group: &Str, places: &[Place], version: i16) -> offset_fetch::Request {
+    let mut topics = BTreeMap::<Str, Vec<i32>>::new();
+    for (topic, partition) in places {
+        topics.entry(topic.clone()).or_default().push(*partition);
+    }
+    let mut request = offset_fetch::Request {
+        require_stable: version >= FETCH_STABLE,
+        ..offset_fetch::Request::default()
+    };
+    if version >= FETCH_BY_GROUP {
+        let topic = |(name, partition_indexes)| offset_fetch::GroupTopic {
+            name,
+            partition_indexes,
+            ..offset_fetch::GroupTopic::default()
+        };
+        request.groups = vec![offset_fetch::Group {
+            group_id: group.clone(),
+            topics: Some(topics.into_iter().map(topic).collect()),
+            ..offset_fetch::Group::default()
+        }];
+    } else {
+        let topic = |(name, partition_indexes)| offset_fetch::Topic { name, partition_indexes };
+        request.group_id = group.clone();
+        request.topics = Some(topics.into_iter().map(topic).collect());
+    }
+    request
+}
+
+/// The partitions of either form of the answer.
+fn read(answer: offset_fetch::Response) -> Vec<Committed> {
+    let mut found = Vec::new();
+    let mut add = |topic: &Str, index, offset, epoch, metadata: Option<Str>, code| {
+        let topic = topic.detached();
+        let subject = Subject::Partition(topic.clone(), index);
+        let outcome = Error::check(code, None, subject).map(|()| {
+            let position = Position::new(topic.clone(), index, offset).with_epoch(epoch);
+            let metadata = metadata.unwrap_or_default().detached();
+            (offset >= 0).then(|| position.with_metadata(metadata))
+        });
+        found.push(((topic, index), outcome));
+    };
+    for topic in answer.topics {
+        for of in topic.partitions {
+            let (offset, epoch) = (of.committed_offset, of.committed_leader_epoch);
+            add(&topic.name, of.partition_index, offset, epoch, of.metadata, of.error_code);
+        }
+    }
+    for topic in answer.groups.into_iter().flat_map(|group| group.topics) {
+        for of in topic.partitions {
+            let (offset, epoch) = (of.committed_offset, of.committed_leader_epoch);
+            add(&topic.name, of.partition_index, offset, epoch, of.metadata, of.error_code);
+        }
+    }
+    found
+}
+
+/// Commits how far the application has worked in the partitions that `chosen` chooses. A failure
+/// is told in the log: the next owner begins earlier.
+pub(crate) async fn commit_worked(shared: &Shared, chosen: impl Fn(&Position) -> bool) {
+    let mut positions = shared.assignment().uncommitted();
+    positions.retain(chosen);
+    if positions.is_empty() {
+        return;
+    }
+    if let Err(error) = commit(shared, positions).await {
+        tracing::warn!(%error, "not committed");
+    }
+}
+
+/// Commits again and again how far the application has worked, and a last time when it is told
+/// to stop.
+pub(crate) async fn commit_always(
+    shared: Arc<Shared>,
+    interval: Duration,
+    stopping: impl Future<Output = ()>,
+) {
+    let committing = async {
+        loop {
+            tokio::time::sleep(interval).await;
+            commit_worked(&shared, |_| true).await;
+        }
+    };
+    tokio::select! {
+        () = stopping => {}
+        () = committing => {}
+    }
+    let last = tokio::time::timeout(LAST_COMMIT_WITHIN, commit_worked(&shared, |_| true));
+    if last.await.is_err() {
+        tracing::warn!("the last commit of the consumer did not come through");
+    }
+}
+
+/// Finds out where partitions begin of which the group knows it. Ends when it is told to stop.
+pub(crate) async fn begin(shared: Arc<Shared>, stopping: impl Future<Output = ()>) {
+    let beginning = async {
+        let mut backoff = shared.kafka.retry_backoff();
+        loop {
+            let changed = shared.changed.notified();
+            let now = clock::now();
+            let (waiting, retry_at) = {
+                let assignment = shared.assignment();
+                (assignment.await_committed(now), assignment.retry_at(now))
+            };
+            if waiting.is_empty() {
+                tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(retry_at) => {}
+                }
+                continue;
+            }
+            match begin_at(&shared, &waiting, backoff.next_pause()).await {
+                Ok(()) => backoff.reset(),
+                Err(error) if error.is_retriable() || error.is_stale_coordinator() => {
+                    tracing::warn!(%error, "where to begin is not known");
+                    tokio::time::sleep(backoff.next_pause()).await;
+                }
+                Err(error) => halt(&shared, &waiting, error),
+            }
+        }
+    };
+    tokio::select! {
+        () = stopping => {}
+        () = beginning => {}
+    }
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Asks once where these partitions begin, and has those begin of which that is known.
+async fn begin_at(shared: &Shared, waiting: &[(Place, u64)], pause: Duration) -> Result<()> {
+    let places: Vec<_> = waiting.iter().map(|(place, _)| place.clone()).collect();
+    let found = match &shared.group {
+        Some(_) => committed(shared, &places).await?,
+        None => places.into_iter().map(|place| (place, Ok(None))).collect(),
+    };
+    let terms: HashMap<_, _> = waiting.iter().map(|(place, term)| (place, *term)).collect();
+    let mut assignment = shared.assignment();
+    for (place, outcome) in found {
+        let Some(term) = terms.get(&place) else { continue };
+        let Some(cursor) = assignment.answered(&place, *term) else { continue };
+        let subject = || Subject::Partition(place.0.clone(), place.1);
+        let failure = match outcome {
+            Ok(Some(position)) => {
+                cursor.seek(Start::Offset(position.offset));
+                cursor.set_committed(position.offset);
+                continue;
+            }
+            Ok(None) if cursor.reset(shared.settings.reset) => continue,
+            Ok(None) => Error::NoOffset { subject: subject() },
+            Err(error) if error.is_retriable() => {
+                cursor.retry_at = Some(clock::now() + pause);
+                continue;
+            }
+            Err(error) => {
+                cursor.halted = true;
+                error
+            }
+        };
+        assignment.fail(failure);
+    }
+    shared.deliver(assignment);
+    shared.ring();
+    Ok(())
+}
+
+/// Tells the application that partitions cannot begin.
+fn halt(shared: &Shared, waiting: &[(Place, u64)], error: Error) {
+    let mut assignment = shared.assignment();
+    for (place, term) in waiting {
+        if let Some(cursor) = assignment.answered(place, *term) {
+            cursor.halted = true;
+        }
+    }
+    assignment.fail(error);
+    shared.deliver(assignment);
+}
+
+fn group<'a>(shared: &'a Shared, purpose: &'static str) -> Result<&'a Group> {
+    let name = keys::GROUP_ID.name();
+    shared.group.as_deref().ok_or_else(|| ConfigError::Missing { name, purpose }.into())
+}
+
+/// Asks the coordinator `node`, and looks it up anew when its answer never comes.
+async fn doubting<T>(
+    shared: &Shared,
+    group: &Group,
+    node: i32,
+    asking: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let answer = asking.await;
+    if let Err(error) = &answer {
+        doubt(shared, group, node, error);
+    }
+    answer
+}
+
+fn doubt(shared: &Shared, group: &Group, node: i32, error: &Error) {
+    if error.is_stale_coordinator() {
+        shared.kafka.forget_coordinator(CoordinatorKind::Group, &group.id, node);
+    }
+}

@@ -1,0 +1,45 @@
+//! How far a partition has been read, as a group commits it.
+
+use klamm_protocol::wire::Str;
+
+/// Where to go on in a partition, and what is kept beside it.
+///
+/// ```
+/// use klamm_consumer::Position;
+///
+/// let position = Position::new("orders", 3, 1_000).with_metadata("up to the audit");
+/// assert_eq!(position.offset, 1_000);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The topic.
+    pub topic: Str,
+    /// The partition.
+    pub partition: i32,
+    /// The next record to be read.
+    pub offset: i64,
+    /// The leader epoch of the record before it, where that is known.
+    pub leader_epoch: Option<i32>,
+    /// Whatever is to be found again beside the offset.
+    pub metadata: Str,
+}
+
+impl Position {
+    /// The record at `offset` is the next to be read.
+    #[must_use]
+    pub fn new(topic: impl Into<Str>, partition: i32, offset: i64) -> Self {
+        let metadata = Str::default();
+        Self { topic: topic.into(), partition, offset, leader_epoch: None, metadata }
+    }
+
+    /// The same, with something kept beside it.
+    #[must_use]
+    pub fn with_metadata(self, metadata: impl Into<Str>) -> Self {
+        Self { metadata: metadata.into(), ..self }
+    }
+
+    /// The same, with a leader epoch as the wire has it: -1 stands for none.
+    pub(crate) fn with_epoch(self, epoch: i32) -> Self {
+        Self { leader_epoch: (epoch >= 0).then_some(epoch), ..self }
+    }
+}

@@ -1,0 +1,401 @@
+//! Consumers in groups, against a real broker: the one in this process or, where
+//! `KLAMM_TEST_BOOTSTRAP` names one, any other.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::time::Duration;
+
+use klamm_broker::Broker;
+use klamm_client::admin::NewTopic;
+use klamm_client::{ClientConfig, Kafka};
+use klamm_consumer::{
+    Assignor, ConsumeExt as _, Consumer, ConsumerBatch, ConsumerBuilder, ConsumerEvent, Error,
+    OffsetReset, Position,
+};
+use klamm_producer::{ProduceExt as _, Record};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+use klamm_utils::random::Random;
+use klamm_utils::uuid::Uuid;
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// A broker, and a topic and a group that nobody else has.
+struct World {
+    broker: Option<Broker>,
+    address: String,
+    kafka: Kafka,
+    topic: Str,
+    group: String,
+}
+
+impl World {
+    /// With a topic of so many partitions, each with ten batches of ten records.
+    async fn start(partitions: i32) -> Self {
+        let (broker, address) = match std::env::var("KLAMM_TEST_BOOTSTRAP") {
+            Ok(address) => (None, address),
+            Err(_) => {
+                let builder = Broker::builder().ephemeral();
+                let builder = builder.set("group.initial.rebalance.delay.ms", "0");
+                let broker = builder.set("group.min.session.timeout.ms", "1000").start().await;
+                let broker = broker.unwrap();
+                let address = broker.bootstrap();
+                (Some(broker), address)
+            }
+        };
+        let config = ClientConfig::new(&address).metadata_max_age(Duration::from_millis(300));
+        let kafka = Kafka::connect(config).await.unwrap();
+        let name = Uuid(Random::new().uuid()).to_string();
+        let topic: Str = format!("t{name}").into();
+        let world = Self { broker, address, kafka, topic, group: format!("g{name}") };
+        world.create(&world.topic, partitions).await;
+        for partition in 0..partitions {
+            for _ in 0..10 {
+                world.produce(partition, 10).await;
+            }
+        }
+        world
+    }
+
+    async fn create(&self, topic: &Str, partitions: i32) {
+        let topic = NewTopic::new(topic).partitions(partitions);
+        let created = self.kafka.admin().create_topics(&[topic]).await.unwrap();
+        created[0].1.as_ref().unwrap();
+    }
+
+    /// Adds one batch.
+    async fn produce(&self, partition: i32, records: usize) {
+        let linger = Duration::from_secs(600);
+        let producer = self.kafka.producer().linger(linger).build().await.unwrap();
+        for number in 0..records {
+            let record = Record::to(self.topic.clone()).value(number.to_string());
+            drop(producer.enqueue(record.partition(partition)).await.unwrap());
+        }
+        producer.close(SOON).await.unwrap();
+    }
+
+    fn member(&self) -> ConsumerBuilder {
+        member(&self.kafka, &self.group).subscribe([self.topic.clone()])
+    }
+
+    /// A member of another process, so to say: nothing is shared with others.
+    async fn stranger(&self) -> ConsumerBuilder {
+        let kafka = Kafka::connect(ClientConfig::new(&self.address)).await.unwrap();
+        member(&kafka, &self.group).subscribe([self.topic.clone()])
+    }
+
+    fn place(&self, partition: i32) -> (Str, i32) {
+        (self.topic.clone(), partition)
+    }
+
+    async fn stop(self) {
+        if let Some(broker) = self.broker {
+            broker.stop().await;
+        }
+    }
+}
+
+fn member(kafka: &Kafka, group: &str) -> ConsumerBuilder {
+    let builder = kafka.consumer().group(group).auto_offset_reset(OffsetReset::Earliest);
+    builder
+        .fetch_max_wait(Duration::from_millis(50))
+        .set("heartbeat.interval.ms", "50")
+        .set("session.timeout.ms", "6000")
+}
+
+async fn next(consumer: &mut Consumer) -> ConsumerBatch {
+    tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap()
+}
+
+/// Reads until so many records have come. A batch is never larger than ten.
+async fn read(consumer: &mut Consumer, records: usize) {
+    let mut left = records;
+    while left > 0 {
+        left -= next(consumer).await.records().len();
+    }
+}
+
+/// Asks until the consumer has so many partitions, and gives what it reads away.
+async fn settle(consumer: &mut Consumer, partitions: usize) {
+    let settled = async {
+        while consumer.assignment().len() != partitions {
+            let a_moment = Duration::from_millis(20);
+            if let Ok(batch) = tokio::time::timeout(a_moment, consumer.next_batch()).await {
+                batch.unwrap();
+            }
+        }
+    };
+    tokio::time::timeout(SOON, settled).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_group_goes_on_where_it_has_committed() {
+    let world = World::start(1).await;
+    let mut first = world.member().auto_commit(false).build().await.unwrap();
+    for _ in 0..3 {
+        next(&mut first).await;
+    }
+    let batch = next(&mut first).await;
+    first.commit(batch.end().with_metadata("so far")).await.unwrap();
+    next(&mut first).await;
+    first.close(SOON).await.unwrap();
+
+    let mut second = world.member().build().await.unwrap();
+    let batch = next(&mut second).await;
+    assert_eq!(batch.records()[0].offset, 40);
+    let committed = second.committed(&[world.place(0), world.place(7)]).await.unwrap();
+    let position = committed[0].1.as_ref().unwrap().clone().unwrap();
+    assert_eq!((position.offset, &*position.metadata), (40, "so far"));
+    assert!(position.leader_epoch.is_some());
+    assert_eq!(committed[1].1.as_ref().unwrap(), &None);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_worked_on_is_committed_and_nothing_else() {
+    let world = World::start(1).await;
+    let committed = async || {
+        let reader = world.kafka.consumer().group(&world.group).build().await.unwrap();
+        let found = reader.committed(&[world.place(0)]).await.unwrap();
+        found[0].1.as_ref().unwrap().as_ref().map(|position| position.offset)
+    };
+    // What is in hand when a consumer is dropped may not have been worked on.
+    let interval = world.member().set("auto.commit.interval.ms", "10");
+    let mut consumer = interval.build().await.unwrap();
+    read(&mut consumer, 30).await;
+    while committed().await != Some(20) {
+        tokio::task::yield_now().await;
+    }
+    drop(consumer);
+    // Who closes has worked on everything.
+    let mut consumer = world.member().build().await.unwrap();
+    assert_eq!(next(&mut consumer).await.records()[0].offset, 20);
+    consumer.close(SOON).await.unwrap();
+    assert_eq!(committed().await, Some(30));
+    // And a stream has worked on what it has given.
+    let mut consumer = world.member().build().await.unwrap();
+    {
+        let mut stream = consumer.stream();
+        for offset in 30..45 {
+            let record = std::future::poll_fn(|context| {
+                futures_core::Stream::poll_next(std::pin::Pin::new(&mut stream), context)
+            });
+            let record = tokio::time::timeout(SOON, record).await.unwrap().unwrap().unwrap();
+            assert_eq!(record.offset, offset);
+        }
+    }
+    consumer.close(SOON).await.unwrap();
+    assert_eq!(committed().await, Some(45));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn members_share_and_hand_over() {
+    for assignor in
+        [Assignor::Range, Assignor::RoundRobin, Assignor::Sticky, Assignor::CooperativeSticky]
+    {
+        let world = World::start(6).await;
+        let build = async || world.member().assignors([assignor]).build().await.unwrap();
+        let mut first = build().await;
+        settle(&mut first, 6).await;
+        let mut second = build().await;
+        tokio::join!(settle(&mut first, 3), settle(&mut second, 3));
+        let mut third = build().await;
+        tokio::join!(settle(&mut first, 2), settle(&mut second, 2), settle(&mut third, 2));
+        let mut all = [first.assignment(), second.assignment(), third.assignment()].concat();
+        all.sort();
+        assert_eq!(all, (0..6).map(|partition| world.place(partition)).collect::<Vec<_>>());
+        third.close(SOON).await.unwrap();
+        tokio::join!(settle(&mut first, 3), settle(&mut second, 3));
+        drop(second);
+        settle(&mut first, 6).await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_cooperative_member_reads_on_while_others_come() {
+    let world = World::start(4).await;
+    let build = async || {
+        let builder = world.member().assignors([Assignor::CooperativeSticky]).auto_commit(false);
+        builder.build().await.unwrap()
+    };
+    let mut first = build().await;
+    read(&mut first, 400).await;
+    let mut events = first.events();
+    let Some(ConsumerEvent::Assigned(all)) = events.next().await else { panic!("not assigned") };
+    assert_eq!(all.len(), 4);
+
+    let mut second = build().await;
+    let Some(ConsumerEvent::Revoking(revocation)) = events.next().await else {
+        panic!("nothing revoked")
+    };
+    assert_eq!(revocation.partitions().len(), 2, "the others are kept");
+    let kept = all.iter().find(|place| !revocation.partitions().contains(place)).unwrap();
+    // While these are given up, the others are read.
+    world.produce(kept.1, 10).await;
+    let batch = next(&mut first).await;
+    assert_eq!((batch.partition(), batch.records()[0].offset), (kept.1, 100));
+    // What is given up can still be committed.
+    let given: Vec<_> = revocation.partitions().to_vec();
+    let position = Position::new(world.topic.clone(), given[0].1, 100);
+    first.commit(position.clone()).await.unwrap();
+    first.commit(Position::new(world.topic.clone(), given[1].1, 90)).await.unwrap();
+    assert!(second.assignment().is_empty());
+    drop(revocation);
+    let batch = next(&mut second).await;
+    assert_eq!((batch.partition(), batch.records()[0].offset), (given[1].1, 90));
+    assert_eq!(second.assignment(), given);
+    // And then no longer.
+    let late = first.commit(position).await.unwrap_err();
+    assert!(matches!(late, Error::NotAssigned { .. }), "{late}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_rebalance_waits_for_work_in_hand() {
+    let world = World::start(2).await;
+    let build = async || world.member().assignors([Assignor::Range]).build().await.unwrap();
+    let mut first = build().await;
+    let in_hand = next(&mut first).await;
+    let mut events = first.events();
+    let mut second = build().await;
+    loop {
+        match events.next().await.unwrap() {
+            ConsumerEvent::Assigned(_) => {}
+            ConsumerEvent::Revoking(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    // The application works on a batch; nobody else gets it before it asks for more.
+    first.commit(in_hand.end()).await.unwrap();
+    let waiting = tokio::time::timeout(Duration::from_millis(300), second.next_batch()).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    let (_, _) = tokio::join!(settle(&mut first, 1), settle(&mut second, 1));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_static_member_comes_back_without_a_rebalance() {
+    let world = World::start(4).await;
+    let mut other = world.member().build().await.unwrap();
+    let build = async || world.stranger().await.group_instance_id("one").build().await.unwrap();
+    let mut one = build().await;
+    tokio::join!(settle(&mut other, 2), settle(&mut one, 2));
+    let had = one.assignment();
+    let mut events = other.events();
+    assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
+
+    one.close(SOON).await.unwrap();
+    let mut one = build().await;
+    settle(&mut one, 2).await;
+    assert_eq!(one.assignment(), had);
+    // The other member has noticed nothing: what comes next is what it is told of its own end.
+    drop(other);
+    assert!(events.next().await.is_none());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_static_member_is_fenced_by_its_double() {
+    let world = World::start(1).await;
+    let build = async || world.member().group_instance_id("one").build().await.unwrap();
+    let mut first = build().await;
+    settle(&mut first, 1).await;
+    let mut second = build().await;
+    settle(&mut second, 1).await;
+    let fenced = async {
+        loop {
+            if let Err(error) = first.next_batch().await {
+                break error;
+            }
+        }
+    };
+    let error = tokio::time::timeout(SOON, fenced).await.unwrap();
+    assert_eq!(error.code(), Some(ErrorCode::FENCED_INSTANCE_ID));
+    assert!(first.next_batch().await.is_err_and(|error| error.is_fatal()));
+    assert!(first.assignment().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_takes_too_long_is_told_and_may_come_back() {
+    let world = World::start(1).await;
+    let mut slow = world.member().set("max.poll.interval.ms", "700").build().await.unwrap();
+    let mut events = slow.events();
+    next(&mut slow).await;
+    let batch = next(&mut slow).await;
+    let (mut lost, mut exceeded) = (false, false);
+    while !exceeded {
+        match events.next().await.unwrap() {
+            ConsumerEvent::Lost(places) => lost = places == [world.place(0)],
+            ConsumerEvent::PollIntervalExceeded => exceeded = true,
+            _ => {}
+        }
+    }
+    assert!(lost && slow.assignment().is_empty());
+    let late = slow.commit(batch.end()).await.unwrap_err();
+    assert!(matches!(late, Error::NotAssigned { .. }), "{late}");
+    let told = slow.next_batch().await.unwrap_err();
+    assert!(matches!(told, Error::PollInterval { .. }), "{told}");
+    let batch = next(&mut slow).await;
+    assert!(batch.records()[0].offset <= 10, "what was in hand comes again");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn topics_and_partitions_that_come_later_are_found() {
+    let world = World::start(1).await;
+    let pattern = format!("re:{}\\..*", world.topic);
+    let build = async || {
+        let builder = member(&world.kafka, &world.group);
+        let builder = builder.subscribe([world.topic.to_string(), pattern.clone()]);
+        builder.assignors([Assignor::Sticky]).build().await.unwrap()
+    };
+    let (mut first, mut second) = (build().await, build().await);
+    let later: Str = format!("{}.later", world.topic).into();
+    world.create(&later, 3).await;
+    tokio::join!(settle(&mut first, 2), settle(&mut second, 2));
+    world.kafka.admin().create_partitions(&[(later.clone(), 5)]).await.unwrap();
+    tokio::join!(settle(&mut first, 3), settle(&mut second, 3));
+    // And the application may want something else.
+    first.subscribe([later.clone()]).unwrap();
+    second.subscribe([later.clone()]).unwrap();
+    let elsewhere = async |consumer: &mut Consumer| {
+        while consumer.assignment().is_empty()
+            || consumer.assignment().iter().any(|(topic, _)| *topic != later)
+        {
+            let a_moment = Duration::from_millis(20);
+            let _ = tokio::time::timeout(a_moment, consumer.next_batch()).await;
+        }
+    };
+    tokio::join!(elsewhere(&mut first), elsewhere(&mut second));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn nowhere_to_begin_is_an_error_if_the_policy_says_so() {
+    let world = World::start(1).await;
+    let builder = world.member().auto_offset_reset(OffsetReset::None);
+    let mut consumer = builder.build().await.unwrap();
+    let told = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap();
+    assert!(matches!(told, Err(Error::NoOffset { .. })), "{told:?}");
+    consumer.seek(&world.topic, 0, klamm_consumer::Start::Offset(50)).unwrap();
+    assert_eq!(next(&mut consumer).await.records()[0].offset, 50);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_that_makes_no_sense_is_refused_when_it_is_built() {
+    let world = World::start(1).await;
+    let build = async |builder: ConsumerBuilder| builder.build().await.unwrap_err().to_string();
+    let without = build(world.kafka.consumer().subscribe(["t"])).await;
+    assert_eq!(without, "`group.id` is needed to subscribe");
+    let both = world.member().assign("t", 0, klamm_consumer::Start::Committed);
+    assert!(build(both).await.starts_with("`subscribe` contradicts `assign`"));
+    assert!(build(world.member().subscribe(["re:["])).await.contains("is no pattern"));
+    let built = build(world.member().set("group.protocol", "consumer")).await;
+    assert!(built.contains("not built yet"), "{built}");
+    let long = world.member().set("heartbeat.interval.ms", "6000");
+    assert!(build(long).await.contains("contradicts"));
+    world.stop().await;
+}

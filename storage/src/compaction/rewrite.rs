@@ -1,0 +1,233 @@
+//! Reading full segments and writing, aside, the one that takes their place.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use klamm_protocol::records::Batch;
+
+use super::CompactError;
+use super::filter::{self, Filter, Left};
+use super::newest::NewestOffsets;
+use crate::disk::{DiskFile, OpenMode};
+use crate::error::{At, Corrupt, DiskError};
+use crate::index::IndexEntry;
+use crate::scan::{Found, ScanError, Scanner};
+use crate::segment::{self, NewEntries, Place, Segment};
+
+/// Bytes that are gathered before they are written.
+const WRITE_AT_ONCE: usize = 1 << 20;
+/// What no segment grows beyond: Kafka counts positions in 31 bits.
+const SEGMENT_SIZE_MAX: usize = i32::MAX as usize;
+
+/// Notes the newest offset of each key in dirty segments, in order, until there is no more room.
+pub(super) fn note_newest(
+    place: &Place,
+    dirty: &[Segment],
+    newest: &mut NewestOffsets,
+) -> Result<(), CompactError> {
+    let first_dirty = newest.end();
+    for segment in dirty {
+        let mut full = false;
+        for_each_batch(place, segment, |found, batch| {
+            let last_offset = found.header.last_offset();
+            if full || last_offset < first_dirty {
+                return Ok(());
+            }
+            full = !note_batch(batch, first_dirty, newest);
+            // One batch with more keys than there is room for must not hold up the log for ever:
+            // the keys that found no room stay as they are.
+            if !full || newest.end() == first_dirty {
+                newest.cover(last_offset + 1);
+            }
+            Ok(())
+        })?;
+        if full {
+            return Ok(());
+        }
+        newest.cover(segment.facts.next_offset);
+    }
+    Ok(())
+}
+
+fn note_batch(batch: &Batch, first_dirty: i64, newest: &mut NewestOffsets) -> bool {
+    let records = filter::records(batch).unwrap_or_default();
+    let mut dirty = records.iter().filter(|record| record.offset >= first_dirty);
+    dirty.all(|record| record.key.as_ref().is_none_or(|key| newest.note(key, record.offset)))
+}
+
+/// Visits the sound batches of a full segment. Damage is an error: what is damaged stays for
+/// whoever can mend it.
+fn for_each_batch(
+    place: &Place,
+    segment: &Segment,
+    mut visit: impl FnMut(&Found, &Batch) -> Result<(), CompactError>,
+) -> Result<(), CompactError> {
+    if segment.size == 0 {
+        return Ok(());
+    }
+    let path = place.path(segment.base, segment::LOG);
+    let file = segment.log_file(place, OpenMode::Existing).at("open", &path)?;
+    let (size, next) = (u64::from(segment.size), segment.facts.next_offset);
+    let mut scanner = Scanner::new(&**file.file(), 0..size, segment.base..next);
+    loop {
+        match scanner.next_batch() {
+            Ok(Some((found, batch))) => visit(&found, &batch)?,
+            Ok(None) => return Ok(()),
+            Err(ScanError::Io(error)) => Err(error).at("read", &path)?,
+            Err(ScanError::Damage(_)) => {
+                let (positions, offsets) = (scanner.position()..size, scanner.offset_min()..next);
+                return Err(Corrupt { file: path, positions, offsets }.into());
+            }
+        }
+    }
+}
+
+/// A segment that is written aside and synced.
+#[derive(Clone, Debug)]
+pub(super) struct Rewritten {
+    /// The segment as it will be, with all of its index entries.
+    pub(super) segment: Segment,
+    /// Whether it differs from what it was made of.
+    pub(super) changed: bool,
+}
+
+/// Writes what a filter leaves of neighbouring segments into the files of one segment aside, and
+/// syncs them. `producers` are the last offsets of producers that may go on. `None` when the result
+/// would be too large.
+pub(super) fn rewrite(
+    place: &Place,
+    group: &[Segment],
+    filter: &Filter<'_>,
+    producers: &HashMap<i64, i64>,
+    index_interval: u32,
+) -> Result<Option<Rewritten>, CompactError> {
+    let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(None) };
+    let mut writer = Writer::new(place, first.base, last.facts.created_ms, index_interval)?;
+    let mut changed = group.len() > 1;
+    let mut too_large = false;
+    for segment in group {
+        for_each_batch(place, segment, |found, batch| {
+            let last_offset = found.header.last_offset();
+            // The last header of a segment is kept so that the segment says by itself where it
+            // ends: recovery depends on it.
+            let keep_header = last_offset + 1 == last.facts.next_offset
+                || producers.get(&found.header.producer_id) == Some(&last_offset);
+            let left = filter.apply(batch, keep_header);
+            changed |= left != Left::All;
+            let kept = match &left {
+                Left::All => batch,
+                Left::Some(batch) => batch,
+                Left::Nothing => return Ok(()),
+            };
+            too_large |= writer.size() + kept.bytes().len() > SEGMENT_SIZE_MAX;
+            if !too_large {
+                writer.push(kept)?;
+            }
+            Ok(())
+        })?;
+    }
+    if too_large {
+        return Ok(None);
+    }
+    let mut segment = writer.finish()?;
+    segment.facts.next_offset = last.facts.next_offset;
+    Ok(Some(Rewritten { segment, changed }))
+}
+
+/// Removes what a rewrite has left aside.
+pub(super) fn discard(place: &Place, base: i64) -> Result<(), DiskError> {
+    for extension in segment::EXTENSIONS {
+        let path = aside(place, base, extension);
+        crate::disk::found(place.files.disk().remove_file(&path)).at("remove", path)?;
+    }
+    Ok(())
+}
+
+/// Writes the three files of one segment.
+struct Writer<'a> {
+    place: &'a Place,
+    segment: Segment,
+    log: Arc<dyn DiskFile>,
+    buffer: Vec<u8>,
+    index: Vec<u8>,
+    times: Vec<u8>,
+    index_interval: u32,
+}
+
+impl<'a> Writer<'a> {
+    fn new(
+        place: &'a Place,
+        base: i64,
+        created_ms: i64,
+        index_interval: u32,
+    ) -> Result<Self, DiskError> {
+        Ok(Self {
+            place,
+            segment: Segment::empty(&place.files, base, created_ms),
+            log: create(place, base, segment::LOG)?,
+            buffer: Vec::new(),
+            index: Vec::new(),
+            times: Vec::new(),
+            index_interval,
+        })
+    }
+
+    fn size(&self) -> usize {
+        self.segment.size as usize
+    }
+
+    fn push(&mut self, batch: &Batch) -> Result<(), DiskError> {
+        let entries = self.segment.add(batch.header(), self.index_interval);
+        self.note(entries);
+        self.buffer.extend_from_slice(batch.bytes());
+        if self.buffer.len() >= WRITE_AT_ONCE {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, entries: NewEntries) {
+        if let Some(entry) = entries.offset {
+            entry.encode(&mut self.index);
+        }
+        if let Some(entry) = entries.time {
+            entry.encode(&mut self.times);
+        }
+        self.segment.facts.count(entries);
+    }
+
+    fn flush(&mut self) -> Result<(), DiskError> {
+        let path = aside(self.place, self.segment.base, segment::LOG);
+        let position = self.size() as u64 - self.buffer.len() as u64;
+        self.log.write_all_at(&[&self.buffer], position).at("write", path)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Segment, DiskError> {
+        let time = self.segment.facts.time_due();
+        self.note(NewEntries { offset: None, time });
+        self.flush()?;
+        let Self { place, segment, log, index, times, .. } = self;
+        let path = |extension| aside(place, segment.base, extension);
+        log.sync_data().at("sync", path(segment::LOG))?;
+        for (extension, bytes) in [(segment::INDEX, index), (segment::TIME_INDEX, times)] {
+            let file = create(place, segment.base, extension)?;
+            file.write_all_at(&[&bytes], 0).at("write", path(extension))?;
+            file.sync_data().at("sync", path(extension))?;
+        }
+        Ok(segment)
+    }
+}
+
+fn aside(place: &Place, base: i64, extension: &str) -> std::path::PathBuf {
+    place.path(base, extension).with_added_extension(segment::CLEANED)
+}
+
+/// An empty file aside, whatever an earlier pass may have left there.
+fn create(place: &Place, base: i64, extension: &str) -> Result<Arc<dyn DiskFile>, DiskError> {
+    let path = aside(place, base, extension);
+    let file = place.files.disk().open(&path, OpenMode::Create).at("create", &path)?;
+    file.set_len(0).at("cut", path)?;
+    Ok(file)
+}
