@@ -43,7 +43,7 @@ pub mod catalog;
 mod changes;
 mod cleaner;
 pub mod config;
-mod group;
+pub mod group;
 mod housekeeping;
 mod http;
 mod metrics;

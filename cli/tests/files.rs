@@ -112,3 +112,20 @@ fn where_no_log_is_none_is_found() {
     run(&["log", "verify", "/does/not/exist"]).exits(4);
     run(&["log", "dump", "/does/not/exist.log"]).exits(4);
 }
+
+#[test]
+fn what_groups_have_committed_is_readable() {
+    let server = Server::start_with(&["-X", "offsets.topic.num.partitions=1"]);
+    server.run(&["topic", "create", "orders"]).exits(0);
+    server.run(&["group", "reset", "billing", "--to", "0", "--topic", "orders"]).exits(0);
+    let data = server.stop();
+    let folder = data.path().join("__consumer_offsets-0");
+    let decoded = ["log", "dump", folder.to_str().unwrap(), "--decode", "offsets"];
+    let text = run(&decoded).exits(0).text();
+    let key = r#"key: {"type":"1","data":{"group":"billing","topic":"orders","partition":0}}"#;
+    assert!(text.contains(key), "{text}");
+    assert!(text.contains(r#" payload: {"version":"4","data":{"offset":0,"#), "{text}");
+    let lines = run(&[&decoded[..], &["-o", "jsonl"]].concat()).exits(0).jsonl();
+    let offset = lines.iter().find(|line| line["key"]["type"] == "1").unwrap();
+    assert_eq!(offset["value"]["data"]["metadata"], "");
+}

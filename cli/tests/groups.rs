@@ -1,4 +1,5 @@
 //! `klamm group`: looking at groups, moving them, and deleting them.
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod common;
 

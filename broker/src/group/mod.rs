@@ -16,7 +16,7 @@
 #[allow(dead_code, reason = "its own tests use more than the shards do")]
 pub(crate) mod classic;
 pub(crate) mod offsets;
-mod records;
+pub mod records;
 pub(crate) mod shard;
 
 use std::collections::HashMap;

@@ -66,7 +66,7 @@ klamm_protocol::structs! {
 
 /// One record of the log of groups.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum GroupRecord {
+pub enum GroupRecord {
     /// An offset is committed, or forgotten.
     Offset(OffsetKey, Option<OffsetValue>),
     /// A group is in another generation, or no more.
@@ -75,7 +75,7 @@ pub(crate) enum GroupRecord {
 
 /// Why bytes are no record of the log of groups.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RecordError {
+pub enum RecordError {
     /// The bytes are not of the form that their type has.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -233,7 +233,7 @@ impl GroupRecord {
     ///
     /// # Errors
     /// It is of no known form.
-    pub(crate) fn decode(record: &Record) -> Result<Self, RecordError> {
+    pub fn decode(record: &Record) -> Result<Self, RecordError> {
         let mut key = Reader::new(record.key.clone().ok_or(RecordError::NoKey)?, 0, false);
         let kind = i16::read(&mut key)?;
         let value = record.value.clone();
