@@ -209,3 +209,48 @@ proptest! {
         check_even(&after, &members);
     }
 }
+
+/// Checks one line of `golden.txt`: the assignor, topics with the racks of each partition's
+/// replicas, members as `id/instance/rack/topics`, and what Kafka's own assignor gives each.
+fn check_golden(line: &str) {
+    let [name, topics_text, members_text, expected] =
+        line.split('|').collect::<Vec<_>>().try_into().unwrap();
+    let assignor = <Assignor as klamm_client::config::Value>::parse(name).unwrap();
+    let racks = |text: &str| text.chars().filter(|c| *c != '-').map(rack).collect();
+    let topics: Topics = topics_text
+        .split(' ')
+        .map(|text| text.split_once('=').unwrap())
+        .map(|(topic, list)| {
+            let partitions = list.split(',').filter(|text| !text.is_empty()).map(racks);
+            (topic.into(), partitions.collect())
+        })
+        .collect();
+    let member = |text: &str| {
+        let [id, instance, at, wanted] = text.split('/').collect::<Vec<_>>().try_into().unwrap();
+        let topics = wanted.chars().filter(|c| *c != '-').map(|c| c.to_string().into()).collect();
+        Member {
+            id: id.into(),
+            instance: (instance != "-").then(|| instance.into()),
+            rack: at.chars().find(|c| *c != '-').map(rack),
+            topics,
+            ..Member::default()
+        }
+    };
+    let members: Vec<_> = members_text.split(' ').map(member).collect();
+    let expected: Plan = expected
+        .split(' ')
+        .map(|text| text.split_once(':').unwrap())
+        .map(|(id, list)| (id.into(), places(&list.replace(',', " "))))
+        .collect();
+    assert_eq!(assign(assignor, &members, &topics), expected, "{line}");
+}
+
+fn rack(number: char) -> Str {
+    format!("r{number}").into()
+}
+
+/// What the assignors of Kafka 4.3.1's Java client give.
+#[test]
+fn range_and_round_robin_assign_as_kafka_does() {
+    include_str!("golden.txt").lines().for_each(check_golden);
+}
