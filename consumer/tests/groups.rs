@@ -1,131 +1,18 @@
-//! Consumers in groups, against a real broker: the one in this process or, where
-//! `KLAMM_TEST_BOOTSTRAP` names one, any other.
+//! Consumers in groups, against a real broker.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod support;
 
 use std::time::Duration;
 
-use klamm_broker::Broker;
-use klamm_client::admin::NewTopic;
-use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{
-    Assignor, ConsumeExt as _, Consumer, ConsumerBatch, ConsumerBuilder, ConsumerEvent, Error,
-    OffsetReset, Position,
+    Assignor, ConsumeExt as _, Consumer, ConsumerBuilder, ConsumerEvent, Error, OffsetReset,
+    Position,
 };
-use klamm_producer::{ProduceExt as _, Record};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
-use klamm_utils::random::Random;
-use klamm_utils::uuid::Uuid;
 
-const SOON: Duration = Duration::from_secs(60);
-
-/// A broker, and a topic and a group that nobody else has.
-struct World {
-    broker: Option<Broker>,
-    address: String,
-    kafka: Kafka,
-    topic: Str,
-    group: String,
-}
-
-impl World {
-    /// With a topic of so many partitions, each with ten batches of ten records.
-    async fn start(partitions: i32) -> Self {
-        let (broker, address) = match std::env::var("KLAMM_TEST_BOOTSTRAP") {
-            Ok(address) => (None, address),
-            Err(_) => {
-                let builder = Broker::builder().ephemeral();
-                let builder = builder.set("group.initial.rebalance.delay.ms", "0");
-                let broker = builder.set("group.min.session.timeout.ms", "1000").start().await;
-                let broker = broker.unwrap();
-                let address = broker.bootstrap();
-                (Some(broker), address)
-            }
-        };
-        let config = ClientConfig::new(&address).metadata_max_age(Duration::from_millis(300));
-        let kafka = Kafka::connect(config).await.unwrap();
-        let name = Uuid(Random::new().uuid()).to_string();
-        let topic: Str = format!("t{name}").into();
-        let world = Self { broker, address, kafka, topic, group: format!("g{name}") };
-        world.create(&world.topic, partitions).await;
-        for partition in 0..partitions {
-            for _ in 0..10 {
-                world.produce(partition, 10).await;
-            }
-        }
-        world
-    }
-
-    async fn create(&self, topic: &Str, partitions: i32) {
-        let topic = NewTopic::new(topic).partitions(partitions);
-        let created = self.kafka.admin().create_topics(&[topic]).await.unwrap();
-        created[0].1.as_ref().unwrap();
-    }
-
-    /// Adds one batch.
-    async fn produce(&self, partition: i32, records: usize) {
-        let linger = Duration::from_secs(600);
-        let producer = self.kafka.producer().linger(linger).build().await.unwrap();
-        for number in 0..records {
-            let record = Record::to(self.topic.clone()).value(number.to_string());
-            drop(producer.enqueue(record.partition(partition)).await.unwrap());
-        }
-        producer.close(SOON).await.unwrap();
-    }
-
-    fn member(&self) -> ConsumerBuilder {
-        member(&self.kafka, &self.group).subscribe([self.topic.clone()])
-    }
-
-    /// A member of another process, so to say: nothing is shared with others.
-    async fn stranger(&self) -> ConsumerBuilder {
-        let kafka = Kafka::connect(ClientConfig::new(&self.address)).await.unwrap();
-        member(&kafka, &self.group).subscribe([self.topic.clone()])
-    }
-
-    fn place(&self, partition: i32) -> (Str, i32) {
-        (self.topic.clone(), partition)
-    }
-
-    async fn stop(self) {
-        if let Some(broker) = self.broker {
-            broker.stop().await;
-        }
-    }
-}
-
-fn member(kafka: &Kafka, group: &str) -> ConsumerBuilder {
-    let builder = kafka.consumer().group(group).auto_offset_reset(OffsetReset::Earliest);
-    builder
-        .fetch_max_wait(Duration::from_millis(50))
-        .set("heartbeat.interval.ms", "50")
-        .set("session.timeout.ms", "6000")
-}
-
-async fn next(consumer: &mut Consumer) -> ConsumerBatch {
-    tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap()
-}
-
-/// Reads until so many records have come. A batch is never larger than ten.
-async fn read(consumer: &mut Consumer, records: usize) {
-    let mut left = records;
-    while left > 0 {
-        left -= next(consumer).await.records().len();
-    }
-}
-
-/// Asks until the consumer has so many partitions, and gives what it reads away.
-async fn settle(consumer: &mut Consumer, partitions: usize) {
-    let settled = async {
-        while consumer.assignment().len() != partitions {
-            let a_moment = Duration::from_millis(20);
-            if let Ok(batch) = tokio::time::timeout(a_moment, consumer.next_batch()).await {
-                batch.unwrap();
-            }
-        }
-    };
-    tokio::time::timeout(SOON, settled).await.unwrap();
-}
+use support::{SOON, World, member, next, read, settle};
 
 #[tokio::test]
 async fn a_group_goes_on_where_it_has_committed() {

@@ -75,10 +75,10 @@ pub(crate) async fn run(
     let mut member = Member::new(shared, group, &config, subscription);
     let mut stopping = std::pin::pin!(stopping);
     loop {
-        member.proceed();
+        member.proceed().await;
         match member.wait(stopping.as_mut()).await {
             Event::Stopping => break,
-            event => member.hear(event).await,
+            event => member.hear(event),
         }
     }
     (member.step, member.beat, member.look) = (None, None, None);
@@ -132,8 +132,8 @@ impl Member {
         }
     }
 
-    /// Begins whatever is to be done now.
-    fn proceed(&mut self) {
+    /// Begins whatever is to be done now, and gives up what is no longer to be done.
+    async fn proceed(&mut self) {
         let now = clock::now();
         let late_at = self.shared.assignment().late_at(self.rebalance_timeout);
         if self.machine.is_active() && late_at.is_some_and(|at| at <= now) {
@@ -143,6 +143,12 @@ impl Member {
             self.machine.back(now);
         }
         self.carry_out();
+        let round = self.machine.round();
+        if self.step.take_if(|(begun, _)| *begun != round).is_some() {
+            // A heartbeat may be holding the connection, and nobody would wake it now.
+            self.beat = None;
+            self.coordinator.hang_up().await;
+        }
         if self.step.is_none()
             && let Some(step) = self.machine.step(now)
         {
@@ -250,7 +256,7 @@ impl Member {
         }
     }
 
-    async fn hear(&mut self, event: Event) {
+    fn hear(&mut self, event: Event) {
         let now = clock::now();
         match event {
             Event::Done(done) => {
@@ -278,10 +284,6 @@ impl Member {
                 self.machine.resubscribed(now);
             }
             Event::Woken | Event::Stopping => {}
-        }
-        let round = self.machine.round();
-        if self.step.take_if(|(begun, _)| *begun != round).is_some() {
-            self.coordinator.hang_up().await;
         }
     }
 

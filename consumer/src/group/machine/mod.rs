@@ -14,6 +14,10 @@
 
 mod answers;
 mod requests;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod together;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
