@@ -3,23 +3,15 @@
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::image::{BROKER_RESOURCE, TOPIC_RESOURCE, config};
+use super::image::config;
 use super::plan::{Planner, Refusal};
-use crate::config::key::{Dynamic, Kind};
+use super::resource::Resource;
+use crate::config::key::{Dynamic, Key, Kind};
 use crate::config::keys::{broker_key, topic_key};
-use crate::config::{TopicOverrides, Values};
+use crate::config::{ConfigError, TopicOverrides, Values, validate_client_metrics, validate_group};
 
 /// The longest value that the records can say.
 const VALUE_LEN_MAX: usize = 32_767;
-
-/// Whose settings are changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource<'a> {
-    /// Those of the topic of this name.
-    Topic(&'a str),
-    /// Those of the broker with this number; empty for all brokers.
-    Broker(&'a str),
-}
 
 /// What is done to a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +64,11 @@ impl Planner<'_> {
     /// then.
     pub fn alter_configs(
         &mut self,
-        resource: Resource<'_>,
+        resource: &Resource,
         changes: &[ConfigChange],
     ) -> Result<(), Refusal> {
         check_keys(changes.iter().map(|change| (&change.name, change.operation, &change.value)))?;
-        let before = self.values(resource)?;
+        let before = self.settings(resource)?;
         let mut after = before.clone();
         for change in changes {
             let value = change.value.as_deref().unwrap_or_default();
@@ -93,71 +85,64 @@ impl Planner<'_> {
                 }
             }
         }
-        self.change_values(resource, &before, &after)
+        self.change_settings(resource, &before, &after)
     }
 
-    /// Replaces all settings by these: the older form of [`alter_configs`](Self::alter_configs).
+    /// Sets all settings: those that are not named go back to their defaults.
     ///
     /// # Errors
-    /// The same.
+    /// There is no such topic or broker, or a setting cannot be changed so. Nothing is changed
+    /// then.
     pub fn replace_configs(
         &mut self,
-        resource: Resource<'_>,
+        resource: &Resource,
         configs: &[(Str, Option<Str>)],
     ) -> Result<(), Refusal> {
         check_keys(configs.iter().map(|(name, value)| (name, ConfigOperation::Set, value)))?;
-        let before = self.values(resource)?;
+        let before = self.settings(resource)?;
         let set = configs
             .iter()
             .filter_map(|(name, value)| Some((name.to_string(), value.as_ref()?.to_string())));
-        self.change_values(resource, &before, &set.collect())
+        self.change_settings(resource, &before, &set.collect())
     }
 
     /// What is set now.
-    fn values(&self, resource: Resource<'_>) -> Result<Values, Refusal> {
+    fn settings(&self, resource: &Resource) -> Result<Values, Refusal> {
+        let node = self.broker.node_id;
         match resource {
-            Resource::Topic("") => Err(Refusal::new(
-                ErrorCode::INVALID_REQUEST,
-                "Default topic resources are not allowed.",
-            )),
-            Resource::Topic(name) => {
-                let topic = self.image.topic(name).ok_or_else(|| {
-                    let message = format!("The topic '{name}' does not exist.");
-                    Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message)
-                })?;
-                let set = topic.overrides.iter();
-                Ok(set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+            Resource::Topic(name) if self.image.topic(name).is_none() => {
+                let message = format!("The topic '{name}' does not exist.");
+                Err(Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message))
             }
-            Resource::Broker(name) => {
-                let node = self.broker.node_id;
-                if !name.is_empty() && name.parse() != Ok(node) {
-                    let message =
-                        format!("Unexpected broker id, expected {node}, but received {name}");
-                    return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
-                }
-                Ok(self.image.broker_config(name).clone())
+            Resource::Broker(Some(id)) if *id != node => {
+                let message = format!("Unexpected broker id, expected {node}, but received {id}");
+                Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
             }
+            resource => Ok(self.image.settings(resource).clone()),
         }
     }
 
     /// Checks what is to hold, and plans a record for each difference.
-    fn change_values(
+    fn change_settings(
         &mut self,
-        resource: Resource<'_>,
+        resource: &Resource,
         before: &Values,
         after: &Values,
     ) -> Result<(), Refusal> {
-        let (kind, name) = match resource {
-            Resource::Topic(name) => {
-                self.check_topic(after)?;
-                (TOPIC_RESOURCE, name)
-            }
-            Resource::Broker(name) => {
-                check_broker(name.is_empty(), before, after)?;
-                (BROKER_RESOURCE, name)
-            }
-        };
-        let name = Str::from(name);
+        match resource {
+            Resource::Topic(_) => self.check_topic(after)?,
+            Resource::Broker(id) => self.check_broker(*id, before, after)?,
+            Resource::ClientMetrics(_) => validate_client_metrics(after)?,
+            Resource::Group(_) => validate_group(after, &self.broker.layers)?,
+        }
+        if after.values().any(|value| value.len() > VALUE_LEN_MAX) {
+            let message = format!(
+                "The configuration value cannot be added because it exceeds the maximum value \
+                 size of {VALUE_LEN_MAX} bytes."
+            );
+            return Err(Refusal::new(ErrorCode::INVALID_CONFIG, message));
+        }
+        let (kind, name) = (resource.kind(), resource.name());
         for key in before.keys().filter(|key| !after.contains_key(*key)) {
             self.push(config(kind, &name, key, None));
         }
@@ -168,24 +153,47 @@ impl Planner<'_> {
     }
 
     fn check_topic(&self, after: &Values) -> Result<(), Refusal> {
-        let invalid = |message| Refusal::new(ErrorCode::INVALID_CONFIG, message);
         let overrides: TopicOverrides =
             after.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let checked = overrides.validate(&self.broker.layers);
-        checked.map_err(|error| invalid(error.to_string()))?;
-        if after.values().any(|value| value.len() > VALUE_LEN_MAX) {
-            return Err(too_long());
+        Ok(overrides.validate(&self.broker.layers)?)
+    }
+
+    /// What is changed must be changeable while brokers run, be a value that its key takes, and go
+    /// together with all that is set.
+    fn check_broker(
+        &self,
+        id: Option<i32>,
+        before: &Values,
+        after: &Values,
+    ) -> Result<(), Refusal> {
+        let invalid = |message: String| Refusal::new(ErrorCode::INVALID_REQUEST, message);
+        let changed = || after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+        check_dynamic(id.is_none(), changed().filter_map(|(name, _)| broker_key(name)))?;
+        for (name, value) in changed() {
+            // Keys that are not known are kept for whoever knows them, as in Kafka.
+            let checked = broker_key(name).map_or(Ok(()), |key| key.validate(value));
+            checked.map_err(|error| invalid(error.to_string()))?;
         }
-        Ok(())
+        let of = |id| self.image.settings(&Resource::Broker(id));
+        let together = match id {
+            None => self.broker.try_with_dynamic(of(Some(self.broker.node_id)), after),
+            Some(_) => self.broker.try_with_dynamic(after, of(None)),
+        };
+        together.map(drop).map_err(|error| invalid(error.to_string()))
     }
 }
 
-fn too_long() -> Refusal {
-    let message = format!(
-        "The configuration value cannot be added because it exceeds the maximum value size of \
-         {VALUE_LEN_MAX} bytes."
-    );
-    Refusal::new(ErrorCode::INVALID_CONFIG, message)
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        let code = match error {
+            // As Kafka has it.
+            ConfigError::UnknownClientMetricsKey(_) | ConfigError::PushInterval(_) => {
+                ErrorCode::INVALID_REQUEST
+            }
+            _ => ErrorCode::INVALID_CONFIG,
+        };
+        Self::new(code, error.to_string())
+    }
 }
 
 /// Each key at most once, and none without a value unless it is deleted.
@@ -205,14 +213,14 @@ fn check_keys<'a>(
         .map(|(name, ..)| name.as_str())
         .collect();
     if !nulls.is_empty() {
-        return invalid(format!("Null value not supported for : {}", nulls.join(",")));
+        return invalid(format!("Null value not supported for : {}", nulls.join(", ")));
     }
     Ok(())
 }
 
 /// A list with elements added or taken out. One that is not set starts from the default.
 fn changed_list(
-    resource: Resource<'_>,
+    resource: &Resource,
     name: &str,
     operation: ConfigOperation,
     value: &str,
@@ -221,15 +229,14 @@ fn changed_list(
     let key = match resource {
         Resource::Topic(_) => topic_key(name),
         Resource::Broker(_) => broker_key(name),
+        Resource::ClientMetrics(_) | Resource::Group(_) => None,
     };
-    let Some(key) = key.filter(|key| key.kind == Kind::List) else {
-        let operation = operation.name();
-        let message = format!("Can't {operation} to key {name} because its type is not LIST.");
-        return Err(Refusal::new(ErrorCode::INVALID_CONFIG, message));
+    let Some(list) = key.filter(|key| key.kind == Kind::List) else {
+        return Err(no_list(resource, name, operation, key.is_some()));
     };
-    let present = values.get(name).map(String::as_str).or(key.default).unwrap_or_default();
+    let present = values.get(name).map(String::as_str).or(list.default).unwrap_or_default();
     let parts = |text: &'_ str| -> Vec<String> {
-        text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
     };
     let mut list = parts(present);
     for part in parts(value) {
@@ -242,45 +249,49 @@ fn changed_list(
     Ok(list.join(","))
 }
 
-/// What is changed must be changeable while brokers run, and be a value that its key takes. Keys
-/// that are not known are kept for whoever knows them, as in Kafka.
-fn check_broker(for_all: bool, before: &Values, after: &Values) -> Result<(), Refusal> {
-    let invalid = |message: String| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
-    let changed: Vec<_> = after
-        .iter()
-        .filter(|(name, value)| before.get(*name) != Some(value))
-        .filter_map(|(name, value)| Some((broker_key(name)?, value)))
-        .collect();
-    let of = |dynamic| {
-        let keys = changed.iter().filter(|(key, _)| key.dynamic == dynamic);
-        keys.map(|(key, _)| key.name).collect::<Vec<_>>()
-    };
-    let fixed = of(Dynamic::ReadOnly);
-    if !fixed.is_empty() {
-        let keys = fixed.join(", ");
-        return invalid(format!("Cannot update these configs dynamically: [{keys}]"));
-    }
-    let of_one = of(Dynamic::PerBroker);
-    if for_all && !of_one.is_empty() {
-        let keys = of_one.join(", ");
-        return invalid(format!(
-            "Cannot update these configs at default cluster level, broker id must be specified: \
-             [{keys}]"
-        ));
-    }
-    let is_secured = |name: &&&str| name.starts_with("ssl.") || name.starts_with("sasl.");
-    let secured: Vec<_> = of_one.iter().filter(is_secured).copied().collect();
-    if !secured.is_empty() {
-        let keys = secured.join(", ");
-        return invalid(format!(
-            "These security configs can be dynamically updated only per-listener using the \
-             listener prefix: [{keys}]"
-        ));
-    }
-    for (key, value) in changed {
-        if let Err(error) = key.validate(value) {
-            return invalid(error.to_string());
+/// Kafka has one text for brokers and another for everything else.
+fn no_list(resource: &Resource, name: &str, operation: ConfigOperation, is_key: bool) -> Refusal {
+    let operation = operation.name();
+    let message = match resource {
+        Resource::Broker(_) if is_key => {
+            let operation = operation.to_ascii_lowercase();
+            format!("Config value {operation} is not allowed for config key: {name}")
         }
+        Resource::Broker(_) => format!("Unknown config name: {name}"),
+        _ => format!("Can't {operation} to key {name} because its type is not LIST."),
+    };
+    Refusal::new(ErrorCode::INVALID_CONFIG, message)
+}
+
+/// Refuses keys that cannot be changed while brokers run, or not for all of them at once.
+fn check_dynamic(
+    for_all: bool,
+    changed: impl Iterator<Item = &'static Key>,
+) -> Result<(), Refusal> {
+    let refuse = |why: &str, keys: &[&str]| {
+        let message = format!("{why}: [{}]", keys.join(", "));
+        Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
+    };
+    let changed: Vec<_> = changed.collect();
+    let of = |dynamic| -> Vec<_> {
+        let keys = changed.iter().filter(|key| key.dynamic == dynamic);
+        keys.map(|key| key.name).collect()
+    };
+    let (fixed, of_one) = (of(Dynamic::ReadOnly), of(Dynamic::PerBroker));
+    if !fixed.is_empty() {
+        return refuse("Cannot update these configs dynamically", &fixed);
     }
-    if after.values().any(|value| value.len() > VALUE_LEN_MAX) { Err(too_long()) } else { Ok(()) }
+    let is_secured = |name: &&str| name.starts_with("ssl.") || name.starts_with("sasl.");
+    let secured: Vec<_> = of_one.iter().copied().filter(is_secured).collect();
+    if !secured.is_empty() {
+        let why = "These security configs can be dynamically updated only per-listener using the \
+                   listener prefix";
+        return refuse(why, &secured);
+    }
+    if for_all && !of_one.is_empty() {
+        let why = "Cannot update these configs at default cluster level, broker id must be \
+                   specified";
+        return refuse(why, &of_one);
+    }
+    Ok(())
 }

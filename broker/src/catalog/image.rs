@@ -9,12 +9,8 @@ use super::records::{
     ConfigRecord, FeatureLevelRecord, MetadataRecord, PartitionRecord, ProducerIdsRecord,
     TopicRecord,
 };
+use super::resource::{BROKER, CLIENT_METRICS, GROUP, Resource, TOPIC};
 use crate::config::{TopicOverrides, Values};
-
-/// The number that says "topic" in requests and records about settings.
-pub const TOPIC_RESOURCE: i8 = 2;
-/// The number that says "broker" there; all brokers are the one without a name.
-pub const BROKER_RESOURCE: i8 = 4;
 
 /// A partition, as it is planned. Its records and offsets are elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +43,8 @@ pub struct TopicImage {
 pub struct Image {
     topics: BTreeMap<Str, Arc<TopicImage>>,
     names: BTreeMap<Uuid, Str>,
-    /// By broker; all of them together have the empty name.
-    broker_configs: BTreeMap<Str, Values>,
+    /// What was set on others than topics, by kind and name. Nothing empty is kept.
+    settings: BTreeMap<i8, BTreeMap<Str, Values>>,
     features: BTreeMap<Str, i16>,
     next_producer_id: i64,
 }
@@ -70,7 +66,7 @@ pub enum ApplyError {
         /// The partition.
         index: i32,
     },
-    /// Neither a topic nor a broker.
+    /// Nothing that is known to have settings.
     #[error("settings of resource type {0} are not known")]
     Resource(i8),
 }
@@ -97,16 +93,25 @@ impl Image {
         &self.topics
     }
 
-    /// What was set on a broker while it ran; the empty name stands for all brokers.
+    /// What was set; nothing on a topic that does not exist.
     #[must_use]
-    pub fn broker_config(&self, broker: &str) -> &Values {
+    pub fn settings(&self, resource: &Resource) -> &Values {
         static NONE: Values = Values::new();
-        self.broker_configs.get(broker).unwrap_or(&NONE)
+        let set = match resource {
+            Resource::Topic(name) => self.topic(name).map(|topic| topic.overrides.values()),
+            other => self.settings.get(&other.kind()).and_then(|named| named.get(&*other.name())),
+        };
+        set.unwrap_or(&NONE)
+    }
+
+    /// The names of everything of this kind, other than topics, on which something was set.
+    pub fn names_with_settings(&self, kind: i8) -> impl Iterator<Item = &Str> {
+        self.settings.get(&kind).into_iter().flat_map(BTreeMap::keys)
     }
 
     /// Whether brokers have the same settings in both.
-    pub(super) fn has_same_settings(&self, other: &Self) -> bool {
-        self.broker_configs == other.broker_configs
+    pub(super) fn has_same_broker_settings(&self, other: &Self) -> bool {
+        self.settings.get(&BROKER) == other.settings.get(&BROKER)
     }
 
     /// The first producer id that was never given out.
@@ -164,7 +169,7 @@ impl Image {
                 topic
                     .overrides
                     .iter()
-                    .map(|(name, value)| config(TOPIC_RESOURCE, &topic.name, name, Some(value))),
+                    .map(|(name, value)| config(TOPIC, &topic.name, name, Some(value))),
             );
             records.extend(
                 (0..)
@@ -172,12 +177,12 @@ impl Image {
                     .map(|(index, partition)| partition.to_record(topic.id, index)),
             );
         }
-        for (broker, values) in &self.broker_configs {
-            records.extend(
-                values
-                    .iter()
-                    .map(|(name, value)| config(BROKER_RESOURCE, broker, name, Some(value))),
-            );
+        for (kind, named) in &self.settings {
+            for (resource, values) in named {
+                let record =
+                    |(name, value): (&String, &String)| config(*kind, resource, name, Some(value));
+                records.extend(values.iter().map(record));
+            }
         }
         if self.next_producer_id > 0 {
             records.push(MetadataRecord::ProducerIds(ProducerIdsRecord {
@@ -223,7 +228,7 @@ impl Image {
     fn set_config(&mut self, record: &ConfigRecord) -> Result<(), ApplyError> {
         let resource = &record.resource_name;
         match (record.resource_type, &record.value) {
-            (TOPIC_RESOURCE, value) => {
+            (TOPIC, value) => {
                 let no_topic = || ApplyError::NoTopic(resource.to_string());
                 let topic = self.topics.get_mut(resource.as_str()).ok_or_else(no_topic)?;
                 let overrides = &mut Arc::make_mut(topic).overrides;
@@ -232,21 +237,29 @@ impl Image {
                     None => overrides.unset(&record.name),
                 }
             }
-            (BROKER_RESOURCE, Some(value)) => {
-                let values = self.broker_configs.entry(resource.detached()).or_default();
+            (kind @ (BROKER | CLIENT_METRICS | GROUP), Some(value)) => {
+                let named = self.settings.entry(kind).or_default();
+                let values = named.entry(resource.detached()).or_default();
                 values.insert(record.name.to_string(), value.to_string());
             }
-            (BROKER_RESOURCE, None) => {
-                if let Some(values) = self.broker_configs.get_mut(resource.as_str()) {
-                    values.remove(record.name.as_str());
-                    if values.is_empty() {
-                        self.broker_configs.remove(resource.as_str());
-                    }
-                }
+            (kind @ (BROKER | CLIENT_METRICS | GROUP), None) => {
+                self.unset_config(kind, resource, &record.name);
             }
             (other, _) => return Err(ApplyError::Resource(other)),
         }
         Ok(())
+    }
+
+    fn unset_config(&mut self, kind: i8, resource: &str, name: &str) {
+        let Some(named) = self.settings.get_mut(&kind) else { return };
+        let Some(values) = named.get_mut(resource) else { return };
+        values.remove(name);
+        if values.is_empty() {
+            named.remove(resource);
+        }
+        if named.is_empty() {
+            self.settings.remove(&kind);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`records`] | the records of the log, in Kafka's format |
 //! | [`image`] | what they amount to |
+//! | [`resource`] | what has settings |
 //! | [`plan`], [`configs`], [`names`] | what a change needs, or why it is refused |
 //! | `snapshot`, `store`, `identity` | how all this lies on the disk |
 //!
@@ -20,6 +21,7 @@ pub mod image;
 pub mod names;
 pub mod plan;
 pub mod records;
+pub mod resource;
 mod snapshot;
 mod store;
 #[cfg(test)]
@@ -39,11 +41,12 @@ use self::records::{FeatureLevelRecord, MetadataRecord};
 use self::store::{Loaded, Store};
 use crate::config::BrokerConfig;
 
-pub use self::configs::{ConfigChange, ConfigOperation, Resource};
+pub use self::configs::{ConfigChange, ConfigOperation};
 pub use self::identity::new_id;
 pub use self::image::{Image, PartitionImage, TopicImage};
 pub use self::names::check_topic_name;
 pub use self::plan::{NewTopic, Planner, Refusal};
+pub use self::resource::Resource;
 pub use self::snapshot::{DecodeError, EncodeError};
 
 /// The topic whose one partition is the metadata log; no client may make or read it.
@@ -311,7 +314,7 @@ impl Inner {
             records.insert(0, first);
         }
         let (ticket, bytes) = self.store.append(&records, self.clock.now_ms())?;
-        let config = if image.has_same_settings(&before.image) {
+        let config = if image.has_same_broker_settings(&before.image) {
             Arc::clone(&before.config)
         } else {
             broker_config(&self.started_with, &image)
@@ -337,8 +340,8 @@ impl Inner {
 
 /// The settings of a broker, with those that the image says.
 fn broker_config(started_with: &Arc<BrokerConfig>, image: &Image) -> Arc<BrokerConfig> {
-    let node = started_with.node_id.to_string();
-    let (own, all) = (image.broker_config(&node), image.broker_config(""));
+    let own = image.settings(&Resource::Broker(Some(started_with.node_id)));
+    let all = image.settings(&Resource::Broker(None));
     if own.is_empty() && all.is_empty() {
         return Arc::clone(started_with);
     }

@@ -7,9 +7,10 @@ use std::ops::Range;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
-use super::image::{Image, PartitionImage, TOPIC_RESOURCE, TopicImage, config};
+use super::image::{Image, PartitionImage, TopicImage, config};
 use super::names::{check_topic_name, collision};
 use super::records::{MetadataRecord, ProducerIdsRecord, RemoveTopicRecord, TopicRecord};
+use super::resource::TOPIC;
 use crate::config::{BrokerConfig, TopicOverrides};
 
 /// The most partitions that one change may make, as in Kafka.
@@ -119,7 +120,7 @@ impl<'a> Planner<'a> {
         let name = name.detached();
         self.push(MetadataRecord::Topic(TopicRecord { name: name.clone(), topic_id: id }));
         for (key, value) in overrides.iter() {
-            self.push(config(TOPIC_RESOURCE, &name, key, Some(value)));
+            self.push(config(TOPIC, &name, key, Some(value)));
         }
         self.push_partitions(id, 0, replicas);
         // The topic was put in above.

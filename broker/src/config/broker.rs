@@ -10,6 +10,7 @@ use std::time::Duration;
 use klamm_protocol::records::Compression;
 
 use super::address::{Address, Listener, ListenerError, listeners};
+use super::group::validate_group_defaults;
 use super::keys::broker_key;
 use super::layers::{Layers, Values};
 use super::topic::{TopicConfig, TopicOverrides};
@@ -205,10 +206,26 @@ impl BrokerConfig {
 
     /// The same broker with these values set while it runs: on itself, and on all brokers.
     ///
-    /// A value that cannot be used counts as not set, so that what an older version stored never
-    /// keeps a broker from running.
+    /// What cannot be used counts as not set, so that what an older version stored never keeps a
+    /// broker from running.
     #[must_use]
     pub fn with_dynamic(&self, broker: &Values, cluster: &Values) -> Self {
+        self.try_with_dynamic(broker, cluster).unwrap_or_else(|error| {
+            tracing::error!(%error, "settings changed at run time cannot be used");
+            self.clone()
+        })
+    }
+
+    /// The same broker with these values set while it runs. A value that its key does not take
+    /// counts as not set.
+    ///
+    /// # Errors
+    /// The values that are left cannot be used with each other.
+    pub fn try_with_dynamic(
+        &self,
+        broker: &Values,
+        cluster: &Values,
+    ) -> Result<Self, BrokerConfigError> {
         let taken = |values: &Values| {
             let is_taken = |(name, value): &(&String, &String)| {
                 broker_key(name).is_none_or(|key| key.validate(value).is_ok())
@@ -219,10 +236,8 @@ impl BrokerConfig {
         let fixed = self.layers.fixed.clone();
         let layers =
             Layers { dynamic_broker: taken(broker), dynamic_cluster: taken(cluster), fixed };
-        Self::new(layers).unwrap_or_else(|error| {
-            tracing::error!(%error, "settings changed at run time cannot be used");
-            self.clone()
-        })
+        validate_group_defaults(&layers)?;
+        Self::new(layers)
     }
 }
 

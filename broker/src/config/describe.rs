@@ -1,8 +1,8 @@
-//! What DescribeConfigs tells about topics and brokers.
+//! What DescribeConfigs tells.
 
 use super::broker::BrokerConfig;
 use super::key::{Dynamic, Key, Kind};
-use super::keys::{broker_key, broker_keys, topic_keys};
+use super::keys::{broker_key, broker_keys, client_metrics_keys, group_keys, topic_keys};
 use super::layers::{Layers, Source, Synonym, Values, alternatives};
 use super::topic::TopicOverrides;
 
@@ -31,7 +31,46 @@ pub struct ConfigEntry {
 #[must_use]
 pub fn describe_topic(overrides: &TopicOverrides, broker: &BrokerConfig) -> Vec<ConfigEntry> {
     let layers = &broker.layers;
-    topic_keys().iter().map(|key| topic_entry(key, overrides, layers)).collect()
+    let own = overrides.values();
+    topic_keys().iter().map(|key| own_entry(key, own, Source::Topic, layers)).collect()
+}
+
+/// Every setting of a group, of which these were set on it.
+#[must_use]
+pub fn describe_group(own: &Values, broker: &BrokerConfig) -> Vec<ConfigEntry> {
+    let entry = |key: &Key| {
+        let mut entry = own_entry(key, own, Source::Group, &broker.layers);
+        // Kafka tells the defaults of its groups, and not those of its topics.
+        if let (true, Some(default)) = (key.sources.is_empty(), key.default) {
+            let (name, value) = (key.name.to_owned(), Some(default.to_owned()));
+            entry.synonyms.push(Synonym { name, value, source: Source::Default });
+        }
+        entry
+    };
+    group_keys().iter().map(entry).collect()
+}
+
+/// Every setting of a subscription to the metrics of clients, of which these were set on it.
+#[must_use]
+pub fn describe_client_metrics(own: &Values) -> Vec<ConfigEntry> {
+    let layers = Layers::default();
+    let entry = |key| own_entry(key, own, Source::ClientMetrics, &layers);
+    client_metrics_keys().iter().map(entry).collect()
+}
+
+/// The level of the logger from which all others have theirs.
+#[must_use]
+pub fn describe_logger(level: &str) -> ConfigEntry {
+    ConfigEntry {
+        name: "root".to_owned(),
+        value: Some(level.to_owned()),
+        source: Source::Logger,
+        kind: None,
+        is_sensitive: false,
+        read_only: false,
+        synonyms: Vec::new(),
+        documentation: Some(""),
+    }
 }
 
 /// Every setting of this broker, and what was set on it that is not known.
@@ -66,20 +105,19 @@ pub fn describe_cluster(broker: &BrokerConfig) -> Vec<ConfigEntry> {
     entries
 }
 
-fn topic_entry(key: &Key, overrides: &TopicOverrides, layers: &Layers) -> ConfigEntry {
-    let own = overrides.get(key.name);
-    let mut synonyms: Vec<_> = own
-        .map(|value| Synonym {
-            name: key.name.to_owned(),
-            value: Some(value.to_owned()),
-            source: Source::Topic,
-        })
-        .into_iter()
-        .collect();
+/// A setting of something other than a broker, which may be set on it and else comes from the
+/// broker.
+fn own_entry(key: &Key, own: &Values, source: Source, layers: &Layers) -> ConfigEntry {
+    let own = own.get(key.name);
+    let synonym = |value: &String| {
+        let (name, value) = (key.name.to_owned(), Some(value.clone()));
+        Synonym { name, value, source }
+    };
+    let mut synonyms: Vec<_> = own.map(synonym).into_iter().collect();
     if let Some((nearest, _)) = key.sources.first() {
         synonyms.extend(layers.synonyms(nearest, &alternatives(nearest)));
     }
-    let value = own.map(str::to_owned).or_else(|| layers.topic_default(key));
+    let value = own.cloned().or_else(|| layers.inherited(key));
     ConfigEntry { read_only: false, ..entry(key, value, synonyms) }
 }
 
@@ -92,7 +130,7 @@ fn broker_entry(key: &Key, layers: &Layers) -> ConfigEntry {
 fn entry(key: &Key, value: Option<String>, synonyms: Vec<Synonym>) -> ConfigEntry {
     ConfigEntry {
         name: key.name.to_owned(),
-        value,
+        value: value.map(|value| key.shown(&value)),
         source: synonyms.first().map_or(Source::Default, |synonym| synonym.source),
         kind: Some(key.kind),
         is_sensitive: key.is_sensitive(),
@@ -133,6 +171,9 @@ mod tests {
     fn line(entry: &ConfigEntry) -> String {
         let source = |source| match source {
             Source::Topic => "TOPIC_CONFIG",
+            Source::Group => "GROUP_CONFIG",
+            Source::ClientMetrics => "CLIENT_METRICS_CONFIG",
+            Source::Logger => "DYNAMIC_BROKER_LOGGER_CONFIG",
             Source::DynamicBroker => "DYNAMIC_BROKER_CONFIG",
             Source::DynamicCluster => "DYNAMIC_DEFAULT_BROKER_CONFIG",
             Source::Static => "STATIC_BROKER_CONFIG",
@@ -193,7 +234,7 @@ mod tests {
     }
 
     /// Keys of ours, and those whose defaults are safer or fit a single broker.
-    const OURS: [&str; 22] = [
+    const OURS: [&str; 23] = [
         "allow.insecure.listeners",
         "broker.id",
         "cluster.id",
@@ -201,6 +242,7 @@ mod tests {
         "durability.window.bytes",
         "durability.window.ms",
         "http.listen",
+        "listener.security.protocol.map",
         "listeners",
         "log.dir",
         "max.connections",
@@ -227,6 +269,51 @@ mod tests {
             line(retention),
             "retention.ms\t100\tLONG\tTOPIC_CONFIG\trw\t-\tretention.ms=100@TOPIC_CONFIG;\
              log.retention.ms=5@STATIC_BROKER_CONFIG;log.retention.hours=168@DEFAULT_CONFIG;"
+        );
+    }
+
+    #[test]
+    fn a_group_is_told_with_what_the_broker_gives_it() {
+        let own = Values::from([
+            ("consumer.assignment.interval.ms".to_owned(), "3000".to_owned()),
+            ("share.isolation.level".to_owned(), "read_committed".to_owned()),
+        ]);
+        let cluster =
+            Values::from([("group.consumer.assignment.interval.ms".into(), "2000".into())]);
+        let entries = describe_group(&own, &broker(&[]).with_dynamic(&Values::new(), &cluster));
+        let told = |name| line(entries.iter().find(|entry| entry.name == name).unwrap());
+        assert_eq!(
+            told("consumer.assignment.interval.ms"),
+            "consumer.assignment.interval.ms\t3000\tINT\tGROUP_CONFIG\trw\t-\t\
+             consumer.assignment.interval.ms=3000@GROUP_CONFIG;\
+             group.consumer.assignment.interval.ms=2000@DYNAMIC_DEFAULT_BROKER_CONFIG;\
+             group.consumer.assignment.interval.ms=1000@DEFAULT_CONFIG;"
+        );
+        assert_eq!(
+            told("share.isolation.level"),
+            "share.isolation.level\tread_committed\tSTRING\tGROUP_CONFIG\trw\t-\t\
+             share.isolation.level=read_committed@GROUP_CONFIG;\
+             share.isolation.level=read_uncommitted@DEFAULT_CONFIG;"
+        );
+        assert_eq!(
+            told("share.auto.offset.reset"),
+            "share.auto.offset.reset\tlatest\tSTRING\tDEFAULT_CONFIG\trw\t-\t\
+             share.auto.offset.reset=latest@DEFAULT_CONFIG;"
+        );
+    }
+
+    #[test]
+    fn a_subscription_is_told_without_defaults_beside() {
+        let own = Values::from([("interval.ms".to_owned(), "5000".to_owned())]);
+        let lines: Vec<_> = describe_client_metrics(&own).iter().map(line).collect();
+        let source = "CLIENT_METRICS_CONFIG";
+        assert_eq!(
+            lines,
+            [
+                &format!("interval.ms\t5000\tINT\t{source}\trw\t-\tinterval.ms=5000@{source};"),
+                "match\t\tLIST\tDEFAULT_CONFIG\trw\t-\t",
+                "metrics\t\tLIST\tDEFAULT_CONFIG\trw\t-\t",
+            ]
         );
     }
 

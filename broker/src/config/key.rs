@@ -72,8 +72,12 @@ pub enum Valid {
     BetweenOr(i64, i64, i64),
     /// One of these texts; of a list, each element.
     OneOf(&'static [&'static str]),
+    /// Any number but zero.
+    NotZero,
     /// `*`, or pairs of partition and broker.
     ThrottledReplicas,
+    /// `earliest`, `latest`, or how far back.
+    OffsetReset,
 }
 
 /// Whether a running broker lets the key be changed.
@@ -99,8 +103,8 @@ pub enum Effect {
 /// What is shown about a key that does nothing here.
 const LISTED: &str = "Accepted and shown for compatibility; this broker does not act on it.";
 
-/// A broker key from which a topic key takes its default, and how many units of the topic key
-/// one unit of it is.
+/// A broker key from which a key of a topic or group takes its default, and how many units of
+/// that key one unit of it is.
 pub type Source = (&'static str, i64);
 
 /// One row of the tables under `keys/`.
@@ -114,11 +118,11 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// The values it takes.
     pub valid: Valid,
-    /// Whether it can change while the broker runs. Topic keys always can.
+    /// Whether it can change while the broker runs. Others than broker keys always can.
     pub dynamic: Dynamic,
     /// Whether it does anything here.
     pub effect: Effect,
-    /// Of a topic key, the broker keys that give its default, the strongest first. Empty where
+    /// Of a topic or group key, the broker keys that give its default, the strongest first. Empty where
     /// Kafka has none.
     pub sources: &'static [Source],
     /// What it does, in a sentence.
@@ -189,6 +193,16 @@ impl Key {
         self
     }
 
+    pub(super) const fn not_zero(mut self) -> Self {
+        self.valid = Valid::NotZero;
+        self
+    }
+
+    pub(super) const fn offset_reset(mut self) -> Self {
+        self.valid = Valid::OffsetReset;
+        self
+    }
+
     pub(super) const fn per_broker(mut self) -> Self {
         self.dynamic = Dynamic::PerBroker;
         self
@@ -222,5 +236,11 @@ impl Key {
     /// The text is not of the key's type, or the value is none that the key takes.
     pub fn validate(&self, text: &str) -> Result<(), ConfigError> {
         value::validate(self, text)
+    }
+
+    /// A value of this key as it is shown: as it is read, not as it was written.
+    #[must_use]
+    pub fn shown(&self, text: &str) -> String {
+        value::shown(self.kind, text)
     }
 }

@@ -13,6 +13,12 @@ pub type Values = BTreeMap<String, String>;
 pub enum Source {
     /// Set on the topic.
     Topic,
+    /// Set on the group.
+    Group,
+    /// Set on the subscription to the metrics of clients.
+    ClientMetrics,
+    /// The level of a logger.
+    Logger,
     /// Set on this broker while it ran.
     DynamicBroker,
     /// Set on all brokers while they ran.
@@ -33,6 +39,9 @@ impl Source {
             Self::DynamicCluster => 3,
             Self::Static => 4,
             Self::Default => 5,
+            Self::Logger => 6,
+            Self::ClientMetrics => 7,
+            Self::Group => 8,
         }
     }
 }
@@ -75,9 +84,9 @@ impl Layers {
         self.sources().any(|(_, values)| values.contains_key(name))
     }
 
-    /// What holds for topics that do not set `key` themselves.
+    /// What holds for topics or groups that do not set `key` themselves.
     #[must_use]
-    pub fn topic_default(&self, key: &Key) -> Option<String> {
+    pub fn inherited(&self, key: &Key) -> Option<String> {
         let held = key.sources.iter().find_map(|(name, units)| Some((self.get(name)?, *units)));
         let Some((text, units)) = held else { return key.default.map(str::to_owned) };
         let (Ok(number), Valid::AtLeast(min)) = (text.trim().parse::<i64>(), key.valid) else {
@@ -159,7 +168,7 @@ mod tests {
         let mut layers = Layers::default();
         let mut check = |name: &str, value: &str, answer: &str| {
             layers.fixed.insert(name.to_owned(), value.to_owned());
-            assert_eq!(layers.topic_default(retention).as_deref(), Some(answer));
+            assert_eq!(layers.inherited(retention).as_deref(), Some(answer));
         };
         check("log.retention.hours", "2", "7200000");
         check("log.retention.minutes", "3", "180000");

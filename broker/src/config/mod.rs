@@ -7,6 +7,7 @@
 //! | [`Layers`] | values over values: started with, set at run time, defaults |
 //! | [`BrokerConfig`] | the settings of a broker, parsed |
 //! | [`TopicOverrides`], [`TopicConfig`] | the settings of a topic, parsed |
+//! | `group`, `client_metrics` | what is allowed in the settings of groups and subscriptions |
 //! | [`describe`] | what DescribeConfigs tells |
 //!
 //! # Invariants
@@ -17,8 +18,10 @@
 
 pub mod address;
 mod broker;
+mod client_metrics;
 pub mod describe;
 mod environment;
+mod group;
 pub mod key;
 pub mod keys;
 mod layers;
@@ -33,7 +36,9 @@ pub use broker::{
     BrokerConfig, BrokerConfigError, CleanerConfig, ConnectionLimits, GroupConfig, RequestLimits,
     SocketOptions,
 };
+pub(crate) use client_metrics::validate_client_metrics;
 pub use describe::ConfigEntry;
+pub(crate) use group::validate_group;
 pub use layers::{Layers, Source, Synonym, Values};
 pub use settings::{BrokerSettings, Format, Origin, SettingsError, Warning};
 pub use topic::{

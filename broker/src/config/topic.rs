@@ -1,6 +1,5 @@
 //! The settings of one topic: what was set on it, and what therefore holds.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use klamm_storage::{Durability, LogOptions};
 
 use super::broker::BrokerConfig;
 use super::keys::topic_key;
-use super::layers::Layers;
+use super::layers::{Layers, Values};
 use super::value::{ConfigError, boolean, elements};
 
 /// What happens to the old records of a topic. Neither keeps them for good.
@@ -103,7 +102,7 @@ pub struct TopicConfig {
 
 /// What was set on one topic, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TopicOverrides(BTreeMap<String, String>);
+pub struct TopicOverrides(Values);
 
 impl TopicOverrides {
     /// The value set for a key.
@@ -126,6 +125,12 @@ impl TopicOverrides {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What is set.
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        &self.0
     }
 
     /// What is set, by name.
@@ -228,7 +233,7 @@ impl Held<'_> {
         let Some(key) = topic_key(name) else { return String::new() };
         let is_taken = |text: &String| key.validate(text).is_ok();
         let own = self.overrides.get(name).map(|text| text.trim().to_owned()).filter(is_taken);
-        let inherited = || self.layers.topic_default(key).filter(is_taken);
+        let inherited = || self.layers.inherited(key).filter(is_taken);
         own.or_else(inherited).or_else(|| key.default.map(str::to_owned)).unwrap_or_default()
     }
 

@@ -34,6 +34,31 @@ pub enum ConfigError {
         /// Its value.
         greater_value: i64,
     },
+    /// A group has no such key.
+    #[error("Unknown group config name: {0}")]
+    UnknownGroupKey(String),
+    /// A subscription to the metrics of clients has no such key.
+    #[error("Unknown client metrics configuration: {0}")]
+    UnknownClientMetricsKey(String),
+    /// A value lies beyond another.
+    #[error("{key} must be {relation} {bound}")]
+    Beyond {
+        /// The key.
+        key: String,
+        /// How its value must lie.
+        relation: &'static str,
+        /// The key that it is compared with.
+        bound: String,
+    },
+    /// Clients cannot be asked for metrics so often, or so seldom.
+    #[error("Invalid value {0} for interval.ms, interval must be between 100 and 3600000 (1 hour)")]
+    PushInterval(String),
+    /// Clients cannot be chosen so.
+    #[error("Illegal client matching pattern: {0}")]
+    Pattern(String),
+    /// A list has an element without text.
+    #[error("Configuration '{0}' values must not be empty.")]
+    EmptyElement(&'static str),
     /// The topic asks for storage that this broker does not have.
     #[error(
         "Tiered Storage functionality is disabled in the broker. \
@@ -59,8 +84,23 @@ pub(super) fn validate(key: &Key, text: &str) -> Result<(), ConfigError> {
         Kind::List => elements(text).try_for_each(|element| one_of(key, element)).and_then(|()| {
             if key.valid == Valid::ThrottledReplicas { throttled(key, text) } else { Ok(()) }
         }),
+        Kind::String if key.valid == Valid::OffsetReset => offset_reset(key, text),
         Kind::String => one_of(key, text),
         Kind::Class | Kind::Password => Ok(()),
+    }
+}
+
+/// See [`Key::shown`].
+pub(super) fn shown(kind: Kind, text: &str) -> String {
+    let text_of = |number: Option<i64>| number.map(|number| number.to_string());
+    match kind {
+        Kind::List => elements(text).collect::<Vec<_>>().join(","),
+        Kind::Boolean => text.trim().to_ascii_lowercase(),
+        Kind::Int | Kind::Short | Kind::Long => {
+            text_of(text.trim().parse().ok()).unwrap_or_else(|| text.to_owned())
+        }
+        Kind::Double => text.trim().to_owned(),
+        Kind::String | Kind::Class | Kind::Password => text.to_owned(),
     }
 }
 
@@ -89,6 +129,9 @@ fn bounds(key: &Key, text: &str, value: i64) -> Result<(), ConfigError> {
             format!("Value must be at least {min}")
         }
         Valid::Between(_, max) if value > max => format!("Value must be no more than {max}"),
+        Valid::NotZero if value == 0 => {
+            "Value must be unlimited (-1) or greater than or equal to 1".to_owned()
+        }
         Valid::BetweenOr(min, max, other) if !(min..=max).contains(&value) && value != other => {
             format!("Value must be between {min} and {max} or equal to {other}")
         }
@@ -119,6 +162,43 @@ fn one_of(key: &Key, text: &str) -> Result<(), ConfigError> {
     }
 }
 
+fn offset_reset(key: &Key, text: &str) -> Result<(), ConfigError> {
+    let back = text.strip_prefix("by_duration:");
+    if matches!(text, "earliest" | "latest") || back.is_some_and(is_duration) {
+        return Ok(());
+    }
+    let name = key.name;
+    let reason = format!(
+        "Invalid value `{text}` for configuration {name}. The value must be either 'earliest', \
+         'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
+    );
+    Err(ConfigError::invalid(name, text, reason))
+}
+
+/// Whether a text is a duration as ISO 8601 writes it, of days and less: `P2DT3H4M5.6S`.
+fn is_duration(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
+    let Some(text) = text.strip_prefix('P') else { return false };
+    match text.split_once('T') {
+        Some((days, time)) => is_amounts(days, "D") && !time.is_empty() && is_amounts(time, "HMS"),
+        None => !text.is_empty() && is_amounts(text, "D"),
+    }
+}
+
+/// Whether a text is made of numbers, each with one of these units, each unit at most once and in
+/// this order.
+fn is_amounts(mut text: &str, units: &str) -> bool {
+    for unit in units.chars() {
+        let Some((amount, rest)) = text.split_once(unit) else { continue };
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (byte == b'.' && unit == 'S');
+        if !amount.bytes().all(is_digit) || amount.parse::<f64>().is_err() {
+            return false;
+        }
+        text = rest;
+    }
+    text.is_empty()
+}
+
 fn throttled(key: &Key, text: &str) -> Result<(), ConfigError> {
     let is_pair = |element: &str| {
         let pair = element.split_once(':');
@@ -140,7 +220,7 @@ fn throttled(key: &Key, text: &str) -> Result<(), ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::keys::topic_key;
+    use crate::config::keys::{group_key, topic_key};
 
     /// What Kafka 4.3 answered to a topic made with this setting; empty where it made the topic.
     fn check(name: &str, text: &str, answer: &str) {
@@ -187,6 +267,35 @@ mod tests {
         ] {
             check(name, text, "");
         }
+    }
+
+    #[test]
+    fn an_offset_is_reset_to_an_end_or_by_a_duration() {
+        let key = group_key("share.auto.offset.reset").unwrap();
+        for text in ["earliest", "latest", "by_duration:P1D", "by_duration:pt1.5s"] {
+            assert_eq!(key.validate(text), Ok(()), "{text}");
+        }
+        let durations = ["", "P", "PT", "1H", "PT-1H", "P1DT", "PT1S1H", "PTS", "P1.5D", "PT1"];
+        for text in durations.map(|it| format!("by_duration:{it}")) {
+            assert!(key.validate(&text).is_err(), "{text}");
+        }
+        assert_eq!(
+            key.validate("none").unwrap_err().to_string(),
+            "Invalid value none for configuration share.auto.offset.reset: Invalid value `none` \
+             for configuration share.auto.offset.reset. The value must be either 'earliest', \
+             'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
+        );
+    }
+
+    #[test]
+    fn values_are_shown_as_they_are_read() {
+        let check = |name: &str, text: &str, shown: &str| {
+            assert_eq!(topic_key(name).unwrap().shown(text), shown);
+        };
+        check("retention.ms", " 0055 ", "55");
+        check("cleanup.policy", " delete , compact", "delete,compact");
+        check("preallocate", " TRUE ", "true");
+        check("min.cleanable.dirty.ratio", " 0.5", "0.5");
     }
 
     #[test]

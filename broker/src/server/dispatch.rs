@@ -82,12 +82,14 @@ served! {
     InitProducerId => api::init_producer_id::handle;
     OffsetForLeaderEpoch => api::offset_for_leader_epoch::handle;
     DescribeConfigs => api::configs::describe::handle;
+    AlterConfigs => api::configs::alter::handle;
     DescribeLogDirs => api::describe_log_dirs::handle;
     CreatePartitions => api::topics::grow::handle;
     DeleteGroups => api::groups::delete::handle;
-    IncrementalAlterConfigs => api::configs::alter::handle;
+    IncrementalAlterConfigs => api::configs::incremental_alter::handle;
     OffsetDelete => api::offsets::delete::handle;
     DescribeCluster => api::describe_cluster::handle;
+    ListConfigResources => api::configs::list::handle;
     DescribeTopicPartitions => api::describe_topic_partitions::handle;
 }
 

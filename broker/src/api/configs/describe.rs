@@ -1,18 +1,22 @@
 //! DescribeConfigs: tells every setting there is, where its value comes from, and its type.
 //! Versions 0 to 4.
 //!
-//! Topics and brokers have settings here; other resources are answered as invalid.
+//! The one logger told is that from which all others have their level.
 
 use klamm_protocol::api::describe_configs::{
     ConfigAnswer, Request, Resource, ResourceAnswer, Response, Synonym,
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
+use tracing::level_filters::LevelFilter;
 
-use super::{BROKER, TOPIC};
-use crate::catalog::{Refusal, check_topic_name};
+use crate::catalog::resource::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
+use crate::catalog::{self, Refusal, check_topic_name};
 use crate::config::Source;
-use crate::config::describe::{ConfigEntry, describe_broker, describe_cluster, describe_topic};
+use crate::config::describe::{
+    ConfigEntry, describe_broker, describe_client_metrics, describe_cluster, describe_group,
+    describe_logger, describe_topic,
+};
 use crate::server::{Call, Reply};
 
 /// What the client wants beside names and values.
@@ -50,32 +54,60 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
 }
 
 fn entries(call: &Call, resource: &Resource) -> Result<Vec<ConfigEntry>, Refusal> {
-    let node = &call.node;
-    let name = resource.resource_name.as_str();
-    match resource.resource_type {
-        TOPIC => {
-            check_topic_name(name)?;
-            let image = node.catalog.image();
+    let version = call.node.catalog.version();
+    let (image, config) = (&version.image, &version.config);
+    let name = &resource.resource_name;
+    match (resource.resource_type, name.as_str()) {
+        (TOPIC, topic) => {
+            check_topic_name(topic)?;
             let missing = || Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "");
-            let topic = image.topic(name).ok_or_else(missing)?;
-            Ok(describe_topic(&topic.overrides, &node.config()))
+            let topic = image.topic(topic).ok_or_else(missing)?;
+            Ok(describe_topic(&topic.overrides, config))
         }
-        BROKER if name.is_empty() => Ok(describe_cluster(&node.config())),
-        BROKER => {
-            let invalid = |message| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
-            match name.parse::<i32>() {
-                Ok(id) if id == node.id() => Ok(describe_broker(&node.config())),
-                Ok(id) => invalid(format!(
-                    "Unexpected broker id, expected {} or empty string, but received {id}",
-                    node.id()
-                )),
-                Err(_) => invalid(format!("Broker id must be an integer, but it is: {name}")),
-            }
+        (BROKER, "") => Ok(describe_cluster(config)),
+        (BROKER, id) => {
+            check_broker(id, config.node_id, " or empty string,")?;
+            Ok(describe_broker(config))
         }
-        _ => {
-            let code = ErrorCode::INVALID_REQUEST;
-            Err(Refusal::new(code, code.meaning()))
+        (BROKER_LOGGER, "") => Err(invalid("Broker id must not be empty")),
+        (BROKER_LOGGER, id) => {
+            check_broker(id, config.node_id, "")?;
+            Ok(vec![describe_logger(level())])
         }
+        (CLIENT_METRICS, "") => Err(invalid("Client metrics subscription name must not be empty")),
+        (CLIENT_METRICS, _) => {
+            let subscription = catalog::Resource::ClientMetrics(name.clone());
+            Ok(describe_client_metrics(image.settings(&subscription)))
+        }
+        (GROUP, "") => Err(invalid("Group name must not be empty")),
+        (GROUP, _) => {
+            let group = catalog::Resource::Group(name.clone());
+            Ok(describe_group(image.settings(&group), config))
+        }
+        _ => Err(invalid(ErrorCode::INVALID_REQUEST.meaning())),
+    }
+}
+
+/// Says why there is no broker of this name; `or_else` is what else would have been one.
+fn check_broker(name: &str, node: i32, or_else: &str) -> Result<(), Refusal> {
+    match name.parse::<i32>() {
+        Ok(id) if id == node => Ok(()),
+        Ok(id) => Err(invalid(&format!(
+            "Unexpected broker id, expected {node}{or_else} but received {id}"
+        ))),
+        Err(_) => Err(invalid(&format!("Broker id must be an integer, but it is: {name}"))),
+    }
+}
+
+fn invalid(message: &str) -> Refusal {
+    Refusal::new(ErrorCode::INVALID_REQUEST, message)
+}
+
+/// The finest level at which anything is logged, as Kafka's loggers name it.
+fn level() -> &'static str {
+    match LevelFilter::current().into_level() {
+        None => "OFF",
+        Some(level) => level.as_str(),
     }
 }
 

@@ -1,8 +1,7 @@
 //! Settings told and changed.
 
 pub(crate) mod alter;
+mod change;
 pub(crate) mod describe;
-
-/// The numbers that say whose settings are meant.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub(crate) mod incremental_alter;
+pub(crate) mod list;

@@ -139,10 +139,10 @@ fn alter(operation: ConfigOperation, name: &str, value: Option<&str>) -> ConfigC
 #[test]
 fn settings_that_cannot_be_changed() {
     use ConfigOperation::{Append, Set, Subtract};
-    let refuse = |resource, changes: &[ConfigChange], code, message: &str| {
+    let refuse = |resource: &Resource, changes: &[ConfigChange], code, message: &str| {
         check_refused(|planner| planner.alter_configs(resource, changes), code, message);
     };
-    let (dup, invalid) = (Resource::Topic("dup"), ErrorCode::INVALID_CONFIG);
+    let (dup, invalid) = (&Resource::Topic("dup".into()), ErrorCode::INVALID_CONFIG);
     let unlisted = "key retention.ms because its type is not LIST.";
     for (operation, word) in [(Append, "APPEND"), (Subtract, "SUBTRACT")] {
         let changes = [alter(operation, "retention.ms", Some("1"))];
@@ -155,29 +155,28 @@ fn settings_that_cannot_be_changed() {
     refuse(dup, &changes, code, "Null value not supported for : segment.bytes");
     let twice = [alter(Set, "retention.ms", Some("1")), alter(Set, "retention.ms", Some("2"))];
     refuse(dup, &twice, code, "Error due to duplicate config keys");
-    refuse(Resource::Topic(""), &[], code, "Default topic resources are not allowed.");
     let message = "The topic 'nope' does not exist.";
-    refuse(Resource::Topic("nope"), &[], ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message);
+    refuse(&Resource::Topic("nope".into()), &[], ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message);
 }
 
 #[test]
 fn settings_of_brokers_that_cannot_be_changed() {
-    let refuse = |broker, name: &str, value: &str, message: &str| {
+    let refuse = |broker: Option<i32>, name: &str, value: &str, message: &str| {
         let changes = [alter(ConfigOperation::Set, name, Some(value))];
         let change =
-            |planner: &mut Planner<'_>| planner.alter_configs(Resource::Broker(broker), &changes);
+            |planner: &mut Planner<'_>| planner.alter_configs(&Resource::Broker(broker), &changes);
         check_refused(change, ErrorCode::INVALID_REQUEST, message);
     };
     let message = "Cannot update these configs dynamically: [num.partitions]";
-    refuse("1", "num.partitions", "2", message);
+    refuse(Some(1), "num.partitions", "2", message);
     let message = "Cannot update these configs at default cluster level, broker id must be \
-                   specified: [listeners]";
-    refuse("", "listeners", "PLAINTEXT://:1", message);
+                   specified: [cordoned.log.dirs]";
+    refuse(None, "cordoned.log.dirs", "/x", message);
     let message = "Invalid value abc for configuration num.io.threads: Not a number of type INT";
-    refuse("", "num.io.threads", "abc", message);
+    refuse(None, "num.io.threads", "abc", message);
     let message = "These security configs can be dynamically updated only per-listener using the \
                    listener prefix: [ssl.keystore.location]";
-    refuse("1", "ssl.keystore.location", "/x", message);
+    refuse(Some(1), "ssl.keystore.location", "/x", message);
 }
 
 #[test]
@@ -186,8 +185,9 @@ fn settings_change_as_asked() {
     let mut image = cluster();
     let mut check = |operation, name: &str, value: Option<&str>, after: Option<&str>| {
         let changes = [alter(operation, name, value)];
-        let change =
-            |planner: &mut Planner<'_>| planner.alter_configs(Resource::Topic("dup"), &changes);
+        let change = |planner: &mut Planner<'_>| {
+            planner.alter_configs(&Resource::Topic("dup".into()), &changes)
+        };
         let (result, changed, _) = plan(&image, change);
         assert_eq!(result, Ok(()));
         assert_eq!(changed.topic("dup").unwrap().overrides.get(name), after);
@@ -208,8 +208,8 @@ fn the_older_form_replaces_all_settings() {
     let replace = |image: &Image, pairs: &[(&str, &str)]| {
         let configs: Vec<_> =
             pairs.iter().map(|(name, value)| ((*name).into(), Some((*value).into()))).collect();
-        let resource = Resource::Topic("dup");
-        plan(image, |planner| planner.replace_configs(resource, &configs)).1
+        let resource = Resource::Topic("dup".into());
+        plan(image, |planner| planner.replace_configs(&resource, &configs)).1
     };
     let image = replace(&image, &[("retention.ms", "1"), ("segment.ms", "2")]);
     let image = replace(&image, &[("segment.ms", "3")]);
@@ -256,7 +256,7 @@ fn ask(planner: &mut Planner<'_>, model: &mut Model, ask: &Ask, seed: u8) {
     let name = |name: &u8| format!("t{name}");
     let set = |name: &str, operation, value: Option<&str>, planner: &mut Planner<'_>| {
         let changes = [alter(operation, "retention.ms", value)];
-        planner.alter_configs(Resource::Topic(name), &changes).is_ok()
+        planner.alter_configs(&Resource::Topic(name.into()), &changes).is_ok()
     };
     match ask {
         Ask::Create(topic_name, partitions) => {

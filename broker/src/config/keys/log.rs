@@ -115,10 +115,13 @@ pub(super) const KEYS: &[Key] = &[
         .at_least(1)
         .used("How often old segments are looked for."),
     int("log.retention.hours", "168")
+        .not_zero()
         .used("Default of the topic setting `retention.ms`, in hours."),
     unset("log.retention.minutes", Kind::Int)
+        .not_zero()
         .used("Default of the topic setting `retention.ms`, in minutes."),
     unset("log.retention.ms", Kind::Long)
+        .not_zero()
         .cluster_wide()
         .used("Default of the topic setting `retention.ms`."),
     int("log.roll.hours", "168")

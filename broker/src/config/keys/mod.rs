@@ -8,6 +8,7 @@ mod groups;
 mod log;
 mod network;
 mod remote;
+mod resources;
 mod security;
 mod topic;
 mod transactions;
@@ -52,6 +53,30 @@ pub fn broker_key(name: &str) -> Option<&'static Key> {
     BROKER.iter().find_map(|table| find(table, name))
 }
 
+/// Every setting of a group, by name.
+#[must_use]
+pub fn group_keys() -> &'static [Key] {
+    resources::GROUP_KEYS
+}
+
+/// The setting of a group that has this name.
+#[must_use]
+pub fn group_key(name: &str) -> Option<&'static Key> {
+    find(resources::GROUP_KEYS, name)
+}
+
+/// Every setting of a subscription to the metrics of clients, by name.
+#[must_use]
+pub fn client_metrics_keys() -> &'static [Key] {
+    resources::CLIENT_METRICS_KEYS
+}
+
+/// The setting of a subscription to the metrics of clients that has this name.
+#[must_use]
+pub fn client_metrics_key(name: &str) -> Option<&'static Key> {
+    find(resources::CLIENT_METRICS_KEYS, name)
+}
+
 /// The broker key whose name differs from this one by the fewest edits, if they are few.
 #[must_use]
 pub fn nearest_broker_key(name: &str) -> Option<&'static str> {
@@ -89,7 +114,8 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_and_names_are_unique() {
-        for table in BROKER.iter().chain([&topic::KEYS]) {
+        let others = [&topic::KEYS, &resources::GROUP_KEYS, &resources::CLIENT_METRICS_KEYS];
+        for table in BROKER.iter().chain(others) {
             assert!(table.is_sorted_by(|one, two| one.name < two.name));
         }
         let mut names: Vec<_> = broker_keys().map(|key| key.name).collect();
@@ -99,7 +125,8 @@ mod tests {
 
     #[test]
     fn defaults_are_valid() {
-        for key in broker_keys().chain(topic_keys()) {
+        let others = topic_keys().iter().chain(group_keys()).chain(client_metrics_keys());
+        for key in broker_keys().chain(others) {
             if let Some(default) = key.default {
                 assert_eq!(key.validate(default), Ok(()), "{}", key.name);
             }
@@ -107,8 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_of_topic_keys_are_broker_keys() {
-        for key in topic_keys() {
+    fn the_sources_of_other_keys_are_broker_keys() {
+        for key in topic_keys().iter().chain(group_keys()) {
             for (source, _) in key.sources {
                 assert!(broker_key(source).is_some(), "{source}");
             }

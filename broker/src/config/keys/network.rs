@@ -1,4 +1,6 @@
 //! Broker keys about listeners, connections and requests.
+//!
+//! Kafka lets listeners be changed while a broker runs; here they are fixed.
 
 use crate::config::key::{Key, Kind, boolean, int, list, long, string, unset};
 
@@ -21,10 +23,8 @@ pub(super) const KEYS: &[Key] = &[
         "listener.security.protocol.map",
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
     )
-    .per_broker()
     .used("Security protocol of each listener name."),
     list("listeners", "PLAINTEXT://localhost:9092")
-        .per_broker()
         .used("Addresses that clients connect to, as `PLAINTEXT://host:port`, between commas."),
     int("max.connection.creation.rate", "2147483647").at_least(0).cluster_wide(),
     int("max.connections", "10000")
