@@ -33,6 +33,8 @@ mod coordinator;
 mod load;
 mod members;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod upkeep;
 mod writes;

@@ -14,7 +14,7 @@ use crate::group::records::{GroupRecord, RecordError};
 const BATCH_BYTES_MAX: usize = 1 << 30;
 
 /// What the records that were read so far amount to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Replay {
     groups: HashMap<Str, Snapshot>,
     offsets: Offsets,

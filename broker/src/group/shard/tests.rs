@@ -1,0 +1,291 @@
+//! What a coordinator does against what its records say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use klamm_protocol::wire::{Str, Uuid};
+use proptest::prelude::*;
+use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
+
+use super::command::{Command, Commit, NewOffset};
+use super::coordinator::{Coordinator, Setting, Step};
+use super::replay::Replay;
+use crate::config::{BrokerConfig, GroupConfig};
+use crate::group::classic::{Identity, Join, Moment, Protocol, Snapshot, State, Sync, Token};
+use klamm_protocol::error_code::ErrorCode;
+
+const GROUPS: [&str; 2] = ["one", "other"];
+const CLIENTS: usize = 3;
+/// The last client is a static member.
+const STATIC: usize = CLIENTS - 1;
+
+/// Something that happens; numbers say to whom.
+#[derive(Clone, Copy, Debug)]
+enum Happening {
+    Join { group: usize, client: usize },
+    Sync { group: usize, client: usize },
+    Leave { group: usize, client: usize },
+    Commit { group: usize, client: usize, partition: i32, offset: i64 },
+    CommitFromOutside { group: usize, partition: i32, offset: i64 },
+    DeleteOffset { group: usize, partition: i32 },
+    DeleteGroup { group: usize },
+    DeleteTopic { topic: u8 },
+    Wait { seconds: u64 },
+    ExpireOffsets,
+    Restart,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    use Happening::{
+        Commit, CommitFromOutside, DeleteGroup, DeleteOffset, DeleteTopic, ExpireOffsets, Join,
+        Leave, Restart, Sync, Wait,
+    };
+    let (group, client) = (0..GROUPS.len(), 0..CLIENTS);
+    let who = (group.clone(), client);
+    let place = (0..4i32, 0..100i64);
+    prop_oneof![
+        6 => who.clone().prop_map(|(group, client)| Join { group, client }),
+        6 => who.clone().prop_map(|(group, client)| Sync { group, client }),
+        1 => who.clone().prop_map(|(group, client)| Leave { group, client }),
+        3 => (who, place.clone()).prop_map(|((group, client), (partition, offset))| {
+            Commit { group, client, partition, offset }
+        }),
+        2 => (group.clone(), place).prop_map(|(group, (partition, offset))| {
+            CommitFromOutside { group, partition, offset }
+        }),
+        1 => (group.clone(), 0..4).prop_map(|(group, partition)| DeleteOffset { group, partition }),
+        1 => group.prop_map(|group| DeleteGroup { group }),
+        1 => (0..2u8).prop_map(|topic| DeleteTopic { topic }),
+        3 => (1..40u64).prop_map(|seconds| Wait { seconds }),
+        1 => Just(ExpireOffsets),
+        1 => Just(Restart),
+    ]
+}
+
+/// One who wants to be in a group, as far as it knows.
+#[derive(Clone, Debug, Default)]
+struct Client {
+    member_id: Str,
+    generation: i32,
+    leads: bool,
+}
+
+struct World {
+    coordinator: Coordinator,
+    /// Everything that was asked to be written.
+    log: Replay,
+    config: GroupConfig,
+    now: Moment,
+    clients: BTreeMap<(usize, usize), Client>,
+    last_token: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let config = BrokerConfig::default().groups.clone();
+        let config = GroupConfig { offsets_retention: Duration::from_secs(60), ..config };
+        Self {
+            coordinator: Coordinator::default(),
+            log: Replay::default(),
+            config: GroupConfig { initial_delay: Duration::ZERO, ..config },
+            now: Moment { elapsed: Duration::from_secs(5), unix_ms: 1_700_000_000_000 },
+            clients: BTreeMap::new(),
+            last_token: 0,
+        }
+    }
+
+    fn ask<T>(
+        &mut self,
+        command: impl FnOnce(super::command::Answer<T>) -> Command,
+    ) -> Receiver<Result<T, ErrorCode>> {
+        let (answer, asked) = oneshot::channel();
+        let setting = Setting { now: self.now, config: &self.config };
+        let step = self.coordinator.handle(command(answer), setting);
+        self.write(step);
+        asked
+    }
+
+    /// Everything is durable at once here.
+    fn write(&mut self, step: Step) {
+        step.records.into_iter().for_each(|record| self.log.apply(record));
+        step.answers.into_iter().for_each(|release| release(Ok(())));
+    }
+
+    fn token(&mut self) -> Token {
+        self.last_token += 1;
+        Token(self.last_token)
+    }
+
+    fn identity(&self, group: usize, client: usize) -> Identity {
+        let known = self.clients.get(&(group, client)).cloned().unwrap_or_default();
+        let instance_id = (client == STATIC).then(|| "static".into());
+        Identity { member_id: known.member_id, instance_id }
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Join { group, client } => self.join(group, client),
+            Happening::Sync { group, client } => self.sync(group, client),
+            Happening::Leave { group, client } => {
+                let leaver = self.identity(group, client);
+                self.ask(|answer| Command::Leave(GROUPS[group].into(), vec![leaver], answer));
+                self.clients.remove(&(group, client));
+            }
+            Happening::Commit { group, client, partition, offset } => {
+                let member = self.identity(group, client);
+                let generation = self.clients.get(&(group, client)).map_or(0, |it| it.generation);
+                self.commit(group, member, generation, (partition, offset));
+            }
+            Happening::CommitFromOutside { group, partition, offset } => {
+                self.commit(group, Identity::default(), -1, (partition, offset));
+            }
+            Happening::DeleteOffset { group, partition } => {
+                let place = vec![(topic(partition).0, partition)];
+                self.ask(|answer| Command::DeleteOffsets(GROUPS[group].into(), place, answer));
+            }
+            Happening::DeleteGroup { group } => {
+                self.ask(|answer| Command::DeleteGroup(GROUPS[group].into(), answer));
+            }
+            Happening::DeleteTopic { topic } => {
+                self.ask(|answer| Command::TopicDeleted(Uuid([topic + 1; 16]), answer));
+            }
+            Happening::Wait { seconds } => self.wait(Duration::from_secs(seconds)),
+            Happening::ExpireOffsets => {
+                let setting = Setting { now: self.now, config: &self.config };
+                let step = self.coordinator.expire_offsets(setting);
+                self.write(step);
+            }
+            Happening::Restart => self.coordinator = self.restored(),
+        }
+    }
+
+    fn join(&mut self, group: usize, client: usize) {
+        let token = self.token();
+        let protocol =
+            Protocol { name: "range".into(), metadata: Bytes::from_static(b"\0\0\0\0\0\0") };
+        let join = Join {
+            token,
+            member: self.identity(group, client),
+            uuid: [u8::try_from(token.0 % 256).unwrap(); 16],
+            client_id: "client".into(),
+            client_host: "/host".into(),
+            session_timeout: Duration::from_secs(10),
+            rebalance_timeout: Duration::from_secs(20),
+            protocol_type: "consumer".into(),
+            protocols: vec![protocol],
+            id_required: false,
+            skips_assignment: true,
+        };
+        let mut asked = self.ask(|answer| Command::Join(GROUPS[group].into(), join, answer));
+        // An answer that comes later finds nobody: the client asks again.
+        if let Ok(Ok(Ok(joined))) = asked.try_recv() {
+            let leads = joined.leader == joined.member_id;
+            let (member_id, generation) = (joined.member_id, joined.generation);
+            self.clients.insert((group, client), Client { member_id, generation, leads });
+        }
+    }
+
+    fn sync(&mut self, group: usize, client: usize) {
+        let Some(known) = self.clients.get(&(group, client)).cloned() else { return };
+        let assignments = match known.leads {
+            true => vec![(known.member_id.clone(), Bytes::from_static(b"mine"))],
+            false => Vec::new(),
+        };
+        let sync = Sync {
+            token: self.token(),
+            member: self.identity(group, client),
+            generation: known.generation,
+            protocol_type: None,
+            protocol: None,
+            assignments,
+        };
+        let mut asked = self.ask(|answer| Command::Sync(GROUPS[group].into(), sync, answer));
+        assert_ne!(asked.try_recv().err(), Some(TryRecvError::Closed), "an answer is owed");
+        if let Ok(Err(_)) = asked.try_recv() {
+            self.clients.remove(&(group, client));
+        }
+    }
+
+    fn commit(&mut self, group: usize, member: Identity, generation: i32, place: (i32, i64)) {
+        let (partition, offset) = place;
+        let (topic, topic_id) = topic(partition);
+        let metadata = "note".into();
+        let new = NewOffset { topic, topic_id, partition, offset, leader_epoch: 3, metadata };
+        let commit = Commit {
+            group: GROUPS[group].into(),
+            member,
+            generation,
+            retention_ms: None,
+            no_group: ErrorCode::ILLEGAL_GENERATION,
+            offsets: vec![new],
+        };
+        self.ask(|answer| Command::Commit(commit, answer));
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now.elapsed += time;
+        self.now.unix_ms += i64::try_from(time.as_millis()).unwrap();
+        while let Some(step) = self.coordinator.expire(self.now) {
+            self.write(step);
+        }
+    }
+
+    /// What another coordinator makes of the log.
+    fn restored(&self) -> Coordinator {
+        self.log.clone().finish(Setting { now: self.now, config: &self.config })
+    }
+
+    fn check(&self) {
+        let restored = self.restored();
+        assert_eq!(restored.offsets, self.coordinator.offsets);
+        for (name, _) in self.coordinator.offsets.groups() {
+            assert!(self.coordinator.groups.contains_key(name), "{name} has offsets");
+        }
+        for name in restored.groups.keys() {
+            assert!(self.coordinator.groups.contains_key(name), "{name} was erased");
+        }
+        for (name, group) in &self.coordinator.groups {
+            let Some(other) = restored.groups.get(name) else { continue };
+            if group.state() == State::Stable {
+                assert_eq!(durable(other.snapshot()), durable(group.snapshot()), "{name}");
+            }
+        }
+    }
+}
+
+/// A snapshot without the moment, which a record is older than.
+fn durable(snapshot: Snapshot) -> Snapshot {
+    Snapshot { state_since_ms: None, ..snapshot }
+}
+
+fn topic(partition: i32) -> (Str, Uuid) {
+    let topic = u8::try_from(partition % 2).unwrap();
+    (format!("topic-{topic}").into(), Uuid([topic + 1; 16]))
+}
+
+proptest! {
+    #[test]
+    fn the_log_says_what_the_coordinator_knows(
+        happenings in prop::collection::vec(happening(), 1..80)
+    ) {
+        let mut world = World::new();
+        for happening in happenings {
+            world.happen(happening);
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn groups_that_have_nothing_left_are_erased() {
+    let mut world = World::new();
+    world.happen(Happening::CommitFromOutside { group: 0, partition: 0, offset: 1 });
+    world.happen(Happening::Wait { seconds: 59 });
+    world.happen(Happening::ExpireOffsets);
+    assert_eq!(world.coordinator.groups.len(), 1);
+    world.happen(Happening::Wait { seconds: 1 });
+    world.happen(Happening::ExpireOffsets);
+    assert!(world.coordinator.groups.is_empty());
+    assert!(world.restored().groups.is_empty());
+}
