@@ -147,4 +147,13 @@ impl Members {
     pub(super) fn rebalance_timeout(&self) -> Duration {
         self.iter().map(|member| member.rebalance_timeout).max().unwrap_or_default()
     }
+
+    #[cfg(test)]
+    pub(super) fn check_invariants(&self) {
+        let mut again = Self::default();
+        self.iter().for_each(|member| again.insert(member.clone()));
+        assert_eq!(self.instances, again.instances);
+        assert_eq!(self.supporters, again.supporters);
+        assert_eq!(self.joining, again.joining);
+    }
 }

@@ -3,6 +3,7 @@
 mod checks;
 mod joining;
 mod leaving;
+mod model;
 mod restarts;
 mod scene;
 mod static_members;
