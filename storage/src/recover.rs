@@ -322,9 +322,11 @@ impl Recovery<'_> {
             match scanner.next_batch() {
                 Ok(None) => break,
                 Ok(Some((found, _))) => {
-                    // Nothing compacts what is not durable yet: there are no gaps in it.
+                    // Only full segments are compacted, and end where the next begins all the same:
+                    // above the durable point the last one has no gaps.
+                    let is_last = next == i64::MAX;
                     let gap = found.header.base_offset != segment.facts.next_offset;
-                    if gap && !self.durable.covers(base, found.position) {
+                    if is_last && gap && !self.durable.covers(base, found.position) {
                         torn = Some(Damage::OffsetOrder);
                         break;
                     }

@@ -209,7 +209,6 @@ impl Pass<'_> {
         index_interval: u32,
     ) -> Result<(), CompactError> {
         let extents: Vec<Extent> = segments.iter().map(Extent::new).collect();
-        let mut vouched = false;
         for group in plan::groups(&extents, limits) {
             let group = segments.get(group).unwrap_or_default();
             if self.inner.lock().closed {
@@ -217,9 +216,6 @@ impl Pass<'_> {
             }
             let new = self.rewrite(group, index_interval)?;
             let Some(new) = new else { continue };
-            if !std::mem::replace(&mut vouched, true) {
-                swap::vouch(self.inner)?;
-            }
             let bytes_after = u64::from(new.segment.size);
             if swap::swap(self.inner, group, new)? {
                 self.compacted.segments_before += group.len();

@@ -20,27 +20,11 @@ use std::io;
 use super::CompactError;
 use super::rewrite::{Rewritten, discard};
 use crate::disk::{self, Entry, OpenMode};
-use crate::durable;
 use crate::error::{At, ChangeError, DiskError};
 use crate::log::{LogInner, State};
 use crate::scan::{ScanError, Scanner};
 use crate::segment::{self, CLEANED, EXTENSIONS, Place, SWAP, Segment};
 use crate::sweep::Rubbish;
-
-/// Makes it durable that all before the active segment is, so that recovery never takes the gaps
-/// which compaction leaves for a torn tail.
-pub(super) fn vouch(inner: &LogInner) -> Result<(), DiskError> {
-    let path = inner.place.dir.join(durable::FILE);
-    let file = inner.place.files.disk().open(&path, OpenMode::Create).at("open", &path)?;
-    let mut state = inner.lock_between_syncs();
-    let point = state.durable;
-    // Over both slots: the next write may tear one of them.
-    for _ in 0..2 {
-        state.sidecar.write(&*file, &point).at("write", &path)?;
-    }
-    drop(state);
-    file.sync_data().at("sync", path)
-}
 
 /// Puts `new` in the place of the segments in `old`. `false`, with nothing changed, when those are
 /// not there any more. After an error the log is either as before, or has failed.

@@ -10,7 +10,7 @@ use klamm_protocol::records::{
 use proptest::prelude::*;
 
 use super::support::*;
-use crate::disk::MemoryDisk;
+use crate::disk::{Disk, MemoryDisk};
 use crate::{Bound, CompactOptions, Compacted, Log, LogOptions, verify};
 
 /// A key and its value; none is a tombstone.
@@ -259,6 +259,19 @@ fn small_neighbours_become_one_segment() {
 }
 
 #[test]
+fn gaps_are_no_torn_tail_whatever_became_of_the_durable_point() {
+    let disk = MemoryDisk::new();
+    let world = updates(&disk, LogOptions { segment_bytes: 600, ..small() });
+    compact(&world);
+    let before = entries(&records(&world.log).0);
+    let disk = disk.after_power_cut(1);
+    disk.remove_file(&Path::new(DIR).join("t-0/durable.klamm")).unwrap();
+    let world = open(&disk, world.log.options());
+    assert_eq!(entries(&records(&world.log).0), before);
+    assert!(world.report.scanned_bytes >= world.log.size_bytes() && world.report.cut.is_none());
+}
+
+#[test]
 fn records_without_a_key_go_and_batches_that_cannot_be_read_stay() {
     let disk = MemoryDisk::new();
     let world = open(&disk, LogOptions { segment_bytes: 300, ..small() });
@@ -343,7 +356,7 @@ fn a_pass_is_due_by_ratio_and_age_and_the_active_segment_is_rolled_for_it() {
 
 #[test]
 fn rot_is_reported_and_not_compacted() {
-    use crate::disk::{Disk, OpenMode};
+    use crate::disk::OpenMode;
     let disk = MemoryDisk::new();
     let world = updates(&disk, LogOptions { segment_bytes: 600, ..small() });
     let path = Path::new(DIR).join("t-0/00000000000000000000.log");
