@@ -196,7 +196,8 @@ impl Segment {
         let position = self.size;
         let facts = &mut self.facts;
         let relative = u32::try_from(header.last_offset() - self.base).unwrap_or(u32::MAX);
-        if header.max_timestamp > facts.max_time.timestamp {
+        // What compaction left of a batch without records says no time that a record has.
+        if header.max_timestamp > facts.max_time.timestamp && header.record_count > 0 {
             facts.max_time = TimeEntry { timestamp: header.max_timestamp, relative };
         }
         facts.first_time.get_or_insert(header.max_timestamp);

@@ -206,7 +206,9 @@ fn verify_batches(
             Dumped::Batch { position, header, .. } => {
                 report.batches += 1;
                 report.bytes += header.size() as u64;
-                timestamp = header.max_timestamp.max(timestamp);
+                if header.record_count > 0 {
+                    timestamp = header.max_timestamp.max(timestamp);
+                }
                 headers.push((position, header.last_offset(), timestamp));
             }
             Dumped::Damage { position, bytes, damage, zeros } => {

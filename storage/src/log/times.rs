@@ -89,6 +89,9 @@ impl LogInner {
         let file = snapshot.file(&self.place)?;
         let mut scanner = snapshot.scanner(&self.place, &file, start)?;
         while let Some(found) = snapshot.next_from(&self.place, &mut scanner, start)? {
+            if found.header.record_count == 0 {
+                continue;
+            }
             if found.header.base_offset >= start {
                 greatest = greatest.max(found.header.max_timestamp);
                 continue;

@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_protocol::records::{
     Batch, BatchBuilder, BatchOptions, BatchProducer, Compression, Record, batches,
 };
+use klamm_utils::clock::ManualClock;
 use proptest::prelude::*;
 
 use super::support::*;
-use crate::disk::{Disk, MemoryDisk};
-use crate::{Bound, CompactOptions, Compacted, Log, LogOptions, verify};
+use crate::disk::{Disk, MemoryDisk, RealDisk};
+use crate::{
+    Bound, CompactOptions, Compacted, Log, LogOptions, NoListener, Storage, StorageOptions, verify,
+};
 
 /// A key and its value; none is a tombstone.
 pub(super) type Entry = (u8, Option<u8>);
@@ -366,4 +370,40 @@ fn rot_is_reported_and_not_compacted() {
     assert!(matches!(failed, Err(crate::CompactError::Corrupt(_))), "{failed:?}");
     assert!(world.log.fault().is_none());
     commit(&world.log, keyed(&[(1, None)], Compression::None));
+}
+
+#[test]
+fn readers_and_writers_go_on_while_segments_are_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    // Few files may be open: readers have to open theirs again and again.
+    let storage_options = StorageOptions { open_files_max: 64, ..StorageOptions::default() };
+    let (disk, clock) = (Arc::new(RealDisk), Arc::new(ManualClock::at(1_000_000)));
+    let storage = Storage::open(disk, dir.path(), &storage_options, clock).unwrap();
+    let log_options = LogOptions { segment_bytes: 2000, ..small() };
+    let (log, _) = storage.open_log("t-0", TOPIC, log_options, Arc::new(NoListener)).unwrap();
+    commit(&log, keyed(&[(11, Some(1))], Compression::None));
+    let write = || {
+        for round in 0..40u8 {
+            for value in 0..50u8 {
+                let entries = [(value % 11, Some(value)), (11, Some(round))];
+                commit(&log, keyed(&entries, Compression::Lz4));
+            }
+            log.compact(&options(), 0, &HashMap::new()).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(write);
+        while !writer.is_finished() {
+            let end = log.offsets().end.0;
+            let (found, _) = records(&log);
+            assert!(found.last().unwrap().offset + 1 >= end);
+            let mut headers = 0;
+            log.scan(0, |_, _| headers += 1).unwrap();
+            assert!(headers > 0 && log.offset_for_timestamp(1011).unwrap().is_some());
+            assert_eq!(log.max_timestamp().unwrap().unwrap().timestamp, 1011);
+        }
+    });
+    storage.close().unwrap();
+    let report = verify::verify(&RealDisk, &dir.path().join("t-0")).unwrap();
+    assert_eq!(report.problems, []);
 }

@@ -13,7 +13,7 @@ use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk};
 use crate::{CompactError, Compacted, Log, LogOptions};
 
 /// Power cuts that are tried after each call: many, since what is left takes several chances.
-const CUTS: u64 = 32;
+const CUTS: u64 = 16;
 
 /// Twice the size of the segments there are, so that some become one.
 fn log_options() -> LogOptions {
