@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::assignment::{Ask, Assignment, Place};
 use crate::cursor::{Start, Wanted};
 use crate::group::Group;
+use crate::session::{Session, Want};
 
 /// When to look again if nothing is expected.
 const IDLE: Duration = Duration::from_secs(60);
@@ -134,7 +135,12 @@ pub(crate) async fn lead(shared: Arc<Shared>, tasks: TaskGroup) {
         fetchers.retain(|_, task: &mut tokio::task::JoinHandle<()>| !task.is_finished());
         for node in nodes {
             fetchers.entry(node).or_insert_with(|| {
-                let fetcher = Fetcher { shared: Arc::clone(&shared), node, connection: None };
+                let fetcher = Fetcher {
+                    shared: Arc::clone(&shared),
+                    node,
+                    connection: None,
+                    session: Session::default(),
+                };
                 let stopping = tasks.stopping();
                 tasks.spawn("fetch", async move {
                     tokio::select! {
@@ -192,6 +198,7 @@ struct Fetcher {
     node: i32,
     /// Its own: a fetch waits, and brokers answer in order.
     connection: Option<Connection>,
+    session: Session,
 }
 
 impl Fetcher {
@@ -314,7 +321,7 @@ impl Fetcher {
 
     /// Asks for records.
     async fn fetch(
-        &self,
+        &mut self,
         connection: &Connection,
         asks: Vec<Ask>,
         metadata: &Metadata,
@@ -323,56 +330,64 @@ impl Fetcher {
         let id = |name: &Str| metadata.topic(name).map_or(Uuid::ZERO, |topic| topic.id);
         let have_ids = asks.iter().all(|ask| !id(&ask.place.0).is_zero());
         let version = connection.version::<Fetch>(if have_ids { i16::MAX } else { BY_ID - 1 })?;
-        let request = self.fetch_request(&asks, id);
+        let request =
+            self.fetch_request(&asks, |name| if have_ids { id(name) } else { Uuid::ZERO });
         let answer = connection.submit::<Fetch>(version, &request).await?.answer().await?;
+        if self.session.heard(request.session_epoch, &answer) {
+            tracing::debug!(error = %answer.error_code, "a fetch session has ended");
+            return Ok(());
+        }
         Error::check(answer.error_code, None, Subject::Broker(self.node))?;
         let names: HashMap<_, _> =
             asks.iter().map(|ask| (id(&ask.place.0), ask.place.0.clone())).collect();
-        let terms: HashMap<_, _> = asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
+        let mut terms: HashMap<_, _> =
+            asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
         let mut assignment = self.shared.assignment();
         for topic in answer.topics {
             let by_id = names.get(&topic.topic_id).filter(|_| version >= BY_ID);
             let name = by_id.cloned().unwrap_or(topic.topic);
             for partition in topic.partitions {
                 let place: Place = (name.clone(), partition.partition_index);
-                let Some(ask) = terms.get(&place) else { continue };
+                let Some(ask) = terms.remove(&place) else { continue };
                 if !partition.error_code.is_none() {
-                    self.refused(&mut assignment, ask, partition.error_code, stale);
+                    self.refused(&mut assignment, &ask, partition.error_code, stale);
                     continue;
                 }
+                self.session.tell(&place, partition.high_watermark);
                 let records = partition.records.map(Records::into_bytes).unwrap_or_default();
                 let aborted = partition.aborted_transactions.unwrap_or_default();
-                arrived(&mut assignment, ask, records, aborted, partition.high_watermark);
+                arrived(&mut assignment, &ask, records, aborted, partition.high_watermark);
+            }
+        }
+        for ask in terms.values() {
+            if let Some(high_watermark) = self.session.high_watermark(&ask.place) {
+                arrived(&mut assignment, ask, Bytes::new(), Vec::new(), high_watermark);
             }
         }
         self.shared.deliver(assignment);
         Ok(())
     }
 
-    fn fetch_request(&self, asks: &[Ask], id: impl Fn(&Str) -> Uuid) -> fetch::Request {
-        let settings = &self.shared.settings;
-        let mut topics = BTreeMap::<Str, Vec<_>>::new();
-        for Ask { place, wanted, leader_epoch, .. } in asks {
-            let Wanted::Records(fetch_offset) = *wanted else { continue };
-            topics.entry(place.0.clone()).or_default().push(fetch::Partition {
+    fn fetch_request(&mut self, asks: &[Ask], id: impl Fn(&Str) -> Uuid) -> fetch::Request {
+        let settings = self.shared.settings;
+        let mut wanted = BTreeMap::new();
+        for Ask { place, wanted: what, leader_epoch, .. } in asks {
+            let Wanted::Records(fetch_offset) = *what else { continue };
+            let partition = fetch::Partition {
                 partition: place.1,
                 current_leader_epoch: *leader_epoch,
                 fetch_offset,
                 partition_max_bytes: settings.partition_max_bytes,
                 ..fetch::Partition::default()
-            });
+            };
+            wanted.insert(place.clone(), Want { topic_id: id(&place.0), partition });
         }
-        let topic = |(topic, partitions)| {
-            let topic_id = id(&topic);
-            fetch::Topic { topic, topic_id, partitions }
-        };
         fetch::Request {
             max_wait_ms: settings.max_wait_ms,
             min_bytes: settings.min_bytes,
             max_bytes: settings.max_bytes,
             isolation_level: settings.isolation_level(),
-            topics: topics.into_iter().map(topic).collect(),
-            ..fetch::Request::default()
+            ..self.session.request(wanted)
         }
     }
 

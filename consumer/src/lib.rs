@@ -102,6 +102,8 @@
 //! - A broker is not asked while one of its partitions is full, so that the request that waits for
 //!   the others never keeps that one waiting.
 //! - What the application may still be working on is not committed by itself.
+//! - What an answer leaves out is as the broker last told: where brokers have sessions, requests
+//!   and answers name only what changes.
 //! - A member commits no partition that it does not have.
 //! - The member is a pure machine (`group/machine`) driven by one task; nothing that the
 //!   application does or leaves undone keeps that from sending heartbeats.
@@ -117,6 +119,7 @@ mod fetcher;
 mod group;
 mod offsets;
 mod position;
+mod session;
 
 pub use batch::{ConsumerBatch, ConsumerRecord, ConsumerRecords};
 pub use builder::{ConsumeExt, ConsumerBuilder};
