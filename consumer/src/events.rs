@@ -1,5 +1,6 @@
 //! What becomes of a consumer's partitions, told without callbacks.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -35,7 +36,6 @@ pub enum ConsumerEvent {
 /// Partitions that are about to be taken from a consumer. Nothing more is delivered from them;
 /// what was delivered can be worked on and committed until this is dropped, but no longer than
 /// the rebalance timeout, which is `max.poll.interval.ms`.
-#[derive(Debug)]
 pub struct Revocation {
     places: Vec<Place>,
     _done: oneshot::Sender<()>,
@@ -46,6 +46,12 @@ impl Revocation {
     #[must_use]
     pub fn partitions(&self) -> &[Place] {
         &self.places
+    }
+}
+
+impl fmt::Debug for Revocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Revocation").field(&self.places).finish()
     }
 }
 

@@ -268,8 +268,11 @@ pub(crate) async fn commit_worked(shared: &Shared, chosen: impl Fn(&Position) ->
     if positions.is_empty() {
         return;
     }
-    if let Err(error) = commit(shared, positions).await {
-        tracing::warn!(%error, "not committed");
+    match commit(shared, positions).await {
+        Ok(()) => {}
+        // Another owner commits it.
+        Err(error @ Error::NotAssigned { .. }) => tracing::debug!(%error, "not committed"),
+        Err(error) => tracing::warn!(%error, "not committed"),
     }
 }
 
@@ -408,5 +411,66 @@ async fn doubting<T>(
 fn doubt(shared: &Shared, group: &Group, node: i32, error: &Error) {
     if error.is_stale_coordinator() {
         shared.kafka.forget_coordinator(CoordinatorKind::Group, &group.id, node);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klamm_protocol::api::offset_fetch::{
+        GroupAnswer, GroupPartitionAnswer, GroupTopicAnswer, PartitionAnswer, TopicAnswer,
+    };
+    use klamm_protocol::wire::{Wire as _, Writer};
+
+    #[test]
+    fn every_version_can_say_what_is_asked() {
+        let places = [("t".into(), 0), ("u".into(), 3), ("t".into(), 1)];
+        for version in 1..=BY_NAME {
+            let request = fetch_request(&"g".into(), &places, version);
+            let mut writer = Writer::new(version, version >= 6);
+            request.write(&mut writer);
+            assert!(writer.finish().is_ok(), "version {version}");
+            assert_eq!(request.groups.len(), usize::from(version >= FETCH_BY_GROUP));
+        }
+    }
+
+    #[test]
+    fn both_forms_of_the_answer_say_the_same() {
+        let old = |partition_index, committed_offset, error_code| PartitionAnswer {
+            partition_index,
+            committed_offset,
+            metadata: Some("m".into()),
+            error_code,
+            ..PartitionAnswer::default()
+        };
+        let new = |old: PartitionAnswer| GroupPartitionAnswer {
+            partition_index: old.partition_index,
+            committed_offset: old.committed_offset,
+            committed_leader_epoch: old.committed_leader_epoch,
+            metadata: old.metadata,
+            error_code: old.error_code,
+        };
+        let partitions = vec![
+            old(0, 7, ErrorCode::NONE),
+            old(1, -1, ErrorCode::NONE),
+            old(2, -1, ErrorCode::UNSTABLE_OFFSET_COMMIT),
+        ];
+        let topics = vec![GroupTopicAnswer {
+            name: "t".into(),
+            partitions: partitions.iter().cloned().map(new).collect(),
+            ..GroupTopicAnswer::default()
+        }];
+        let group = GroupAnswer { topics, ..GroupAnswer::default() };
+        let topics = vec![TopicAnswer { name: "t".into(), partitions }];
+        for answer in [
+            offset_fetch::Response { topics, ..Default::default() },
+            offset_fetch::Response { groups: vec![group], ..Default::default() },
+        ] {
+            let found = read(answer);
+            let position = Position::new("t", 0, 7).with_metadata("m");
+            assert_eq!(found[0].1.as_ref().unwrap(), &Some(position));
+            assert_eq!(found[1].1.as_ref().unwrap(), &None);
+            assert!(found[2].1.as_ref().is_err_and(Error::is_retriable));
+        }
     }
 }
