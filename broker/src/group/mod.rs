@@ -107,8 +107,9 @@ impl Groups {
         asked
     }
 
-    /// Forgets what was committed for topics that are gone.
+    /// Forgets what was committed for topics that are gone, and every group if it was theirs.
     pub(crate) async fn topics_deleted(&self, topics: &[Uuid]) {
+        self.lock().retain(|_, shard| !shard.is_removed());
         for topic in topics {
             // It happens in the order of the mailbox; nobody waits until it is durable.
             drop(self.ask_all(|answer| Command::TopicDeleted(*topic, answer)).await);

@@ -13,7 +13,7 @@ use super::command::Command;
 use super::coordinator::{Coordinator, Setting, Step};
 use super::load::{LoadError, is_empty, load};
 use super::replay::Replay;
-use super::writes::Writes;
+use super::writes::{LOST, Writes};
 use crate::config::BrokerConfig;
 use crate::group::classic::Moment;
 use crate::node::Node;
@@ -61,8 +61,7 @@ impl Actor {
                 }
             }
             let rest = tokio::time::sleep(REST);
-            let code = ErrorCode::COORDINATOR_NOT_AVAILABLE;
-            if interruption == Interruption::End || self.refuse_until(rest, code).await.is_none() {
+            if interruption == Interruption::End || self.refuse_until(rest, LOST).await.is_none() {
                 return;
             }
         }
@@ -122,7 +121,7 @@ impl Actor {
                 Event::Command(command) if taken.is_ok() => {
                     taken = self.take(coordinator.handle(command, setting), &mut writes);
                 }
-                Event::Command(command) => command.refuse(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+                Event::Command(command) => command.refuse(LOST),
                 Event::Settled(settled) => taken = taken.and(settled),
                 Event::Time => {}
                 Event::End => {
@@ -131,7 +130,7 @@ impl Actor {
                 }
             }
         }
-        writes.fail(ErrorCode::COORDINATOR_NOT_AVAILABLE).await;
+        writes.fail().await;
         Interruption::Failure
     }
 
@@ -167,10 +166,7 @@ impl Actor {
         let appended = append(&self.partition, &step.records, codec, now_ms, writes);
         match appended {
             Ok(()) => writes.hold(step.answers),
-            Err(_) => {
-                let code = ErrorCode::COORDINATOR_NOT_AVAILABLE;
-                step.answers.into_iter().for_each(|release| release(Err(code)));
-            }
+            Err(_) => step.answers.into_iter().for_each(|release| release(Err(LOST))),
         }
         appended
     }

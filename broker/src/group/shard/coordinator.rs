@@ -126,7 +126,8 @@ impl Coordinator {
                 self.forget_topics(|id| *id == topic, &mut step);
                 step.answer(answer, Ok(()));
             }
-            Command::Overview(answer) => step.answer(answer, Ok(self.overview())),
+            // Metrics are told what is, durable or not.
+            Command::Overview(answer) => held(answer, Ok(self.overview()))(Ok(())),
         }
         step
     }

@@ -19,7 +19,8 @@
 //!
 //! - The actor is the only owner of its groups and offsets, and the only writer of its partition.
 //! - No answer shows what is not durable: it waits for the last record that was appended before
-//!   it. Heartbeats alone do not wait; they show nothing that a record says.
+//!   it. Heartbeats do not wait, for they show nothing that a record says; neither do metrics,
+//!   which must be told while the disk is slow.
 //! - The state is what the log says, and who waits for whom. After a failed append it is given up
 //!   and read anew; meanwhile everybody is told that the coordinator is not available.
 //! - A mailbox that is full holds up who asks, and with that its connection.
@@ -72,6 +73,11 @@ impl Shard {
     /// Whether this is the shard of that partition, and not of one that was there before.
     pub(crate) fn is_of(&self, partition: &Arc<Partition>) -> bool {
         Arc::ptr_eq(&self.partition, partition)
+    }
+
+    /// Whether its partition was deleted.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.partition.is_removed()
     }
 
     /// Puts a command into the mailbox, which fixes its order. If the task has ended, the command

@@ -7,6 +7,9 @@ use klamm_protocol::error_code::ErrorCode;
 use super::command::Answer;
 use crate::partition::Commit;
 
+/// What is told to those who wait for something that is perhaps not stored: to try again.
+pub(super) const LOST: ErrorCode = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+
 /// Lets an answer go, or an error in its place.
 pub(super) type Release = Box<dyn FnOnce(Result<(), ErrorCode>) + Send>;
 
@@ -48,29 +51,77 @@ impl Writes {
     /// Nothing is lost.
     pub(super) async fn settled(&mut self) -> Result<(), ErrorCode> {
         let Some(first) = self.queue.front_mut() else { return std::future::pending().await };
-        (&mut first.commit).await?;
+        let kept = (&mut first.commit).await.map_err(|_| LOST);
         if let Some(write) = self.queue.pop_front() {
-            write.answers.into_iter().for_each(|release| release(Ok(())));
+            write.answers.into_iter().for_each(|release| release(kept));
         }
-        Ok(())
+        kept
     }
 
     /// Waits for what is on its way and lets the answers go.
     pub(super) async fn drain(mut self) {
         while !self.queue.is_empty() {
-            if let Err(code) = self.settled().await {
-                return self.fail(code).await;
+            if self.settled().await.is_err() {
+                return self.fail().await;
             }
         }
     }
 
     /// Answers everybody with an error; returns when no append is under way any more.
-    pub(super) async fn fail(self, code: ErrorCode) {
+    pub(super) async fn fail(self) {
         for write in self.queue {
-            write.answers.into_iter().for_each(|release| release(Err(code)));
-            // Whether it is there is seen when the log is read again. A commit that has resolved
-            // says so once more.
+            write.answers.into_iter().for_each(|release| release(Err(LOST)));
+            // Whether it is there is seen when the log is read again.
             let _ = write.commit.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+
+    use tokio::sync::oneshot;
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::*;
+
+    fn commit(outcome: impl Future<Output = Result<(), ErrorCode>> + Send + 'static) -> Commit {
+        Commit::Earlier(Box::pin(outcome))
+    }
+
+    #[tokio::test]
+    async fn answers_wait_for_what_was_appended_before_them() {
+        let mut writes = Writes::default();
+        let (first, mut told_first) = oneshot::channel();
+        writes.hold(vec![held(first, Ok(1))]);
+        assert_eq!(told_first.try_recv(), Ok(Ok(1)), "nothing is under way");
+
+        let (durable, is_durable) = oneshot::channel::<()>();
+        writes.push(commit(
+            async move { is_durable.await.map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR) },
+        ));
+        let (second, mut told_second) = oneshot::channel();
+        writes.hold(vec![held(second, Ok(2))]);
+        assert_eq!(told_second.try_recv(), Err(TryRecvError::Empty));
+        durable.send(()).unwrap();
+        assert_eq!(writes.settled().await, Ok(()));
+        assert_eq!(told_second.try_recv(), Ok(Ok(2)));
+    }
+
+    #[tokio::test]
+    async fn nothing_behind_a_failure_is_told() {
+        let mut writes = Writes::default();
+        let outcomes = [Err(ErrorCode::KAFKA_STORAGE_ERROR), Ok(())];
+        let told = outcomes.map(|outcome| {
+            writes.push(commit(std::future::ready(outcome)));
+            let (answer, told) = oneshot::channel();
+            writes.hold(vec![held(answer, Ok("kept"))]);
+            told
+        });
+        writes.drain().await;
+        for mut told in told {
+            assert_eq!(told.try_recv(), Ok(Err(ErrorCode::COORDINATOR_NOT_AVAILABLE)));
         }
     }
 }
