@@ -56,7 +56,8 @@ struct Slot {
 struct SlotState {
     connection: Option<Connection>,
     backoff: Backoff,
-    /// Not before this.
+    /// When connecting failed last, and why; the next try waits until `retry_at`.
+    failed: Option<(Instant, Error)>,
     retry_at: Option<Instant>,
 }
 
@@ -298,9 +299,14 @@ impl Kafka {
 
     async fn open(&self, address: &Arc<str>) -> Result<Connection> {
         let slot = self.cluster.slot(address);
+        let asked_at = clock::now();
         let mut state = slot.state.lock().await;
         if let Some(connection) = state.connection.as_ref().filter(|open| open.is_alive()) {
             return Ok(connection.clone());
+        }
+        if let Some((_, error)) = state.failed.as_ref().filter(|(at, _)| *at >= asked_at) {
+            // Those who wait together fail together: one try after the other would take too long.
+            return Err(error.clone());
         }
         if let Some(retry_at) = state.retry_at {
             tokio::time::sleep_until(retry_at.into()).await;
@@ -308,12 +314,14 @@ impl Kafka {
         match self.cluster.connect(address, Duration::ZERO).await {
             Ok(connection) => {
                 state.backoff.reset();
-                state.retry_at = None;
+                (state.retry_at, state.failed) = (None, None);
                 state.connection = Some(connection.clone());
                 Ok(connection)
             }
             Err(error) => {
-                state.retry_at = Some(clock::now() + state.backoff.next_pause());
+                let now = clock::now();
+                state.retry_at = Some(now + state.backoff.next_pause());
+                state.failed = Some((now, error.clone()));
                 state.connection = None;
                 Err(error)
             }
@@ -359,7 +367,7 @@ impl Cluster {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = slots.entry(Arc::clone(address)).or_insert_with(|| {
             let backoff = self.settings.reconnect.clone();
-            let state = SlotState { connection: None, backoff, retry_at: None };
+            let state = SlotState { connection: None, backoff, failed: None, retry_at: None };
             Arc::new(Slot { state: tokio::sync::Mutex::new(state) })
         });
         Arc::clone(slot)

@@ -292,13 +292,13 @@ impl Member {
             Done::GaveUp(places) => self.machine.gave_up(&places),
             Done::Joined(outcome) => {
                 if let Err(error) = &outcome {
-                    tracing::warn!(group = %self.group.id, %error, "not joined");
+                    tracing::debug!(group = %self.group.id, %error, "not joined");
                 }
                 self.machine.joined(outcome, now);
             }
             Done::Synced(outcome) => {
                 if let Err(error) = &outcome {
-                    tracing::warn!(group = %self.group.id, %error, "no assignment");
+                    tracing::debug!(group = %self.group.id, %error, "no assignment");
                 }
                 self.machine.synced(outcome, now);
             }
