@@ -1,7 +1,10 @@
 //! `klamm consume`: records of topics to standard output.
 
+mod member;
 mod print;
 mod ranges;
+mod records;
+mod session;
 mod span;
 
 use std::future::Future;
@@ -11,21 +14,26 @@ use std::time::Duration;
 use klamm_client::admin::Admin;
 use klamm_client::config::{IsolationLevel, OffsetReset, keys};
 use klamm_client::{ClientConfig, Error as ClientError, Kafka, Topic};
-use klamm_consumer::{ConsumeExt as _, Consumer, ConsumerBatch};
+use klamm_consumer::ConsumeExt as _;
 use klamm_protocol::wire::Str;
 
-use crate::connect::{ConnectArgs, interrupted};
+use crate::connect::ConnectArgs;
 use crate::failure::{ErrorStyle, Failure};
-use crate::format::Shown;
-use crate::output::Stdout;
+use crate::place::Place;
 
+use member::Member;
 use print::Printer;
 pub(crate) use ranges::Ranges;
+use records::Records;
+use session::Session;
 pub(crate) use span::Span;
 
 /// How long nothing may come before it is asked whether the end was reached without a record:
 /// marks of transactions take offsets and are not delivered.
 pub(crate) const QUIET: Duration = Duration::from_millis(50);
+
+/// What makes the name of a topic a pattern.
+const PATTERN: &str = "re:";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -49,17 +57,26 @@ Formats for -f:
 Examples:
   klamm consume orders -o -10
   klamm consume orders --follow -f '%d{rfc3339} %p/%o %k=%v\\n'
-  klamm consume orders -o @-1h -f json | jq .value")]
+  klamm consume orders -o @-1h -f json | jq .value
+  klamm consume orders -g billing --follow")]
 pub(crate) struct Args {
-    /// The topics
+    /// The topics; with --group also patterns, as re:audit\..*
     #[arg(required = true, value_name = "TOPIC")]
     topics: Vec<String>,
-    /// Where to begin, and perhaps where to end
+    /// Where to begin, and perhaps where to end [default: start]
     #[arg(short, long, visible_alias = "from", value_name = "PLACE|PLACE..PLACE")]
-    #[arg(default_value = "start", allow_hyphen_values = true, value_parser = Span::parse_now)]
-    offset: Span,
+    #[arg(allow_hyphen_values = true, value_parser = Span::parse_now)]
+    offset: Option<Span>,
+    /// Join this group: go on where it stopped, share the partitions with its other members, and
+    /// commit what was printed. Then -o is start or end, for what the group has not read yet
+    #[arg(short, long, value_name = "GROUP")]
+    group: Option<String>,
+    /// Be a static member with this name, which may come back without a rebalance
+    #[arg(long, value_name = "NAME", requires = "group")]
+    instance: Option<String>,
     /// These partitions alone
     #[arg(short, long = "partition", value_name = "N,...", value_delimiter = ',')]
+    #[arg(conflicts_with = "group")]
     partitions: Vec<i32>,
     /// End after so many records
     #[arg(short = 'n', long, value_name = "N")]
@@ -93,10 +110,27 @@ impl Args {
         if !config.is_set(&keys::ALLOW_AUTO_CREATE) {
             config = config.with(&keys::ALLOW_AUTO_CREATE, &false);
         }
-        if !config.is_set(&keys::AUTO_OFFSET_RESET) {
-            config = config.with(&keys::AUTO_OFFSET_RESET, &OffsetReset::None);
+        let reset = match (&self.group, self.offset) {
+            (None, _) => OffsetReset::None,
+            (Some(_), None | Some(Span { from: Place::Start, until: None })) => {
+                OffsetReset::Earliest
+            }
+            (Some(_), Some(Span { from: Place::End, until: None })) => OffsetReset::Latest,
+            (Some(_), Some(_)) => {
+                let asked = "with --group, -o can be start or end; to begin elsewhere, see \
+                             `klamm group reset`";
+                return Err(Failure::Usage(asked.into()).into());
+            }
+        };
+        let is_said = self.group.is_some() && self.offset.is_some();
+        if is_said || !config.is_set(&keys::AUTO_OFFSET_RESET) {
+            config = config.with(&keys::AUTO_OFFSET_RESET, &reset);
         }
         Ok(config)
+    }
+
+    fn span(&self) -> Span {
+        self.offset.unwrap_or(Span::ALL)
     }
 
     /// The partitions of these topics that were asked for.
@@ -120,97 +154,41 @@ impl Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let kafka = Kafka::connect(args.config()?).await?;
     let admin = kafka.admin();
-    let places = args.places(&find(&admin, &args.topics).await?)?;
-    let follows = args.follow || args.offset.begins_at_the_end();
-    let ranges = Ranges::find(&admin, &places, &args.offset, follows).await?;
-    if ranges.is_over() || args.count == Some(0) {
+    if args.count == Some(0) {
+        return Ok(());
+    }
+    if let Some(group) = &args.group {
+        let topics = args.topics.iter().filter(|topic| !topic.starts_with(PATTERN));
+        find(&admin, topics).await?;
+        let consumer = kafka.consumer().group(group).subscribe(args.topics.iter().map(|it| &**it));
+        let consumer = match &args.instance {
+            Some(name) => consumer.group_instance_id(name),
+            None => consumer,
+        };
+        let consumer = consumer.auto_commit(false).build().await?;
+        let records = Records::new(args.format, args.count);
+        let commit_every = kafka.config().get(&keys::AUTO_COMMIT_INTERVAL);
+        return Member::new(consumer, admin, records, args.follow).run(commit_every).await;
+    }
+    let places = args.places(&find(&admin, args.topics.iter()).await?)?;
+    let follows = args.follow || args.span().begins_at_the_end();
+    let ranges = Ranges::find(&admin, &places, &args.span(), follows).await?;
+    if ranges.is_over() {
         return Ok(());
     }
     let consumer = kafka.consumer().build().await?;
     consumer.assign(ranges.assignment())?;
-    let left = args.count.unwrap_or(u64::MAX);
-    let mut session =
-        Session { consumer, ranges, printer: args.format, left, number: 0, stdout: Stdout::new() };
-    let ended = tokio::select! {
-        ended = session.run() => ended,
-        interrupted = interrupted() => interrupted,
-    };
-    match ended {
-        Ok(()) => session.stdout.finish(),
-        // Output that is closed is closed; everything else has printed up to here.
-        Err(error) => Err(session.stdout.finish().err().unwrap_or(error)),
-    }
+    Session { consumer, ranges, records: Records::new(args.format, args.count) }.run().await
 }
 
-async fn find(admin: &Admin, names: &[String]) -> anyhow::Result<Vec<Arc<Topic>>> {
-    let names: Vec<_> = names.iter().map(|name| Str::from(name.as_str())).collect();
+async fn find(
+    admin: &Admin,
+    names: impl Iterator<Item = &String>,
+) -> anyhow::Result<Vec<Arc<Topic>>> {
+    let names: Vec<_> = names.map(|name| Str::from(name.as_str())).collect();
     let outcomes = admin.describe_topics(&names).await?;
     let found = outcomes.into_iter().map(|(_, found)| found);
     Ok(found.collect::<Result<_, ClientError>>()?)
-}
-
-/// From batches to output.
-struct Session {
-    consumer: Consumer,
-    ranges: Ranges,
-    printer: Printer,
-    /// Records that may still be printed.
-    left: u64,
-    /// Records that were printed.
-    number: u64,
-    stdout: Stdout,
-}
-
-impl Session {
-    /// Prints until the end is reached, if there is one.
-    async fn run(&mut self) -> anyhow::Result<()> {
-        while self.left > 0 && !self.ranges.is_over() {
-            let batch = match ready(self.consumer.next_batch()).await {
-                Some(batch) => batch?,
-                None => {
-                    // Nothing is there now: who watches sees all that there was.
-                    self.stdout.finish()?;
-                    match tokio::time::timeout(QUIET, self.consumer.next_batch()).await {
-                        Ok(batch) => batch?,
-                        Err(_) => {
-                            self.ranges
-                                .look(|topic, partition| self.consumer.position(topic, partition));
-                            continue;
-                        }
-                    }
-                }
-            };
-            self.print(&batch)?;
-        }
-        Ok(())
-    }
-
-    fn print(&mut self, batch: &ConsumerBatch) -> anyhow::Result<()> {
-        let (topic, partition) = (batch.topic(), batch.partition());
-        let until = self.ranges.until(topic, partition);
-        for record in batch {
-            if self.left == 0 || record.offset >= until {
-                break;
-            }
-            self.number += 1;
-            self.left -= 1;
-            let shown = Shown {
-                topic,
-                partition,
-                offset: record.offset,
-                timestamp: record.timestamp,
-                key: record.key.as_deref(),
-                value: record.value.as_deref(),
-                headers: &record.headers,
-                number: self.number,
-            };
-            self.printer.print(&shown, &mut self.stdout)?;
-        }
-        if self.ranges.advance(topic, partition, batch.end_offset()) {
-            self.consumer.pause(topic, partition)?;
-        }
-        Ok(())
-    }
 }
 
 /// What a future gives without waiting. Only for futures that may be dropped at any time.

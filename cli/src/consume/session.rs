@@ -1,0 +1,54 @@
+//! Reading chosen partitions.
+
+use klamm_consumer::Consumer;
+
+use super::{QUIET, Ranges, Records, ready};
+use crate::connect::interrupted;
+
+/// A consumer of chosen partitions, from one place to another.
+pub(super) struct Session {
+    pub(super) consumer: Consumer,
+    pub(super) ranges: Ranges,
+    pub(super) records: Records,
+}
+
+impl Session {
+    /// Prints until the end is reached, if there is one, or the user ends it.
+    pub(super) async fn run(mut self) -> anyhow::Result<()> {
+        let ended = tokio::select! {
+            ended = self.print_all() => ended,
+            interrupted = interrupted() => interrupted,
+        };
+        match ended {
+            Ok(()) => self.records.flush(),
+            // Output that is closed is closed; everything else has printed up to here.
+            Err(error) => Err(self.records.flush().err().unwrap_or(error)),
+        }
+    }
+
+    async fn print_all(&mut self) -> anyhow::Result<()> {
+        while !self.records.is_enough() && !self.ranges.is_over() {
+            let batch = match ready(self.consumer.next_batch()).await {
+                Some(batch) => batch?,
+                None => {
+                    // Nothing is there now: who watches sees all that there was.
+                    self.records.flush()?;
+                    match tokio::time::timeout(QUIET, self.consumer.next_batch()).await {
+                        Ok(batch) => batch?,
+                        Err(_) => {
+                            self.ranges
+                                .look(|topic, partition| self.consumer.position(topic, partition));
+                            continue;
+                        }
+                    }
+                }
+            };
+            let (topic, partition) = (batch.topic(), batch.partition());
+            self.records.print(&batch, self.ranges.until(topic, partition))?;
+            if self.ranges.advance(topic, partition, batch.end_offset()) {
+                self.consumer.pause(topic, partition)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! `klamm consume --group`, and what the other commands say of its members.
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
+mod common;
+
+use std::process::Child;
+
+use common::{Server, klamm, line, send};
+use serde_json::{Value, json};
+
+/// A broker with two partitions of `orders`, the first of which has the lines 0 to 9.
+fn start() -> Server {
+    let server = Server::start_with(&["-X", "group.initial.rebalance.delay.ms=0"]);
+    server.run(&["topic", "create", "orders", "-p", "2"]).exits(0);
+    produce(&server, 0, 0..10);
+    server
+}
+
+fn produce(server: &Server, partition: i32, lines: std::ops::Range<i32>) {
+    let input = lines.map(|number| format!("{number}\n")).collect::<String>();
+    let partition = partition.to_string();
+    server.run_with(&["produce", "orders", "-p", &partition], input.as_bytes()).exits(0);
+}
+
+/// A member that waits for records.
+fn follow(server: &Server, args: &[&str]) -> Child {
+    let always = ["consume", "orders", "-g", "billing", "--follow"];
+    klamm(&server.args(&[&always, args].concat())).spawn().unwrap()
+}
+
+fn members(server: &Server) -> Vec<Value> {
+    let ran = server.run(&["group", "members", "billing", "-o", "json"]);
+    if ran.code == Some(0) { ran.json().as_array().unwrap().clone() } else { Vec::new() }
+}
+
+fn committed(server: &Server) -> String {
+    server.run(&["group", "export", "billing"]).exits(0).text()
+}
+
+#[test]
+fn a_group_goes_on_where_it_stopped() {
+    let server = start();
+    let consume = |args: &[&str]| {
+        let always = ["consume", "orders", "-g", "billing"];
+        server.run(&[&always, args].concat()).exits(0).text()
+    };
+    assert_eq!(consume(&["-n", "3"]), "0\n1\n2\n");
+    assert_eq!(committed(&server), "orders,0,3\n");
+    assert_eq!(consume(&["-n", "1", "-f", "%p/%o %v\\n"]), "0/3 3\n");
+    assert_eq!(consume(&[]), "4\n5\n6\n7\n8\n9\n");
+    assert_eq!(consume(&[]), "");
+    produce(&server, 1, 10..12);
+    assert_eq!(consume(&["-o", "end"]), "");
+    produce(&server, 1, 12..13);
+    assert_eq!(consume(&[]), "10\n11\n12\n");
+    assert_eq!(committed(&server), "orders,0,10\norders,1,3\n");
+    server.run(&["group", "reset", "billing", "--to", "8", "--topic", "orders:0"]).exits(0);
+    assert_eq!(consume(&["-f", "json"]).lines().count(), 2);
+    assert_eq!(server.run(&["consume", "re:ord.*", "-g", "audit", "-n", "1"]).text(), "0\n");
+}
+
+#[test]
+fn an_interrupted_member_commits_and_leaves() {
+    let server = start();
+    let mut member = follow(&server, &[]);
+    for number in 0..10 {
+        assert_eq!(line(&mut member), number.to_string());
+    }
+    send("-INT", &member);
+    assert_eq!(member.wait().unwrap().code(), Some(130));
+    assert_eq!(committed(&server), "orders,0,10\n");
+    let described = server.run(&["group", "describe", "billing", "-o", "json"]).exits(0).json();
+    assert_eq!((&described[0]["state"], &described[0]["lag"]), (&"Empty".into(), &0.into()));
+}
+
+#[test]
+fn what_nobody_read_is_not_committed() {
+    let server = start();
+    let mut member = follow(&server, &["-f", "%v\\n%v{hex}\\n"]);
+    drop(member.stdout.take());
+    produce(&server, 0, 10..11);
+    assert_eq!(member.wait().unwrap().code(), Some(0));
+    assert_eq!(committed(&server), "");
+}
+
+#[test]
+fn members_share_partitions_and_protect_their_group() {
+    let server = start();
+    let args = ["-X", "client.id=one", "--instance", "first"];
+    let (mut one, mut two) = (follow(&server, &args), follow(&server, &["-X", "client.id=two"]));
+    let shared = loop {
+        let members = members(&server);
+        let counts = members.iter().map(|member| member["assignment"]["orders"].as_array());
+        if counts.filter(|assigned| assigned.is_some_and(|it| it.len() == 1)).count() == 2 {
+            break members;
+        }
+    };
+    let first = shared.iter().find(|member| member["client"] == "one").unwrap();
+    assert_eq!((&first["instance"], &first["host"]), (&json!("first"), &json!("127.0.0.1")));
+    let text = server.run(&["group", "describe", "billing"]).exits(0).text();
+    assert!(
+        text.starts_with("group billing, Stable, range, 2 members, coordinator 1, lag "),
+        "{text}"
+    );
+    let wide = server.run(&["group", "members", "billing", "-o", "wide"]).exits(0).text();
+    assert!(wide.contains("ASSIGNMENT\n") && wide.contains("  orders:1\n"), "{wide}");
+
+    let reset = ["group", "reset", "billing", "--to", "0", "--all-topics"];
+    let refused = server.run(&reset).exits(1);
+    let id = first["member"].as_str().unwrap();
+    let named = format!("member {id} (client one at 127.0.0.1, static as first)");
+    assert!(refused.stderr.contains(&named), "{refused:?}");
+    assert!(refused.stderr.ends_with("; stop them first\n"), "{refused:?}");
+    let refused = server.run(&["group", "delete", "billing"]).exits(1);
+    assert!(refused.stderr.contains("NON_EMPTY_GROUP"), "{refused:?}");
+    assert!(refused.stderr.contains(&named), "{refused:?}");
+    let offsets = ["group", "delete", "billing", "--offsets", "--topic", "orders"];
+    let refused = server.run(&offsets).exits(1);
+    assert!(refused.stdout.ends_with(b"failed: GROUP_SUBSCRIBED_TO_TOPIC\n"), "{refused:?}");
+
+    for member in [&mut two, &mut one] {
+        send("-INT", member);
+        assert_eq!(member.wait().unwrap().code(), Some(130));
+    }
+}
