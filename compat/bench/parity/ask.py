@@ -3,6 +3,7 @@
 from ..rawconn import Closed
 from ..schema import Schemas
 from . import (
+    alter_configs,
     configs,
     connection,
     deletion,
@@ -26,6 +27,7 @@ GROUPS = {
     "metadata": metadata,
     "topics": topics,
     "configs": configs,
+    "alter_configs": alter_configs,
     "produce": produce,
     "idempotence": idempotence,
     "fetch": fetch,
