@@ -35,7 +35,9 @@ impl ConfigOperation {
             .copied()
     }
 
-    fn name(self) -> &'static str {
+    /// What Kafka's texts call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Set => "SET",
             Self::Delete => "DELETE",
@@ -235,11 +237,8 @@ fn changed_list(
         return Err(no_list(resource, name, operation, key.is_some()));
     };
     let present = values.get(name).map(String::as_str).or(list.default).unwrap_or_default();
-    let parts = |text: &'_ str| -> Vec<String> {
-        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
-    };
-    let mut list = parts(present);
-    for part in parts(value) {
+    let mut list: Vec<_> = present.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
+    for part in value.split(',').map(str::trim) {
         if operation == ConfigOperation::Subtract {
             list.retain(|present| *present != part);
         } else if !list.contains(&part) {

@@ -58,7 +58,7 @@ pub fn describe_client_metrics(own: &Values) -> Vec<ConfigEntry> {
     client_metrics_keys().iter().map(entry).collect()
 }
 
-/// The level of the logger from which all others have theirs.
+/// The level of the logger from which all others have theirs; fixed while the broker runs.
 #[must_use]
 pub fn describe_logger(level: &str) -> ConfigEntry {
     ConfigEntry {
@@ -67,7 +67,7 @@ pub fn describe_logger(level: &str) -> ConfigEntry {
         source: Source::Logger,
         kind: None,
         is_sensitive: false,
-        read_only: false,
+        read_only: true,
         synonyms: Vec::new(),
         documentation: Some(""),
     }

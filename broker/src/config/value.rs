@@ -81,6 +81,7 @@ pub(super) fn validate(key: &Key, text: &str) -> Result<(), ConfigError> {
         Kind::Short => number::<i16>(key, text).and_then(|value| bounds(key, text, value.into())),
         Kind::Long => number::<i64>(key, text).and_then(|value| bounds(key, text, value)),
         Kind::Double => number::<f64>(key, text).and_then(|value| fraction(key, text, value)),
+        Kind::List if has_gap(key, text) => Err(ConfigError::EmptyElement(key.name)),
         Kind::List => elements(text).try_for_each(|element| one_of(key, element)).and_then(|()| {
             if key.valid == Valid::ThrottledReplicas { throttled(key, text) } else { Ok(()) }
         }),
@@ -150,6 +151,12 @@ fn fraction(key: &Key, text: &str, value: f64) -> Result<(), ConfigError> {
         format!("Value must be at least {min}")
     };
     Err(ConfigError::invalid(key.name, text.trim(), reason))
+}
+
+/// Whether a list that is chosen from names nothing between two commas.
+fn has_gap(key: &Key, text: &str) -> bool {
+    let is_chosen = matches!(key.valid, Valid::OneOf(_));
+    is_chosen && !text.trim().is_empty() && text.split(',').any(|it| it.trim().is_empty())
 }
 
 fn one_of(key: &Key, text: &str) -> Result<(), ConfigError> {
@@ -236,6 +243,11 @@ mod tests {
         check("segment.bytes", "x", "Not a number of type INT");
         check("segment.bytes", "99999999999", "Not a number of type INT");
         check("cleanup.policy", "bad", "String must be one of: compact, delete");
+        check(
+            "cleanup.policy",
+            "compact,",
+            "Configuration 'cleanup.policy' values must not be empty.",
+        );
         check("retention.ms", "-2", "Value must be at least -1");
         check("retention.ms", "", "Not a number of type LONG");
         check("min.cleanable.dirty.ratio", "1.5", "Value must be no more than 1");

@@ -195,9 +195,11 @@ def broker_asks() -> list[Ask]:
     )
     asks.append(tell("all brokers: told", BROKER, "", ms, "7200000"))
     asks.append(tell("this broker: told", BROKER, "1", ms, "7200000"))
-    asks.append(tell("topic: told of what brokers set", TOPIC, "mixed-v1", "retention.ms", "7200000"))
+    title = "topic: told of what brokers set"
+    asks.append(tell(title, TOPIC, "mixed-v1", "retention.ms", "7200000"))
     for name in ("1", ""):
-        asks.append(Ask(f"delete from {name!r}", INCREMENTAL, change(BROKER, name, (ms, DELETE, None))))
+        body = change(BROKER, name, (ms, DELETE, None))
+        asks.append(Ask(f"delete from {name!r}", INCREMENTAL, body))
     asks.append(tell("this broker: told after deletion", BROKER, "1", ms, None))
     return asks
 

@@ -53,6 +53,6 @@ def asks() -> list[Ask]:
         Ask("a broker that is no number", api, resource(BROKER, "one")),
         Ask("an unknown resource type", api, resource(99, "x")),
         Ask("resource type zero", api, resource(0, "x")),
-        Ask("client metrics of nobody", api, resource(CLIENT_METRICS, "nobody"), partial=True),
-        Ask("a group", api, resource(GROUP, "nobody"), partial=True),
+        Ask("client metrics of nobody", api, resource(CLIENT_METRICS, "nobody")),
+        Ask("a group", api, resource(GROUP, "nobody")),
     ]

@@ -37,7 +37,8 @@ UNREAD = "a batch is judged by its header and checksum; its records are never de
 AT_ONCE = "a topic that is made by asking for it is there in the same answer, not only in the next"
 TWICE = "both batches are stored and answered; Kafka drops the first without a word"
 RACE = "Kafka's answer depends on how far its deletion has come"
-LATER = "groups and client metrics have no settings here yet"
+BLANKS = "an element of a list is the same with blanks around it"
+OPERATION = "Kafka says UNKNOWN_SERVER_ERROR of an operation that it does not know"
 DEFAULTS = "defaults of one broker, where Kafka's are those of three"
 EMPTY = "Kafka fails the whole request with UNKNOWN_SERVER_ERROR, which clients retry"
 ELR = "Kafka's eligible leader replicas keep it as a setting of the whole cluster"
@@ -53,12 +54,13 @@ DELIBERATE = (
     Deliberate("topics", (), "configs[min.insync.replicas].configSource", (5,), ELR),
     Deliberate("configs", ("a topic with settings, synonyms too",), "", (), ELR),
     Deliberate("configs", ("all brokers",), "", (), ELR),
-    Deliberate("configs", ("a group", "client metrics of nobody"), "", (), LATER),
     Deliberate("configs", ("this broker",), "state.topic.min.isr].value", ("1",), DEFAULTS),
     Deliberate(
         "configs", ("this broker",), "state.topic.replication.factor].value", ("1",), DEFAULTS
     ),
     Deliberate("topic_pages", ("an empty name",), "", (), EMPTY),
+    Deliberate("alter_configs", ("topic: an unknown operation",), "", (), OPERATION),
+    Deliberate("alter_configs", ("topic: told of a list",), "", (), BLANKS),
     Deliberate("metadata", ("auto-creation, first answer",), "", (), AT_ONCE),
     Deliberate("produce", ("one partition twice",), "", (), TWICE),
     Deliberate(

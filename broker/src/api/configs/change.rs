@@ -6,7 +6,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
 use crate::catalog::resource::BROKER_LOGGER;
-use crate::catalog::{ConfigChange, Planner, Refusal, Resource};
+use crate::catalog::{ConfigChange, ConfigOperation, Planner, Refusal, Resource};
 use crate::server::Call;
 
 /// What is to become of the settings of one resource.
@@ -53,14 +53,43 @@ pub(super) async fn change_each(
 
 fn change(planner: &mut Planner<'_>, asked: Asked) -> Result<(), Refusal> {
     let wanted = asked.wanted?;
-    if let (BROKER_LOGGER, Wanted::Some(_)) = (asked.kind, &wanted) {
-        let message = "The levels of loggers are set where the broker is started.";
-        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+    if let (BROKER_LOGGER, Wanted::Some(changes)) = (asked.kind, &wanted) {
+        return check_levels(planner.broker().node_id, &asked.name, changes);
     }
     let resource = Resource::new(asked.kind, &asked.name)?;
     match wanted {
         Wanted::Some(changes) => planner.alter_configs(&resource, &changes),
         Wanted::All(configs) => planner.replace_configs(&resource, &configs),
+    }
+}
+
+/// Says why the levels of loggers are not changed: there is one logger, whose level is set where
+/// the broker is started.
+fn check_levels(node: i32, name: &str, changes: &[ConfigChange]) -> Result<(), Refusal> {
+    let invalid = |message| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+    match name.parse::<i32>() {
+        Err(_) => return invalid(format!("Node id must be an integer, but it is: {name}")),
+        Ok(id) if id != node => {
+            return invalid(format!("Unexpected node id. Expected {node}, but received {id}"));
+        }
+        Ok(_) => {}
+    }
+    let Some(change) = changes.first() else { return Ok(()) };
+    match change.operation {
+        ConfigOperation::Append | ConfigOperation::Subtract => invalid(format!(
+            "{} operation is not allowed for the BROKER_LOGGER resource",
+            change.operation.name()
+        )),
+        _ if change.name.as_str() != "root" => {
+            let message = format!("Logger {} does not exist!", change.name);
+            Err(Refusal::new(ErrorCode::INVALID_CONFIG, message))
+        }
+        ConfigOperation::Delete => {
+            invalid("Removing the log level of the root logger is not allowed".to_owned())
+        }
+        ConfigOperation::Set => {
+            invalid("The log level of this broker is set where it is started.".to_owned())
+        }
     }
 }
 

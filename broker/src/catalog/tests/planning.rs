@@ -198,8 +198,10 @@ fn settings_change_as_asked() {
     check(Delete, "foo", None, None);
     check(Append, "cleanup.policy", Some("compact"), Some("delete,compact"));
     check(Append, "cleanup.policy", Some("compact"), Some("delete,compact"));
+    check(Append, "cleanup.policy", Some(" delete , compact"), Some("delete,compact"));
     check(Subtract, "cleanup.policy", Some("delete"), Some("compact"));
     check(Subtract, "cleanup.policy", Some("compact"), Some(""));
+    check(Append, "cleanup.policy", Some(""), Some(""));
 }
 
 #[test]
