@@ -10,6 +10,7 @@ OTHER_CLIENTS = WORK / "clients"
 CLASSES = WORK / "classes"
 VENV_PYTHON = WORK / "venv" / "bin" / "python"
 NODE_MODULES = WORK / "kafkajs" / "node_modules"
+RDKAFKA = WORK / "rdkafka"
 GOLDEN = COMPAT / "parity" / "golden"
 
 

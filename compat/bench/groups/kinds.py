@@ -2,7 +2,7 @@
 
 from .. import features
 from ..java import java_program
-from ..paths import COMPAT, NODE_MODULES, VENV_PYTHON
+from ..paths import COMPAT, NODE_MODULES, RDKAFKA, VENV_PYTHON
 from .member import MemberKind
 
 ALL = ("range", "roundrobin", "cooperative-sticky")
@@ -48,3 +48,7 @@ def kafkajs(client: str) -> MemberKind:
     program = ("node", str(COMPAT / "kafkajs" / "member.js"))
     environment = {"NODE_PATH": str(NODE_MODULES)}
     return MemberKind(client, program, ("roundrobin",), lacks, environment=environment)
+
+
+def rdkafka(client: str) -> MemberKind:
+    return MemberKind(client, (str(RDKAFKA / "release" / "member"),), ALL)

@@ -3,11 +3,12 @@
 import subprocess
 
 from ..broker import Broker
-from ..paths import COMPAT, WORK
+from ..groups import kinds, scenarios
+from ..paths import COMPAT, RDKAFKA
 from ..table import Table
 from .reported import run_client
 
-TARGET = WORK / "rdkafka"
+CLIENT = "rdkafka crate"
 
 
 def run(broker: Broker, table: Table, quick: bool) -> None:
@@ -22,9 +23,10 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
             "--manifest-path",
             manifest,
             "--target-dir",
-            TARGET,
+            RDKAFKA,
         ],
         check=True,
     )
-    program = [str(TARGET / "release" / "klamm-compat-rdkafka")]
-    run_client(table, "rdkafka crate", broker, program, "rust-")
+    program = [str(RDKAFKA / "release" / "klamm-compat-rdkafka")]
+    run_client(table, CLIENT, broker, program, "rust-")
+    scenarios.run(table, broker, kinds.rdkafka(CLIENT), "rust-")
