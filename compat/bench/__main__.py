@@ -18,6 +18,7 @@ SUITES = (
     "kafka_python",
     "aiokafka",
     "kafkajs",
+    "groups",
     "tools",
     "parity",
 )

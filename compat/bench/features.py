@@ -31,3 +31,7 @@ CLUSTER = "cluster described"
 
 def compression(codec: str) -> str:
     return f"produce and consume, {codec}"
+
+
+def mixed(assignor: str) -> str:
+    return f"Java, librdkafka and ours, {assignor}"

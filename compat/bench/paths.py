@@ -11,6 +11,7 @@ CLASSES = WORK / "classes"
 VENV_PYTHON = WORK / "venv" / "bin" / "python"
 NODE_MODULES = WORK / "kafkajs" / "node_modules"
 RDKAFKA = WORK / "rdkafka"
+KLAMM_MEMBER = WORK / "member"
 GOLDEN = COMPAT / "parity" / "golden"
 
 

@@ -3,7 +3,10 @@
 import sys
 
 from commands import Commands, place, settings, tell
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+# What a commit meets while the group changes under a cooperative member, which reads on meanwhile.
+LATER = (KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION)
 
 
 class Member:
@@ -12,10 +15,13 @@ class Member:
     def __init__(self, address: str, group: str, given: dict[str, str]):
         self.commit = given["commit"]
         self.metadata = given.get("metadata", "")
+        # What was read and is not committed yet.
+        self.ends: dict[tuple[str, int], int] = {}
         self.consumer = Consumer(self.config(address, group, given))
         wanted = [given["pattern"]] if "pattern" in given else given["subscribe"].split(",")
-        # Without on_lost, lost partitions come to on_revoke.
-        self.consumer.subscribe(wanted, on_assign=self.assigned, on_revoke=self.revoked)
+        self.consumer.subscribe(
+            wanted, on_assign=self.assigned, on_revoke=self.revoked, on_lost=self.lost
+        )
 
     def config(self, address: str, group: str, given: dict[str, str]) -> dict:
         config = {
@@ -38,24 +44,38 @@ class Member:
         tell("assigned", *map(name, partitions))
 
     def revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.commit_ends(partitions)
+        self.lost(consumer, partitions)
+
+    def lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for each in partitions:
+            self.ends.pop((each.topic, each.partition), None)
         tell("revoked", *map(name, partitions))
 
     def turn(self) -> None:
-        messages = self.consumer.consume(100, 0.1)
-        ends = {}
-        for message in messages:
+        for message in self.consumer.consume(100, 0.1):
             if message.error():
                 raise KafkaException(message.error())
             tell("record", f"{message.topic()}:{message.partition()}", message.offset())
-            ends[message.topic(), message.partition()] = message.offset() + 1
-        if ends and self.commit == "batch":
-            self.commit_offsets(ends)
+            self.ends[message.topic(), message.partition()] = message.offset() + 1
+        try:
+            self.commit_ends()
+        except KafkaException as error:
+            if error.args[0].code() not in LATER:
+                raise
 
-    def commit_offsets(self, ends: dict[tuple[str, int], int]) -> None:
-        offsets = [TopicPartition(*at, end, self.metadata) for at, end in ends.items()]
+    def commit_ends(self, only: list[TopicPartition] | None = None) -> None:
+        chosen = [(each.topic, each.partition) for each in only or []] or list(self.ends)
+        offsets = [
+            TopicPartition(*at, self.ends[at], self.metadata) for at in chosen if at in self.ends
+        ]
+        if not offsets or self.commit != "batch":
+            return
         for each in self.consumer.commit(offsets=offsets, asynchronous=False):
             if each.error:
                 raise KafkaException(each.error)
+        for each in offsets:
+            del self.ends[each.topic, each.partition]
 
     def obey(self, command: list[str]) -> bool:
         """Carries out a command; False when it is the last."""

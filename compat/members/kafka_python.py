@@ -16,6 +16,10 @@ ASSIGNORS = {
 }
 
 
+# This client forgets an assignment that comes just when a poll's time is over.
+POLL_MS = 1000
+
+
 class Member(ConsumerRebalanceListener):
     """One consumer, and what it does with what it reads."""
 
@@ -51,7 +55,7 @@ class Member(ConsumerRebalanceListener):
 
     def turn(self) -> None:
         ends = {}
-        polled = self.consumer.poll(timeout_ms=100)
+        polled = self.consumer.poll(timeout_ms=POLL_MS)
         while self.arrived:
             self.look_up(self.arrived.pop())
         for partition, records in polled.items():

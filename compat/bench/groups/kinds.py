@@ -2,7 +2,7 @@
 
 from .. import features
 from ..java import java_program
-from ..paths import COMPAT, NODE_MODULES, RDKAFKA, VENV_PYTHON
+from ..paths import COMPAT, KLAMM_MEMBER, NODE_MODULES, RDKAFKA, VENV_PYTHON
 from .member import MemberKind
 
 ALL = ("range", "roundrobin", "cooperative-sticky")
@@ -52,3 +52,8 @@ def kafkajs(client: str) -> MemberKind:
 
 def rdkafka(client: str) -> MemberKind:
     return MemberKind(client, (str(RDKAFKA / "release" / "member"),), ALL)
+
+
+def klamm(client: str) -> MemberKind:
+    """Our own consumer."""
+    return MemberKind(client, (str(KLAMM_MEMBER / "debug" / "klamm-compat-member"),), ALL)

@@ -3,16 +3,19 @@
 
 use std::collections::HashMap;
 use std::io::BufRead;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+const LATER: [RDKafkaErrorCode; 2] =
+    [RDKafkaErrorCode::RebalanceInProgress, RDKafkaErrorCode::IllegalGeneration];
 const BATCH_WITHIN: Duration = Duration::from_millis(50);
 
 /// What was read and is not committed yet. Polls call back when partitions come and go: those that
@@ -25,12 +28,15 @@ struct Progress {
 
 impl Progress {
     fn note(&self, topic: &str, partition: i32, end: i64) {
-        let mut ends = self.ends.lock().expect("nobody panics with the lock");
-        ends.insert((topic.into(), partition), end);
+        self.ends().insert((topic.into(), partition), end);
     }
 
-    fn commit(&self, consumer: &BaseConsumer<Self>) -> Result<()> {
-        let ends = std::mem::take(&mut *self.ends.lock().expect("nobody panics with the lock"));
+    fn ends(&self) -> MutexGuard<'_, HashMap<(String, i32), i64>> {
+        self.ends.lock().expect("nobody panics with the lock")
+    }
+
+    fn commit(&self, consumer: &BaseConsumer<Self>) -> Result<(), KafkaError> {
+        let ends = self.ends().clone();
         if ends.is_empty() || !self.commits {
             return Ok(());
         }
@@ -41,6 +47,7 @@ impl Progress {
             at.set_metadata(&self.metadata);
         }
         consumer.commit(&offsets, CommitMode::Sync)?;
+        self.ends().clear();
         Ok(())
     }
 }
@@ -53,6 +60,8 @@ impl ConsumerContext for Progress {
             if let Err(error) = self.commit(consumer) {
                 println!("failed\t{error}");
             }
+            let gone = partitions.to_topic_map();
+            self.ends().retain(|at, _| !gone.contains_key(at));
             tell_of("revoked", partitions);
         }
     }
@@ -165,7 +174,11 @@ fn take(consumer: &BaseConsumer<Progress>) -> Result<()> {
         println!("record\t{topic}:{partition}\t{offset}");
         consumer.context().note(topic, partition, offset + 1);
     }
-    consumer.context().commit(consumer)
+    // A cooperative member reads on while its group changes, and commits after that.
+    match consumer.context().commit(consumer) {
+        Err(error) if LATER.map(Some).contains(&error.rdkafka_error_code()) => Ok(()),
+        outcome => Ok(outcome?),
+    }
 }
 
 fn obey(consumer: &BaseConsumer<Progress>, command: &str) -> Result<()> {

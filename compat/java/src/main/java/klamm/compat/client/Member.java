@@ -6,6 +6,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 import java.io.BufferedReader;
@@ -42,6 +43,9 @@ public final class Member implements ConsumerRebalanceListener {
 
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final Queue<String> commands = new ConcurrentLinkedQueue<>();
+    /** What was read and is not committed yet. */
+    private final Map<TopicPartition, OffsetAndMetadata> ends = new HashMap<>();
+
     private final boolean commits;
     private final String metadata;
 
@@ -123,7 +127,6 @@ public final class Member implements ConsumerRebalanceListener {
     }
 
     private void take(ConsumerRecords<byte[], byte[]> records) {
-        Map<TopicPartition, OffsetAndMetadata> ends = new HashMap<>();
         for (ConsumerRecord<byte[], byte[]> record : records) {
             TopicPartition at = new TopicPartition(record.topic(), record.partition());
             tell("record", name(at), String.valueOf(record.offset()));
@@ -131,8 +134,17 @@ public final class Member implements ConsumerRebalanceListener {
                     at,
                     new OffsetAndMetadata(record.offset() + 1, record.leaderEpoch(), metadata));
         }
+        try {
+            commit();
+        } catch (RebalanceInProgressException later) {
+            // A cooperative member reads on while its group changes, and commits after that.
+        }
+    }
+
+    private void commit() {
         if (commits && !ends.isEmpty()) {
             consumer.commitSync(ends);
+            ends.clear();
         }
     }
 
@@ -162,6 +174,13 @@ public final class Member implements ConsumerRebalanceListener {
 
     @Override
     public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+        commit();
+        onPartitionsLost(partitions);
+    }
+
+    @Override
+    public void onPartitionsLost(Collection<TopicPartition> partitions) {
+        ends.keySet().removeAll(partitions);
         tellOf("revoked", partitions);
     }
 
