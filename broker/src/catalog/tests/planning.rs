@@ -205,6 +205,36 @@ fn settings_change_as_asked() {
 }
 
 #[test]
+fn settings_of_every_resource_are_in_a_snapshot_and_leave_no_trace_when_taken_back() {
+    let resources = [
+        (Resource::Topic("dup".into()), "segment.ms", "7000"),
+        (Resource::Broker(None), "log.retention.ms", "8000"),
+        (Resource::Broker(Some(1)), "max.connections", "500"),
+        (Resource::ClientMetrics("m".into()), "interval.ms", "9000"),
+        (Resource::Group("g".into()), "consumer.session.timeout.ms", "50000"),
+    ];
+    let change_all = |image: Image, operation, text: fn(&'static str) -> Option<&'static str>| {
+        resources.iter().fold(image, |image, (resource, name, value)| {
+            let changes = [alter(operation, name, text(value))];
+            let (result, changed, _) =
+                plan(&image, |planner| planner.alter_configs(resource, &changes));
+            assert_eq!(result, Ok(()), "{resource:?}");
+            changed
+        })
+    };
+    let set = change_all(cluster(), ConfigOperation::Set, Some);
+    for (resource, name, value) in &resources {
+        assert_eq!(set.settings(resource).get(*name).map(String::as_str), Some(*value));
+    }
+    let mut copied = Image::default();
+    for record in set.to_records() {
+        copied.apply(&record).unwrap();
+    }
+    assert_eq!(copied, set);
+    assert_eq!(change_all(set, ConfigOperation::Delete, |_| None), cluster());
+}
+
+#[test]
 fn the_older_form_replaces_all_settings() {
     let image = cluster();
     let replace = |image: &Image, pairs: &[(&str, &str)]| {
