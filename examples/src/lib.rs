@@ -3,6 +3,7 @@
 //! | program | shows |
 //! |---|---|
 //! | `embedded` | a broker, a producer and a consumer in one process, as in a test |
+//! | `group` | a member of a group that commits before its partitions go to others |
 //! | `topics` | making, describing and deleting topics on any Kafka |
 //!
 //! `cargo run -p klamm-examples --bin embedded`

@@ -4,6 +4,8 @@
 use std::process::Command;
 
 use klamm_broker::Broker;
+use klamm_client::{ClientConfig, Kafka};
+use klamm_producer::{ProduceExt as _, Record};
 
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
@@ -15,6 +17,23 @@ fn output(program: &str, arguments: &[&str]) -> String {
 fn embedded() {
     let said = output(env!("CARGO_BIN_EXE_embedded"), &[]);
     assert!(said.ends_with("read order 2 at offset 2\n"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn group() {
+    let broker = Broker::builder().ephemeral().set("group.initial.rebalance.delay.ms", "0");
+    let broker = broker.start().await.unwrap();
+    let address = broker.bootstrap();
+    let kafka = Kafka::connect(ClientConfig::new(&address)).await.unwrap();
+    let producer = kafka.producer().build().await.unwrap();
+    producer.send(Record::to("example-orders").value("one")).await.unwrap();
+    let said = tokio::task::spawn_blocking(move || {
+        output(env!("CARGO_BIN_EXE_group"), &[&address, "example-orders", "1"])
+    });
+    let said = said.await.unwrap();
+    assert!(said.contains("1 records of example-orders-0\n"), "{said}");
+    assert!(said.ends_with("left the group\n"), "{said}");
+    broker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
