@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use klamm_broker::{Broker, BrokerBuilder};
 use klamm_protocol::api::{
-    DeleteGroups, Heartbeat, LeaveGroup, ListGroups, Produce, delete_groups, heartbeat,
-    leave_group, list_groups,
+    DeleteGroups, DeleteTopics, Heartbeat, LeaveGroup, ListGroups, Produce, delete_groups,
+    delete_topics, heartbeat, leave_group, list_groups,
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_utils::clock::ManualClock;
 use support::group::Member;
 use support::{Client, batch, produce_request};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 fn builder() -> BrokerBuilder {
     Broker::builder().ephemeral().set("group.initial.rebalance.delay.ms", "0")
@@ -189,6 +191,50 @@ async fn clients_do_not_write_the_records_of_groups() {
     let response = member.client.call::<Produce>(9, &request).await;
     let answer = &response.topics[0].partitions[0];
     assert_eq!(answer.error_code, ErrorCode::INVALID_TOPIC_EXCEPTION);
+}
+
+#[tokio::test]
+async fn groups_go_with_the_topic_that_keeps_them_and_may_begin_anew() {
+    let broker = start().await;
+    let mut member = Member::connect(&broker, "g").await;
+    member.client.create_topic("orders", 1, &[]).await;
+    member.settle_alone("all").await;
+    let topic_names = vec!["__consumer_offsets".into()];
+    let request = delete_topics::Request { topic_names, ..Default::default() };
+    let deleted = member.client.call::<DeleteTopics>(5, &request).await;
+    assert_eq!(deleted.topics[0].error_code, ErrorCode::NONE);
+    assert_eq!(member.commit(0, 1).await, ErrorCode::NOT_COORDINATOR);
+    let listed = member.client.call::<ListGroups>(5, &list_groups::Request::default()).await;
+    assert_eq!(listed.groups, []);
+    let mut member = Member::connect(&broker, "g").await;
+    assert_eq!(member.describe().await.group_state, "Dead");
+    member.settle_alone("all").await;
+    assert_eq!((member.generation, member.commit(0, 1).await), (1, ErrorCode::NONE));
+}
+
+#[tokio::test]
+async fn members_and_lag_are_among_the_metrics() {
+    let broker = builder().set("http.listen", "127.0.0.1:0").start().await.unwrap();
+    let mut member = Member::connect(&broker, "g").await;
+    member.client.create_topic("orders", 1, &[]).await;
+    member.client.produce("orders", batch(&["a", "b", "c"])).await;
+    member.settle_alone("all").await;
+    assert_eq!(member.commit(0, 1).await, ErrorCode::NONE);
+    let mut stream = TcpStream::connect(broker.http_address().unwrap()).await.unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut metrics = String::new();
+    stream.read_to_string(&mut metrics).await.unwrap();
+    let of_topic = "{consumergroup=\"g\",topic=\"orders\"";
+    for line in [
+        "klamm_group_rebalances_total 1".to_owned(),
+        "kafka_consumergroup_members{consumergroup=\"g\"} 1".to_owned(),
+        format!("kafka_consumergroup_current_offset{of_topic},partition=\"0\"}} 1"),
+        format!("kafka_consumergroup_lag{of_topic},partition=\"0\"}} 2"),
+        format!("kafka_consumergroup_lag_sum{of_topic}}} 2"),
+    ] {
+        assert!(metrics.contains(&line), "{line} in {metrics}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,6 @@
 //! `__consumer_offsets` is made when a coordinator is first asked for. At a start, the partitions
 //! that hold records are read; until that is done, who asks is told to come back.
 
-#[allow(dead_code, reason = "its own tests use more than the shards do")]
 pub(crate) mod classic;
 pub(crate) mod offsets;
 pub mod records;

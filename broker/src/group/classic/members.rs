@@ -33,10 +33,6 @@ impl Members {
         self.by_id.is_empty()
     }
 
-    pub(super) fn contains(&self, id: &str) -> bool {
-        self.by_id.contains_key(id)
-    }
-
     pub(super) fn get(&self, id: &str) -> Option<&Member> {
         self.by_id.get(id)
     }
