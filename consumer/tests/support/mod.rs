@@ -27,16 +27,19 @@ pub struct World {
 impl World {
     /// With a topic of so many partitions, each with ten batches of ten records.
     pub async fn start(partitions: i32) -> Self {
-        let (broker, address) = match std::env::var("KLAMM_TEST_BOOTSTRAP") {
-            Ok(address) => (None, address),
-            Err(_) => {
-                let builder = Broker::builder().ephemeral();
-                let builder = builder.set("group.initial.rebalance.delay.ms", "0");
-                let broker = builder.set("group.min.session.timeout.ms", "1000").start().await;
-                let broker = broker.unwrap();
-                let address = broker.bootstrap();
-                (Some(broker), address)
-            }
+        if std::env::var("KLAMM_TEST_BOOTSTRAP").is_ok() {
+            return Self::at(None, partitions).await;
+        }
+        let builder = Broker::builder().ephemeral().set("group.min.session.timeout.ms", "1000");
+        let broker = builder.set("group.initial.rebalance.delay.ms", "0").start().await;
+        Self::at(Some(broker.unwrap()), partitions).await
+    }
+
+    /// The same, with this broker.
+    pub async fn at(broker: Option<Broker>, partitions: i32) -> Self {
+        let address = match &broker {
+            Some(broker) => broker.bootstrap(),
+            None => std::env::var("KLAMM_TEST_BOOTSTRAP").unwrap(),
         };
         let config = ClientConfig::new(&address).metadata_max_age(Duration::from_millis(300));
         let kafka = Kafka::connect(config).await.unwrap();
