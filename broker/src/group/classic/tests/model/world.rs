@@ -220,7 +220,7 @@ impl World {
     fn check_consumers(&self, group: &ClassicGroup, these: impl Fn(&Client) -> bool) {
         let mut consumers = BTreeMap::new();
         let members =
-            self.clients.iter().filter(|client| group.members.contains(&client.member_id));
+            self.clients.iter().filter(|client| group.members.get(&client.member_id).is_some());
         for client in members.filter(|client| these(client)) {
             for partition in &client.consumes {
                 let other = consumers.insert(*partition, &client.member_id);
