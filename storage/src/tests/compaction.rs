@@ -383,8 +383,8 @@ fn readers_and_writers_go_on_while_segments_are_replaced() {
     let (log, _) = storage.open_log("t-0", TOPIC, log_options, Arc::new(NoListener)).unwrap();
     commit(&log, keyed(&[(11, Some(1))], Compression::None));
     let write = || {
-        for round in 0..40u8 {
-            for value in 0..50u8 {
+        for round in 0..20u8 {
+            for value in 0..30u8 {
                 let entries = [(value % 11, Some(value)), (11, Some(round))];
                 commit(&log, keyed(&entries, Compression::Lz4));
             }
