@@ -47,7 +47,7 @@ pub(crate) async fn commit(shared: &Shared, positions: Vec<Position>) -> Result<
             Err(error) => (left, error),
         };
         let pause = backoff.next_pause();
-        if !may_pass(&error, group, &identity) || clock::now() + pause > deadline {
+        if !may_pass(&error, group) || clock::now() + pause > deadline {
             return Err(error);
         }
         tracing::debug!(group = %group.id, %error, "committing again");
@@ -58,13 +58,14 @@ pub(crate) async fn commit(shared: &Shared, positions: Vec<Position>) -> Result<
 }
 
 /// Whether a commit that failed may succeed later, though only if the partitions stay.
-fn may_pass(error: &Error, group: &Group, used: &Identity) -> bool {
+fn may_pass(error: &Error, group: &Group) -> bool {
     match error.code() {
-        // Until the group has its assignment. Then the generation is another.
-        Some(ErrorCode::REBALANCE_IN_PROGRESS) => group.subscribes(),
-        Some(ErrorCode::ILLEGAL_GENERATION | ErrorCode::UNKNOWN_MEMBER_ID) => {
-            group.identity() != *used
-        }
+        // Until the member has the group's new generation, or has learnt that it is out of it.
+        Some(
+            ErrorCode::REBALANCE_IN_PROGRESS
+            | ErrorCode::ILLEGAL_GENERATION
+            | ErrorCode::UNKNOWN_MEMBER_ID,
+        ) => group.subscribes(),
         _ => error.is_retriable() || error.is_stale_coordinator(),
     }
 }
@@ -417,6 +418,8 @@ fn doubt(shared: &Shared, group: &Group, node: i32, error: &Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::Subscription;
+    use klamm_client::ClientConfig;
     use klamm_protocol::api::offset_fetch::{
         GroupAnswer, GroupPartitionAnswer, GroupTopicAnswer, PartitionAnswer, TopicAnswer,
     };
@@ -432,6 +435,28 @@ mod tests {
             assert!(writer.finish().is_ok(), "version {version}");
             assert_eq!(request.groups.len(), usize::from(version >= FETCH_BY_GROUP));
         }
+    }
+
+    #[test]
+    fn a_member_commits_again_after_a_rebalance() {
+        let config = ClientConfig::new("localhost:9092").set("group.id", "g");
+        let subscription = Subscription::parse(["t"]).expect("no pattern");
+        let group = |subscription| {
+            let group = Group::of(&config, subscription).expect("a sensible group");
+            group.expect("it has an id")
+        };
+        let (member, outsider) = (group(Some(subscription)), group(None));
+        let check = |code, of_member, of_outsider| {
+            let subject = Subject::Partition("t".into(), 0);
+            let error = Error::check(code, None, subject).expect_err("a refusal");
+            assert_eq!(may_pass(&error, &member), of_member, "{code:?} of a member");
+            assert_eq!(may_pass(&error, &outsider), of_outsider, "{code:?} of an outsider");
+        };
+        check(ErrorCode::REBALANCE_IN_PROGRESS, true, false);
+        check(ErrorCode::ILLEGAL_GENERATION, true, false);
+        check(ErrorCode::UNKNOWN_MEMBER_ID, true, false);
+        check(ErrorCode::FENCED_INSTANCE_ID, false, false);
+        check(ErrorCode::NOT_COORDINATOR, true, true);
     }
 
     #[test]
