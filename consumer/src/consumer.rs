@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use klamm_client::{ConfigError, Error, Result, Subject};
@@ -32,7 +32,12 @@ pub struct Consumer {
     tasks: TaskGroup,
     /// What a stream has not given of its last batch.
     rest: Option<ConsumerRecords>,
+    /// When a stream has last said that it is being read.
+    streamed_at: Instant,
 }
+
+/// How often a stream that is read record by record says so.
+const STREAMED_EVERY: Duration = Duration::from_secs(1);
 
 impl Drop for Consumer {
     fn drop(&mut self) {
@@ -42,7 +47,7 @@ impl Drop for Consumer {
 
 impl Consumer {
     pub(crate) fn new(shared: Arc<Shared>, tasks: TaskGroup) -> Self {
-        Self { shared, tasks, rest: None }
+        Self { shared, tasks, rest: None, streamed_at: clock::now() }
     }
 
     /// Receives from these partitions and from no others, beginning there.
@@ -301,6 +306,15 @@ impl Consumer {
         }
     }
 
+    /// To take a record is to ask for more, as far as `max.poll.interval.ms` is concerned.
+    fn note_streamed(&mut self) {
+        let now = clock::now();
+        if now.duration_since(self.streamed_at) >= STREAMED_EVERY {
+            self.streamed_at = now;
+            self.shared.assignment().polled(now);
+        }
+    }
+
     fn stop_polling(&self) {
         let mut assignment = self.shared.assignment();
         if assignment.is_polling() {
@@ -354,6 +368,7 @@ impl Stream for RecordStream<'_> {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some(record) = self.consumer.rest.as_mut().and_then(Iterator::next) {
+                self.consumer.note_streamed();
                 return Poll::Ready(Some(Ok(record)));
             }
             self.consumer.rest = None;

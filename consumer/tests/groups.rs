@@ -163,23 +163,34 @@ async fn a_rebalance_waits_for_work_in_hand() {
 
 #[tokio::test]
 async fn a_static_member_comes_back_without_a_rebalance() {
-    let world = World::start(4).await;
-    let mut other = world.member().build().await.unwrap();
-    let build = async || world.stranger().await.group_instance_id("one").build().await.unwrap();
-    let mut one = build().await;
-    tokio::join!(settle(&mut other, 2), settle(&mut one, 2));
-    let had = one.assignment();
-    let mut events = other.events();
-    assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
+    for leads in [false, true] {
+        let world = World::start(4).await;
+        let build = async || world.stranger().await.group_instance_id("one").build().await.unwrap();
+        // Who comes first, leads.
+        let (mut other, mut one);
+        if leads {
+            one = build().await;
+            settle(&mut one, 4).await;
+            other = world.member().build().await.unwrap();
+        } else {
+            other = world.member().build().await.unwrap();
+            settle(&mut other, 4).await;
+            one = build().await;
+        }
+        tokio::join!(settle(&mut other, 2), settle(&mut one, 2));
+        let had = one.assignment();
+        let mut events = other.events();
+        assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
 
-    one.close(SOON).await.unwrap();
-    let mut one = build().await;
-    settle(&mut one, 2).await;
-    assert_eq!(one.assignment(), had);
-    // The other member has noticed nothing: what comes next is what it is told of its own end.
-    drop(other);
-    assert!(events.next().await.is_none());
-    world.stop().await;
+        one.close(SOON).await.unwrap();
+        let mut one = build().await;
+        settle(&mut one, 2).await;
+        assert_eq!(one.assignment(), had);
+        // The other member has noticed nothing: its events end with itself.
+        drop(other);
+        assert!(events.next().await.is_none());
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
