@@ -23,7 +23,7 @@
 //! | [`config`] | settings: typed, and by the names of Kafka and librdkafka |
 //! | [`Kafka`] | one connection per broker, metadata, shared by all that is made from it |
 //! | [`Connection`] | typed, pipelined requests in negotiated versions |
-//! | [`admin`] | topics, configurations, offsets, brokers |
+//! | [`admin`] | topics, groups, configurations, offsets, brokers |
 //! | [`Error`] | what can go wrong, and whether trying again helps |
 //!
 //! # Tasks

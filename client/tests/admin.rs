@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use klamm_broker::Broker;
-use klamm_client::admin::{Change, ConfigSource, NewTopic, OffsetSpec, Resource};
+use klamm_client::admin::{Change, ConfigSource, NewTopic, OffsetSpec, Resource, ResourceKind};
 use klamm_client::{ClientConfig, Error, Kafka};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
@@ -112,5 +112,60 @@ async fn a_broker_that_is_gone_is_an_error_and_one_that_comes_back_is_found() {
     assert!(matches!(error, Error::Connect { .. }) && error.is_retriable(), "{error}");
     let broker = Broker::builder().ephemeral().listen(&address).start().await.unwrap();
     assert_eq!(kafka.admin().list_topics().await.unwrap().len(), 0);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn settings_are_tried_explained_and_replaced() {
+    let (broker, kafka) = start().await;
+    let admin = kafka.admin();
+    admin.create_topics(&[NewTopic::new("a").config("retention.ms", "5000")]).await.unwrap();
+    let (topic, group) = (Resource::Topic("a".into()), Resource::Group("g".into()));
+    let set = |name: &str, value: &str| vec![Change::Set(name.into(), value.into())];
+    let wanted = [(topic.clone(), set("segment.bytes", "2000000"))];
+    let tried = admin.validate_configs(&wanted).await.unwrap();
+    assert!(tried[0].1.is_ok(), "{tried:?}");
+    let wrong = admin.validate_configs(&[(topic.clone(), set("nope", "1"))]).await.unwrap();
+    assert_eq!(code(&wrong[0].1), Some(ErrorCode::INVALID_CONFIG));
+
+    let settings = vec![("max.message.bytes".into(), "9000".into())];
+    let replaced = admin.alter_configs(&[(topic.clone(), settings)]).await.unwrap();
+    assert!(replaced[0].1.is_ok(), "{replaced:?}");
+    let explained = admin.explain_configs(std::slice::from_ref(&topic)).await.unwrap();
+    let entries = explained[0].1.as_ref().unwrap();
+    let entry = |name: &str| entries.iter().find(|entry| entry.name == *name).unwrap();
+    assert_eq!(entry("max.message.bytes").value.as_deref(), Some("9000"));
+    assert_eq!(entry("max.message.bytes").synonyms[0].source, ConfigSource::Topic);
+    assert!(entry("max.message.bytes").documentation.is_some());
+    for unset in ["retention.ms", "segment.bytes"] {
+        assert_eq!(entry(unset).source, ConfigSource::Default, "{unset}");
+    }
+
+    assert!(admin.list_config_resources(&[ResourceKind::Group]).await.unwrap().is_empty());
+    let timeout = set("consumer.session.timeout.ms", "50000");
+    let altered = admin.incremental_alter_configs(&[(group.clone(), timeout)]).await.unwrap();
+    assert!(altered[0].1.is_ok(), "{altered:?}");
+    assert_eq!(admin.list_config_resources(&[ResourceKind::Group]).await.unwrap(), [group]);
+    let all = admin.list_config_resources(&[]).await.unwrap();
+    assert!(all.contains(&topic) && all.contains(&Resource::Broker(1)), "{all:?}");
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn folders_are_described_and_records_deleted() {
+    let (broker, kafka) = start().await;
+    let admin = kafka.admin();
+    admin.create_topics(&[NewTopic::new("a")]).await.unwrap();
+    let described = admin.log_dirs(&[1, 7]).await.unwrap();
+    let dirs = described[0].1.as_ref().unwrap();
+    assert!(dirs[0].logs.as_ref().unwrap().iter().any(|log| log.topic == "a"), "{dirs:?}");
+    assert!(described[1].1.is_err());
+
+    let below = [(Str::from("a"), 0, 0), ("a".into(), 0, 9), ("b".into(), 0, 0)];
+    let deleted = admin.delete_records(&below[..1]).await.unwrap();
+    assert_eq!(deleted[0].1.as_ref().unwrap(), &0);
+    let refused = admin.delete_records(&below[1..]).await.unwrap();
+    assert_eq!(code(&refused[0].1), Some(ErrorCode::OFFSET_OUT_OF_RANGE));
+    assert_eq!(code(&refused[1].1), Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
     broker.stop().await;
 }

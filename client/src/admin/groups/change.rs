@@ -117,3 +117,28 @@ async fn remove_one(
     let answer = connection.submit::<LeaveGroup>(version, &request).await?.answer().await?;
     Error::check(answer.error_code, None, Subject::Name(id.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use klamm_broker::Broker;
+    use klamm_protocol::error_code::ErrorCode;
+
+    use super::*;
+    use crate::{ClientConfig, Kafka};
+
+    #[tokio::test]
+    async fn old_versions_remove_one_by_one() {
+        let broker = Broker::builder().ephemeral().start().await.unwrap();
+        let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
+        let group = Str::from("g");
+        let nobody = Departure::Member("m".into());
+        // Which also makes the coordinator known.
+        let newest = kafka.admin().remove_members(&group, std::slice::from_ref(&nobody)).await;
+        let newest = newest.unwrap().remove(0).1.unwrap_err();
+        let connection = kafka.any_broker().await.unwrap();
+        let oldest = remove_one(&connection, 0, &group, &nobody).await.unwrap_err();
+        assert_eq!(newest.code(), Some(ErrorCode::UNKNOWN_MEMBER_ID));
+        assert_eq!(oldest.code(), newest.code());
+        broker.stop().await;
+    }
+}

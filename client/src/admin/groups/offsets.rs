@@ -251,3 +251,38 @@ fn read_partition(
     let outcome = Error::check(answer.error_code, None, subject);
     (place, outcome.map(|()| (committed.offset >= 0).then_some(committed)))
 }
+
+#[cfg(test)]
+mod tests {
+    use klamm_broker::Broker;
+
+    use super::*;
+    use crate::admin::NewTopic;
+    use crate::{ClientConfig, Kafka};
+
+    #[tokio::test]
+    async fn old_versions_tell_the_same() {
+        let broker = Broker::builder().ephemeral().start().await.unwrap();
+        let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
+        let admin = kafka.admin();
+        admin.create_topics(&[NewTopic::new("a").partitions(2)]).await.unwrap();
+        let group = Str::from("g");
+        admin.alter_group_offsets(&group, &[("a".into(), 1, 7.into())]).await.unwrap();
+        let connection = kafka.any_broker().await.unwrap();
+        for partitions in [None, Some([(Str::from("a"), 0), ("a".into(), 1)])] {
+            let partitions = partitions.as_ref().map(|partitions| &partitions[..]);
+            let groups = std::slice::from_ref(&group);
+            let of_many = fetch_of_many(&connection, groups, partitions).await.unwrap();
+            let of_many = of_many[0].1.as_ref().unwrap();
+            let of_one = fetch_of_one(&connection, &group, partitions).await.unwrap();
+            let read = |offsets: &Offsets| {
+                let offsets =
+                    offsets.iter().map(|(place, told)| (place.clone(), told.clone().ok()));
+                offsets.collect::<Vec<_>>()
+            };
+            assert_eq!(read(&of_one), read(of_many));
+            assert_eq!(of_one.len(), partitions.map_or(1, <[_]>::len));
+        }
+        broker.stop().await;
+    }
+}
