@@ -147,11 +147,14 @@ fn partition_of(group: &str, count: i32) -> Option<i32> {
 
 impl From<&GroupConfig> for Limits {
     fn from(config: &GroupConfig) -> Self {
+        // A record is in one segment, with some of its batch around it.
+        let record_bytes_max = config.topic_segment_bytes.max(SEGMENT_BYTES_MIN) / 2;
         Self {
             session_min: config.session_min,
             session_max: config.session_max,
             initial_delay: config.initial_delay,
             size_max: config.size_max,
+            record_bytes_max: usize::try_from(record_bytes_max).unwrap_or(usize::MAX),
         }
     }
 }

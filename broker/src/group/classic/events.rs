@@ -27,6 +27,8 @@ pub(crate) struct Limits {
     pub(crate) initial_delay: Duration,
     /// `group.max.size`.
     pub(crate) size_max: usize,
+    /// As many bytes a group's record may have.
+    pub(crate) record_bytes_max: usize,
 }
 
 impl Limits {

@@ -8,6 +8,9 @@ use super::events::{Join, Moment};
 use super::member::Member;
 use super::{ClassicGroup, Phase};
 
+/// With a dash and a UUID behind it, a name of this length is still a text that Kafka can write.
+const NAME_BYTES_MAX: usize = i16::MAX as usize - 37;
+
 impl ClassicGroup {
     /// A client joins. It is answered when all have joined, or at once if nothing is to be waited
     /// for.
@@ -155,7 +158,10 @@ impl ClassicGroup {
         let skips_assignment = join.skips_assignment;
         self.update(&new_id, join, effects);
         self.refresh(&new_id, now);
-        if matches!(self.phase, Phase::Stable { .. }) && self.protocol == self.members.vote() {
+        let goes_on = matches!(self.phase, Phase::Stable { .. })
+            && self.protocol == self.members.vote()
+            && self.fits_record();
+        if goes_on {
             let old_leader = (!skips_assignment).then_some(leader);
             self.hand_back(&new_id, old_leader, effects);
         } else {
@@ -207,12 +213,14 @@ impl Effects {
     }
 }
 
-/// The client's or instance's name, a dash, and the UUID in its usual form.
-fn new_member_id(prefix: &str, uuid: [u8; 16]) -> Str {
+/// The client's or instance's name, a dash, and the UUID in its usual form. Of a very long name,
+/// only as much as leaves an id that can be written.
+pub(super) fn new_member_id(prefix: &str, uuid: [u8; 16]) -> Str {
     let digits = format!("{:032x}", u128::from_be_bytes(uuid));
     let (a, rest) = digits.split_at(8);
     let (b, rest) = rest.split_at(4);
     let (c, rest) = rest.split_at(4);
     let (d, e) = rest.split_at(4);
+    let prefix = &prefix[..prefix.floor_char_boundary(NAME_BYTES_MAX)];
     format!("{prefix}-{a}-{b}-{c}-{d}-{e}").into()
 }

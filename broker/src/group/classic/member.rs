@@ -115,6 +115,13 @@ impl Member {
         found.map(|protocol| protocol.metadata.clone()).unwrap_or_default()
     }
 
+    /// How much of the group's record is about it, and a little more.
+    pub(super) fn record_bytes(&self, protocol: &str) -> usize {
+        let instance_id = self.instance_id.as_ref().map_or(0, |id| id.len());
+        let texts = self.id.len() + instance_id + self.client_id.len() + self.client_host.len();
+        texts + self.metadata(protocol).len() + self.assignment.len() + 64
+    }
+
     /// How the leader is told of it.
     pub(super) fn for_leader(&self, protocol: &str) -> JoinedMember {
         JoinedMember {

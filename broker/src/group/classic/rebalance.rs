@@ -40,24 +40,11 @@ impl ClassicGroup {
     /// Asks all members to join again.
     pub(super) fn begin_rebalance(&mut self, now: Moment, effects: &mut Effects) {
         if matches!(self.phase, Phase::Completing { .. }) {
-            self.cancel_syncs(now, effects);
+            self.cancel_syncs(ErrorCode::REBALANCE_IN_PROGRESS, now, effects);
         }
         let until = now.elapsed.saturating_add(self.members.rebalance_timeout());
         self.enter(Phase::Preparing { until, initial: None }, now);
         self.complete_join_if_due(now, effects);
-    }
-
-    /// Those who wait for the leader's assignment will not get it.
-    fn cancel_syncs(&mut self, now: Moment, effects: &mut Effects) {
-        let mut wake = self.wake;
-        for member in self.members.iter_mut() {
-            member.assignment = Bytes::new();
-            if let Some(token) = member.syncing.take() {
-                wake = wake.min(member.refresh(now.elapsed));
-                effects.syncs.push((token, Err(ErrorCode::REBALANCE_IN_PROGRESS)));
-            }
-        }
-        self.wake = wake;
     }
 
     /// Ends the wait for members if there is none to be waited for. The initial delay is always

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::effects::Effects;
+use super::effects::{Effects, Token};
 use super::events::{Moment, Sync};
 use super::{ClassicGroup, Phase};
 
@@ -50,25 +50,44 @@ impl ClassicGroup {
         }
     }
 
-    /// Hands the assignments out. A member that the leader forgot has an empty one.
+    /// Hands the assignments out. A member that the leader forgot has an empty one. If they are
+    /// more than can be stored, all are told so, and are to join again.
     fn assign(&mut self, assignments: Vec<(Str, Bytes)>, now: Moment, effects: &mut Effects) {
         let Phase::Completing { until } = self.phase else { return };
-        self.enter(Phase::Stable { sync_until: Some(until) }, now);
-        effects.store = true;
         let mut assignments: HashMap<Str, Bytes> = assignments.into_iter().collect();
-        let mut answers = Vec::new();
-        let mut wake = self.wake;
         for member in self.members.iter_mut() {
             let assignment = assignments.remove(&member.id).unwrap_or_default();
             member.assignment = Bytes::copy_from_slice(&assignment);
+        }
+        if !self.fits_record() {
+            self.cancel_syncs(ErrorCode::UNKNOWN_SERVER_ERROR, now, effects);
+            return self.begin_rebalance(now, effects);
+        }
+        self.enter(Phase::Stable { sync_until: Some(until) }, now);
+        effects.store = true;
+        for (token, assignment) in self.end_syncs(now) {
+            effects.syncs.push((token, Ok(self.synced(assignment))));
+        }
+    }
+
+    /// Those who wait for the leader's assignment do not get it.
+    pub(super) fn cancel_syncs(&mut self, code: ErrorCode, now: Moment, effects: &mut Effects) {
+        effects.syncs.extend(self.end_syncs(now).into_iter().map(|(token, _)| (token, Err(code))));
+        self.members.iter_mut().for_each(|member| member.assignment = Bytes::new());
+    }
+
+    /// Ends the wait of all syncs: who waited, and the assignment that it has. Sessions begin anew.
+    fn end_syncs(&mut self, now: Moment) -> Vec<(Token, Bytes)> {
+        let mut ended = Vec::new();
+        let mut wake = self.wake;
+        for member in self.members.iter_mut() {
             if let Some(token) = member.syncing.take() {
                 wake = wake.min(member.refresh(now.elapsed));
-                answers.push((token, member.assignment.clone()));
+                ended.push((token, member.assignment.clone()));
             }
         }
         self.wake = wake;
-        let answers = answers.into_iter().map(|(token, bytes)| (token, Ok(self.synced(bytes))));
-        effects.syncs.extend(answers);
+        ended
     }
 }
 

@@ -315,3 +315,20 @@ fn more_ids_than_places_may_be_out_but_the_last_are_refused() {
         ",
     );
 }
+
+#[test]
+fn a_member_id_can_be_written_however_long_the_client_id_is() {
+    let long = "ü".repeat(16_000);
+    check(&format!(
+        "
+        > join a
+        > join {long} v4 instance={long}
+        > wait 6s
+        at 6s
+        a joins 1/range as a#1, leads a#1 {long}#2
+        {long} joins 1/range as {long}#2, led by a#1
+        "
+    ));
+    let id = super::super::join::new_member_id(&"ü".repeat(16_383), [0; 16]);
+    assert!(id.len() <= 32_767 && id.starts_with('ü'), "{}", id.len());
+}

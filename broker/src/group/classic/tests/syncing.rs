@@ -101,3 +101,18 @@ fn strangers_and_the_mistaken_are_refused() {
         ",
     );
 }
+
+#[test]
+fn assignments_that_cannot_be_stored_are_refused() {
+    let huge = "x".repeat(100_000);
+    check_two_joined(&format!(
+        "
+        > sync b
+        > sync a a#1={huge}
+        a is told UNKNOWN_SERVER_ERROR
+        b is told UNKNOWN_SERVER_ERROR
+        > beat a
+        REBALANCE_IN_PROGRESS
+        "
+    ));
+}

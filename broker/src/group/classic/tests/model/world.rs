@@ -13,6 +13,7 @@ const LIMITS: Limits = Limits {
     session_max: Duration::from_secs(1800),
     initial_delay: Duration::from_secs(3),
     size_max: usize::MAX,
+    record_bytes_max: 100_000,
 };
 
 /// How a request ends.
