@@ -6,6 +6,8 @@ use super::{Result, WireError, varint};
 const BUDGET_FLOOR: usize = 64 * 1024;
 /// How many bytes of elements one byte of a frame may become.
 const BUDGET_PER_BYTE: usize = 16;
+/// The length of the longest string.
+const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
 /// Takes values off the front of one message.
 #[derive(Clone, Debug)]
@@ -66,8 +68,17 @@ impl Reader {
     }
 
     /// Takes the length of a string: an i16, or a varint of one more; `None` stands for null.
+    ///
+    /// Kafka takes no string that could not be said in the old form. Neither do we: it may have to
+    /// be, in an answer of another version or in a record.
     pub fn string_length(&mut self) -> Result<Option<usize>> {
-        if self.flexible { self.varint_length() } else { self.short_string_length() }
+        if !self.flexible {
+            return self.short_string_length();
+        }
+        match self.varint_length()? {
+            Some(length) if length > STRING_BYTES_MAX => Err(WireError::Length(length as i64)),
+            length => Ok(length),
+        }
     }
 
     /// Takes the length of a string in the old form, which headers use at every version.

@@ -204,4 +204,17 @@ mod tests {
         assert_eq!(map.get("orders"), Some(&1));
         assert_eq!(format!("{text} {text:?}"), "orders \"orders\"");
     }
+
+    #[test]
+    fn text_is_as_long_as_any_version_can_say() {
+        let check = |length: usize, result| {
+            let mut writer = Writer::new(0, true);
+            Str::from("x".repeat(length)).write(&mut writer);
+            let bytes = writer.finish().unwrap().into_bytes();
+            let read = Str::read(&mut Reader::new(bytes, 0, true));
+            assert_eq!(read.map(|text| text.len()), result);
+        };
+        check(32_767, Ok(32_767));
+        check(32_768, Err(WireError::Length(32_768)));
+    }
 }

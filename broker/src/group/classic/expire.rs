@@ -10,8 +10,9 @@ use super::member::Member;
 use super::{ClassicGroup, Phase};
 
 impl ClassicGroup {
-    /// When [`expire`](Self::expire) is to be called. May be earlier than anything happens, as
-    /// heartbeats move deadlines without a look at this; never later. None: not at all.
+    /// When [`expire`](Self::expire) is to be called. Nothing is due before; it may be that nothing
+    /// is due then, either, as signs of life move deadlines without a look at this. Heartbeats and
+    /// commits never make anything due earlier than was said before. None: not at all.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         (self.wake != Duration::MAX).then_some(self.wake)
     }

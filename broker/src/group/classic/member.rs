@@ -81,9 +81,11 @@ impl Member {
         }
     }
 
-    /// Begins its session anew; says when it ends.
+    /// Begins its session anew; says when it ends. A new member has no session yet.
     pub(super) fn refresh(&mut self, now: Duration) -> Duration {
-        self.silent_until = now.saturating_add(self.session_timeout);
+        if !self.is_new {
+            self.silent_until = now.saturating_add(self.session_timeout);
+        }
         self.silent_until
     }
 
