@@ -34,11 +34,12 @@ async fn start() -> (Broker, Kafka, Group) {
         .ephemeral()
         .set("num.partitions", PARTITIONS.to_string())
         .set("group.initial.rebalance.delay.ms", "500")
-        .set("max.in.flight.requests.per.connection", "100")
         .start()
         .await
         .expect("an ephemeral broker starts");
-    let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await;
+    let config = ClientConfig::new(&broker.bootstrap());
+    let config = config.set("max.in.flight.requests.per.connection", &MEMBERS.to_string());
+    let kafka = Kafka::connect(config).await;
     let kafka = kafka.expect("the broker answers");
     kafka.topic(&TOPIC.into()).await.expect("the topic is made by asking for it");
     let connection = kafka.any_broker().await.expect("the broker answers");
