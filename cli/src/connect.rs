@@ -12,6 +12,7 @@ use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
 use crate::failure::Failure;
+use crate::signals::Signals;
 
 /// The cluster, and how to talk to it.
 #[derive(Clone, Debug, clap::Args)]
@@ -88,7 +89,7 @@ pub(crate) fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::
 
 /// Fails when the user wants no more.
 pub(crate) async fn interrupted() -> anyhow::Result<()> {
-    tokio::signal::ctrl_c().await?;
+    Signals::new()?.next().await;
     Err(Failure::Interrupted.into())
 }
 

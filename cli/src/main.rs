@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`args`] | what may be said on the command line |
 //! | [`serve`] | the broker |
-//! | [`topic`], [`produce`], [`consume`], [`group`] | commands for any Kafka |
-//! | [`config`], [`cluster`], [`mod@bench`] | more of them |
+//! | [`topic`], [`produce`], [`consume`] | topics and records of any Kafka |
+//! | [`group`], [`config`], [`cluster`] | its groups, its settings and its brokers |
+//! | [`mod@bench`] | how fast it is |
 //! | [`log`] | commands for the files of a log, without a broker |
 //! | [`completions`] | the shell's part |
 //! | [`connect`] | from arguments to a client |
+//! | [`signals`] | how the user says that it is enough |
 //! | [`mod@format`] | records as text |
 //! | [`scope`] | which topics and partitions are meant |
 //! | [`place`] | places in a partition, as people say them |
@@ -39,6 +41,7 @@ mod place;
 mod produce;
 mod scope;
 mod serve;
+mod signals;
 mod topic;
 
 use std::process::ExitCode;

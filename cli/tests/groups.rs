@@ -52,7 +52,8 @@ fn a_group_is_listed_and_described() {
     }]);
     assert_eq!(described, expected);
     let text = server.run(&["group", "describe", "billing"]).exits(0).text();
-    let table = "TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER\norders  1          4          10   6    -\n";
+    let table = "TOPIC   PARTITION  COMMITTED  END  LAG  MEMBER\n\
+                 orders  1          4          10   6    -\n";
     let summary = "group billing, Empty, no protocol, 0 members, coordinator 1, lag 6\n";
     assert_eq!(text, format!("{summary}{table}"));
     let lag = server.run(&["group", "describe", "billing", "--lag"]).exits(0).text();
@@ -94,7 +95,8 @@ fn a_group_is_moved() {
     check(&["--by", "-99"], 0);
 
     let table = server.run(&["group", "reset", "billing", "--by", "4", "--all-topics"]).exits(0);
-    let expected = "TOPIC   PARTITION  OLD  NEW  DIFFERENCE  STATUS\norders  1          0    4    +4          reset\n";
+    let expected = "TOPIC   PARTITION  OLD  NEW  DIFFERENCE  STATUS\n\
+                    orders  1          0    4    +4          reset\n";
     assert_eq!(table.text(), expected);
     let noted = server.run(&["group", "reset", "billing", "--to", "99", "--all-topics"]).exits(0);
     assert_eq!(noted.stderr, "note: orders-1 has no offset 99; 10 is the nearest\n");

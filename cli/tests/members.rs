@@ -16,7 +16,7 @@ fn start() -> Server {
     server
 }
 
-fn produce(server: &Server, partition: i32, lines: std::ops::Range<i32>) {
+fn produce(server: &Server, partition: i32, lines: impl Iterator<Item = i32>) {
     let input = lines.map(|number| format!("{number}\n")).collect::<String>();
     let partition = partition.to_string();
     server.run_with(&["produce", "orders", "-p", &partition], input.as_bytes()).exits(0);
@@ -62,15 +62,18 @@ fn a_group_goes_on_where_it_stopped() {
 #[test]
 fn an_interrupted_member_commits_and_leaves() {
     let server = start();
-    let mut member = follow(&server, &[]);
-    for number in 0..10 {
-        assert_eq!(line(&mut member), number.to_string());
+    for (signal, lines) in [("-INT", 0..10), ("-TERM", 10..20)] {
+        produce(&server, 0, lines.clone().filter(|line| *line >= 10));
+        let (mut member, end) = (follow(&server, &[]), lines.end);
+        for number in lines {
+            assert_eq!(line(&mut member), number.to_string());
+        }
+        send(signal, &member);
+        assert_eq!(member.wait().unwrap().code(), Some(130), "{signal}");
+        assert_eq!(committed(&server), format!("orders,0,{end}\n"));
+        let described = server.run(&["group", "describe", "billing", "-o", "json"]).exits(0).json();
+        assert_eq!((&described[0]["state"], &described[0]["lag"]), (&"Empty".into(), &0.into()));
     }
-    send("-INT", &member);
-    assert_eq!(member.wait().unwrap().code(), Some(130));
-    assert_eq!(committed(&server), "orders,0,10\n");
-    let described = server.run(&["group", "describe", "billing", "-o", "json"]).exits(0).json();
-    assert_eq!((&described[0]["state"], &described[0]["lag"]), (&"Empty".into(), &0.into()));
 }
 
 #[test]

@@ -60,6 +60,15 @@ impl Member {
             ended = self.print_all(&mut commits) => ended,
             interrupted = interrupted() => interrupted,
         };
+        tokio::select! {
+            left = self.leave(ended) => left,
+            // Once more is at once.
+            interrupted = interrupted() => interrupted,
+        }
+    }
+
+    /// Commits and leaves the group, and tells what went wrong first.
+    async fn leave(mut self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
         let failure = ended.as_ref().err().and_then(|error| error.downcast_ref());
         let committed = match failure {
             // What a closed output did not take was not printed.

@@ -82,7 +82,8 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<u64>,
     /// Wait for records to come; without it, the command ends where the partitions end when it
-    /// starts. To begin at the end is to follow
+    /// starts, or where they end when a member gets them. To begin at the end is to follow, unless
+    /// in a group
     #[arg(long)]
     follow: bool,
     /// How a record is printed
@@ -110,23 +111,28 @@ impl Args {
         if !config.is_set(&keys::ALLOW_AUTO_CREATE) {
             config = config.with(&keys::ALLOW_AUTO_CREATE, &false);
         }
-        let reset = match (&self.group, self.offset) {
-            (None, _) => OffsetReset::None,
-            (Some(_), None | Some(Span { from: Place::Start, until: None })) => {
-                OffsetReset::Earliest
-            }
-            (Some(_), Some(Span { from: Place::End, until: None })) => OffsetReset::Latest,
-            (Some(_), Some(_)) => {
-                let asked = "with --group, -o can be start or end; to begin elsewhere, see \
-                             `klamm group reset`";
-                return Err(Failure::Usage(asked.into()).into());
-            }
-        };
-        let is_said = self.group.is_some() && self.offset.is_some();
-        if is_said || !config.is_set(&keys::AUTO_OFFSET_RESET) {
-            config = config.with(&keys::AUTO_OFFSET_RESET, &reset);
+        if self.is_reset_said() || !config.is_set(&keys::AUTO_OFFSET_RESET) {
+            config = config.with(&keys::AUTO_OFFSET_RESET, &self.reset()?);
         }
         Ok(config)
+    }
+
+    fn is_reset_said(&self) -> bool {
+        self.group.is_some() && self.offset.is_some()
+    }
+
+    /// Where to go on in a partition without an offset that is there.
+    fn reset(&self) -> Result<OffsetReset, Failure> {
+        match (&self.group, self.span()) {
+            (None, _) => Ok(OffsetReset::None),
+            (Some(_), Span { from: Place::Start, until: None }) => Ok(OffsetReset::Earliest),
+            (Some(_), Span { from: Place::End, until: None }) => Ok(OffsetReset::Latest),
+            (Some(_), _) => {
+                let asked = "with --group, -o can be start or end; to begin elsewhere, see \
+                             `klamm group reset`";
+                Err(Failure::Usage(asked.into()))
+            }
+        }
     }
 
     fn span(&self) -> Span {

@@ -5,13 +5,12 @@ mod banner;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use klamm_broker::config::{BrokerSettings, Origin};
 use klamm_broker::{Broker, StartError};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{ErrorStyle, Failure};
+use crate::signals::Signals;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -114,27 +113,5 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
             Ok(())
         }
         () = signals.next() => Err(Failure::Interrupted.into()),
-    }
-}
-
-/// The signals by which a process is asked to end.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        let interrupt = listen(SignalKind::interrupt())?;
-        Ok(Self { interrupt, terminate: listen(SignalKind::terminate())? })
-    }
-
-    /// Resolves at the next of them.
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
     }
 }

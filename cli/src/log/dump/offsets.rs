@@ -255,10 +255,16 @@ mod tests {
         let key = b"\0\x01\0\x01g\0\x01t\0\0\0\x07";
         let about = r#"{"type":"1","data":{"group":"g","topic":"t","partition":7}}"#;
         let value = b"\0\x03\0\0\0\0\0\0\0\x05\0\0\0\x02\0\x01m\0\0\0\0\0\0\0\x09";
-        let said = r#"{"version":"3","data":{"offset":5,"leaderEpoch":2,"metadata":"m","commitTimestamp":9}}"#;
+        let said = concat!(
+            r#"{"version":"3","data":{"offset":5,"leaderEpoch":2,"metadata":"m","#,
+            r#""commitTimestamp":9}}"#
+        );
         check(key, Some(Bytes::from_static(value)), (about, said));
         let value = b"\0\x01\0\0\0\0\0\0\0\x05\0\x01m\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\x0a";
-        let said = r#"{"version":"1","data":{"offset":5,"metadata":"m","commitTimestamp":9,"expireTimestamp":10}}"#;
+        let said = concat!(
+            r#"{"version":"1","data":{"offset":5,"metadata":"m","commitTimestamp":9,"#,
+            r#""expireTimestamp":10}}"#
+        );
         check(key, Some(Bytes::from_static(value)), (about, said));
         check(key, None, (about, "null"));
     }
