@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use klamm_protocol::wire::Str;
 
-use super::effects::Effects;
+use super::effects::{Effects, Token};
 use super::events::Moment;
 use super::member::Member;
 use super::{ClassicGroup, Phase};
@@ -17,13 +17,19 @@ impl ClassicGroup {
         (self.wake != Duration::MAX).then_some(self.wake)
     }
 
-    /// Does what is due by now. Without effect if nothing is.
-    pub(crate) fn expire(&mut self, now: Moment, effects: &mut Effects) {
+    /// Does what is due by now. Without effect if nothing is. `is_there` tells whether the client
+    /// that a token stands for still waits.
+    pub(crate) fn expire(
+        &mut self,
+        now: Moment,
+        is_there: impl Fn(Token) -> bool,
+        effects: &mut Effects,
+    ) {
         if now.elapsed < self.wake {
             return;
         }
         self.expire_pending(now, effects);
-        self.expire_members(now, effects);
+        self.expire_members(now, is_there, effects);
         self.expire_phase(now, effects);
         self.wake = self.next_deadline();
     }
@@ -37,10 +43,16 @@ impl ClassicGroup {
         }
     }
 
-    fn expire_members(&mut self, now: Moment, effects: &mut Effects) {
-        let is_due = |member: &&Member| member.expires_at().is_some_and(|at| at <= now.elapsed);
-        let due = self.members.iter().filter(is_due).map(|member| member.id.clone());
-        let due: Vec<Str> = due.collect();
+    fn expire_members(
+        &mut self,
+        now: Moment,
+        is_there: impl Fn(Token) -> bool,
+        effects: &mut Effects,
+    ) {
+        let is_dead = |member: &mut Member| member.is_dead(now.elapsed, &is_there);
+        let dead =
+            self.members.iter_mut().filter_map(|member| is_dead(member).then(|| member.id.clone()));
+        let due: Vec<Str> = dead.collect();
         for id in &due {
             self.remove_waiting(id, effects);
         }
@@ -78,8 +90,16 @@ impl ClassicGroup {
         }
     }
 
+    /// The answer to this token has found nobody: the member's session does not begin with it.
+    pub(crate) fn missed(&mut self, token: Token) {
+        let until = self.members.iter_mut().find_map(|member| member.missed(token));
+        if let Some(until) = until {
+            self.wake_by(until);
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Duration {
-        let sessions = self.members.iter().filter_map(Member::expires_at);
+        let sessions = self.members.iter().map(Member::check_at);
         let all = self.pending.values().copied().chain(sessions).chain(self.phase.until());
         all.min().unwrap_or(Duration::MAX)
     }

@@ -96,9 +96,7 @@ impl ClassicGroup {
         }
         let member = Member::new(join, now.elapsed);
         self.leader.get_or_insert_with(|| member.id.clone());
-        if let Some(expires) = member.expires_at() {
-            self.wake_by(expires);
-        }
+        self.wake_by(member.check_at());
         self.members.insert(member);
         self.rebalance_or_complete(now, effects);
     }
@@ -120,13 +118,13 @@ impl ClassicGroup {
             let joined = self.joined(&id);
             effects.joins.push((join.token, Ok(joined)));
         } else {
-            self.update(&id, join, effects);
+            self.update(&id, join, now, effects);
             self.rebalance_or_complete(now, effects);
         }
     }
 
     /// Takes over what a member says of itself now, and has it wait.
-    fn update(&mut self, id: &Str, join: Join, effects: &mut Effects) {
+    fn update(&mut self, id: &Str, join: Join, now: Moment, effects: &mut Effects) {
         let Some(mut member) = self.members.remove(id) else { return };
         if let Some(earlier) = member.joining.replace(join.token) {
             // Its connection broke, and it asks anew; should the old one live, it may do so, too.
@@ -135,6 +133,7 @@ impl ClassicGroup {
         member.session_timeout = join.session_timeout;
         member.rebalance_timeout = join.rebalance_timeout;
         member.set_protocols(join.protocols);
+        self.wake_by(member.refresh(now.elapsed));
         self.members.insert(member);
     }
 
@@ -149,15 +148,14 @@ impl ClassicGroup {
         }
         let new_id = join.member.member_id.clone();
         member.id = new_id.clone();
-        member.is_new = false;
+        member.new_until = None;
         self.members.insert(member);
         let leader = self.leader.clone().unwrap_or_default();
         if leader == *old_id {
             self.leader = Some(new_id.clone());
         }
         let skips_assignment = join.skips_assignment;
-        self.update(&new_id, join, effects);
-        self.refresh(&new_id, now);
+        self.update(&new_id, join, now, effects);
         let goes_on = matches!(self.phase, Phase::Stable { .. })
             && self.protocol == self.members.vote()
             && self.fits_record();

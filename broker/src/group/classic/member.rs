@@ -11,7 +11,8 @@ use super::events::{Join, Protocol};
 use super::snapshot::MemberSnapshot;
 
 /// How long a new member's join may wait. It does not know its id yet and cannot send heartbeats;
-/// if its client is gone and tries again under another id, this is when it stops counting.
+/// if its client tries again under another id, and its old connection looks as if it lived, this
+/// is when it stops counting.
 const NEW_MEMBER_WAIT: Duration = Duration::from_mins(5);
 
 /// A client that has joined.
@@ -29,13 +30,17 @@ pub(super) struct Member {
     pub(super) assignment: Bytes,
     /// Whether this generation's sync has not come from it.
     pub(super) sync_due: bool,
-    /// Whether it has never had an answer to a join.
-    pub(super) is_new: bool,
+    /// Until when its first join may wait; none once it has had an answer.
+    pub(super) new_until: Option<Duration>,
     /// Its join, while it waits for the others.
     pub(super) joining: Option<Token>,
     /// Its sync, while it waits for the leader.
     pub(super) syncing: Option<Token>,
-    /// When it is taken for dead, unless it waits for us.
+    /// The last answer that it was owed.
+    answered: Option<Token>,
+    /// The last sign of life.
+    heard_at: Duration,
+    /// When it is taken for dead, unless its client waits for us then.
     silent_until: Duration,
 }
 
@@ -52,10 +57,12 @@ impl Member {
             protocols: Vec::new(),
             assignment: Bytes::new(),
             sync_due: false,
-            is_new: true,
+            new_until: Some(now.saturating_add(NEW_MEMBER_WAIT)),
             joining: Some(join.token),
             syncing: None,
-            silent_until: now.saturating_add(NEW_MEMBER_WAIT),
+            answered: None,
+            heard_at: now,
+            silent_until: now.saturating_add(join.session_timeout),
         };
         member.set_protocols(join.protocols);
         member
@@ -74,25 +81,54 @@ impl Member {
             protocols: protocol.into_iter().collect(),
             assignment: stored.assignment,
             sync_due: false,
-            is_new: false,
+            new_until: None,
             joining: None,
             syncing: None,
+            answered: None,
+            heard_at: now,
             silent_until: now.saturating_add(stored.session_timeout),
         }
     }
 
-    /// Begins its session anew; says when it ends. A new member has no session yet.
+    /// It is alive: its session begins anew. Says when to ask again.
     pub(super) fn refresh(&mut self, now: Duration) -> Duration {
-        if !self.is_new {
-            self.silent_until = now.saturating_add(self.session_timeout);
-        }
-        self.silent_until
+        self.heard_at = now;
+        self.silent_until = now.saturating_add(self.session_timeout);
+        self.check_at()
     }
 
-    /// When it is taken for dead; never while it waits for us, unless it is new.
-    pub(super) fn expires_at(&self) -> Option<Duration> {
-        let waits = self.joining.is_some() || self.syncing.is_some();
-        (self.is_new || !waits).then_some(self.silent_until)
+    /// It gets an answer, and a session to do what comes next. Says when to ask whether it lives.
+    pub(super) fn answered(&mut self, token: Token, now: Duration) -> Duration {
+        self.answered = Some(token);
+        self.silent_until = now.saturating_add(self.session_timeout);
+        self.check_at()
+    }
+
+    /// This answer found nobody. If it was this member's, its session goes back to where it began,
+    /// and the end of it is told.
+    pub(super) fn missed(&mut self, token: Token) -> Option<Duration> {
+        self.answered.take_if(|answered| *answered == token)?;
+        self.silent_until = self.heard_at.saturating_add(self.session_timeout);
+        Some(self.check_at())
+    }
+
+    /// When to ask whether it lives.
+    pub(super) fn check_at(&self) -> Duration {
+        self.new_until.map_or(self.silent_until, |until| until.min(self.silent_until))
+    }
+
+    /// Whether its session is over. A member that waits for an answer is silent, and lives as long
+    /// as its client is there to take the answer: then its session goes on.
+    pub(super) fn is_dead(&mut self, now: Duration, is_there: impl Fn(Token) -> bool) -> bool {
+        if now < self.check_at() {
+            return false;
+        }
+        let waits = self.joining.or(self.syncing).is_some_and(is_there);
+        let lives = waits && self.new_until.is_none_or(|until| now < until);
+        if lives {
+            self.refresh(now);
+        }
+        !lives
     }
 
     /// Takes these protocols over; of two with one name, the first.

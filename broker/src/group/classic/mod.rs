@@ -29,7 +29,8 @@
 //!   event for a group that does not exist; only a join with an empty member id, or a commit
 //!   without a generation, makes a group.
 //! - A method that takes a [`Token`] answers it exactly once: at once or in the effects of a later
-//!   call. The machine does not know when a client has gone; its answer then goes nowhere.
+//!   call. Where a client has gone, its answer goes nowhere, and [`missed`](ClassicGroup::missed)
+//!   says so; while it waits, the machine asks for that when its session would end.
 //! - Effects are of one call on one group. They are carried out before the next call.
 //!
 //! # Invariants
@@ -41,7 +42,8 @@
 //! - Nothing kept here shares a request's buffer.
 //!
 //! The rules, and the codes of refusals, are those of `ClassicGroup` and `GroupMetadataManager` in
-//! Kafka 4.3. Members are kept in the order of their ids where Kafka has the order of a hash table,
+//! Kafka 4.3, but for one: there a member that waits for an answer is alive until it has got it,
+//! and then for a session more, even if its client is long gone. Members are kept in the order of their ids where Kafka has the order of a hash table,
 //! which shows in who leads when a leader is gone.
 
 mod checks;

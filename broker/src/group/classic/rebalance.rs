@@ -7,7 +7,7 @@ use bytes::Bytes;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::effects::{Effects, Synced};
+use super::effects::{Effects, Synced, Token};
 use super::events::Moment;
 use super::member::Member;
 use super::subscription::subscribed_topics;
@@ -124,11 +124,11 @@ impl ClassicGroup {
         let ids: Vec<Str> = self.members.iter().map(|member| member.id.clone()).collect();
         for id in &ids {
             if let Some(member) = self.members.get_mut(id) {
-                member.is_new = false;
+                member.new_until = None;
                 member.sync_due = true;
             }
-            self.refresh(id, now);
             if let Some(token) = self.members.take_joining(id) {
+                self.answered(id, token, now);
                 effects.joins.push((token, Ok(self.joined(id))));
             }
         }
@@ -142,6 +142,13 @@ impl ClassicGroup {
     pub(super) fn refresh(&mut self, id: &str, now: Moment) {
         if let Some(member) = self.members.get_mut(id) {
             let until = member.refresh(now.elapsed);
+            self.wake_by(until);
+        }
+    }
+
+    fn answered(&mut self, id: &str, token: Token, now: Moment) {
+        if let Some(member) = self.members.get_mut(id) {
+            let until = member.answered(token, now.elapsed);
             self.wake_by(until);
         }
     }

@@ -18,11 +18,11 @@ impl ClassicGroup {
         }
         let id = &sync.member.member_id;
         let assigns = matches!(self.phase, Phase::Completing { .. }) && self.is_leader(id);
+        self.refresh(id, now);
         let Some(member) = self.members.get_mut(id) else { return };
         member.sync_due = false;
         let synced = matches!(self.phase, Phase::Stable { .. }).then(|| member.assignment.clone());
         if let Some(assignment) = synced {
-            self.refresh(id, now);
             return effects.syncs.push((sync.token, Ok(self.synced(assignment))));
         }
         if let Some(earlier) = member.syncing.replace(sync.token) {
@@ -82,7 +82,7 @@ impl ClassicGroup {
         let mut wake = self.wake;
         for member in self.members.iter_mut() {
             if let Some(token) = member.syncing.take() {
-                wake = wake.min(member.refresh(now.elapsed));
+                wake = wake.min(member.answered(token, now.elapsed));
                 ended.push((token, member.assignment.clone()));
             }
         }

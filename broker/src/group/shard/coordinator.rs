@@ -142,7 +142,9 @@ impl Coordinator {
         let name = self.timers.take_due(now.elapsed)?;
         let mut effects = Effects::default();
         if let Some(group) = self.groups.get_mut(&name) {
-            group.expire(now, &mut effects);
+            let joins = |token| self.joins.get(&token).is_some_and(|to| !to.is_closed());
+            let syncs = |token| self.syncs.get(&token).is_some_and(|to| !to.is_closed());
+            group.expire(now, |token| joins(token) || syncs(token), &mut effects);
         }
         Some(self.carry_out(&name, effects))
     }
@@ -158,6 +160,7 @@ impl Coordinator {
     /// Carries out what a group wants done, and has it looked at again in time.
     pub(super) fn carry_out(&mut self, name: &Str, effects: Effects) -> Step {
         let mut step = Step { rebalances: effects.rebalances, ..Step::default() };
+        self.note_missed(name, &effects);
         let group = self.groups.get(name);
         self.timers.set(name, group.and_then(ClassicGroup::deadline));
         if let Some(group) = group.filter(|_| effects.store) {
@@ -174,6 +177,21 @@ impl Coordinator {
             }
         }
         step
+    }
+
+    /// Tells a group which of its answers find nobody.
+    fn note_missed(&mut self, name: &Str, effects: &Effects) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        for (token, _) in &effects.joins {
+            if self.joins.get(token).is_some_and(Answer::is_closed) {
+                group.missed(*token);
+            }
+        }
+        for (token, _) in &effects.syncs {
+            if self.syncs.get(token).is_some_and(Answer::is_closed) {
+                group.missed(*token);
+            }
+        }
     }
 
     /// Takes a group out that nobody waits in.

@@ -20,11 +20,12 @@
 //! | `sync a [as=ID] [instance=i] [generation=n] [type=t] [protocol=p] [ID=assignment…]` | a client asks for its assignment |
 //! | `beat a [as=ID] [instance=i] [generation=n]`, `commit …` | a heartbeat, a commit |
 //! | `leave a … \| ID … \| instance=i …` | clients leave |
+//! | `die a` | a client that waits ends without a word |
 //! | `wait 5s` | time goes by, and the group is asked when it wants |
 //! | `restart [size=n]` | the broker starts again with what was stored last |
 //! | `describe`, `ask TOPIC` | what it tells of itself, and of its offsets |
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ struct Scene {
     now: Duration,
     clients: HashMap<String, Client>,
     waiting: HashMap<Token, String>,
+    /// Those of `waiting` whose clients are not there any more.
+    gone: HashSet<Token>,
     tokens: u64,
     uuids: u8,
     told: String,
@@ -121,6 +124,7 @@ impl Scene {
             now: Duration::ZERO,
             clients: HashMap::new(),
             waiting: HashMap::new(),
+            gone: HashSet::new(),
             tokens: 0,
             uuids: 0,
             told: String::new(),
@@ -147,6 +151,7 @@ impl Scene {
             "beat" | "commit" => self.beat(what, name, &words),
             "leave" => self.leave(&words),
             "wait" => self.wait(seconds(name)),
+            "die" => self.die(name),
             "restart" => self.restart(&words),
             "describe" => self.describe(),
             "ask" => self.ask(name),
@@ -253,6 +258,12 @@ impl Scene {
         self.carry_out(effects);
     }
 
+    /// A client ends without a word while it waits.
+    fn die(&mut self, name: &str) {
+        let of_client = self.waiting.iter().filter(|(_, waiting)| *waiting == name);
+        self.gone.extend(of_client.map(|(token, _)| *token));
+    }
+
     fn wait(&mut self, time: Duration) {
         let end = self.now + time;
         let mut looks = 0;
@@ -261,7 +272,8 @@ impl Scene {
             assert!(looks < 100, "the group asks for {deadline:?} again and again");
             self.now = self.now.max(deadline);
             let mut effects = Effects::default();
-            self.group.expire(self.now(), &mut effects);
+            let (now, gone) = (self.now(), &self.gone);
+            self.group.expire(now, |token| !gone.contains(&token), &mut effects);
             let before = self.told.len();
             self.carry_out(effects);
             if self.told.len() > before {
@@ -337,6 +349,10 @@ impl Scene {
             };
             lines.insert((name, token), line);
         }
+        for (_, token) in lines.keys().filter(|(_, token)| self.gone.contains(token)) {
+            self.group.missed(*token);
+        }
+        lines.retain(|(_, token), _| !self.gone.contains(token));
         lines.into_values().for_each(|line| self.tell(&line));
     }
 

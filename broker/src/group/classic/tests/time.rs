@@ -88,6 +88,49 @@ fn who_waits_is_alive() {
 }
 
 #[test]
+fn who_dies_while_it_waits_is_missed_when_its_session_ends() {
+    check(
+        "
+        > join a session=20s
+        > join b session=6s
+        > wait 6s
+        at 6s
+        a joins 1/range as a#1, leads a#1 b#2
+        b joins 1/range as b#2, led by a#1
+        > sync b
+        > wait 8s
+        > die b
+        > wait 3s
+        > beat a
+        yes
+        > wait 1s
+        > beat a
+        REBALANCE_IN_PROGRESS
+        > join a
+        a joins 2/range as a#1, leads a#1
+        ",
+    );
+    check(
+        "
+        > join a session=10s
+        > wait 3s
+        at 3s
+        a joins 1/range as a#1, leads a#1
+        > join b session=6s
+        > die b
+        > wait 5s
+        > join a session=10s
+        a joins 2/range as a#1, leads a#1 b#2
+        > beat a
+        yes
+        > wait 1s
+        > beat a
+        REBALANCE_IN_PROGRESS
+        ",
+    );
+}
+
+#[test]
 fn a_newcomer_that_waits_for_five_minutes_may_try_again() {
     check(
         "

@@ -99,6 +99,11 @@ impl Client {
         };
     }
 
+    /// Whether it is there to take this answer.
+    pub(super) fn waits_for(&self, token: Token) -> bool {
+        [Next::Joining(token), Next::Syncing(token)].contains(&self.next)
+    }
+
     pub(super) fn is_static(&self) -> bool {
         self.instance_id().is_some()
     }

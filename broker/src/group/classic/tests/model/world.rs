@@ -141,8 +141,12 @@ impl World {
             self.now = self.now.max(due);
             let now = self.moment();
             let mut effects = Effects::default();
+            let waits = |token| {
+                let client = self.waiting.get(&token).map(|(client, _)| &self.clients[*client]);
+                client.is_some_and(|client| client.waits_for(token))
+            };
             if let Some(group) = &mut self.group {
-                group.expire(now, &mut effects);
+                group.expire(now, waits, &mut effects);
             }
             self.carry_out(effects, Fate::Delivered);
             self.check();
@@ -195,8 +199,11 @@ impl World {
     fn answered(&mut self, token: Token, waits: Next, fate: Fate) -> Option<&mut Client> {
         let (client, _) = self.waiting.remove(&token).expect("each asks once, and is told once");
         let client = &mut self.clients[client];
-        if client.next == waits && matches!(fate, Fate::AnswersLost) {
-            client.disconnect();
+        match &mut self.group {
+            Some(group) if client.next != waits => group.missed(token),
+            // On its way already; the broker does not learn that it is lost.
+            _ if matches!(fate, Fate::AnswersLost) => client.disconnect(),
+            _ => {}
         }
         (client.next == waits).then_some(client)
     }
@@ -236,8 +243,7 @@ impl World {
 
     /// Nothing more happens to anybody: all that run come to share the partitions.
     pub(super) fn settle(&mut self) {
-        let (session, rebalance) = (self.longest(|a| a.session), self.longest(|a| a.rebalance));
-        let time = session + 2 * rebalance;
+        let time = self.longest(|a| a.session) + LIMITS.initial_delay + Duration::from_secs(2);
         let step = Duration::from_millis(500);
         let end = self.now + time;
         while self.now < end {
