@@ -141,6 +141,6 @@ class Member:
 
 
 def subscription(topic: str) -> bytes:
-    """The consumers' own message, version 0. Kafka 4.3 is silent for ever when it cannot read it."""
+    """The consumers' own message, version 0. Kafka 4.3 never answers when it cannot read it."""
     name = topic.encode()
     return struct.pack(f">hih{len(name)}si", 0, 1, len(name), name, -1)
