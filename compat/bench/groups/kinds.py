@@ -57,3 +57,13 @@ def rdkafka(client: str) -> MemberKind:
 def klamm(client: str) -> MemberKind:
     """Our own consumer."""
     return MemberKind(client, (str(KLAMM_MEMBER / "debug" / "klamm-compat-member"),), ALL)
+
+
+def kcat(client: str) -> MemberKind:
+    lacks = {
+        features.GROUP_METADATA: "not shown",
+        features.GROUP_CHANGES: "commits a record before it is printed",
+        features.GROUP_COOPERATIVE: "it assigns eagerly",
+        features.GROUP_PAUSE: "no such option",
+    }
+    return MemberKind(client, python("kcat.py"), ALL, lacks)

@@ -78,9 +78,7 @@ class ConfigTools:
             ("client-metrics", "interval.ms=1", "interval must be between 100 and 3600000"),
         ):
             entity, *_ = ENTITIES[kind]
-            outcome = self.shell.attempt(
-                TOOL, *self.at, "--alter", *entity, "--add-config", config
-            )
+            outcome = self.shell.attempt(TOOL, *self.at, "--alter", *entity, "--add-config", config)
             said = outcome.text() + outcome.err.read_text()
             if outcome.code == 0 or reason not in said:
                 raise AssertionError(f"{config} of {kind}: {outcome.code}, {said}")

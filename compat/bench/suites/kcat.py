@@ -5,6 +5,7 @@ import time
 
 from .. import features
 from ..broker import Broker
+from ..groups import kinds, scenarios
 from ..proxy import CuttingProxy
 from ..table import NOT_APPLICABLE, Table
 
@@ -59,6 +60,7 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
     table.check(CLIENT, features.BIG, lambda: big(kcat))
     table.check(CLIENT, features.TOO_LARGE, lambda: too_large(kcat))
     table.check(CLIENT, features.CUT, lambda: through_cuts(kcat, broker))
+    scenarios.run(table, broker, kinds.kcat(CLIENT), "kcat-")
 
 
 def numbered(count: int = LINES) -> list[str]:
