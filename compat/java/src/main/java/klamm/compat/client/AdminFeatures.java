@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.Set;
 
 /** The features of the admin client beyond topics; each throws when it does not work. */
+@SuppressWarnings("removal") // What replaces listConsumerGroups and state() is not in 3.9.
 final class AdminFeatures {
     private final Clients clients;
     private final String prefix;
