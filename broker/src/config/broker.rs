@@ -11,6 +11,7 @@ use klamm_protocol::records::Compression;
 
 use super::address::{Address, Listener, ListenerError, listeners};
 use super::group::validate_group_defaults;
+use super::key::Effect;
 use super::keys::broker_key;
 use super::layers::{Layers, Values};
 use super::topic::{TopicConfig, TopicOverrides};
@@ -260,15 +261,24 @@ fn check_values(layers: &Layers) -> Result<(), ConfigError> {
 struct Read<'a>(&'a Layers);
 
 impl Read<'_> {
+    /// The value of a key, whose row must not say that it has no effect.
+    fn value(&self, name: &str) -> Option<&str> {
+        debug_assert!(
+            broker_key(name).is_some_and(|key| key.effect == Effect::Used),
+            "{name} is read"
+        );
+        self.0.get(name)
+    }
+
     /// The text that holds; `None` where there is none or it is empty.
     fn text(&self, name: &str) -> Option<String> {
-        let text = self.0.get(name)?.trim();
+        let text = self.value(name)?.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
 
     /// A number; zero only if the key is no number or has no default, which the tests exclude.
     fn number<T: FromStr + Default>(&self, name: &str) -> T {
-        self.0.get(name).and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+        self.value(name).and_then(|text| text.trim().parse().ok()).unwrap_or_default()
     }
 
     /// A number of which a negative one means none.
@@ -277,7 +287,7 @@ impl Read<'_> {
     }
 
     fn boolean(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|text| boolean(name, text).unwrap_or_default())
+        self.value(name).is_some_and(|text| boolean(name, text).unwrap_or_default())
     }
 
     fn millis(&self, name: &str) -> Duration {

@@ -43,13 +43,18 @@ pub(super) const KEYS: &[Key] = &[
         .cluster_wide()
         .used("Default of the topic setting `durability.window.ms`."),
     int("fetch.purgatory.purge.interval.requests", "1000"),
-    long("log.cleaner.backoff.ms", "15000").at_least(0).cluster_wide(),
-    long("log.cleaner.dedupe.buffer.size", "134217728").cluster_wide(),
+    long("log.cleaner.backoff.ms", "15000")
+        .at_least(0)
+        .cluster_wide()
+        .used("How often it is looked which logs are to be compacted, in milliseconds."),
+    long("log.cleaner.dedupe.buffer.size", "134217728")
+        .cluster_wide()
+        .used("The most memory for the keys of a log that is compacted, in bytes."),
     long("log.cleaner.delete.retention.ms", "86400000")
         .at_least(0)
         .cluster_wide()
         .used("Default of the topic setting `delete.retention.ms`."),
-    boolean("log.cleaner.enable", "true"),
+    boolean("log.cleaner.enable", "true").used("Whether logs are compacted."),
     double("log.cleaner.io.buffer.load.factor", "0.9").cluster_wide(),
     int("log.cleaner.io.buffer.size", "524288").at_least(0).cluster_wide(),
     double("log.cleaner.io.max.bytes.per.second", "1.7976931348623157E308").cluster_wide(),
