@@ -267,6 +267,9 @@ def logger_asks() -> list[Ask]:
     ]
 
 
+OWN_TOPICS = ("alter-", "mixed-", "whole-")
+
+
 def list_asks() -> list[Ask]:
     api = "ListConfigResources"
     asks = [
@@ -282,8 +285,19 @@ def list_asks() -> list[Ask]:
             [CLIENT_METRICS, 99],
         )
     ]
-    asks.append(Ask("list", api, lambda w, v: {"resourceTypes": []}))
+    asks.append(Ask("list", api, send=list_own))
     return asks
+
+
+def list_own(world: World, version: int) -> dict:
+    """All resources, but for the topics that other groups of requests have made."""
+    answer = world.request("ListConfigResources", version, {"resourceTypes": []})
+    answer["configResources"] = [
+        resource
+        for resource in answer["configResources"]
+        if resource.get("resourceType") != TOPIC or resource["resourceName"].startswith(OWN_TOPICS)
+    ]
+    return answer
 
 
 def asks() -> list[Ask]:
