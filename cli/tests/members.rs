@@ -89,8 +89,9 @@ fn what_nobody_read_is_not_committed() {
 #[test]
 fn members_share_partitions_and_protect_their_group() {
     let server = start();
-    let args = ["-X", "client.id=one", "--instance", "first"];
-    let (mut one, mut two) = (follow(&server, &args), follow(&server, &["-X", "client.id=two"]));
+    let soon = ["-X", "auto.commit.interval.ms=50", "-X"];
+    let mut one = follow(&server, &[&soon[..], &["client.id=one", "--instance", "first"]].concat());
+    let mut two = follow(&server, &[&soon[..], &["client.id=two"]].concat());
     let shared = loop {
         let members = members(&server);
         let counts = members.iter().map(|member| member["assignment"]["orders"].as_array());
@@ -108,6 +109,7 @@ fn members_share_partitions_and_protect_their_group() {
     let wide = server.run(&["group", "members", "billing", "-o", "wide"]).exits(0).text();
     assert!(wide.contains("ASSIGNMENT\n") && wide.contains("  orders:1\n"), "{wide}");
 
+    while committed(&server) != "orders,0,10\n" {}
     let reset = ["group", "reset", "billing", "--to", "0", "--all-topics"];
     let refused = server.run(&reset).exits(1);
     let id = first["member"].as_str().unwrap();
