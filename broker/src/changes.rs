@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::wire::{Str, Uuid};
+use klamm_protocol::wire::Str;
 use klamm_storage::OpenError;
 
 use crate::catalog::{NewTopic, Planner, Refusal, new_id};
@@ -53,12 +53,12 @@ impl Node {
     /// that a topic is opened once.
     pub(crate) async fn follow_catalog(self: &Arc<Self>) -> Result<(), Refusal> {
         let _one_at_a_time = self.following.lock().await;
-        let planned = self.catalog.image();
-        let open = self.topics.all().into_iter().map(|topic| topic.id);
-        let deleted: Vec<Uuid> = open.filter(|id| planned.topic_by_id(*id).is_none()).collect();
+        let planned = self.catalog.version();
+        let open = self.topics.all().into_iter();
+        let deleted = open.filter(|topic| planned.image.topic_by_id(topic.id).is_none());
+        let deleted: Vec<_> = deleted.map(|topic| (topic.name.clone(), topic.id)).collect();
         let node = Arc::clone(self);
-        let following =
-            tokio::task::spawn_blocking(move || node.topics.follow(&node.catalog.version()));
+        let following = tokio::task::spawn_blocking(move || node.topics.follow(&planned));
         let followed = following.await;
         self.groups.topics_deleted(&deleted).await;
         match followed {

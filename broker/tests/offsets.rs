@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use klamm_broker::{Broker, BrokerBuilder};
 use klamm_protocol::api::{
-    DeleteTopics, Metadata, OffsetCommit, OffsetDelete, OffsetFetch, delete_topics, metadata,
-    offset_commit, offset_delete, offset_fetch,
+    CreatePartitions, DeleteTopics, Metadata, OffsetCommit, OffsetDelete, OffsetFetch,
+    create_partitions, delete_topics, metadata, offset_commit, offset_delete, offset_fetch,
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Uuid;
@@ -176,6 +176,53 @@ async fn offsets_go_with_their_topic() {
     let mut member = Member::connect(&broker, "g").await;
     while member.describe().await.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {}
     assert_eq!(member.committed().await, [("orders".into(), 1, 1, "up to 1".into())]);
+}
+
+/// Their records say the topic's name alone, and a topic made anew has the same.
+#[tokio::test]
+async fn offsets_with_a_retention_of_their_own_go_with_their_topic() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = builder().data_dir(folder.path()).start().await.unwrap();
+    let mut member = outsider(&broker, "g").await;
+    let partition = offset_commit::Partition { committed_offset: 7, ..Default::default() };
+    let topic = offset_commit::Topic {
+        name: "orders".into(),
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    let request = offset_commit::Request {
+        group_id: "g".into(),
+        retention_time_ms: 3_600_000,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    member.client.call::<OffsetCommit>(4, &request).await;
+    broker.crash().await;
+    let broker = builder().data_dir(folder.path()).start().await.unwrap();
+    let mut member = Member::connect(&broker, "g").await;
+    while member.describe().await.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {}
+    assert_eq!(member.committed().await.len(), 1);
+    let topic_names = vec!["orders".into()];
+    let request = delete_topics::Request { topic_names, ..Default::default() };
+    member.client.call::<DeleteTopics>(5, &request).await;
+    member.client.create_topic("orders", 3, &[]).await;
+    assert_eq!(member.committed().await, []);
+}
+
+#[tokio::test]
+async fn the_number_of_partitions_that_say_where_groups_are_stays() {
+    let broker = builder().start().await.unwrap();
+    let mut member = outsider(&broker, "g").await;
+    assert_eq!(member.commit(0, 5).await, ErrorCode::NONE);
+    let topic = create_partitions::Topic {
+        name: "__consumer_offsets".into(),
+        count: 60,
+        ..Default::default()
+    };
+    let request = create_partitions::Request { topics: vec![topic], ..Default::default() };
+    let answer = member.client.call::<CreatePartitions>(3, &request).await;
+    assert_eq!(answer.results[0].error_code, ErrorCode::INVALID_PARTITIONS);
+    assert_eq!(member.committed().await.len(), 1);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use super::names::{check_topic_name, collision};
 use super::records::{MetadataRecord, ProducerIdsRecord, RemoveTopicRecord, TopicRecord};
 use super::resource::TOPIC;
 use crate::config::{BrokerConfig, TopicOverrides};
+use crate::topics::is_internal;
 
 /// The most partitions that one change may make, as in Kafka.
 const PARTITIONS_MAX: usize = 10_000;
@@ -166,6 +167,11 @@ impl<'a> Planner<'a> {
         let topic = self.topic(name)?;
         let (id, present) = (topic.id, topic.partitions.len());
         let invalid = |message| Err(Refusal::new(ErrorCode::INVALID_PARTITIONS, message));
+        if is_internal(name) {
+            return invalid(format!(
+                "The partitions of {name} say what is kept where: their number stays as it is."
+            ));
+        }
         let wanted = usize::try_from(count).unwrap_or_default();
         if wanted == present {
             return invalid(format!("Topic already has {present} partition(s)."));

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A group belongs to the partition of `__consumer_offsets` that Java's hash of its id says, and
-//! that partition to one [`shard`]: a task that owns its groups and is asked through a mailbox.
+//! that partition to one `shard`: a task that owns its groups and is asked through a mailbox.
 //! The order of a connection's requests is fixed once its command is in the mailbox.
 //!
 //! `__consumer_offsets` is made when a coordinator is first asked for. At a start, the partitions
@@ -107,18 +107,19 @@ impl Groups {
     }
 
     /// Forgets what was committed for topics that are gone, and every group if it was theirs.
-    pub(crate) async fn topics_deleted(&self, topics: &[Uuid]) {
+    pub(crate) async fn topics_deleted(&self, topics: &[(Str, Uuid)]) {
         self.lock().retain(|_, shard| !shard.is_removed());
-        for topic in topics {
+        for (name, id) in topics {
             // It happens in the order of the mailbox; nobody waits until it is durable.
-            drop(self.ask_all(|answer| Command::TopicDeleted(*topic, answer)).await);
+            let deleted = |answer| Command::TopicDeleted(name.clone(), *id, answer);
+            drop(self.ask_all(deleted).await);
         }
     }
 
     fn shard(&self, node: &Arc<Node>, topic: &Topic, index: i32) -> Option<Shard> {
         let partition = topic.partition(index)?;
         let mut shards = self.lock();
-        if let Some(shard) = shards.get(&index).filter(|shard| shard.is_of(&partition)) {
+        if let Some(shard) = shards.get(&index).filter(|shard| shard.serves(&partition)) {
             return Some(shard.clone());
         }
         let shard = Shard::start(node, partition);

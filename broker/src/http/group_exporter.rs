@@ -43,12 +43,12 @@ impl Gauges {
         for (topic, partitions) in &group.offsets {
             let Some(found) = node.topics.by_name(topic) else { continue };
             let labels = format!("consumergroup=\"{name}\",topic=\"{}\"", escape(topic));
-            let mut lag_sum = 0;
+            let mut lag_sum = 0i64;
             for (index, committed) in partitions {
                 let Some(partition) = found.partition(*index) else { continue };
                 let end = partition.offsets().high_watermark.get();
                 let lag = end.saturating_sub(committed.offset).max(0);
-                lag_sum += lag;
+                lag_sum = lag_sum.saturating_add(lag);
                 if lists_partitions {
                     let labels = format!("{{{labels},partition=\"{index}\"}}");
                     self.offset.line(&labels, committed.offset);

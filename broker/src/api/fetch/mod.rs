@@ -107,7 +107,7 @@ impl Fetch {
             version: call.version,
             targets,
             isolation,
-            bytes_min: count(request.min_bytes),
+            bytes_min: count(request.min_bytes).min(bytes_max),
             bytes_max,
             deadline: Instant::now() + wait,
         };

@@ -104,6 +104,7 @@ impl AskedGroup {
         let told = fetched.into_iter().filter_map(|topic| {
             let known = call.node.topics.by_name(&topic.topic);
             let id = known.map(|known| known.id);
+            let topic = of_topic(topic, id);
             // A topic that is gone cannot be named by its id.
             (!by_id || id.is_some()).then(|| tell(topic, id.unwrap_or_default()))
         });
@@ -115,6 +116,14 @@ impl AskedGroup {
         }
         GroupAnswer { group_id, topics: answers, error_code: ErrorCode::NONE }
     }
+}
+
+/// Without what was committed for a topic of the same name that is gone: it is forgotten in time.
+fn of_topic(mut topic: FetchedTopic, id: Option<Uuid>) -> FetchedTopic {
+    for (_, committed) in &mut topic.partitions {
+        committed.take_if(|committed| committed.topic_id().is_some_and(|known| Some(known) != id));
+    }
+    topic
 }
 
 fn tell(topic: FetchedTopic, topic_id: Uuid) -> GroupTopicAnswer {

@@ -28,6 +28,7 @@ pub(super) const KEYS: &[Key] = &[
         .used("The longest session timeout that a member may ask for, in milliseconds."),
     int("group.max.size", "2147483647").at_least(1).used("The most members of a group."),
     int("group.min.session.timeout.ms", "6000")
+        .at_least(1)
         .used("The shortest session timeout that a member may ask for, in milliseconds."),
     int("group.share.assignment.interval.ms", "1000").at_least(0).cluster_wide(),
     list("group.share.assignors", "simple"),

@@ -43,8 +43,9 @@
 //!
 //! The rules, and the codes of refusals, are those of `ClassicGroup` and `GroupMetadataManager` in
 //! Kafka 4.3, but for one: there a member that waits for an answer is alive until it has got it,
-//! and then for a session more, even if its client is long gone. Members are kept in the order of their ids where Kafka has the order of a hash table,
-//! which shows in who leads when a leader is gone.
+//! and then for a session more, even if its client is long gone. Members are kept in the order of
+//! their ids where Kafka has the order of a hash table, which shows in who leads when a leader is
+//! gone.
 
 mod checks;
 mod describe;

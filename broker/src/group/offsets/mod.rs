@@ -22,6 +22,11 @@ pub(crate) struct Committed {
 }
 
 impl Committed {
+    /// The topic that was meant, if that is known.
+    pub(crate) fn topic_id(&self) -> Option<Uuid> {
+        (!self.topic_id.is_zero()).then_some(self.topic_id)
+    }
+
     /// Whether it may be forgotten, if its retention began then.
     pub(crate) fn has_expired(&self, since_ms: i64, retention_ms: i64, now_ms: i64) -> bool {
         match self.expires_ms {

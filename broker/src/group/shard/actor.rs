@@ -49,21 +49,31 @@ enum Event {
 impl Actor {
     /// Reads the log and serves it, again after each failure, until the broker stops.
     pub(super) async fn run(mut self) {
+        let mut complaint = String::new();
         loop {
-            let mut interruption = Interruption::Failure;
-            match self.load().await {
+            let interruption = match self.load().await {
                 None => return,
-                Some(Ok(coordinator)) => interruption = self.serve(coordinator).await,
+                Some(Ok(coordinator)) => self.serve(coordinator).await,
                 Some(Err(_)) if self.partition.is_removed() => return,
                 Some(Err(error)) => {
-                    let partition = &self.partition;
-                    tracing::error!(%partition, %error, "groups cannot be coordinated");
+                    self.complain(&error, &mut complaint);
+                    Interruption::Failure
                 }
-            }
+            };
             let rest = tokio::time::sleep(REST);
             if interruption == Interruption::End || self.refuse_until(rest, LOST).await.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Tells what keeps the log from being read, once.
+    fn complain(&self, error: &LoadError, last: &mut String) {
+        let complaint = error.to_string();
+        if *last != complaint {
+            let partition = &self.partition;
+            tracing::error!(%partition, %error, "groups cannot be coordinated");
+            *last = complaint;
         }
     }
 
@@ -103,8 +113,11 @@ impl Actor {
         let mut writes = Writes::default();
         let image = self.node.catalog.image();
         let mut step = Step::default();
-        let is_gone = |id: &_| image.topic_by_id(*id).is_none();
-        coordinator.forget_topics(|id| !id.is_zero() && is_gone(id), &mut step);
+        let is_gone = |topic: &str, id: Option<_>| match id {
+            Some(id) => image.topic_by_id(id).is_none(),
+            None => image.topic(topic).is_none(),
+        };
+        coordinator.forget_topics(is_gone, &mut step);
         let mut next_check = self.next_check();
         let mut taken = self.take(step, &mut writes);
         while taken.is_ok() {
@@ -135,12 +148,15 @@ impl Actor {
     }
 
     async fn next_event(&mut self, writes: &mut Writes, wake: Duration) -> Event {
+        let has_room = writes.has_room();
         let pause = wake.saturating_sub(self.node.clock.elapsed());
         tokio::select! {
             biased;
             () = self.node.tasks.stopping() => Event::End,
             settled = writes.settled() => Event::Settled(settled),
-            command = self.mailbox.recv() => command.map_or(Event::End, Event::Command),
+            command = self.mailbox.recv(), if has_room => {
+                command.map_or(Event::End, Event::Command)
+            }
             () = tokio::time::sleep(pause) => Event::Time,
         }
     }

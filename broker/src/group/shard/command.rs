@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// A group is to be no more.
     DeleteGroup(Str, Answer<()>),
     /// A topic is gone, and with it what was committed for it.
-    TopicDeleted(Uuid, Answer<()>),
+    TopicDeleted(Str, Uuid, Answer<()>),
     /// How many members are there, and how far have they read?
     Overview(Answer<Vec<Overview>>),
 }
@@ -57,7 +57,7 @@ impl Command {
             Self::Describe(_, answer) => drop(answer.send(Err(code))),
             Self::Heartbeat { answer, .. }
             | Self::DeleteGroup(_, answer)
-            | Self::TopicDeleted(_, answer) => drop(answer.send(Err(code))),
+            | Self::TopicDeleted(_, _, answer) => drop(answer.send(Err(code))),
             Self::Overview(answer) => drop(answer.send(Err(code))),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::wire::Str;
+use klamm_protocol::wire::{Str, Uuid};
 
 use super::command::{Answer, Command};
 use super::timers::Timers;
@@ -122,8 +122,12 @@ impl Coordinator {
                 let deleted = self.delete_group(&group, &mut step);
                 step.answer(answer, deleted);
             }
-            Command::TopicDeleted(topic, answer) => {
-                self.forget_topics(|id| *id == topic, &mut step);
+            Command::TopicDeleted(name, id, answer) => {
+                let is_it = |topic: &str, known: Option<Uuid>| match known {
+                    Some(known) => known == id,
+                    None => name == topic,
+                };
+                self.forget_topics(is_it, &mut step);
                 step.answer(answer, Ok(()));
             }
             // Metrics are told what is, durable or not.

@@ -70,9 +70,10 @@ impl Shard {
         Self { partition, mailbox }
     }
 
-    /// Whether this is the shard of that partition, and not of one that was there before.
-    pub(crate) fn is_of(&self, partition: &Arc<Partition>) -> bool {
-        Arc::ptr_eq(&self.partition, partition)
+    /// Whether this is the shard of that partition, not of one that was there before, and its task
+    /// runs.
+    pub(crate) fn serves(&self, partition: &Arc<Partition>) -> bool {
+        Arc::ptr_eq(&self.partition, partition) && !self.mailbox.is_closed()
     }
 
     /// Whether its partition was deleted.

@@ -148,7 +148,8 @@ impl World {
                 self.ask(|answer| Command::DeleteGroup(GROUPS[group].into(), answer));
             }
             Happening::DeleteTopic { topic } => {
-                self.ask(|answer| Command::TopicDeleted(Uuid([topic + 1; 16]), answer));
+                let (name, id) = self::topic(topic.into());
+                self.ask(|answer| Command::TopicDeleted(name, id, answer));
             }
             Happening::Wait { seconds } => self.wait(Duration::from_secs(seconds)),
             Happening::ExpireOffsets => {

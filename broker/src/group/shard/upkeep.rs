@@ -32,12 +32,17 @@ impl Coordinator {
         step
     }
 
-    /// Forgets what was committed for topics that are gone.
-    pub(super) fn forget_topics(&mut self, is_gone: impl Fn(&Uuid) -> bool, step: &mut Step) {
+    /// Forgets what was committed for topics that are gone. Some records, those of old brokers and
+    /// of clients that say how long to keep an offset, tell the name of a topic and not its id.
+    pub(super) fn forget_topics(
+        &mut self,
+        is_gone: impl Fn(&str, Option<Uuid>) -> bool,
+        step: &mut Step,
+    ) {
         let mut gone: Vec<(Str, Str, i32)> = Vec::new();
         for (name, topics) in self.offsets.groups() {
             for (topic, partitions) in topics {
-                let of_gone = partitions.iter().filter(|(_, it)| is_gone(&it.topic_id));
+                let of_gone = partitions.iter().filter(|(_, it)| is_gone(topic, it.topic_id()));
                 gone.extend(of_gone.map(|(index, _)| (name.clone(), topic.clone(), *index)));
             }
         }

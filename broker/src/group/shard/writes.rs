@@ -10,6 +10,9 @@ use crate::partition::Commit;
 /// What is told to those who wait for something that is perhaps not stored: to try again.
 pub(super) const LOST: ErrorCode = ErrorCode::COORDINATOR_NOT_AVAILABLE;
 
+/// How many appends may be under way before no more commands are taken.
+const UNDER_WAY_MAX: usize = 1024;
+
 /// Lets an answer go, or an error in its place.
 pub(super) type Release = Box<dyn FnOnce(Result<(), ErrorCode>) + Send>;
 
@@ -31,6 +34,11 @@ struct Write {
 }
 
 impl Writes {
+    /// Whether more may be appended before what is under way is durable.
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.len() < UNDER_WAY_MAX
+    }
+
     /// A batch has been appended.
     pub(super) fn push(&mut self, commit: Commit) {
         self.queue.push_back(Write { commit, answers: Vec::new() });
