@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use klamm_client::config::keys;
 use klamm_client::{ClientConfig, Kafka, Topic};
+use klamm_consumer::{ConsumeExt as _, Consumer};
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
@@ -53,6 +54,11 @@ impl ConnectArgs {
     pub(crate) async fn connect(&self) -> anyhow::Result<Kafka> {
         Ok(Kafka::connect(self.config()?).await?)
     }
+}
+
+/// A consumer outside of any group, so that it commits nothing, even if the settings name one.
+pub(crate) async fn consumer_alone(kafka: &Kafka) -> klamm_client::Result<Consumer> {
+    kafka.consumer().group("").build().await
 }
 
 /// How long a topic that brokers create when it is asked for may take to be there.

@@ -106,6 +106,22 @@ fn who_follows_sees_what_comes() {
 }
 
 #[test]
+fn who_reads_alone_commits_into_no_group() {
+    let server = Server::start();
+    server.run_with(&["produce", "orders"], b"old\n").exits(0);
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("client.properties");
+    std::fs::write(&settings, "group.id=billing\nauto.commit.interval.ms=1\n").unwrap();
+    for args in [&["consume"][..], &["bench", "consume"], &["bench", "e2e", "-n", "100"]] {
+        for more in [&[][..], &["-X", "group.protocol=consumer"]] {
+            let settings = ["orders", "--client-config", settings.to_str().unwrap()];
+            server.run(&[args, &settings, more].concat()).exits(0);
+        }
+    }
+    assert_eq!(server.run(&["group", "list", "-o", "name"]).exits(0).text(), "");
+}
+
+#[test]
 fn an_interruption_is_a_code_of_its_own() {
     let server = Server::start();
     server.run_with(&["produce", "orders"], b"old\n").exits(0);

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use klamm_client::Kafka;
-use klamm_consumer::{ConsumeExt as _, ConsumerBatch};
+use klamm_consumer::ConsumerBatch;
 use klamm_utils::clock;
 
 use super::load::LimitArgs;
 use super::report::{Report, Volume};
-use crate::connect::ConnectArgs;
+use crate::connect::{ConnectArgs, consumer_alone};
 use crate::consume::{QUIET, Ranges, Span};
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ async fn read(
     started: Instant,
 ) -> anyhow::Result<Volume> {
     let (count, until) = (limit.count(u64::MAX), limit.until(started));
-    let mut consumer = kafka.consumer().build().await?;
+    let mut consumer = consumer_alone(kafka).await?;
     consumer.assign(ranges.assignment())?;
     let mut volume = Volume::default();
     while volume.records < count && !ranges.is_over() {

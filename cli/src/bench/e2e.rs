@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use klamm_client::Kafka;
 use klamm_client::admin::OffsetSpec;
-use klamm_consumer::{ConsumeExt as _, Consumer, Start};
+use klamm_consumer::{Consumer, Start};
 use klamm_producer::{ProduceExt as _, Producer};
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::load::{LimitArgs, LoadArgs, Pace, Records};
 use super::produce::{Fates, collect};
 use super::report::{Latencies, Report, Volume};
+use crate::connect::consumer_alone;
 
 const COUNT: u64 = 10_000;
 const RATE: u32 = 1_000;
@@ -77,7 +78,7 @@ async fn at_the_end(kafka: &Kafka, topic: &str) -> anyhow::Result<Consumer> {
     for ((topic, partition), found) in kafka.admin().list_offsets(&wanted).await? {
         starts.push((topic, partition, Start::Offset(found?.offset.unwrap_or(0))));
     }
-    let consumer = kafka.consumer().build().await?;
+    let consumer = consumer_alone(kafka).await?;
     consumer.assign(starts)?;
     Ok(consumer)
 }

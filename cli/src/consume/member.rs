@@ -24,6 +24,7 @@ pub(super) struct Member {
     events: ConsumerEvents,
     admin: Admin,
     records: Records,
+    errors: ErrorStyle,
     /// How far each partition was printed, where that is not committed yet.
     printed: BTreeMap<Partition, Position>,
     goal: Goal,
@@ -46,10 +47,16 @@ enum Next {
 }
 
 impl Member {
-    pub(super) fn new(consumer: Consumer, admin: Admin, records: Records, follows: bool) -> Self {
+    pub(super) fn new(
+        consumer: Consumer,
+        admin: Admin,
+        records: Records,
+        errors: ErrorStyle,
+        follows: bool,
+    ) -> Self {
         let goal = if follows { Goal::Never } else { Goal::Ends(BTreeMap::new()) };
         let events = consumer.events();
-        Self { consumer, events, admin, records, printed: BTreeMap::new(), goal }
+        Self { consumer, events, admin, records, errors, printed: BTreeMap::new(), goal }
     }
 
     /// Prints until it is over or the user ends it. Then commits, and leaves the group.
@@ -104,7 +111,7 @@ impl Member {
                 Next::Batch(Ok(batch)) => self.print(&batch)?,
                 // Its events tell that everything is lost; the next call joins again.
                 Next::Batch(Err(error @ ClientError::PollInterval { .. })) => {
-                    note(ErrorStyle::Text, &error.to_string());
+                    note(self.errors, &error.to_string());
                 }
                 Next::Batch(Err(error)) => return Err(error.into()),
             }

@@ -17,7 +17,7 @@ use klamm_client::{ClientConfig, Error as ClientError, Kafka, Topic};
 use klamm_consumer::ConsumeExt as _;
 use klamm_protocol::wire::Str;
 
-use crate::connect::ConnectArgs;
+use crate::connect::{ConnectArgs, consumer_alone};
 use crate::failure::{ErrorStyle, Failure};
 use crate::place::Place;
 
@@ -172,9 +172,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             None => consumer,
         };
         let consumer = consumer.auto_commit(false).build().await?;
+        let errors = args.errors();
         let records = Records::new(args.format, args.count);
         let commit_every = kafka.config().get(&keys::AUTO_COMMIT_INTERVAL);
-        return Member::new(consumer, admin, records, args.follow).run(commit_every).await;
+        return Member::new(consumer, admin, records, errors, args.follow).run(commit_every).await;
     }
     let places = args.places(&find(&admin, args.topics.iter()).await?)?;
     let follows = args.follow || args.span().begins_at_the_end();
@@ -182,7 +183,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     if ranges.is_over() {
         return Ok(());
     }
-    let consumer = kafka.consumer().build().await?;
+    let consumer = consumer_alone(&kafka).await?;
     consumer.assign(ranges.assignment())?;
     Session { consumer, ranges, records: Records::new(args.format, args.count) }.run().await
 }
