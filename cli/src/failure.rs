@@ -90,10 +90,14 @@ fn list(failures: &[(String, ClientError)]) -> String {
     for (item, error) in failures {
         let separator = if text.is_empty() { "" } else { "\n" };
         let error = error.to_string();
-        // Most errors begin with what they are about.
+        // Most errors begin with what they are about, or with the end of it.
         let subject = error.split(": ").next().unwrap_or_default();
         let is_told = error.starts_with(item) || subject.ends_with(&format!(" {item}"));
-        let item = if is_told { String::new() } else { format!("{item}: ") };
+        let item = match item.strip_suffix(subject) {
+            _ if is_told => String::new(),
+            Some(head) if head.ends_with(' ') => head.to_owned(),
+            _ => format!("{item}: "),
+        };
         // Writing to a string cannot fail.
         let _ = write!(text, "{separator}{item}{error}");
     }
@@ -202,8 +206,11 @@ fn exit_of_client(error: &ClientError) -> Exit {
     }
 }
 
-const UNREACHABLE: [ErrorCode; 4] = [
+const UNREACHABLE: [ErrorCode; 7] = [
     ErrorCode::LEADER_NOT_AVAILABLE,
+    ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode::COORDINATOR_NOT_AVAILABLE,
+    ErrorCode::NOT_COORDINATOR,
     ErrorCode::REQUEST_TIMED_OUT,
     ErrorCode::BROKER_NOT_AVAILABLE,
     ErrorCode::NETWORK_EXCEPTION,
@@ -244,6 +251,9 @@ mod tests {
         check(refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), Exit::NotFound);
         check(refused(ErrorCode::TOPIC_AUTHORIZATION_FAILED), Exit::Refused);
         check(refused(ErrorCode::REQUEST_TIMED_OUT), Exit::Unreachable);
+        check(refused(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS), Exit::Unreachable);
+        check(refused(ErrorCode::COORDINATOR_NOT_AVAILABLE), Exit::Unreachable);
+        check(refused(ErrorCode::NOT_COORDINATOR), Exit::Unreachable);
         check(refused(ErrorCode::INVALID_PARTITIONS), Exit::Failed);
         check(klamm_client::ConfigError::NoBootstrap, Exit::Failed);
         check(ClientError::from(klamm_client::ConfigError::NoBootstrap), Exit::Usage);
@@ -258,6 +268,18 @@ mod tests {
         check(Failure::unless_all(failures(), 2).unwrap_err(), Exit::Partial);
         check(Failure::unless_all(failures(), 1).unwrap_err(), Exit::NotFound);
         assert!(Failure::unless_all(Vec::new(), 1).is_ok());
+    }
+
+    #[test]
+    fn an_item_is_named_once() {
+        let check = |item: &str, told: &str| {
+            let failures = vec![(item.to_owned(), refused(ErrorCode::UNKNOWN_TOPIC_ID))];
+            assert!(list(&failures).starts_with(told), "{}", list(&failures));
+        };
+        check("orders", "orders: UNKNOWN_TOPIC_ID");
+        check("billing orders", "billing orders: UNKNOWN_TOPIC_ID");
+        check("reorders", "reorders: orders: UNKNOWN_TOPIC_ID");
+        check("billing", "billing: orders: UNKNOWN_TOPIC_ID");
     }
 
     #[test]

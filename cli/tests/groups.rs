@@ -143,6 +143,18 @@ fn groups_and_their_offsets_are_deleted() {
     assert_eq!(deleted, expected);
     assert_eq!(server.run(&["group", "export", "billing"]).exits(0).text(), "orders,0,0\n");
 
+    server.run(&["group", "reset", "audit", "--to", "0", "--topic", "orders:1"]).exits(0);
+    let elsewhere = ["group", "delete", "audit", "billing", "--offsets", "--topic", "orders:1"];
+    let refused = server.run(&elsewhere).exits(4);
+    let words = "group billing has committed nothing for what --topic says";
+    assert!(refused.stderr.contains(words), "{refused:?}");
+    assert_eq!(server.run(&["group", "export", "audit"]).exits(0).text(), "orders,1,0\n");
+    let both = ["group", "delete", "audit", "billing", "--offsets", "--topic", "orders"];
+    let table = "GROUP    TOPIC   PARTITION  STATUS\naudit    orders  1          deleted\n\
+                 billing  orders  0          deleted\n";
+    assert_eq!(server.run(&both).exits(0).text(), table);
+    server.run(&["group", "delete", "audit"]).exits(0);
+
     let partly = server.run(&["group", "delete", "billing", "nope"]).exits(6);
     let table = "GROUP    STATUS\nbilling  deleted\nnope     failed: GROUP_ID_NOT_FOUND\n";
     assert_eq!(partly.text(), table);
@@ -165,6 +177,9 @@ fn what_is_wrong_is_said() {
     check(&["reset", "billing", "--to", "0", "--topic", "orders:9"], 4, "has no partition 9");
     check(&["reset", "fresh", "--by", "1", "--topic", "orders:0"], 4, "committed nothing");
     check(&["reset", "fresh", "--to", "0", "--all-topics"], 4, "nothing to reset");
+    check(&["export", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (69)");
+    check(&["export", "billing", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (69)");
+    check(&["export", "billing", "--topic", "bills"], 4, "committed nothing");
     check(&["delete", "billing", "--offsets"], 2, "--topic");
     check(&["delete", "billing", "--offsets", "--topic", "bills"], 4, "committed nothing");
     let error = run(&server.args(&["group", "describe", "nope", "-o", "json"])).exits(4).error();

@@ -122,6 +122,10 @@ fn members_share_partitions_and_protect_their_group() {
     let offsets = ["group", "delete", "billing", "--offsets", "--topic", "orders"];
     let refused = server.run(&offsets).exits(1);
     assert!(refused.stdout.ends_with(b"failed: GROUP_SUBSCRIBED_TO_TOPIC\n"), "{refused:?}");
+    server.run(&["group", "reset", "audit", "--to", "0", "--topic", "orders:0"]).exits(0);
+    let partly = server.run(&[&offsets[..], &["audit"]].concat()).exits(6);
+    assert!(partly.stderr.contains("billing orders-0: GROUP_SUBSCRIBED_TO_TOPIC"), "{partly:?}");
+    assert!(partly.stdout.ends_with(b"audit    orders  0          deleted\n"), "{partly:?}");
 
     for member in [&mut two, &mut one] {
         send("-INT", member);

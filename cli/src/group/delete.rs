@@ -6,12 +6,11 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use serde::Serialize;
 
-use super::{committed_offsets, describe_all, in_use};
+use super::{committed_in, describe_all, in_use};
 use crate::connect::ConnectArgs;
 use crate::failure::Failure;
 use crate::outcome::{ErrorRow, confirm, note, settle, status_cell};
 use crate::output::{OutputArgs, Row};
-use crate::place::Partition;
 use crate::scope::Scope;
 
 #[derive(Debug, clap::Args)]
@@ -95,33 +94,31 @@ async fn tell_who_is_there(
     Ok(())
 }
 
+/// Deletes nothing unless each group has committed something for the topics.
 async fn delete_offsets(admin: &Admin, args: &Args) -> anyhow::Result<()> {
-    let (mut rows, mut failures) = (Vec::new(), Vec::new());
+    let mut found = Vec::with_capacity(args.groups.len());
     for group in &args.groups {
-        let name = Str::from(group.as_str());
-        let partitions = committed(admin, &name, &args.topics).await?;
-        for ((topic, partition), outcome) in admin.delete_group_offsets(&name, &partitions).await? {
+        let group = Str::from(group.as_str());
+        let offsets = committed_in(admin, &group, &args.topics).await?;
+        found.push((group, offsets.into_keys().collect::<Vec<_>>()));
+    }
+    let (mut rows, mut failures) = (Vec::new(), Vec::new());
+    for (group, partitions) in found {
+        let outcomes = match admin.delete_group_offsets(&group, &partitions).await {
+            Ok(outcomes) => outcomes,
+            // The other groups go on.
+            Err(error) => partitions.into_iter().map(|it| (it, Err(error.clone()))).collect(),
+        };
+        for ((topic, partition), outcome) in outcomes {
             let error = outcome.as_ref().err().map(ErrorRow::new);
             let status = if error.is_none() { "deleted" } else { "failed" };
-            let (group, name) = (group.clone(), topic.to_string());
-            rows.push(Forgotten { group, topic: name, partition, status, error });
             if let Err(error) = outcome {
-                failures.push((format!("{topic}-{partition}"), error));
+                failures.push((format!("{group} {topic}-{partition}"), error));
             }
+            let (group, topic) = (group.to_string(), topic.to_string());
+            rows.push(Forgotten { group, topic, partition, status, error });
         }
     }
     args.output.print(&rows)?;
     Ok(Failure::unless_all(failures, rows.len())?)
-}
-
-/// The partitions that are meant, of those for which the group has committed an offset. Their
-/// topics may be gone.
-async fn committed(admin: &Admin, group: &Str, scopes: &[Scope]) -> anyhow::Result<Vec<Partition>> {
-    let mut partitions: Vec<_> = committed_offsets(admin, group).await?.into_keys().collect();
-    partitions.retain(|partition| scopes.iter().any(|scope| scope.contains(partition)));
-    if partitions.is_empty() {
-        let message = format!("group {group} has committed nothing for what --topic says");
-        return Err(Failure::NotFound(message).into());
-    }
-    Ok(partitions)
 }

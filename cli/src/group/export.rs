@@ -1,10 +1,15 @@
 //! `klamm group export`.
 
-use clap::ValueEnum;
+use std::collections::BTreeMap;
 
-use super::committed_offsets;
+use clap::ValueEnum;
+use klamm_client::admin::Admin;
+use klamm_protocol::wire::Str;
+
 use super::file::FileRow;
+use super::{committed_in, committed_offsets, describe_all};
 use crate::connect::ConnectArgs;
+use crate::failure::Failure;
 use crate::output::{OutputArgs, Stdout};
 use crate::place::Partition;
 use crate::scope::Scope;
@@ -46,8 +51,23 @@ impl Args {
         OutputArgs { shape }
     }
 
-    fn is_meant(&self, place: &Partition) -> bool {
-        self.topics.is_empty() || self.topics.iter().any(|scope| scope.contains(place))
+    /// What is printed of one group, which may have committed nothing.
+    async fn offsets(
+        &self,
+        admin: &Admin,
+        group: &str,
+    ) -> anyhow::Result<BTreeMap<Partition, i64>> {
+        let name = Str::from(group);
+        if !self.topics.is_empty() {
+            return committed_in(admin, &name, &self.topics).await;
+        }
+        let offsets = committed_offsets(admin, &name).await?;
+        if offsets.is_empty() {
+            // Brokers have no offsets for a group that is not there, either.
+            let (_, failures) = describe_all(admin, &[group.to_owned()]).await?;
+            Failure::unless_all(failures, 1)?;
+        }
+        Ok(offsets)
     }
 }
 
@@ -55,9 +75,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let admin = args.connection.connect().await?.admin();
     let mut rows = Vec::new();
     for name in &args.groups {
-        let offsets = committed_offsets(&admin, &name.as_str().into()).await?;
-        for ((topic, partition), offset) in offsets.into_iter().filter(|(at, _)| args.is_meant(at))
-        {
+        for ((topic, partition), offset) in args.offsets(&admin, name).await? {
             let group = (args.groups.len() > 1).then(|| name.clone());
             rows.push(FileRow { group, topic: topic.to_string(), partition, offset });
         }

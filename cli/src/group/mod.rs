@@ -19,6 +19,7 @@ use klamm_protocol::wire::Str;
 use crate::failure::Failure;
 use crate::output::OutputArgs;
 use crate::place::Partition;
+use crate::scope::Scope;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -86,6 +87,24 @@ async fn committed_offsets(admin: &Admin, group: &Str) -> anyhow::Result<BTreeMa
                 offsets.insert(partition, committed.offset);
             }
         }
+    }
+    Ok(offsets)
+}
+
+/// What a group has committed for some topics or partitions. Their topics may be gone.
+///
+/// # Errors
+/// It has committed nothing for them.
+async fn committed_in(
+    admin: &Admin,
+    group: &Str,
+    scopes: &[Scope],
+) -> anyhow::Result<BTreeMap<Partition, i64>> {
+    let mut offsets = committed_offsets(admin, group).await?;
+    offsets.retain(|partition, _| scopes.iter().any(|scope| scope.contains(partition)));
+    if offsets.is_empty() {
+        let message = format!("group {group} has committed nothing for what --topic says");
+        return Err(Failure::NotFound(message).into());
     }
     Ok(offsets)
 }
