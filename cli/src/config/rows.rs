@@ -1,7 +1,7 @@
 //! Settings as rows.
 
 use klamm_client::admin::{ConfigEntry, ConfigSource, ConfigSynonym};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::output::Row;
 
@@ -10,7 +10,8 @@ use crate::output::Row;
 pub(crate) struct ConfigRow {
     pub(crate) name: String,
     value: Option<String>,
-    source: &'static str,
+    #[serde(serialize_with = "serialize_source")]
+    source: ConfigSource,
     read_only: bool,
     sensitive: bool,
     /// Where the value could come from, the one in force first; empty where it was not asked for.
@@ -24,7 +25,8 @@ pub(crate) struct ConfigRow {
 struct SynonymRow {
     name: String,
     value: Option<String>,
-    source: &'static str,
+    #[serde(serialize_with = "serialize_source")]
+    source: ConfigSource,
 }
 
 impl ConfigRow {
@@ -32,7 +34,7 @@ impl ConfigRow {
         Self {
             name: entry.name.to_string(),
             value: entry.value.map(|value| value.to_string()),
-            source: source_name(entry.source),
+            source: entry.source,
             read_only: entry.is_read_only,
             sensitive: entry.is_sensitive,
             synonyms: entry.synonyms.into_iter().map(SynonymRow::new).collect(),
@@ -43,19 +45,20 @@ impl ConfigRow {
     /// Whether somebody set it for the resource itself. What is set for a broker is no topic's own.
     pub(crate) fn is_own(&self, of_a_broker: bool) -> bool {
         match self.source {
-            "default" | "unknown" => false,
-            "broker" | "all-brokers" | "file" => of_a_broker,
+            ConfigSource::Default | ConfigSource::Unknown => false,
+            ConfigSource::Broker | ConfigSource::AllBrokers | ConfigSource::File => of_a_broker,
             _ => true,
         }
     }
 
     /// The setting in full, for people.
     pub(super) fn explanation(&self) -> String {
-        let [name, value, source] = [&self.name, &self.shown(), self.source];
+        let [name, value, source] = [&self.name, &self.shown(), source_name(self.source)];
         let mut text = format!("{name} = {value} ({source})\n");
         for synonym in self.synonyms.iter().skip(1) {
             let value = synonym.value.as_deref().unwrap_or("-");
-            text += &format!("  otherwise {} = {value} ({})\n", synonym.name, synonym.source);
+            let source = source_name(synonym.source);
+            text += &format!("  otherwise {} = {value} ({source})\n", synonym.name);
         }
         for line in self.documentation.iter().flat_map(|text| text.lines()) {
             text += &format!("  {line}\n");
@@ -77,7 +80,7 @@ impl Row for ConfigRow {
     const MORE_HEADINGS: &'static [&'static str] = &["CHANGE"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.name.clone(), self.shown(), self.source.to_owned()]
+        vec![self.name.clone(), self.shown(), source_name(self.source).to_owned()]
     }
 
     fn more_cells(&self) -> Vec<String> {
@@ -90,9 +93,17 @@ impl SynonymRow {
         Self {
             name: synonym.name.to_string(),
             value: synonym.value.map(|value| value.to_string()),
-            source: source_name(synonym.source),
+            source: synonym.source,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn serialize_source<S: Serializer>(
+    source: &ConfigSource,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(source_name(*source))
 }
 
 fn source_name(source: ConfigSource) -> &'static str {
@@ -133,6 +144,7 @@ mod tests {
             documentation: Some("How long.".into()),
         });
         assert!(row.is_own(false));
+        assert_eq!(serde_json::to_value(&row).unwrap()["source"], "topic");
         assert_eq!(
             row.explanation(),
             "retention.ms = 5000 (topic)\n  otherwise log.retention.ms = 9000 (all-brokers)\n  \
