@@ -130,6 +130,7 @@ fn folders_and_their_logs_are_shown() {
     assert!(orders["bytes"].as_i64().unwrap() > 0, "{orders}");
     assert!(dir["free_bytes"].as_i64() <= dir["total_bytes"].as_i64(), "{dir}");
     let listed = server.run(&["cluster", "log-dirs", "-p", "--topic", "orders"]).exits(0).text();
-    assert!(listed.contains("\nTOPIC   PARTITION  BYTES\norders  0 "), "{listed}");
+    let head = format!("\n\nbroker 1, {}\nTOPIC   PARTITION  BYTES\norders  0 ", data.display());
+    assert!(listed.contains(&head), "{listed}");
     server.run(&["cluster", "log-dirs", "--broker", "7"]).exits(3);
 }

@@ -199,4 +199,14 @@ fn watching_goes_on_until_it_is_ended() {
     while look()["lag"] != 1 {}
     common::send("-INT", &child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    let two = ["group", "describe", "billing", "nope", "--watch", "-o", "jsonl"];
+    let mut child = klamm(&server.args(&two)).spawn().unwrap();
+    let mut look = || serde_json::from_str::<Value>(&line(&mut child)).unwrap();
+    assert_eq!(look()["group"], "billing");
+    let failed = look();
+    let told = (&failed["group"], &failed["error"]["code"]);
+    assert_eq!(told, (&"nope".into(), &"GROUP_ID_NOT_FOUND".into()));
+    common::send("-INT", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }

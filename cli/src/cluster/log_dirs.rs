@@ -90,7 +90,7 @@ impl Args {
     fn print(&self, stdout: &mut Stdout, rows: &[DirRow]) {
         stdout.text(&self.output.columns(rows));
         for row in rows.iter().filter(|row| self.partitions && !row.logs.is_empty()) {
-            stdout.text(&format!("\n{}\n", row.directory));
+            stdout.text(&format!("\nbroker {}, {}\n", row.broker, row.directory));
             stdout.text(&self.output.columns(&row.logs));
         }
     }

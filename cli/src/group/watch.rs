@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use klamm_client::Error as ClientError;
 use klamm_client::admin::Admin;
 use klamm_utils::clock::{Clock as _, SystemClock};
 use serde::Serialize;
@@ -10,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::describe::{Args, Described, OffsetRow, gather};
 use crate::failure::Failure;
+use crate::outcome::ErrorRow;
 use crate::output::{Shape, Stdout, Time};
 
 /// Moves to the top left corner, and clears what is behind it.
@@ -21,6 +23,14 @@ struct Seen<'a> {
     time: Time,
     #[serde(flatten)]
     offset: &'a OffsetRow,
+}
+
+/// A group that could not be looked at.
+#[derive(Debug, Serialize)]
+struct Unseen<'a> {
+    time: Time,
+    group: &'a str,
+    error: ErrorRow,
 }
 
 /// Shows the groups again and again, until the user ends it or none of them is there.
@@ -44,13 +54,23 @@ pub(super) async fn run(admin: &Admin, args: &Args) -> anyhow::Result<()> {
             args.print(&mut stdout, &groups);
             failures.iter().for_each(|(_, error)| stdout.text(&format!("\n{error}\n")));
         } else {
-            tell(&mut stdout, time, &groups)?;
+            tell(&mut stdout, time, &groups, &failures)?;
         }
         stdout.finish()?;
     }
 }
 
-fn tell(stdout: &mut Stdout, time: Time, groups: &[Described]) -> anyhow::Result<()> {
-    let offsets = groups.iter().flat_map(|group| &group.offsets);
-    offsets.map(|offset| Seen { time, offset }).try_for_each(|seen| stdout.json_line(&seen))
+fn tell(
+    stdout: &mut Stdout,
+    time: Time,
+    groups: &[Described],
+    failures: &[(String, ClientError)],
+) -> anyhow::Result<()> {
+    for offset in groups.iter().flat_map(|group| &group.offsets) {
+        stdout.json_line(&Seen { time, offset })?;
+    }
+    for (group, error) in failures {
+        stdout.json_line(&Unseen { time, group, error: ErrorRow::new(error) })?;
+    }
+    Ok(())
 }
