@@ -419,6 +419,12 @@ mod tests {
             "0",
             "Invalid value 0 for configuration num.partitions: Value must be at least 1",
         );
+        check(
+            "log.cleaner.dedupe.buffer.size",
+            "1048575",
+            "Invalid value 1048575 for configuration log.cleaner.dedupe.buffer.size: Value must be \
+             at least 1048576",
+        );
         check("http.listen", "8082", "http.listen needs host:port, not `8082`");
         check("log.dirs", "/a,/b", "exactly one folder can hold the data; log.dirs names `/a,/b`");
         check(

@@ -49,7 +49,8 @@ pub struct CompactOptions {
     /// `None` leaves it to `segment.bytes` and `segment.ms`, as Kafka does.
     pub roll_bytes: Option<u32>,
     /// The most memory that the newest offsets of keys may take. With more keys than it has room
-    /// for, at 24 bytes each and a quarter free, a pass covers a prefix of what is dirty.
+    /// for, at 24 bytes each and a quarter free, a pass covers a prefix of what is dirty: at least
+    /// one batch, for whose keys it takes more if it has to.
     pub map_bytes_max: usize,
 }
 

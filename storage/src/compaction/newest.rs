@@ -27,7 +27,8 @@ pub(crate) struct NewestOffsets {
 }
 
 impl NewestOffsets {
-    /// An empty table that covers all before `end` and never takes more than about `bytes_max`.
+    /// An empty table that covers all before `end` and takes no more than about `bytes_max`, unless
+    /// it is asked to.
     pub(crate) fn new(bytes_max: usize, end: i64) -> Self {
         let slots = vec![Slot { hash: [0; 2], offset: EMPTY }; SLOTS_MIN];
         Self { slots, keys: 0, bytes_max, end }
@@ -36,10 +37,19 @@ impl NewestOffsets {
     /// Takes note of a record. Offsets of one key come in rising order. `false` when the key is
     /// new and there is no room for it.
     pub(crate) fn note(&mut self, key: &[u8], offset: i64) -> bool {
+        self.note_within(self.bytes_max, key, offset)
+    }
+
+    /// Takes note of a record, whatever room that takes.
+    pub(crate) fn note_at_any_size(&mut self, key: &[u8], offset: i64) {
+        self.note_within(usize::MAX, key, offset);
+    }
+
+    fn note_within(&mut self, bytes_max: usize, key: &[u8], offset: i64) -> bool {
         let hash = hash(key);
         let at = self.find(hash);
         if self.slots.get(at).is_none_or(|slot| slot.offset == EMPTY) {
-            if self.is_full() && !self.grow() {
+            if self.is_full() && !self.grow(bytes_max) {
                 return false;
             }
             self.keys += 1;
@@ -77,9 +87,9 @@ impl NewestOffsets {
         self.keys >= self.slots.len() / 4 * 3
     }
 
-    fn grow(&mut self) -> bool {
+    fn grow(&mut self, bytes_max: usize) -> bool {
         let len = self.slots.len() * 2;
-        if len * size_of::<Slot>() > self.bytes_max {
+        if len * size_of::<Slot>() > bytes_max {
             return false;
         }
         let before = std::mem::take(&mut self.slots);
@@ -125,6 +135,9 @@ mod tests {
         assert!(newest.note(&5i64.to_be_bytes(), 20_000));
         assert_eq!(newest.get(&5i64.to_be_bytes()), Some(20_000));
         assert_eq!(newest.get(&9_999i64.to_be_bytes()), None);
+        newest.note_at_any_size(&9_999i64.to_be_bytes(), 30_000);
+        assert_eq!(newest.get(&9_999i64.to_be_bytes()), Some(30_000));
+        assert_eq!((newest.get(&5i64.to_be_bytes()), newest.keys()), (Some(20_000), 3073));
     }
 
     proptest! {

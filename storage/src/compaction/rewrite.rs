@@ -34,9 +34,7 @@ pub(super) fn note_newest(
                 return Ok(());
             }
             full = !note_batch(batch, first_dirty, newest);
-            // One batch with more keys than there is room for must not hold up the log for ever:
-            // the keys that found no room stay as they are.
-            if !full || newest.end() == first_dirty {
+            if !full {
                 newest.cover(last_offset + 1);
             }
             Ok(())
@@ -49,10 +47,21 @@ pub(super) fn note_newest(
     Ok(())
 }
 
+/// `false` when there is no room for all keys of the batch. There always is for those of the first:
+/// it must not hold up the log for ever, and to cover it without knowing all of its keys would
+/// bring back those that its tombstones delete. The size of a batch bounds what that takes.
 fn note_batch(batch: &Batch, first_dirty: i64, newest: &mut NewestOffsets) -> bool {
+    let is_first = newest.end() == first_dirty;
     let records = filter::records(batch).unwrap_or_default();
     let mut dirty = records.iter().filter(|record| record.offset >= first_dirty);
-    dirty.all(|record| record.key.as_ref().is_none_or(|key| newest.note(key, record.offset)))
+    dirty.all(|record| match &record.key {
+        Some(key) if is_first => {
+            newest.note_at_any_size(key, record.offset);
+            true
+        }
+        Some(key) => newest.note(key, record.offset),
+        None => true,
+    })
 }
 
 /// Visits the sound batches of a full segment. Damage is an error: what is damaged stays for

@@ -338,6 +338,30 @@ fn a_batch_with_more_keys_than_there_is_room_for_holds_up_nothing() {
 }
 
 #[test]
+fn what_a_batch_with_more_keys_than_there_is_room_for_deletes_stays_deleted() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, LogOptions { segment_bytes: 600, ..small() });
+    for key in 0..30 {
+        commit(&world.log, keyed(&[(key, Some(key))], Compression::None));
+    }
+    let world = restarted(&disk, world);
+    compact(&world);
+    let deleted: Vec<Entry> = (0..30).map(|key| (key, None)).collect();
+    commit(&world.log, keyed(&deleted, Compression::None));
+    while world.log.segments().last().unwrap().base_offset < 60 {
+        commit(&world.log, keyed(&[(99, Some(1))], Compression::None));
+    }
+    let world = restarted(&disk, world);
+    let tiny = CompactOptions { map_bytes_max: 1, ..options() };
+    // The first passes give the tombstones their horizon; those that follow are behind it.
+    for now_ms in [0, 0, 5000, 5000] {
+        world.log.compact(&tiny, now_ms, &HashMap::new()).unwrap();
+    }
+    let found = entries(&records(&world.log).0);
+    assert!(found.iter().all(|(_, (key, _))| *key == 99), "{found:?}");
+}
+
+#[test]
 fn a_pass_is_due_by_ratio_and_age_and_the_active_segment_is_rolled_for_it() {
     let disk = MemoryDisk::new();
     let world = updates(&disk, LogOptions { segment_bytes: 600, ..small() });

@@ -48,6 +48,7 @@ pub(super) const KEYS: &[Key] = &[
         .cluster_wide()
         .used("How often it is looked which logs are to be compacted, in milliseconds."),
     long("log.cleaner.dedupe.buffer.size", "134217728")
+        .at_least(1 << 20)
         .cluster_wide()
         .used("The most memory for the keys of a log that is compacted, in bytes."),
     long("log.cleaner.delete.retention.ms", "86400000")
