@@ -31,13 +31,14 @@ pub(crate) fn start(node: &Arc<Node>) {
 
 fn round(node: &Node) {
     let cleaner = node.config().cleaner;
+    let goes_on = || !node.tasks.is_stopping();
     let topics = node.topics.all();
     for topic in topics.iter().filter(|topic| cleaner.enabled && topic.config().cleanup.compact) {
         for partition in topic.partitions().iter() {
-            if node.tasks.is_stopping() {
+            if !goes_on() {
                 return;
             }
-            partition.compact(node.clock.now_ms(), cleaner.map_bytes_max);
+            partition.compact(node.clock.now_ms(), cleaner.map_bytes_max, &goes_on);
         }
     }
 }

@@ -215,6 +215,10 @@ impl Storage {
         for log in logs.values() {
             log.0.lock().closed = true;
         }
+        // A pass may need the threads to come to its end.
+        for log in logs.values() {
+            drop(log.0.hold_compaction());
+        }
         self.core.committer.end();
         self.core.sweeper.end();
         for thread in threads {
@@ -283,12 +287,13 @@ impl Drop for Storage {
 }
 
 impl LogInner {
-    /// Refuses everything from now on. Returns what waits for a commit that will not come.
+    /// Refuses everything from now on, and waits for a compaction pass to see it. Returns what
+    /// waits for a commit that will not come.
     fn close(&self) -> Pending {
+        self.lock().closed = true;
+        let _pass = self.hold_compaction();
         let _layout = self.hold_layout();
-        let mut state = self.lock_between_syncs();
-        state.closed = true;
-        std::mem::take(&mut state.pending)
+        std::mem::take(&mut self.lock_between_syncs().pending)
     }
 
     /// Syncs and trims, and says what the next start has to know; `None` for a log that has to

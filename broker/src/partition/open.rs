@@ -80,18 +80,20 @@ impl Partition {
     }
 
     /// Has of each key only the newest record stay, if enough has gathered that was not compacted.
-    pub(crate) fn compact(&self, now_ms: i64, map_bytes_max: usize) {
+    /// Ends soon after `goes_on` says no.
+    pub(crate) fn compact(&self, now_ms: i64, map_bytes_max: usize, goes_on: &dyn Fn() -> bool) {
         let options = compact_options(&self.topic, map_bytes_max);
         if !self.log.should_compact(&options, now_ms) {
             return;
         }
         let producers = self.lock_producers().last_offsets();
-        match self.log.compact(&options, now_ms, &producers) {
+        match self.log.compact(&options, now_ms, &producers, goes_on) {
             Ok(compacted) if compacted.segments_before > 0 => {
                 let (before, after) = (compacted.bytes_before, compacted.bytes_after);
                 tracing::info!(partition = %self, before, after, "compacted");
             }
-            Ok(_) | Err(CompactError::Closed | CompactError::Poisoned(_)) => {}
+            Ok(_)
+            | Err(CompactError::Closed | CompactError::Stopped | CompactError::Poisoned(_)) => {}
             Err(error) => tracing::error!(partition = %self, %error, "compaction failed"),
         }
     }

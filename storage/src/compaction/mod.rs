@@ -29,6 +29,7 @@ use crate::segment::Segment;
 use filter::Filter;
 use newest::NewestOffsets;
 use plan::{Dirt, Extent, SegmentLimits};
+use rewrite::Source;
 
 pub(crate) use swap::settle;
 
@@ -106,6 +107,9 @@ pub enum CompactError {
     /// The log was closed or removed.
     #[error("the log is closed")]
     Closed,
+    /// The caller ended the pass.
+    #[error("compaction was stopped")]
+    Stopped,
 }
 
 impl From<ChangeError> for CompactError {
@@ -144,7 +148,9 @@ impl Log {
     ///
     /// `producers` says which idempotent producers may go on, and at which offset the last batch of
     /// each ends: that batch is kept, if need be without its records. Two passes over one log wait
-    /// for each other. Reads and appends go on meanwhile. Blocks for as long as it takes.
+    /// for each other. Reads and appends go on meanwhile. Blocks for as long as it takes, or until
+    /// `goes_on`, which is asked before each batch that is read, says no. Closing and removing the
+    /// log end a pass in the same way, and wait for it.
     ///
     /// After an error the log goes on, unless [`Log::fault`] says otherwise.
     pub fn compact(
@@ -152,9 +158,10 @@ impl Log {
         options: &CompactOptions,
         now_ms: i64,
         producers: &HashMap<i64, i64>,
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Compacted, CompactError> {
         let inner = &self.0;
-        let _pass = inner.compacting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _pass = inner.hold_compaction();
         let first_dirty = inner.first_dirty();
         let mut state = inner.lock_between_syncs();
         state.check_changeable()?;
@@ -171,7 +178,8 @@ impl Log {
         let dirty = segments.partition_point(|segment| segment.facts.next_offset <= first_dirty);
         let mut newest = NewestOffsets::new(options.map_bytes_max, first_dirty);
         let dirty = segments.get(dirty..).unwrap_or_default();
-        rewrite::note_newest(&inner.place, dirty, &mut newest)?;
+        let source = Source { inner, goes_on };
+        rewrite::note_newest(&source, dirty, &mut newest)?;
         let covered = segments.partition_point(|segment| segment.base < newest.end());
         let segments = segments.get(..covered).unwrap_or_default();
         let filter = Filter {
@@ -179,7 +187,7 @@ impl Log {
             now_ms,
             tombstone_retention_ms: millis(options.tombstone_retention),
         };
-        let mut pass = Pass { inner, filter, producers, compacted: Compacted::default() };
+        let mut pass = Pass { source, filter, producers, compacted: Compacted::default() };
         let limits = SegmentLimits {
             bytes: log_options.segment_bytes,
             index_bytes: log_options.index_bytes_max,
@@ -196,7 +204,7 @@ impl Log {
 
 /// The second part of a pass.
 struct Pass<'a> {
-    inner: &'a LogInner,
+    source: Source<'a>,
     filter: Filter<'a>,
     producers: &'a HashMap<i64, i64>,
     compacted: Compacted,
@@ -212,13 +220,10 @@ impl Pass<'_> {
         let extents: Vec<Extent> = segments.iter().map(Extent::new).collect();
         for group in plan::groups(&extents, limits) {
             let group = segments.get(group).unwrap_or_default();
-            if self.inner.lock().closed {
-                return Err(CompactError::Closed);
-            }
             let new = self.rewrite(group, index_interval)?;
             let Some(new) = new else { continue };
             let bytes_after = u64::from(new.segment.size);
-            if swap::swap(self.inner, group, new)? {
+            if swap::swap(self.source.inner, group, new)? {
                 self.compacted.segments_before += group.len();
                 self.compacted.segments_after += 1;
                 let sizes = group.iter().map(|segment| u64::from(segment.size));
@@ -235,15 +240,15 @@ impl Pass<'_> {
         group: &[Segment],
         index_interval: u32,
     ) -> Result<Option<rewrite::Rewritten>, CompactError> {
-        let place = &self.inner.place;
-        let new = rewrite::rewrite(place, group, &self.filter, self.producers, index_interval);
+        let Self { source, filter, producers, .. } = self;
+        let new = rewrite::rewrite(source, group, filter, producers, index_interval);
         if let Ok(Some(new)) = &new
             && new.changed
         {
             return Ok(Some(new.clone()));
         }
         if let Some(first) = group.first() {
-            rewrite::discard(place, first.base)?;
+            rewrite::discard(&source.inner.place, first.base)?;
         }
         new.map(|_| None)
     }

@@ -11,6 +11,7 @@ use super::newest::NewestOffsets;
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{At, Corrupt, DiskError};
 use crate::index::IndexEntry;
+use crate::log::LogInner;
 use crate::scan::{Found, ScanError, Scanner};
 use crate::segment::{self, NewEntries, Place, Segment};
 
@@ -19,16 +20,23 @@ const WRITE_AT_ONCE: usize = 1 << 20;
 /// What no segment grows beyond: Kafka counts positions in 31 bits.
 const SEGMENT_SIZE_MAX: usize = i32::MAX as usize;
 
+/// What a pass reads, for as long as it may go on.
+pub(super) struct Source<'a> {
+    pub(super) inner: &'a LogInner,
+    /// Asked before each batch.
+    pub(super) goes_on: &'a dyn Fn() -> bool,
+}
+
 /// Notes the newest offset of each key in dirty segments, in order, until there is no more room.
 pub(super) fn note_newest(
-    place: &Place,
+    source: &Source<'_>,
     dirty: &[Segment],
     newest: &mut NewestOffsets,
 ) -> Result<(), CompactError> {
     let first_dirty = newest.end();
     for segment in dirty {
         let mut full = false;
-        for_each_batch(place, segment, |found, batch| {
+        source.for_each_batch(segment, |found, batch| {
             let last_offset = found.header.last_offset();
             if full || last_offset < first_dirty {
                 return Ok(());
@@ -64,30 +72,43 @@ fn note_batch(batch: &Batch, first_dirty: i64, newest: &mut NewestOffsets) -> bo
     })
 }
 
-/// Visits the sound batches of a full segment. Damage is an error: what is damaged stays for
-/// whoever can mend it.
-fn for_each_batch(
-    place: &Place,
-    segment: &Segment,
-    mut visit: impl FnMut(&Found, &Batch) -> Result<(), CompactError>,
-) -> Result<(), CompactError> {
-    if segment.size == 0 {
-        return Ok(());
-    }
-    let path = place.path(segment.base, segment::LOG);
-    let file = segment.log_file(place, OpenMode::Existing).at("open", &path)?;
-    let (size, next) = (u64::from(segment.size), segment.facts.next_offset);
-    let mut scanner = Scanner::new(&**file.file(), 0..size, segment.base..next);
-    loop {
-        match scanner.next_batch() {
-            Ok(Some((found, batch))) => visit(&found, &batch)?,
-            Ok(None) => return Ok(()),
-            Err(ScanError::Io(error)) => Err(error).at("read", &path)?,
-            Err(ScanError::Damage(_)) => {
-                let (positions, offsets) = (scanner.position()..size, scanner.offset_min()..next);
-                return Err(Corrupt { file: path, positions, offsets }.into());
+impl Source<'_> {
+    /// Visits the sound batches of a full segment. Damage is an error: what is damaged stays for
+    /// whoever can mend it.
+    fn for_each_batch(
+        &self,
+        segment: &Segment,
+        mut visit: impl FnMut(&Found, &Batch) -> Result<(), CompactError>,
+    ) -> Result<(), CompactError> {
+        if segment.size == 0 {
+            return Ok(());
+        }
+        let place = &self.inner.place;
+        let path = place.path(segment.base, segment::LOG);
+        let file = segment.log_file(place, OpenMode::Existing).at("open", &path)?;
+        let (size, next) = (u64::from(segment.size), segment.facts.next_offset);
+        let mut scanner = Scanner::new(&**file.file(), 0..size, segment.base..next);
+        loop {
+            self.check()?;
+            match scanner.next_batch() {
+                Ok(Some((found, batch))) => visit(&found, &batch)?,
+                Ok(None) => return Ok(()),
+                Err(ScanError::Io(error)) => Err(error).at("read", &path)?,
+                Err(ScanError::Damage(_)) => {
+                    let (positions, offsets) =
+                        (scanner.position()..size, scanner.offset_min()..next);
+                    return Err(Corrupt { file: path, positions, offsets }.into());
+                }
             }
         }
+    }
+
+    /// Whether the pass may go on.
+    fn check(&self) -> Result<(), CompactError> {
+        if self.inner.lock().closed {
+            return Err(CompactError::Closed);
+        }
+        if (self.goes_on)() { Ok(()) } else { Err(CompactError::Stopped) }
     }
 }
 
@@ -104,18 +125,19 @@ pub(super) struct Rewritten {
 /// syncs them. `producers` are the last offsets of producers that may go on. `None` when the result
 /// would be too large.
 pub(super) fn rewrite(
-    place: &Place,
+    source: &Source<'_>,
     group: &[Segment],
     filter: &Filter<'_>,
     producers: &HashMap<i64, i64>,
     index_interval: u32,
 ) -> Result<Option<Rewritten>, CompactError> {
     let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(None) };
+    let place = &source.inner.place;
     let mut writer = Writer::new(place, first.base, last.facts.created_ms, index_interval)?;
     let mut changed = group.len() > 1;
     let mut too_large = false;
     for segment in group {
-        for_each_batch(place, segment, |found, batch| {
+        source.for_each_batch(segment, |found, batch| {
             let last_offset = found.header.last_offset();
             // The last header of a segment is kept so that the segment says by itself where it
             // ends: recovery depends on it.

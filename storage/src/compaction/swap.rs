@@ -35,9 +35,10 @@ pub(super) fn swap(
 ) -> Result<bool, CompactError> {
     let _layout = inner.hold_layout();
     let base = new.segment.base;
-    if !inner.lock().holds(old)? {
+    let held = inner.lock().holds(old);
+    if !matches!(held, Ok(true)) {
         discard(&inner.place, base)?;
-        return Ok(false);
+        return Ok(held?);
     }
     if let Err(error) = announce(&inner.place, base).and_then(|()| replace(inner, old, &new)) {
         return Err(call_off(inner, base, error).into());

@@ -10,7 +10,7 @@ mod times;
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::core::Core;
 use crate::durable::{DurablePoint, Sidecar};
@@ -252,6 +252,12 @@ impl LogInner {
     /// Keeps the full segments, and their files, as they are for everyone else.
     pub(crate) fn hold_layout(&self) -> MutexGuard<'_, ()> {
         self.layout.lock().expect("no code panics while it changes the segments")
+    }
+
+    /// Waits until no compaction pass is under way, and keeps the next from starting. A pass that
+    /// panicked has left nothing that the next one minds.
+    pub(crate) fn hold_compaction(&self) -> MutexGuard<'_, ()> {
+        self.compacting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until no sync of this log is under way, and keeps the next from starting for as long

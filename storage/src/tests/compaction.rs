@@ -62,8 +62,13 @@ pub(super) fn options() -> CompactOptions {
     CompactOptions { tombstone_retention: Duration::from_secs(1), ..CompactOptions::default() }
 }
 
+/// Lets a pass go on.
+pub(super) fn always() -> bool {
+    true
+}
+
 pub(super) fn compact(world: &World) -> Compacted {
-    world.log.compact(&options(), 0, &HashMap::new()).unwrap()
+    world.log.compact(&options(), 0, &HashMap::new(), &always).unwrap()
 }
 
 /// Stops and starts, so that all that is sealed is known to be durable.
@@ -176,7 +181,8 @@ fn run(steps: Vec<Step>) {
             Step::Compact(later, slots) => {
                 now_ms += later;
                 let options = CompactOptions { map_bytes_max: slots * 24, ..options() };
-                let compacted = world.log.compact(&options, now_ms, &HashMap::new()).unwrap();
+                let compacted =
+                    world.log.compact(&options, now_ms, &HashMap::new(), &always).unwrap();
                 assert!(compacted.end_offset >= end && compacted.bytes_after <= 2 * 900 * 40);
                 end = compacted.end_offset;
                 model.compact(end, now_ms);
@@ -304,8 +310,8 @@ fn the_last_batch_of_a_producer_stays_if_only_as_its_header() {
     let world = restarted(&disk, world);
     // Producer 7 has expired.
     let producers = HashMap::from([(8, 3), (9, 7)]);
-    world.log.compact(&options(), 0, &producers).unwrap();
-    world.log.compact(&options(), 0, &producers).unwrap();
+    world.log.compact(&options(), 0, &producers, &always).unwrap();
+    world.log.compact(&options(), 0, &producers, &always).unwrap();
     let mut headers = Vec::new();
     world.log.scan(0, |header, _| headers.push(*header)).unwrap();
     let of = |id| headers.iter().find(|header| header.producer_id == id);
@@ -327,7 +333,7 @@ fn a_batch_with_more_keys_than_there_is_room_for_holds_up_nothing() {
     let tiny = CompactOptions { map_bytes_max: 1, ..options() };
     let mut end = 0;
     while end < world.log.segments().last().unwrap().base_offset {
-        let compacted = world.log.compact(&tiny, 0, &HashMap::new()).unwrap();
+        let compacted = world.log.compact(&tiny, 0, &HashMap::new(), &always).unwrap();
         assert!(compacted.end_offset > end);
         end = compacted.end_offset;
     }
@@ -355,7 +361,7 @@ fn what_a_batch_with_more_keys_than_there_is_room_for_deletes_stays_deleted() {
     let tiny = CompactOptions { map_bytes_max: 1, ..options() };
     // The first passes give the tombstones their horizon; those that follow are behind it.
     for now_ms in [0, 0, 5000, 5000] {
-        world.log.compact(&tiny, now_ms, &HashMap::new()).unwrap();
+        world.log.compact(&tiny, now_ms, &HashMap::new(), &always).unwrap();
     }
     let found = entries(&records(&world.log).0);
     assert!(found.iter().all(|(_, (key, _))| *key == 99), "{found:?}");
@@ -377,7 +383,7 @@ fn a_pass_is_due_by_ratio_and_age_and_the_active_segment_is_rolled_for_it() {
     assert!(world.log.should_compact(&large, 0));
     assert!(!world.log.should_compact(&CompactOptions { dirty_ratio_min: 0.9, ..large }, 0));
     let before = world.log.segments().len();
-    world.log.compact(&old, 20_000, &HashMap::new()).unwrap();
+    world.log.compact(&old, 20_000, &HashMap::new(), &always).unwrap();
     assert!(world.log.segments().last().unwrap().size_bytes == 0);
     assert!(world.log.segments().len() <= before + 1);
 }
@@ -390,7 +396,7 @@ fn rot_is_reported_and_not_compacted() {
     let path = Path::new(DIR).join("t-0/00000000000000000000.log");
     let file = disk.open(&path, OpenMode::Existing).unwrap();
     file.write_all_at(&[b"rot"], 70).unwrap();
-    let failed = world.log.compact(&options(), 0, &HashMap::new());
+    let failed = world.log.compact(&options(), 0, &HashMap::new(), &always);
     assert!(matches!(failed, Err(crate::CompactError::Corrupt(_))), "{failed:?}");
     assert!(world.log.fault().is_none());
     commit(&world.log, keyed(&[(1, None)], Compression::None));
@@ -412,7 +418,7 @@ fn readers_and_writers_go_on_while_segments_are_replaced() {
                 let entries = [(value % 11, Some(value)), (11, Some(round))];
                 commit(&log, keyed(&entries, Compression::Lz4));
             }
-            log.compact(&options(), 0, &HashMap::new()).unwrap();
+            log.compact(&options(), 0, &HashMap::new(), &always).unwrap();
         }
     };
     std::thread::scope(|scope| {

@@ -35,8 +35,8 @@ fn stopped() -> MemoryDisk {
 
 /// Two passes, the second of which merges what the first made small and drops the tombstones.
 fn passes(log: &Log) -> Result<[Compacted; 2], CompactError> {
-    let first = log.compact(&options(), 0, &HashMap::new())?;
-    Ok([first, log.compact(&options(), 2000, &HashMap::new())?])
+    let first = log.compact(&options(), 0, &HashMap::new(), &always)?;
+    Ok([first, log.compact(&options(), 2000, &HashMap::new(), &always)?])
 }
 
 /// What a reader who builds a table from the log ends up with.

@@ -6,6 +6,7 @@ mod basics;
 mod commit;
 mod compaction;
 mod compaction_crash;
+mod compaction_end;
 mod crash;
 mod faults;
 mod lookup;
