@@ -76,7 +76,7 @@ impl ConsumerBatch {
         self.partition
     }
 
-    /// The records; never none, unless compaction has left none.
+    /// The records; never none: a batch of which compaction has left none is passed over.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records

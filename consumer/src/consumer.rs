@@ -249,12 +249,16 @@ impl Consumer {
     /// # Cancel safety
     /// Dropped before it returns, it may have committed or not.
     pub async fn commit_delivered(&self) -> Result<()> {
-        let mut delivered = self.shared.assignment().delivered();
-        for position in &mut delivered {
-            let mine = self.rest.as_ref().filter(|rest| rest.is_of(position));
-            if let Some(offset) = mine.and_then(ConsumerRecords::next_offset) {
-                position.offset = offset;
-            }
+        let (mut delivered, has_in_hand) = {
+            let assignment = self.shared.assignment();
+            (assignment.delivered(), assignment.has_in_hand())
+        };
+        // In a partition that was moved or taken since, the rest means nothing.
+        if let Some(rest) = self.rest.as_ref().filter(|_| has_in_hand)
+            && let Some(offset) = rest.next_offset()
+            && let Some(mine) = delivered.iter_mut().find(|position| rest.is_of(position))
+        {
+            mine.offset = offset;
         }
         offsets::commit(&self.shared, delivered).await
     }
@@ -301,8 +305,13 @@ impl Consumer {
 
     /// Notes how far a stream has come in its batch.
     fn note_worked(&self) {
-        if let Some(offset) = self.rest.as_ref().and_then(ConsumerRecords::next_offset) {
-            self.shared.assignment().worked_to(offset);
+        let Some(rest) = &self.rest else { return };
+        match rest.next_offset() {
+            Some(offset) => self.shared.assignment().worked_to(offset),
+            None => {
+                self.shared.assignment().put_down();
+                self.shared.was_polled();
+            }
         }
     }
 

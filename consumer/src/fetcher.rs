@@ -127,6 +127,13 @@ impl Shared {
 /// Sees to it that every broker that leads a partition is asked, and that leaders are known. Ends
 /// when the tasks are stopped.
 pub(crate) async fn lead(shared: Arc<Shared>, tasks: TaskGroup) {
+    tokio::select! {
+        () = tasks.stopping() => {}
+        () = keep_fetching(shared, &tasks) => {}
+    }
+}
+
+async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
     let mut fetchers = HashMap::new();
     let mut backoff = shared.kafka.retry_backoff();
     loop {
@@ -150,28 +157,36 @@ pub(crate) async fn lead(shared: Arc<Shared>, tasks: TaskGroup) {
                 })
             });
         }
-        let pause = if unknown.is_empty() { IDLE } else { backoff.next_pause() };
-        let mut found = false;
-        for topic in unknown {
-            found |= locate(&shared, &topic).await;
-        }
-        if found {
+        let mut pause = if unknown.is_empty() {
             backoff.reset();
-            continue;
+            IDLE
+        } else {
+            backoff.next_pause()
+        };
+        for topic in unknown {
+            if locate(&shared, &topic).await {
+                pause = Duration::ZERO;
+            }
         }
         tokio::select! {
-            () = tasks.stopping() => return,
             () = changed => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-/// Asks who leads a topic's partitions. Tells whether that is known now; what can never be known
-/// is told to the application.
+/// Asks who leads a topic's partitions. Tells whether that is known now of those that are
+/// assigned; what can never be known is told to the application.
 async fn locate(shared: &Shared, topic: &Str) -> bool {
     match shared.kafka.topic_heard_after(topic, clock::now()).await {
-        Ok(found) => found.partitions.iter().all(|partition| partition.leader.is_some()),
+        Ok(_) => {
+            let (_, unknown) = shared.assignment().leaders(&shared.kafka.metadata());
+            let is_known = !unknown.contains(topic);
+            if !is_known {
+                tracing::warn!(%topic, "an assigned partition is not there, or has no leader");
+            }
+            is_known
+        }
         Err(error) if error.is_retriable() => {
             tracing::warn!(%topic, %error, "no leaders");
             false

@@ -165,3 +165,27 @@ async fn a_new_assignment_replaces_the_old_one() {
     assert_eq!(consumer.position(&topic, 0), None);
     broker.stop().await;
 }
+
+#[tokio::test]
+async fn a_partition_that_is_not_there_yet_is_waited_for() {
+    let (broker, kafka, topic) = start(1).await;
+    let build = async |partition| {
+        let builder = kafka.consumer().assign(topic.clone(), partition, Start::Earliest);
+        builder.build().await.unwrap()
+    };
+    let mut early = build(1).await;
+    let waiting = tokio::time::timeout(Duration::from_millis(50), early.next_batch()).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    let grown = kafka.admin().create_partitions(&[(topic.clone(), 2)]).await.unwrap();
+    grown[0].1.as_ref().unwrap();
+    // Another client, which knows the topic as it is now.
+    let other = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
+    fill(&other, 2, 0..10).await;
+    assert_eq!(next(&mut early).await, 0);
+    // And who waits for what never comes can be closed.
+    let never = build(99).await;
+    let waiting = tokio::time::timeout(Duration::from_millis(50), early.next_batch()).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    tokio::time::timeout(SOON, never.close(2 * SOON)).await.unwrap().unwrap();
+    broker.stop().await;
+}

@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
+use futures_core::Stream as _;
 use klamm_consumer::{
     Assignor, ConsumeExt as _, Consumer, ConsumerBuilder, ConsumerEvent, Error, OffsetReset,
     Position,
@@ -13,6 +16,16 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
 use support::{SOON, World, member, next, read, settle};
+
+/// Takes the records at these offsets from a stream.
+async fn stream(consumer: &mut Consumer, offsets: std::ops::Range<i64>) {
+    let mut stream = consumer.stream();
+    for offset in offsets {
+        let record = poll_fn(|context| Pin::new(&mut stream).poll_next(context));
+        let record = tokio::time::timeout(SOON, record).await.unwrap().unwrap().unwrap();
+        assert_eq!(record.offset, offset);
+    }
+}
 
 #[tokio::test]
 async fn a_group_goes_on_where_it_has_committed() {
@@ -60,18 +73,59 @@ async fn what_was_worked_on_is_committed_and_nothing_else() {
     assert_eq!(committed().await, Some(30));
     // And a stream has worked on what it has given.
     let mut consumer = world.member().build().await.unwrap();
-    {
-        let mut stream = consumer.stream();
-        for offset in 30..45 {
-            let record = std::future::poll_fn(|context| {
-                futures_core::Stream::poll_next(std::pin::Pin::new(&mut stream), context)
-            });
-            let record = tokio::time::timeout(SOON, record).await.unwrap().unwrap().unwrap();
-            assert_eq!(record.offset, offset);
-        }
-    }
+    stream(&mut consumer, 30..45).await;
     consumer.close(SOON).await.unwrap();
     assert_eq!(committed().await, Some(45));
+    // Also if that was all of a batch, whether it is closed or dropped.
+    let mut consumer = world.member().build().await.unwrap();
+    stream(&mut consumer, 45..50).await;
+    consumer.close(SOON).await.unwrap();
+    assert_eq!(committed().await, Some(50));
+    let mut consumer = world.member().build().await.unwrap();
+    stream(&mut consumer, 50..70).await;
+    drop(consumer);
+    while committed().await != Some(70) {
+        tokio::task::yield_now().await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_stream_has_left_counts_only_where_it_was_left() {
+    let world = World::start(1).await;
+    let mut consumer = world.member().auto_commit(false).build().await.unwrap();
+    let committed = async |consumer: &Consumer| {
+        consumer.commit_delivered().await.unwrap();
+        let found = consumer.committed(&[world.place(0)]).await.unwrap();
+        found[0].1.as_ref().unwrap().as_ref().map(|position| position.offset)
+    };
+    stream(&mut consumer, 0..5).await;
+    assert_eq!(committed(&consumer).await, Some(5));
+    consumer.seek(&world.topic, 0, klamm_consumer::Start::Offset(50)).unwrap();
+    assert_eq!(committed(&consumer).await, Some(50));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_dropped_during_a_rebalance_commits_nevertheless() {
+    let world = World::start(1).await;
+    for turns in (0..300).step_by(6) {
+        let group = format!("{}-{turns}", world.group);
+        let build = async || {
+            let builder = member(&world.kafka, &group).subscribe([world.topic.clone()]);
+            builder.assignors([Assignor::CooperativeSticky]).build().await.unwrap()
+        };
+        let mut first = build().await;
+        read(&mut first, 30).await;
+        first.subscribe([world.topic.clone(), "another".into()]).unwrap();
+        // Whatever the rebalance has come to by then.
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        let batch = next(&mut build().await).await;
+        assert_eq!(batch.records()[0].offset, 20, "dropped after {turns} turns");
+    }
     world.stop().await;
 }
 

@@ -45,7 +45,7 @@ enum Event {
     Resubscribed,
     /// It is time to look again, or the application has asked for something.
     Woken,
-    Stopping,
+    Ending,
 }
 
 struct Member {
@@ -62,8 +62,9 @@ struct Member {
     look: Option<Doing<Result<Found>>>,
 }
 
-/// Is a member of the group until told to stop; leaves when `committer`, if there is one, has
-/// committed for the last time.
+/// Is a member of the group until told to stop and `committer`, if there is one, has committed
+/// for the last time: a rebalance goes on meanwhile, for only who takes part in it can commit.
+/// Then leaves.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     group: Arc<Group>,
@@ -73,19 +74,21 @@ pub(crate) async fn run(
 ) {
     let Some(subscription) = group.subscription() else { return };
     let mut member = Member::new(shared, group, &config, subscription);
-    let mut stopping = std::pin::pin!(stopping);
+    let mut ending = std::pin::pin!(async {
+        stopping.await;
+        if let Some(committer) = committer {
+            // Its panic is told in the log.
+            let _ = committer.await;
+        }
+    });
     loop {
         member.proceed().await;
-        match member.wait(stopping.as_mut()).await {
-            Event::Stopping => break,
+        match member.wait(ending.as_mut()).await {
+            Event::Ending => break,
             event => member.hear(event),
         }
     }
     (member.step, member.beat, member.look) = (None, None, None);
-    if let Some(committer) = committer {
-        // Its panic is told in the log.
-        let _ = committer.await;
-    }
     if let Some(identity) = member.machine.departure() {
         leave(&member.coordinator, &identity).await;
     }
@@ -231,7 +234,7 @@ impl Member {
         }
     }
 
-    async fn wait(&mut self, stopping: Pin<&mut impl Future<Output = ()>>) -> Event {
+    async fn wait(&mut self, ending: Pin<&mut impl Future<Output = ()>>) -> Event {
         let polled = self.shared.polled.notified();
         let now = clock::now();
         if self.machine.is_away() && self.shared.assignment().is_polling() {
@@ -246,7 +249,7 @@ impl Member {
         ];
         let wake_at = due.into_iter().flatten().flatten().min().unwrap_or(now);
         tokio::select! {
-            () = stopping => Event::Stopping,
+            () = ending => Event::Ending,
             done = going(self.step.as_mut().map(|(_, step)| step)) => Event::Done(done),
             (sender, outcome) = going(self.beat.as_mut()) => Event::Beaten(sender, outcome),
             found = going(self.look.as_mut()) => Event::Looked(found),
@@ -283,7 +286,7 @@ impl Member {
                 self.look = None;
                 self.machine.resubscribed(now);
             }
-            Event::Woken | Event::Stopping => {}
+            Event::Woken | Event::Ending => {}
         }
     }
 
