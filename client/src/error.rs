@@ -160,6 +160,15 @@ pub enum Error {
         /// How long it had.
         after: Duration,
     },
+    /// A consumer was closed, and what it had worked on could not be committed in the time that
+    /// it was given: its group may go on earlier.
+    #[error("{subject}: the last commit did not come through within {after:?}")]
+    LastCommit {
+        /// The group.
+        subject: Subject,
+        /// How long it had.
+        after: Duration,
+    },
     /// The client was closed.
     #[error("the client is closed")]
     Closed,

@@ -41,6 +41,10 @@ struct Application {
     is_polling: bool,
     /// When it last did.
     polled_at: Option<Instant>,
+    /// It has waited since it was told that it was late.
+    has_come_back: bool,
+    /// It has closed the consumer, and committed what it could.
+    has_closed: bool,
 }
 
 #[derive(Debug)]
@@ -184,6 +188,12 @@ impl Assignment {
         self.fatal = Some(error);
     }
 
+    /// Tells the application that it was late, and waits for it to come back.
+    pub(crate) fn fail_late(&mut self, error: Error) {
+        self.application.has_come_back = false;
+        self.fail(error);
+    }
+
     /// The next thing to deliver: a batch, or a failure. Partitions take turns. Who asks has
     /// worked on what it was given before.
     pub(crate) fn next(
@@ -240,6 +250,7 @@ impl Assignment {
     /// The application waits for the next batch.
     pub(crate) fn polls(&mut self) {
         self.application.is_polling = true;
+        self.application.has_come_back = true;
     }
 
     /// The application waits no longer: it got something, or gave up waiting.
@@ -251,6 +262,12 @@ impl Assignment {
     /// Whether the application waits for the next batch.
     pub(crate) fn is_polling(&self) -> bool {
         self.application.is_polling
+    }
+
+    /// Whether the application has waited for a batch, if only for a moment, since it was told
+    /// that it was late.
+    pub(crate) fn has_come_back(&self) -> bool {
+        self.application.has_come_back
     }
 
     /// When the application will have taken longer than `interval` to ask for more; none while it
@@ -286,6 +303,16 @@ impl Assignment {
     /// The application has worked on all that it was given.
     pub(crate) fn put_down(&mut self) {
         self.application.in_hand = None;
+    }
+
+    /// The application has closed the consumer, and committed what it could.
+    pub(crate) fn close(&mut self) {
+        self.application.has_closed = true;
+    }
+
+    /// Whether the application has closed the consumer, so that nothing is left to commit.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.application.has_closed
     }
 
     /// How far the application has worked, in partitions where that is known and not committed.

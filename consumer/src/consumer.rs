@@ -39,6 +39,9 @@ pub struct Consumer {
 /// How often a stream that is read record by record says so.
 const STREAMED_EVERY: Duration = Duration::from_secs(1);
 
+/// The part of the time for closing in which it may commit; the rest is for leaving the group.
+const COMMITTING: f64 = 0.75;
+
 impl Drop for Consumer {
     fn drop(&mut self) {
         self.tasks.stop();
@@ -282,7 +285,8 @@ impl Consumer {
     /// static member, and ends its tasks; no later than `deadline`.
     ///
     /// # Errors
-    /// The commit failed. Everything else is done nevertheless.
+    /// The commit failed, or did not come through in three quarters of the time. Everything else
+    /// is done nevertheless.
     ///
     /// # Cancel safety
     /// Dropped before it returns, the consumer is closed in the background.
@@ -292,15 +296,23 @@ impl Consumer {
         if self.rest.is_none() {
             self.shared.assignment().put_down();
         }
-        let mut outcome = Ok(());
-        if self.shared.group.as_ref().is_some_and(|group| group.auto_commit.is_some()) {
-            let worked = self.shared.assignment().uncommitted();
-            let commit = offsets::commit(&self.shared, worked);
-            outcome = tokio::time::timeout_at(until, commit).await.unwrap_or(Err(Error::Closed));
-        }
+        let outcome = self.commit_last(deadline.mul_f64(COMMITTING)).await;
+        self.shared.assignment().close();
         self.tasks.stop();
         self.tasks.join(until.saturating_duration_since(tokio::time::Instant::now())).await;
         outcome
+    }
+
+    /// Commits what was worked on, if it commits by itself.
+    async fn commit_last(&self, within: Duration) -> Result<()> {
+        let group = self.shared.group.as_ref();
+        let Some(group) = group.filter(|group| group.auto_commit.is_some()) else { return Ok(()) };
+        let worked = self.shared.assignment().uncommitted();
+        let commit = offsets::commit(&self.shared, worked);
+        tokio::time::timeout(within, commit).await.unwrap_or_else(|_| {
+            let subject = Subject::Name(group.id.clone());
+            Err(Error::LastCommit { subject, after: within })
+        })
     }
 
     /// Notes how far a stream has come in its batch.

@@ -278,7 +278,7 @@ pub(crate) async fn commit_worked(shared: &Shared, chosen: impl Fn(&Position) ->
 }
 
 /// Commits again and again how far the application has worked, and a last time when it is told
-/// to stop.
+/// to stop, unless the application has done that.
 pub(crate) async fn commit_always(
     shared: Arc<Shared>,
     interval: Duration,
@@ -293,6 +293,9 @@ pub(crate) async fn commit_always(
     tokio::select! {
         () = stopping => {}
         () = committing => {}
+    }
+    if shared.assignment().has_closed() {
+        return;
     }
     let last = tokio::time::timeout(LAST_COMMIT_WITHIN, commit_worked(&shared, |_| true));
     if last.await.is_err() {

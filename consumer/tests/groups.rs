@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_core::Stream as _;
+use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{
     Assignor, ConsumeExt as _, Consumer, ConsumerBuilder, ConsumerEvent, Error, OffsetReset,
     Position,
@@ -291,6 +292,76 @@ async fn who_takes_too_long_is_told_and_may_come_back() {
     assert!(matches!(told, Error::PollInterval { .. }), "{told}");
     let batch = next(&mut slow).await;
     assert!(batch.records()[0].offset <= 10, "what was in hand comes again");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_was_late_comes_back_by_asking_once() {
+    let world = World::start(1).await;
+    let mut slow = world.member().set("max.poll.interval.ms", "700").build().await.unwrap();
+    next(&mut slow).await;
+    let mut events = slow.events();
+    let mut was_late = false;
+    let came_back = async {
+        loop {
+            match events.next().await.unwrap() {
+                ConsumerEvent::Assigned(_) if was_late => break,
+                ConsumerEvent::PollIntervalExceeded => {
+                    was_late = true;
+                    let told = slow.next_batch().await.unwrap_err();
+                    assert!(matches!(told, Error::PollInterval { .. }), "{told}");
+                    // Dropped before anything else has run.
+                    let asked = tokio::time::timeout(Duration::ZERO, slow.next_batch()).await;
+                    assert!(asked.is_err(), "{asked:?}");
+                }
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(SOON, came_back).await.unwrap();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_subscribes_to_what_cannot_be_is_told_once() {
+    let world = World::start(1).await;
+    let builder = member(&world.kafka, &world.group);
+    let bad: Str = "no/topic".into();
+    let builder = builder.subscribe([world.topic.clone(), bad.clone()]);
+    let mut consumer = builder.set("retry.backoff.max.ms", "10").build().await.unwrap();
+    let (mut told, mut records) = (Vec::new(), 0);
+    while told.is_empty() || records < 100 {
+        match tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap() {
+            Ok(batch) => records += batch.records().len(),
+            Err(error) => told.push(error),
+        }
+    }
+    assert_eq!(told[0].code(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION));
+    let silent = tokio::time::timeout(Duration::from_millis(100), consumer.next_batch()).await;
+    assert!(silent.is_err() && told.len() == 1, "{silent:?} after {told:?}");
+    consumer.subscribe([bad]).unwrap();
+    let told = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap_err();
+    assert_eq!(told.code(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_close_that_cannot_commit_says_so_and_leaves_in_time() {
+    let world = World::start(1).await;
+    // It does not learn that its topic is gone, nor makes it anew: it tries again.
+    let config = ClientConfig::new(&world.address).set("allow.auto.create.topics", "false");
+    let kafka = Kafka::connect(config).await.unwrap();
+    let builder = member(&kafka, &world.group).subscribe([world.topic.clone()]);
+    let mut consumer = builder.build().await.unwrap();
+    read(&mut consumer, 30).await;
+    let admin = world.kafka.admin();
+    let deleted = admin.delete_topics(std::slice::from_ref(&world.topic)).await.unwrap();
+    deleted[0].1.as_ref().unwrap();
+    let failed = consumer.close(Duration::from_secs(2)).await.unwrap_err();
+    assert!(matches!(failed, Error::LastCommit { .. }), "{failed}");
+    let described = admin.describe_groups(&[world.group.as_str().into()]).await.unwrap();
+    let members = described[0].1.as_ref().map_or(0, |group| group.members.len());
+    assert_eq!(members, 0, "it has left");
     world.stop().await;
 }
 

@@ -35,14 +35,39 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) aliases: &'static [&'static str],
     pub(super) default: &'static str,
-    pub(super) expected: &'static str,
-    pub(super) accepts: fn(&str) -> bool,
+    /// What they are, to be read after "expected", and whether a text is one.
+    values: (&'static str, fn(&str) -> bool),
+}
+
+impl Row {
+    /// What is expected, to be read after "expected".
+    pub(super) fn expected(&self) -> &'static str {
+        self.values.0
+    }
+
+    pub(super) fn accepts(&self, text: &str) -> bool {
+        (self.values.1)(text)
+    }
+}
+
+/// What is expected of a time that cannot be zero.
+const MORE_THAN_ZERO: &str = "milliseconds, from 1 to 2147483647";
+
+/// What a setting may be: all that its type has, or of that what is more than zero.
+macro_rules! values {
+    ($value:ty) => {
+        (<$value as Value>::EXPECTED, |text| <$value>::parse(text).is_some())
+    };
+    ($value:ty, more_than_zero) => {
+        (MORE_THAN_ZERO, |text| <$value>::parse(text).is_some_and(|time| !time.is_zero()))
+    };
 }
 
 macro_rules! keys {
     ($(
         $(#[$doc:meta])*
-        $key:ident: $value:ty, $name:literal $(| $alias:literal)*, $default:literal;
+        $key:ident: $value:ty, $name:literal $(| $alias:literal)*, $default:literal
+            $(, $least:ident)?;
     )*) => {
         $(
             $(#[$doc])*
@@ -54,8 +79,7 @@ macro_rules! keys {
             name: $name,
             aliases: &[$($alias),*],
             default: $default,
-            expected: <$value as Value>::EXPECTED,
-            accepts: |text| <$value>::parse(text).is_some(),
+            values: values!($value $(, $least)?),
         }),*];
     };
 }
@@ -66,17 +90,17 @@ keys! {
     /// What the client calls itself; brokers log it and set quotas by it.
     CLIENT_ID: String, "client.id", "klamm";
     /// How long a broker may take to answer.
-    REQUEST_TIMEOUT: Duration, "request.timeout.ms" | "socket.timeout.ms", "30000";
+    REQUEST_TIMEOUT: Duration, "request.timeout.ms" | "socket.timeout.ms", "30000", more_than_zero;
     /// How long an admin call may take with all its retries.
     API_TIMEOUT: Duration, "default.api.timeout.ms", "60000";
     /// How long connecting to one address may take.
-    CONNECT_TIMEOUT: Duration, "socket.connection.setup.timeout.ms", "10000";
+    CONNECT_TIMEOUT: Duration, "socket.connection.setup.timeout.ms", "10000", more_than_zero;
     /// Requests that wait for an answer on one connection; further callers wait their turn.
     MAX_IN_FLIGHT: usize,
         "max.in.flight.requests.per.connection" | "max.in.flight", "5";
     /// When cluster metadata is asked for again though nothing went wrong.
     METADATA_MAX_AGE: Duration,
-        "metadata.max.age.ms" | "topic.metadata.refresh.interval.ms", "300000";
+        "metadata.max.age.ms" | "topic.metadata.refresh.interval.ms", "300000", more_than_zero;
     /// Whether asking for an unknown topic may create it, if the broker allows that.
     ALLOW_AUTO_CREATE: bool, "allow.auto.create.topics", "true";
     /// First pause before connecting again to a broker that failed.
@@ -84,9 +108,9 @@ keys! {
     /// Longest pause before connecting again to a broker that failed.
     RECONNECT_BACKOFF_MAX: Duration, "reconnect.backoff.max.ms", "1000";
     /// First pause before trying again what failed.
-    RETRY_BACKOFF: Duration, "retry.backoff.ms", "100";
+    RETRY_BACKOFF: Duration, "retry.backoff.ms", "100", more_than_zero;
     /// Longest pause before trying again what failed.
-    RETRY_BACKOFF_MAX: Duration, "retry.backoff.max.ms", "1000";
+    RETRY_BACKOFF_MAX: Duration, "retry.backoff.max.ms", "1000", more_than_zero;
     /// The largest answer that is believed.
     RECEIVE_MAX: usize, "receive.message.max.bytes", "104857600";
     /// How connections are protected; PLAINTEXT alone is built so far.
@@ -144,19 +168,19 @@ keys! {
     /// The protocol of the group; the classic one alone is built so far.
     GROUP_PROTOCOL: GroupProtocol, "group.protocol", "classic";
     /// How long a member may be silent before its partitions go to others.
-    SESSION_TIMEOUT: Duration, "session.timeout.ms", "45000";
+    SESSION_TIMEOUT: Duration, "session.timeout.ms", "45000", more_than_zero;
     /// How often a member says that it is alive.
-    HEARTBEAT_INTERVAL: Duration, "heartbeat.interval.ms", "3000";
+    HEARTBEAT_INTERVAL: Duration, "heartbeat.interval.ms", "3000", more_than_zero;
     /// How long an application may work on what it was given before its partitions go to others;
     /// so long, too, do the others wait for it when the group rebalances.
-    MAX_POLL_INTERVAL: Duration, "max.poll.interval.ms", "300000";
+    MAX_POLL_INTERVAL: Duration, "max.poll.interval.ms", "300000", more_than_zero;
     /// The ways of assigning that a member knows, the best liked first.
     PARTITION_ASSIGNMENT_STRATEGY: Vec<Assignor>,
         "partition.assignment.strategy", "range,cooperative-sticky";
     /// Whether a consumer with a group commits what has been worked on by itself.
     ENABLE_AUTO_COMMIT: bool, "enable.auto.commit", "true";
     /// How often it does.
-    AUTO_COMMIT_INTERVAL: Duration, "auto.commit.interval.ms", "5000";
+    AUTO_COMMIT_INTERVAL: Duration, "auto.commit.interval.ms", "5000", more_than_zero;
 }
 
 /// Names that other clients know and that change nothing here: they are accepted, and named once
@@ -238,7 +262,7 @@ mod tests {
     #[test]
     fn every_default_is_a_value_of_its_key() {
         for row in ROWS {
-            assert!((row.accepts)(row.default), "{} = {:?}", row.name, row.default);
+            assert!(row.accepts(row.default), "{} = {:?}", row.name, row.default);
         }
     }
 

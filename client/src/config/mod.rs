@@ -122,11 +122,11 @@ impl ClientConfig {
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         match keys::find(name) {
-            Some(row) if (row.accepts)(value) => {
+            Some(row) if row.accepts(value) => {
                 self.values.insert(row.name, value.to_owned());
             }
             Some(row) => {
-                let (name, expected) = (row.name, row.expected);
+                let (name, expected) = (row.name, row.expected());
                 self.errors.push(ConfigError::BadValue { name, value: value.to_owned(), expected });
             }
             None if is_without_effect(name) => {
@@ -258,12 +258,39 @@ mod tests {
                 "linger.ms=-1",
                 "`linger.ms` cannot be \"-1\": expected milliseconds, from 0 to 2147483647",
             ),
+            (
+                "auto.commit.interval.ms=0",
+                "`auto.commit.interval.ms` cannot be \"0\": \
+                 expected milliseconds, from 1 to 2147483647",
+            ),
         ] {
             assert_eq!(check(text), error);
         }
         let relaxed = ClientConfig::new("a:1").set("foo.bar", "1").allow_unknown_keys(true);
         assert_eq!(relaxed.check(), Ok(()));
         assert!(relaxed.set("acks", "x").check().is_err());
+    }
+
+    #[test]
+    fn a_time_is_zero_only_where_that_means_something() {
+        let check = |name: &str, accepts| {
+            assert_eq!(ClientConfig::default().set(name, "0").check().is_ok(), accepts, "{name}");
+        };
+        for name in ["linger.ms", "fetch.max.wait.ms", "max.block.ms", "reconnect.backoff.ms"] {
+            check(name, true);
+        }
+        for name in [
+            "auto.commit.interval.ms",
+            "heartbeat.interval.ms",
+            "max.poll.interval.ms",
+            "metadata.max.age.ms",
+            "retry.backoff.ms",
+            "retry.backoff.max.ms",
+        ] {
+            check(name, false);
+        }
+        let typed = ClientConfig::new("a:1").metadata_max_age(Duration::from_micros(999));
+        assert!(matches!(typed.check(), Err(ConfigError::BadValue { .. })));
     }
 
     #[test]
@@ -288,7 +315,7 @@ mod tests {
             ("compression.type", &["none", "gzip", "snappy", "lz4", "zstd"]),
         ] {
             let row = keys::find(row).unwrap();
-            assert!(texts.iter().all(|text| (row.accepts)(text)), "{}", row.name);
+            assert!(texts.iter().all(|text| row.accepts(text)), "{}", row.name);
         }
         assert_eq!(Acks::parse("-1"), Some(Acks::All));
         assert_eq!(Acks::All.print(), "all");

@@ -37,11 +37,18 @@ enum Done {
     Left,
 }
 
+/// What a look at the topics has shown.
+struct Look {
+    found: Found,
+    /// Topics that are subscribed to and will never be readable, and why.
+    unreadable: Vec<(Str, Error)>,
+}
+
 /// What happened while the task waited.
 enum Event {
     Done(Done),
     Beaten(Identity, Result<()>),
-    Looked(Result<Found>),
+    Looked(Result<Look>),
     Resubscribed,
     /// It is time to look again, or the application has asked for something.
     Woken,
@@ -59,7 +66,9 @@ struct Member {
     /// With the machine's round in which it began.
     step: Option<(u64, Doing<Done>)>,
     beat: Option<Doing<(Identity, Result<()>)>>,
-    look: Option<Doing<Result<Found>>>,
+    look: Option<Doing<Result<Look>>>,
+    /// Topics of which the application was told that they cannot be read.
+    unreadable: BTreeSet<Str>,
 }
 
 /// Is a member of the group until told to stop and `committer`, if there is one, has committed
@@ -132,18 +141,19 @@ impl Member {
             step: None,
             beat: None,
             look: None,
+            unreadable: BTreeSet::new(),
         }
     }
 
     /// Begins whatever is to be done now, and gives up what is no longer to be done.
     async fn proceed(&mut self) {
         let now = clock::now();
+        if self.has_come_back() {
+            self.machine.back(now);
+        }
         let late_at = self.shared.assignment().late_at(self.rebalance_timeout);
         if self.machine.is_active() && late_at.is_some_and(|at| at <= now) {
             self.machine.late();
-        }
-        if self.machine.is_away() && self.shared.assignment().is_polling() {
-            self.machine.back(now);
         }
         self.carry_out();
         let round = self.machine.round();
@@ -175,6 +185,11 @@ impl Member {
         self.carry_out();
     }
 
+    /// Whether the machine can go on after the application was late.
+    fn has_come_back(&self) -> bool {
+        self.machine.is_away() && self.shared.assignment().has_come_back()
+    }
+
     /// Makes the consumer what the machine says.
     fn carry_out(&mut self) {
         self.group.set_identity(self.machine.identity());
@@ -196,7 +211,7 @@ impl Member {
                 Effect::TooLate => {
                     let (subject, after) =
                         (Subject::Name(self.group.id.clone()), self.rebalance_timeout);
-                    assignment.fail(Error::PollInterval { subject, after });
+                    assignment.fail_late(Error::PollInterval { subject, after });
                     assignment.events.tell(ConsumerEvent::PollIntervalExceeded);
                 }
                 Effect::Fatal(error) => {
@@ -237,7 +252,7 @@ impl Member {
     async fn wait(&mut self, ending: Pin<&mut impl Future<Output = ()>>) -> Event {
         let polled = self.shared.polled.notified();
         let now = clock::now();
-        if self.machine.is_away() && self.shared.assignment().is_polling() {
+        if self.has_come_back() {
             return Event::Woken;
         }
         let due = [
@@ -252,7 +267,7 @@ impl Member {
             () = ending => Event::Ending,
             done = going(self.step.as_mut().map(|(_, step)| step)) => Event::Done(done),
             (sender, outcome) = going(self.beat.as_mut()) => Event::Beaten(sender, outcome),
-            found = going(self.look.as_mut()) => Event::Looked(found),
+            looked = going(self.look.as_mut()) => Event::Looked(looked),
             Ok(()) = self.subscription.changed() => Event::Resubscribed,
             () = polled, if self.machine.is_away() => Event::Woken,
             () = tokio::time::sleep_until(wake_at.into()) => Event::Woken,
@@ -273,10 +288,13 @@ impl Member {
                 }
                 self.machine.beaten(&sender, outcome, now);
             }
-            Event::Looked(found) => {
+            Event::Looked(looked) => {
                 self.look = None;
-                match found {
-                    Ok(found) => self.machine.looked(found, now),
+                match looked {
+                    Ok(Look { found, unreadable }) => {
+                        self.machine.looked(found, now);
+                        self.tell_unreadable(unreadable);
+                    }
                     Err(error) => {
                         tracing::warn!(group = %self.group.id, %error, "topics not known");
                     }
@@ -284,9 +302,21 @@ impl Member {
             }
             Event::Resubscribed => {
                 self.look = None;
+                self.unreadable.clear();
                 self.machine.resubscribed(now);
             }
             Event::Woken | Event::Ending => {}
+        }
+    }
+
+    /// Tells the application, once for each topic and subscription.
+    fn tell_unreadable(&mut self, topics: Vec<(Str, Error)>) {
+        for (topic, error) in topics {
+            if self.unreadable.insert(topic) {
+                let mut assignment = self.shared.assignment();
+                assignment.fail(error);
+                self.shared.deliver(assignment);
+            }
         }
     }
 
@@ -361,18 +391,22 @@ async fn leave(coordinator: &Coordinator, identity: &Identity) {
 }
 
 /// Looks what the cluster has of a subscription and of `others`.
-async fn look(kafka: &Kafka, subscription: &Subscription, others: &BTreeSet<Str>) -> Result<Found> {
+async fn look(kafka: &Kafka, subscription: &Subscription, others: &BTreeSet<Str>) -> Result<Look> {
     let names: Vec<_> = subscription.names().union(others).cloned().collect();
     let asked = (!subscription.has_patterns()).then_some(names.as_slice());
     let (mut metadata, _) = kafka.refresh(asked).await?;
+    let mut unreadable = Vec::new();
     for name in subscription.names() {
         if metadata.topic(name).is_none() {
             // Asked for by name it is created, if client and cluster allow that.
             match kafka.topic_heard_after(name, clock::now()).await {
                 Ok(_) => metadata = kafka.metadata(),
+                Err(error) if error.code().is_some() && !error.is_retriable() => {
+                    unreadable.push((name.clone(), error));
+                }
                 Err(error) => tracing::debug!(topic = %name, %error, "not there"),
             }
         }
     }
-    Ok(subscription.find(&metadata, others))
+    Ok(Look { found: subscription.find(&metadata, others), unreadable })
 }
