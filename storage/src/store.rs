@@ -328,6 +328,7 @@ fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> St
         durable: DurablePoint::default(),
         sidecar: Sidecar::default(),
         first_dirty: None,
+        setback: None,
     };
     recovered.install(&mut state);
     state

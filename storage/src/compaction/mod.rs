@@ -14,9 +14,12 @@ mod filter;
 mod newest;
 mod plan;
 mod rewrite;
+mod setback;
 mod swap;
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -31,6 +34,7 @@ use newest::NewestOffsets;
 use plan::{Dirt, Extent, SegmentLimits};
 use rewrite::Source;
 
+pub(crate) use setback::Setback;
 pub(crate) use swap::settle;
 
 /// When a log is compacted, and how. The names are those of Kafka's topic settings.
@@ -133,12 +137,15 @@ impl Log {
     }
 
     /// Whether [`compact`](Self::compact) has something to do that is worth its while: a pass, or
-    /// rolling the active segment for the next one. May block on the disk.
+    /// rolling the active segment for the next one. After a pass that failed it has not: for some
+    /// minutes if that was the disk, until the segments change or the log is opened anew if one of
+    /// them cannot be read. May block on the disk.
     #[must_use]
     pub fn should_compact(&self, options: &CompactOptions, now_ms: i64) -> bool {
         let first_dirty = self.0.first_dirty();
         let state = self.0.lock();
-        let sound = !state.closed && state.fault.is_none();
+        let setback = state.setback.filter(|setback| setback.holds(state.generation, now_ms));
+        let sound = !state.closed && state.fault.is_none() && setback.is_none();
         sound && (state.is_due(first_dirty, options, now_ms) || state.must_roll(options, now_ms))
     }
 
@@ -162,24 +169,42 @@ impl Log {
     ) -> Result<Compacted, CompactError> {
         let inner = &self.0;
         let _pass = inner.hold_compaction();
-        let first_dirty = inner.first_dirty();
-        let mut state = inner.lock_between_syncs();
+        let source = Source { inner, goes_on, generation: Cell::new(inner.lock().generation) };
+        let done = inner.run_pass(options, now_ms, producers, &source);
+        let mut state = inner.lock();
+        state.setback = done.as_ref().err().and_then(|error| {
+            Setback::after(state.setback, error, source.generation.get(), now_ms)
+        });
+        drop(state);
+        done
+    }
+}
+
+impl LogInner {
+    fn run_pass(
+        self: &Arc<Self>,
+        options: &CompactOptions,
+        now_ms: i64,
+        producers: &HashMap<i64, i64>,
+        source: &Source<'_>,
+    ) -> Result<Compacted, CompactError> {
+        let first_dirty = self.first_dirty();
+        let mut state = self.lock_between_syncs();
         state.check_changeable()?;
         let dirt = state.dirt(first_dirty, options.young_ms(now_ms));
         let segments = state.sealed.get(..dirt.segments).unwrap_or_default().to_vec();
         if state.must_roll(options, now_ms) {
-            state.roll(inner, now_ms)?;
+            state.roll(self, now_ms)?;
         }
         let queued = state.request_sync();
         let log_options = state.options.clone();
         drop(state);
-        inner.hand_over(queued);
+        self.hand_over(queued);
 
         let dirty = segments.partition_point(|segment| segment.facts.next_offset <= first_dirty);
         let mut newest = NewestOffsets::new(options.map_bytes_max, first_dirty);
         let dirty = segments.get(dirty..).unwrap_or_default();
-        let source = Source { inner, goes_on };
-        rewrite::note_newest(&source, dirty, &mut newest)?;
+        rewrite::note_newest(source, dirty, &mut newest)?;
         let covered = segments.partition_point(|segment| segment.base < newest.end());
         let segments = segments.get(..covered).unwrap_or_default();
         let filter = Filter {
@@ -196,7 +221,7 @@ impl Log {
         let compacted =
             Compacted { keys: newest.keys(), end_offset: newest.end(), ..pass.compacted };
         if newest.end() > first_dirty {
-            inner.save_first_dirty(newest.end());
+            self.save_first_dirty(newest.end());
         }
         Ok(compacted)
     }
@@ -204,7 +229,7 @@ impl Log {
 
 /// The second part of a pass.
 struct Pass<'a> {
-    source: Source<'a>,
+    source: &'a Source<'a>,
     filter: Filter<'a>,
     producers: &'a HashMap<i64, i64>,
     compacted: Compacted,
@@ -224,6 +249,7 @@ impl Pass<'_> {
             let Some(new) = new else { continue };
             let bytes_after = u64::from(new.segment.size);
             if swap::swap(self.source.inner, group, new)? {
+                self.source.generation.update(|generation| generation + 1);
                 self.compacted.segments_before += group.len();
                 self.compacted.segments_after += 1;
                 let sizes = group.iter().map(|segment| u64::from(segment.size));

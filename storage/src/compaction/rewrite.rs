@@ -1,5 +1,6 @@
 //! Reading full segments and writing, aside, the one that takes their place.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ pub(super) struct Source<'a> {
     pub(super) inner: &'a LogInner,
     /// Asked before each batch.
     pub(super) goes_on: &'a dyn Fn() -> bool,
+    /// The generation of the log, unless somebody else changes it: it rises with each segment that
+    /// the pass replaces.
+    pub(super) generation: Cell<u64>,
 }
 
 /// Notes the newest offset of each key in dirty segments, in order, until there is no more room.

@@ -12,6 +12,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::compaction::Setback;
 use crate::core::Core;
 use crate::durable::{DurablePoint, Sidecar};
 use crate::epochs::Epochs;
@@ -114,6 +115,8 @@ pub(crate) struct State {
     pub(crate) sidecar: Sidecar,
     /// The offset up to which the log was compacted; `None` until somebody asks.
     pub(crate) first_dirty: Option<i64>,
+    /// What the last compaction pass failed at, if it did.
+    pub(crate) setback: Option<Setback>,
 }
 
 impl Log {

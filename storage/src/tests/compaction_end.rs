@@ -1,12 +1,16 @@
-//! Compaction that does not come to its end: passes that are told to stop, and logs that are closed
-//! under them.
+//! Compaction that does not come to its end: passes that are told to stop, logs that are closed under
+//! them, and what fails.
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use klamm_protocol::records::Compression;
 
 use super::compaction::*;
 use super::support::*;
-use crate::disk::{Disk, MemoryDisk};
+use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, OpenMode};
 use crate::{CompactError, Log, LogOptions};
 
 fn log_options() -> LogOptions {
@@ -77,4 +81,46 @@ fn closing_ends_the_pass_under_way_and_waits_for_it() {
 #[test]
 fn removing_a_log_ends_the_pass_under_way_and_waits_for_it() {
     check_end(|world| world.storage.remove_log("t-0").unwrap());
+}
+
+#[test]
+fn a_log_with_a_segment_that_cannot_be_read_is_left_alone_until_its_segments_change() {
+    let disk = MemoryDisk::new();
+    let world = updates(&disk, log_options());
+    let second = world.log.segments()[1].base_offset;
+    let third = world.log.segments()[2].base_offset;
+    let path = world.log.dir().join(format!("{second:020}.log"));
+    let file = disk.open(&path, OpenMode::Existing).unwrap();
+    file.write_all_at(&[b"rot"], 70).unwrap();
+    let due = |now_ms| world.log.should_compact(&options(), now_ms);
+    assert!(due(0));
+    let failed = world.log.compact(&options(), 0, &HashMap::new(), &always);
+    assert!(matches!(failed, Err(CompactError::Corrupt(_))), "{failed:?}");
+    assert!(!due(0) && !due(i64::MAX));
+    commit(&world.log, keyed(&[(1, None)], Compression::None));
+    assert!(!due(i64::MAX), "an append changes nothing about it");
+    world.log.delete_records(third).unwrap();
+    assert!(due(0));
+    compact(&world);
+    assert!(!due(0));
+}
+
+#[test]
+fn after_a_disk_error_the_next_pass_waits_ever_longer() {
+    let memory = MemoryDisk::new();
+    updates(&memory, log_options()).storage.close().unwrap();
+    let disk = FaultyDisk::new(Arc::new(memory));
+    let world = try_open(Arc::new(disk.clone()), log_options()).unwrap();
+    let due = |now_ms| world.log.should_compact(&options(), now_ms);
+    for (failed_ms, again_ms) in [(0, 30_000), (30_000, 90_000)] {
+        assert!(due(failed_ms));
+        let first = disk.calls() + 1;
+        disk.fail(Some(Fault { first, count: u64::MAX, kind: ErrorKind::Other }));
+        let failed = world.log.compact(&options(), failed_ms, &HashMap::new(), &always);
+        disk.fail(None);
+        assert!(matches!(failed, Err(CompactError::Disk(_))), "{failed:?}");
+        assert!(!due(failed_ms) && !due(again_ms - 1) && due(again_ms));
+    }
+    compact(&world);
+    assert_eq!(world.log.0.lock().setback, None);
 }
