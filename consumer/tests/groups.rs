@@ -15,6 +15,7 @@ use klamm_consumer::{
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
+use klamm_utils::clock;
 
 use support::{SOON, World, member, next, read, settle};
 
@@ -110,8 +111,8 @@ async fn what_a_stream_has_left_counts_only_where_it_was_left() {
 #[tokio::test]
 async fn who_is_dropped_during_a_rebalance_commits_nevertheless() {
     let world = World::start(1).await;
-    for turns in (0..300).step_by(6) {
-        let group = format!("{}-{turns}", world.group);
+    for tenths in 0..60 {
+        let group = format!("{}-{tenths}", world.group);
         let build = async || {
             let builder = member(&world.kafka, &group).subscribe([world.topic.clone()]);
             builder.assignors([Assignor::CooperativeSticky]).build().await.unwrap()
@@ -120,12 +121,13 @@ async fn who_is_dropped_during_a_rebalance_commits_nevertheless() {
         read(&mut first, 30).await;
         first.subscribe([world.topic.clone(), "another".into()]).unwrap();
         // Whatever the rebalance has come to by then.
-        for _ in 0..turns {
+        let by_then = clock::now() + Duration::from_micros(100 * tenths);
+        while clock::now() < by_then {
             tokio::task::yield_now().await;
         }
         drop(first);
         let batch = next(&mut build().await).await;
-        assert_eq!(batch.records()[0].offset, 20, "dropped after {turns} turns");
+        assert_eq!(batch.records()[0].offset, 20, "dropped after {tenths} tenths of a ms");
     }
     world.stop().await;
 }
