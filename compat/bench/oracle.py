@@ -10,10 +10,10 @@ import random
 import subprocess
 import sys
 
+from .java import JVM, class_path
 from .paths import COMPAT, OTHER_CLIENTS, WORK, clients_jar
 from .schema import Field, Message, Schemas, Struct
 from .setup import CLIENT_VERSIONS
-from .suites.java import JVM, class_path
 from .table import FAIL, OK, Table
 from .wire import default_of, encode, uuid_text
 
