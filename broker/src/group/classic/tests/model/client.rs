@@ -39,7 +39,7 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) traits: Traits,
-    cooperative: bool,
+    pub(super) cooperative: bool,
     pub(super) next: Next,
     pub(super) member_id: Str,
     /// The generation that it has joined, or -1.

@@ -269,7 +269,10 @@ impl World {
         assert!(self.waiting.is_empty(), "{self:?}");
         let consumed: usize = running.iter().map(|client| client.consumes.len()).sum();
         let expected = if running.is_empty() { 0 } else { usize::from(PARTITIONS) };
-        assert_eq!(consumed, expected, "{self:?}");
+        // A static member that starts anew between the two rounds of a cooperative rebalance gets
+        // back what it had, and nobody asks for the second round: the protocol has no word for it.
+        let may_miss = running.iter().any(|client| client.cooperative && client.is_static());
+        assert!(consumed == expected || (may_miss && consumed < expected), "{self:?}");
         for client in running {
             assert_eq!((&client.next, client.synced), (&Next::Heartbeat, group.generation));
         }
