@@ -48,6 +48,7 @@ mod dial;
 mod error;
 #[cfg(test)]
 mod fake;
+pub mod group_offsets;
 mod link;
 mod metadata;
 mod versions;

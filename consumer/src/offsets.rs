@@ -1,15 +1,13 @@
 //! Committed offsets: where partitions begin, and how far they have been worked on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::keys;
+use klamm_client::group_offsets::{self, CommittedOffset, Committer};
 use klamm_client::{ConfigError, CoordinatorKind, Error, Result, Subject};
-use klamm_protocol::api::offset_commit::{self, OffsetCommit};
-use klamm_protocol::api::offset_fetch::{self, OffsetFetch};
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
 use crate::assignment::Place;
@@ -18,14 +16,6 @@ use crate::fetcher::Shared;
 use crate::group::{Group, Identity};
 use crate::position::Position;
 
-/// The newest version of both APIs that names topics by their names.
-const BY_NAME: i16 = 9;
-/// The first version of OffsetFetch that asks for many groups.
-const FETCH_BY_GROUP: i16 = 8;
-/// The first version of OffsetFetch that can wait for transactions.
-const FETCH_STABLE: i16 = 7;
-/// The first version of OffsetCommit that knows static members.
-const COMMIT_STATIC: i16 = 7;
 /// How long the last commit of a consumer may take.
 const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -93,24 +83,18 @@ async fn try_commit(
     positions: &[Position],
 ) -> Result<(Vec<Position>, Option<Error>)> {
     let node = shared.kafka.coordinator(CoordinatorKind::Group, &group.id).await?;
-    let answer = doubting(shared, group, node, async {
+    let committer = Committer {
+        generation: identity.generation,
+        member: identity.member.clone(),
+        instance: group.instance.clone(),
+    };
+    let answers = doubting(shared, group, node, async {
         let connection = shared.kafka.broker(node).await?;
-        let version = connection.version::<OffsetCommit>(BY_NAME)?;
-        let mut request = commit_request(group, identity, positions);
-        if version < COMMIT_STATIC {
-            request.group_instance_id = None;
-        }
-        connection.submit::<OffsetCommit>(version, &request).await?.answer().await
+        let offsets = positions.iter().cloned().map(Position::into_committed);
+        group_offsets::commit(&connection, &group.id, &committer, offsets).await
     })
     .await?;
-    let partitions = answer.topics.into_iter().flat_map(|topic| {
-        let name = topic.name;
-        topic
-            .partitions
-            .into_iter()
-            .map(move |partition| ((name.clone(), partition.partition_index), partition.error_code))
-    });
-    let codes: HashMap<Place, ErrorCode> = partitions.collect();
+    let codes: HashMap<Place, ErrorCode> = answers.into_iter().collect();
     let (mut refused, mut first) = (Vec::new(), None);
     for position in positions {
         let place = (position.topic.clone(), position.partition);
@@ -133,54 +117,24 @@ async fn try_commit(
     Ok((refused, first))
 }
 
-fn commit_request(
-    group: &Group,
-    identity: &Identity,
-    positions: &[Position],
-) -> offset_commit::Request {
-    let mut topics = BTreeMap::<&Str, Vec<_>>::new();
-    for position in positions {
-        topics.entry(&position.topic).or_default().push(offset_commit::Partition {
-            partition_index: position.partition,
-            committed_offset: position.offset,
-            committed_leader_epoch: position.leader_epoch.unwrap_or(-1),
-            committed_metadata: Some(position.metadata.clone()),
-        });
-    }
-    let topic = |(name, partitions): (&Str, _)| offset_commit::Topic {
-        name: name.clone(),
-        partitions,
-        ..offset_commit::Topic::default()
-    };
-    offset_commit::Request {
-        group_id: group.id.clone(),
-        generation_id_or_member_epoch: identity.generation,
-        member_id: identity.member.clone(),
-        group_instance_id: group.instance.clone(),
-        topics: topics.into_iter().map(topic).collect(),
-        ..offset_commit::Request::default()
-    }
-}
-
 /// What the group has committed of partitions; asked once.
 pub(crate) async fn committed(shared: &Shared, places: &[Place]) -> Result<Vec<Committed>> {
     let group = group(shared, "know what was committed")?;
     let node = shared.kafka.coordinator(CoordinatorKind::Group, &group.id).await?;
-    let answer = doubting(shared, group, node, async {
+    let of_group = doubting(shared, group, node, async {
         let connection = shared.kafka.broker(node).await?;
-        let version = connection.version::<OffsetFetch>(BY_NAME)?;
-        let request = fetch_request(&group.id, places, version);
-        connection.submit::<OffsetFetch>(version, &request).await?.answer().await
+        let groups = std::slice::from_ref(&group.id);
+        let mut answers =
+            group_offsets::fetch(&connection, groups, Some(places), true).await?.into_iter();
+        answers.next().map_or_else(|| Ok(Vec::new()), |(_, of_group)| of_group)
     })
     .await?;
-    let refused = |code| Error::check(code, None, Subject::Name(group.id.clone()));
-    let checked = refused(answer.error_code)
-        .and_then(|()| answer.groups.iter().try_for_each(|group| refused(group.error_code)));
-    if let Err(error) = checked {
-        doubt(shared, group, node, &error);
-        return Err(error);
-    }
-    Ok(read(answer))
+    let position = |(place, committed): (Place, Result<Option<CommittedOffset>>)| {
+        let committed =
+            committed.map(|found| found.map(|found| Position::from_committed(&place, found)));
+        (place, committed)
+    };
+    Ok(of_group.into_iter().map(position).collect())
 }
 
 /// The same, and tried again for `default.api.timeout.ms`.
@@ -203,62 +157,6 @@ pub(crate) async fn committed_soon(shared: &Shared, places: &[Place]) -> Result<
         }
         tokio::time::sleep(pause).await;
     }
-}
-
-fn fetch_request(group: &Str, places: &[Place], version: i16) -> offset_fetch::Request {
-    let mut topics = BTreeMap::<Str, Vec<i32>>::new();
-    for (topic, partition) in places {
-        topics.entry(topic.clone()).or_default().push(*partition);
-    }
-    let mut request = offset_fetch::Request {
-        require_stable: version >= FETCH_STABLE,
-        ..offset_fetch::Request::default()
-    };
-    if version >= FETCH_BY_GROUP {
-        let topic = |(name, partition_indexes)| offset_fetch::GroupTopic {
-            name,
-            partition_indexes,
-            ..offset_fetch::GroupTopic::default()
-        };
-        request.groups = vec![offset_fetch::Group {
-            group_id: group.clone(),
-            topics: Some(topics.into_iter().map(topic).collect()),
-            ..offset_fetch::Group::default()
-        }];
-    } else {
-        let topic = |(name, partition_indexes)| offset_fetch::Topic { name, partition_indexes };
-        request.group_id = group.clone();
-        request.topics = Some(topics.into_iter().map(topic).collect());
-    }
-    request
-}
-
-/// The partitions of either form of the answer.
-fn read(answer: offset_fetch::Response) -> Vec<Committed> {
-    let mut found = Vec::new();
-    let mut add = |topic: &Str, index, offset, epoch, metadata: Option<Str>, code| {
-        let topic = topic.detached();
-        let subject = Subject::Partition(topic.clone(), index);
-        let outcome = Error::check(code, None, subject).map(|()| {
-            let position = Position::new(topic.clone(), index, offset).with_epoch(epoch);
-            let metadata = metadata.unwrap_or_default().detached();
-            (offset >= 0).then(|| position.with_metadata(metadata))
-        });
-        found.push(((topic, index), outcome));
-    };
-    for topic in answer.topics {
-        for of in topic.partitions {
-            let (offset, epoch) = (of.committed_offset, of.committed_leader_epoch);
-            add(&topic.name, of.partition_index, offset, epoch, of.metadata, of.error_code);
-        }
-    }
-    for topic in answer.groups.into_iter().flat_map(|group| group.topics) {
-        for of in topic.partitions {
-            let (offset, epoch) = (of.committed_offset, of.committed_leader_epoch);
-            add(&topic.name, of.partition_index, offset, epoch, of.metadata, of.error_code);
-        }
-    }
-    found
 }
 
 /// Commits how far the application has worked in the partitions that `chosen` chooses. A failure
@@ -423,22 +321,6 @@ mod tests {
     use super::*;
     use crate::group::Subscription;
     use klamm_client::ClientConfig;
-    use klamm_protocol::api::offset_fetch::{
-        GroupAnswer, GroupPartitionAnswer, GroupTopicAnswer, PartitionAnswer, TopicAnswer,
-    };
-    use klamm_protocol::wire::{Wire as _, Writer};
-
-    #[test]
-    fn every_version_can_say_what_is_asked() {
-        let places = [("t".into(), 0), ("u".into(), 3), ("t".into(), 1)];
-        for version in 1..=BY_NAME {
-            let request = fetch_request(&"g".into(), &places, version);
-            let mut writer = Writer::new(version, version >= 6);
-            request.write(&mut writer);
-            assert!(writer.finish().is_ok(), "version {version}");
-            assert_eq!(request.groups.len(), usize::from(version >= FETCH_BY_GROUP));
-        }
-    }
 
     #[test]
     fn a_member_commits_again_after_a_rebalance() {
@@ -460,45 +342,5 @@ mod tests {
         check(ErrorCode::UNKNOWN_MEMBER_ID, true, false);
         check(ErrorCode::FENCED_INSTANCE_ID, false, false);
         check(ErrorCode::NOT_COORDINATOR, true, true);
-    }
-
-    #[test]
-    fn both_forms_of_the_answer_say_the_same() {
-        let old = |partition_index, committed_offset, error_code| PartitionAnswer {
-            partition_index,
-            committed_offset,
-            metadata: Some("m".into()),
-            error_code,
-            ..PartitionAnswer::default()
-        };
-        let new = |old: PartitionAnswer| GroupPartitionAnswer {
-            partition_index: old.partition_index,
-            committed_offset: old.committed_offset,
-            committed_leader_epoch: old.committed_leader_epoch,
-            metadata: old.metadata,
-            error_code: old.error_code,
-        };
-        let partitions = vec![
-            old(0, 7, ErrorCode::NONE),
-            old(1, -1, ErrorCode::NONE),
-            old(2, -1, ErrorCode::UNSTABLE_OFFSET_COMMIT),
-        ];
-        let topics = vec![GroupTopicAnswer {
-            name: "t".into(),
-            partitions: partitions.iter().cloned().map(new).collect(),
-            ..GroupTopicAnswer::default()
-        }];
-        let group = GroupAnswer { topics, ..GroupAnswer::default() };
-        let topics = vec![TopicAnswer { name: "t".into(), partitions }];
-        for answer in [
-            offset_fetch::Response { topics, ..Default::default() },
-            offset_fetch::Response { groups: vec![group], ..Default::default() },
-        ] {
-            let found = read(answer);
-            let position = Position::new("t", 0, 7).with_metadata("m");
-            assert_eq!(found[0].1.as_ref().unwrap(), &Some(position));
-            assert_eq!(found[1].1.as_ref().unwrap(), &None);
-            assert!(found[2].1.as_ref().is_err_and(Error::is_retriable));
-        }
     }
 }

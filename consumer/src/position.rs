@@ -1,6 +1,9 @@
 //! How far a partition has been read, as a group commits it.
 
+use klamm_client::group_offsets::CommittedOffset;
 use klamm_protocol::wire::Str;
+
+use crate::assignment::Place;
 
 /// Where to go on in a partition, and what is kept beside it.
 ///
@@ -36,6 +39,19 @@ impl Position {
     #[must_use]
     pub fn with_metadata(self, metadata: impl Into<Str>) -> Self {
         Self { metadata: metadata.into(), ..self }
+    }
+
+    /// What a group has committed of a partition.
+    pub(crate) fn from_committed(place: &Place, committed: CommittedOffset) -> Self {
+        let (topic, partition) = place.clone();
+        let CommittedOffset { offset, leader_epoch, metadata } = committed;
+        Self { topic, partition, offset, leader_epoch, metadata }
+    }
+
+    /// What a group is to commit of the partition.
+    pub(crate) fn into_committed(self) -> (Str, i32, CommittedOffset) {
+        let Self { topic, partition, offset, leader_epoch, metadata } = self;
+        (topic, partition, CommittedOffset { offset, leader_epoch, metadata })
     }
 
     /// The same, with a leader epoch as the wire has it: -1 stands for none.

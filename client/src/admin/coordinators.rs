@@ -96,7 +96,7 @@ impl Admin {
 
 /// The first of these codes that sends the caller to another coordinator, as the error of the
 /// group: brokers tell it beside each partition.
-pub(super) fn unless_elsewhere(
+pub(crate) fn unless_elsewhere(
     group: &Str,
     mut codes: impl Iterator<Item = ErrorCode>,
 ) -> Result<()> {

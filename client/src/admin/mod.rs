@@ -2,10 +2,10 @@
 
 mod cluster;
 mod configs;
-mod coordinators;
+pub(crate) mod coordinators;
 mod groups;
 mod log_dirs;
-mod offsets;
+pub(crate) mod offsets;
 mod topic_pages;
 mod topics;
 

@@ -230,7 +230,7 @@ fn sort_answers<T>(
 }
 
 /// Partitions gathered under their topics.
-pub(super) fn by_topic<T>(partitions: &[(Str, i32)], topic: impl Fn(Str, Vec<i32>) -> T) -> Vec<T> {
+pub(crate) fn by_topic<T>(partitions: &[(Str, i32)], topic: impl Fn(Str, Vec<i32>) -> T) -> Vec<T> {
     let mut topics = BTreeMap::<Str, Vec<i32>>::new();
     for (name, index) in partitions {
         topics.entry(name.clone()).or_default().push(*index);

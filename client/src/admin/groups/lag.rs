@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use klamm_protocol::wire::Str;
 
-use super::offsets::Offsets;
 use super::{CommittedOffset, GroupDescription};
 use crate::admin::{Admin, FoundOffset, OffsetSpec};
 use crate::error::{Error, Result};
+use crate::group_offsets::Offsets;
 
 /// How far a group is behind in a partition: one that it has committed, or that a member has.
 #[derive(Clone, Debug)]

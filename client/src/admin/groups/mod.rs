@@ -6,11 +6,11 @@ mod lag;
 mod list;
 mod offsets;
 
+pub use crate::group_offsets::CommittedOffset;
 pub use change::Departure;
 pub use describe::{GroupDescription, GroupMember};
 pub use lag::PartitionLag;
 pub use list::ListedGroup;
-pub use offsets::CommittedOffset;
 
 use std::fmt;
 

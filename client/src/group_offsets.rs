@@ -1,0 +1,355 @@
+//! Committed offsets on the wire: one question to a coordinator and its answer, in every version
+//! that names topics by their names. What is asked again, and when, is the caller's business.
+
+use std::collections::BTreeMap;
+
+use klamm_protocol::api::offset_commit::{self, OffsetCommit};
+use klamm_protocol::api::offset_fetch::{self, OffsetFetch};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+
+use crate::admin::Outcomes;
+use crate::admin::coordinators::unless_elsewhere;
+use crate::admin::offsets::by_topic;
+use crate::connection::Connection;
+use crate::error::{Error, Result, Subject};
+
+/// The newest version of both APIs in which topics have names; behind it they have ids.
+const BY_NAME_UNTIL: i16 = 9;
+/// The first version of OffsetFetch that asks for many groups.
+const MANY_GROUPS_FROM: i16 = 8;
+/// The first version of OffsetFetch that can wait for transactions.
+const STABLE_FROM: i16 = 7;
+/// The first version of OffsetCommit that knows static members.
+const STATIC_FROM: i16 = 7;
+
+/// What was said for each partition of one group: none where it has committed nothing.
+pub type Offsets = Outcomes<(Str, i32), Option<CommittedOffset>>;
+
+/// How far a group has read a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedOffset {
+    /// The offset of the next record to read.
+    pub offset: i64,
+    /// The leader epoch of the last record that was read, where it is known.
+    pub leader_epoch: Option<i32>,
+    /// What the consumer stored beside the offset.
+    pub metadata: Str,
+}
+
+impl From<i64> for CommittedOffset {
+    fn from(offset: i64) -> Self {
+        Self { offset, leader_epoch: None, metadata: Str::default() }
+    }
+}
+
+/// Who commits.
+#[derive(Clone, Debug)]
+pub struct Committer {
+    /// The generation that it is a member of; -1 outside the group.
+    pub generation: i32,
+    /// Its member id; empty outside the group.
+    pub member: Str,
+    /// Its instance id, if it is a static member.
+    pub instance: Option<Str>,
+}
+
+impl Committer {
+    /// Somebody who is in no group.
+    #[must_use]
+    pub fn outsider() -> Self {
+        Self { generation: -1, member: Str::default(), instance: None }
+    }
+}
+
+/// What groups have committed, of all partitions or of these; `stable` has the coordinator refuse
+/// those whose offsets an open transaction may still change.
+///
+/// # Errors
+/// The coordinator cannot be asked. What it says of one group is that group's outcome.
+///
+/// # Cancel safety
+/// Dropped before it returns, it has changed nothing.
+pub async fn fetch(
+    connection: &Connection,
+    groups: &[Str],
+    partitions: Option<&[(Str, i32)]>,
+    stable: bool,
+) -> Result<Outcomes<Str, Offsets>> {
+    let version = connection.version::<OffsetFetch>(BY_NAME_UNTIL)?;
+    if version >= MANY_GROUPS_FROM {
+        return fetch_of_many(connection, version, groups, partitions, stable).await;
+    }
+    let mut outcomes = Vec::with_capacity(groups.len());
+    for group in groups {
+        let offsets = fetch_of_one(connection, version, group, partitions, stable).await;
+        outcomes.push((group.clone(), offsets));
+    }
+    Ok(outcomes)
+}
+
+/// Commits offsets once: what the coordinator says of each partition that it names.
+///
+/// # Errors
+/// The coordinator cannot be asked; the offsets may be committed nevertheless.
+///
+/// # Cancel safety
+/// Dropped before it returns, the offsets may be committed or not.
+pub async fn commit(
+    connection: &Connection,
+    group: &Str,
+    committer: &Committer,
+    offsets: impl IntoIterator<Item = (Str, i32, CommittedOffset)>,
+) -> Result<Vec<((Str, i32), ErrorCode)>> {
+    let version = connection.version::<OffsetCommit>(BY_NAME_UNTIL)?;
+    let request = commit_request(version, group, committer, offsets);
+    let answer = connection.submit::<OffsetCommit>(version, &request).await?.answer().await?;
+    let answers = answer.topics.into_iter().flat_map(|topic| {
+        let name = topic.name;
+        let answers = topic.partitions.into_iter();
+        answers.map(move |answer| ((name.clone(), answer.partition_index), answer.error_code))
+    });
+    Ok(answers.collect())
+}
+
+fn commit_request(
+    version: i16,
+    group: &Str,
+    committer: &Committer,
+    offsets: impl IntoIterator<Item = (Str, i32, CommittedOffset)>,
+) -> offset_commit::Request {
+    let mut topics = BTreeMap::<Str, Vec<_>>::new();
+    for (topic, partition_index, committed) in offsets {
+        topics.entry(topic).or_default().push(offset_commit::Partition {
+            partition_index,
+            committed_offset: committed.offset,
+            committed_leader_epoch: committed.leader_epoch.unwrap_or(-1),
+            committed_metadata: Some(committed.metadata),
+        });
+    }
+    let topic = |(name, partitions)| offset_commit::Topic {
+        name,
+        partitions,
+        ..offset_commit::Topic::default()
+    };
+    offset_commit::Request {
+        group_id: group.clone(),
+        generation_id_or_member_epoch: committer.generation,
+        member_id: committer.member.clone(),
+        group_instance_id: committer.instance.clone().filter(|_| version >= STATIC_FROM),
+        topics: topics.into_iter().map(topic).collect(),
+        ..offset_commit::Request::default()
+    }
+}
+
+async fn fetch_of_many(
+    connection: &Connection,
+    version: i16,
+    groups: &[Str],
+    partitions: Option<&[(Str, i32)]>,
+    stable: bool,
+) -> Result<Outcomes<Str, Offsets>> {
+    let request = request_of_many(groups, partitions, stable);
+    let answer = connection.submit::<OffsetFetch>(version, &request).await?.answer().await?;
+    Ok(answer.groups.into_iter().map(read_group).collect())
+}
+
+fn request_of_many(
+    groups: &[Str],
+    partitions: Option<&[(Str, i32)]>,
+    require_stable: bool,
+) -> offset_fetch::Request {
+    let topic = |name, partition_indexes| offset_fetch::GroupTopic {
+        name,
+        partition_indexes,
+        ..offset_fetch::GroupTopic::default()
+    };
+    let wanted = |group: &Str| offset_fetch::Group {
+        group_id: group.clone(),
+        topics: partitions.map(|partitions| by_topic(partitions, topic)),
+        ..offset_fetch::Group::default()
+    };
+    offset_fetch::Request {
+        groups: groups.iter().map(wanted).collect(),
+        require_stable,
+        ..offset_fetch::Request::default()
+    }
+}
+
+fn read_group(group: offset_fetch::GroupAnswer) -> (Str, Result<Offsets>) {
+    let told = Error::check(group.error_code, None, Subject::Name(group.group_id.clone()));
+    let topics = group.topics.into_iter().flat_map(|topic| {
+        let name = topic.name;
+        topic.partitions.into_iter().map(move |partition| {
+            // The same partition, as versions for one group have it.
+            let partition = offset_fetch::PartitionAnswer {
+                partition_index: partition.partition_index,
+                committed_offset: partition.committed_offset,
+                committed_leader_epoch: partition.committed_leader_epoch,
+                metadata: partition.metadata,
+                error_code: partition.error_code,
+            };
+            read_partition(&name, partition)
+        })
+    });
+    (group.group_id, told.map(|()| topics.collect()))
+}
+
+async fn fetch_of_one(
+    connection: &Connection,
+    version: i16,
+    group: &Str,
+    partitions: Option<&[(Str, i32)]>,
+    stable: bool,
+) -> Result<Offsets> {
+    let request = request_of_one(version, group, partitions, stable);
+    let answer = connection.submit::<OffsetFetch>(version, &request).await?.answer().await?;
+    read_one(group, answer)
+}
+
+fn request_of_one(
+    version: i16,
+    group: &Str,
+    partitions: Option<&[(Str, i32)]>,
+    stable: bool,
+) -> offset_fetch::Request {
+    let topic = |name, partition_indexes| offset_fetch::Topic { name, partition_indexes };
+    offset_fetch::Request {
+        group_id: group.clone(),
+        topics: partitions.map(|partitions| by_topic(partitions, topic)),
+        require_stable: stable && version >= STABLE_FROM,
+        ..offset_fetch::Request::default()
+    }
+}
+
+fn read_one(group: &Str, answer: offset_fetch::Response) -> Result<Offsets> {
+    Error::check(answer.error_code, None, Subject::Name(group.clone()))?;
+    let answers = || answer.topics.iter().flat_map(|topic| &topic.partitions);
+    // The first version says beside each partition what is wrong with the group.
+    unless_elsewhere(group, answers().map(|partition| partition.error_code))?;
+    let offsets = answer.topics.into_iter().flat_map(|topic| {
+        let name = topic.name;
+        topic.partitions.into_iter().map(move |partition| read_partition(&name, partition))
+    });
+    Ok(offsets.collect())
+}
+
+fn read_partition(
+    topic: &Str,
+    answer: offset_fetch::PartitionAnswer,
+) -> ((Str, i32), Result<Option<CommittedOffset>>) {
+    // Offsets are kept for long: they are not to hold on to the answer's bytes.
+    let place = (topic.detached(), answer.partition_index);
+    let subject = Subject::Partition(place.0.clone(), place.1);
+    let committed = CommittedOffset {
+        offset: answer.committed_offset,
+        leader_epoch: (answer.committed_leader_epoch >= 0).then_some(answer.committed_leader_epoch),
+        metadata: answer.metadata.unwrap_or_default().detached(),
+    };
+    let outcome = Error::check(answer.error_code, None, subject);
+    (place, outcome.map(|()| (committed.offset >= 0).then_some(committed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use klamm_broker::Broker;
+    use klamm_protocol::api::offset_fetch::{
+        GroupAnswer, GroupPartitionAnswer, GroupTopicAnswer, PartitionAnswer, TopicAnswer,
+    };
+    use klamm_protocol::wire::{Wire as _, Writer};
+
+    use super::*;
+    use crate::admin::NewTopic;
+    use crate::{ClientConfig, Kafka};
+
+    #[test]
+    fn every_version_can_say_what_is_asked() {
+        let (group, places) = (Str::from("g"), [("t".into(), 0), ("u".into(), 3), ("t".into(), 1)]);
+        let groups = std::slice::from_ref(&group);
+        for version in 1..=BY_NAME_UNTIL {
+            let request = match version {
+                ..MANY_GROUPS_FROM => request_of_one(version, &group, Some(&places), true),
+                _ => request_of_many(groups, Some(&places), true),
+            };
+            let mut writer = Writer::new(version, version >= 6);
+            request.write(&mut writer);
+            assert!(writer.finish().is_ok(), "version {version}");
+            assert_eq!(request.groups.len(), usize::from(version >= MANY_GROUPS_FROM));
+        }
+        let (member, instance) = (Str::from("m"), Some("i".into()));
+        let committer = Committer { generation: 1, member, instance };
+        for version in 2..=BY_NAME_UNTIL {
+            let offsets = [("t".into(), 0, 7.into())];
+            let request = commit_request(version, &group, &committer, offsets);
+            let mut writer = Writer::new(version, version >= 8);
+            request.write(&mut writer);
+            assert!(writer.finish().is_ok(), "version {version}");
+        }
+    }
+
+    #[test]
+    fn both_forms_of_the_answer_say_the_same() {
+        let old = |partition_index, committed_offset, error_code| PartitionAnswer {
+            partition_index,
+            committed_offset,
+            metadata: Some("m".into()),
+            error_code,
+            ..PartitionAnswer::default()
+        };
+        let new = |old: PartitionAnswer| GroupPartitionAnswer {
+            partition_index: old.partition_index,
+            committed_offset: old.committed_offset,
+            committed_leader_epoch: old.committed_leader_epoch,
+            metadata: old.metadata,
+            error_code: old.error_code,
+        };
+        let partitions = vec![
+            old(0, 7, ErrorCode::NONE),
+            old(1, -1, ErrorCode::NONE),
+            old(2, -1, ErrorCode::UNSTABLE_OFFSET_COMMIT),
+        ];
+        let topics = vec![GroupTopicAnswer {
+            name: "t".into(),
+            partitions: partitions.iter().cloned().map(new).collect(),
+            ..GroupTopicAnswer::default()
+        }];
+        let of_many = read_group(GroupAnswer { topics, ..GroupAnswer::default() }).1.unwrap();
+        let topics = vec![TopicAnswer { name: "t".into(), partitions }];
+        let answer = offset_fetch::Response { topics, ..Default::default() };
+        let of_one = read_one(&"g".into(), answer).unwrap();
+        for found in [of_one, of_many] {
+            let committed = CommittedOffset { metadata: "m".into(), ..7.into() };
+            assert_eq!(found[0].0, ("t".into(), 0));
+            assert_eq!(found[0].1.as_ref().unwrap(), &Some(committed));
+            assert_eq!(found[1].1.as_ref().unwrap(), &None);
+            assert!(found[2].1.as_ref().is_err_and(Error::is_retriable));
+        }
+    }
+
+    #[tokio::test]
+    async fn old_versions_tell_the_same() {
+        let broker = Broker::builder().ephemeral().start().await.unwrap();
+        let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
+        let admin = kafka.admin();
+        admin.create_topics(&[NewTopic::new("a").partitions(2)]).await.unwrap();
+        let group = Str::from("g");
+        admin.alter_group_offsets(&group, &[("a".into(), 1, 7.into())]).await.unwrap();
+        let connection = kafka.any_broker().await.unwrap();
+        let (old, new) = (MANY_GROUPS_FROM - 1, BY_NAME_UNTIL);
+        for partitions in [None, Some([(Str::from("a"), 0), ("a".into(), 1)])] {
+            let partitions = partitions.as_ref().map(|partitions| &partitions[..]);
+            let groups = std::slice::from_ref(&group);
+            let of_many = fetch_of_many(&connection, new, groups, partitions, false).await.unwrap();
+            let of_many = of_many[0].1.as_ref().unwrap();
+            let of_one = fetch_of_one(&connection, old, &group, partitions, false).await.unwrap();
+            let read = |offsets: &Offsets| {
+                let offsets =
+                    offsets.iter().map(|(place, told)| (place.clone(), told.clone().ok()));
+                offsets.collect::<Vec<_>>()
+            };
+            assert_eq!(read(&of_one), read(of_many));
+            assert_eq!(of_one.len(), partitions.map_or(1, <[_]>::len));
+        }
+        broker.stop().await;
+    }
+}
