@@ -9,7 +9,7 @@ use klamm_protocol::error_code::ErrorCode;
 
 use super::check_group_id;
 use crate::group::classic::Identity;
-use crate::group::shard::command::Command;
+use crate::group::shard::command::{Command, Outcomes};
 use crate::server::{Call, Reply};
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
@@ -37,7 +37,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     })
 }
 
-fn respond(version: i16, members: Vec<Member>, outcomes: Vec<Result<(), ErrorCode>>) -> Response {
+fn respond(version: i16, members: Vec<Member>, outcomes: Outcomes) -> Response {
     let code = |outcome: Result<(), ErrorCode>| outcome.err().unwrap_or(ErrorCode::NONE);
     let answer = |(member, outcome): (Member, Result<(), ErrorCode>)| MemberAnswer {
         member_id: member.member_id,

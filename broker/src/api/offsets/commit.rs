@@ -13,8 +13,9 @@ use klamm_protocol::api::offset_commit::{
 };
 use klamm_protocol::error_code::ErrorCode;
 
+use super::fill_in;
 use crate::group::classic::Identity;
-use crate::group::shard::command::{Command, Commit, NewOffset};
+use crate::group::shard::command::{Command, Commit, NewOffset, Outcomes};
 use crate::server::{Call, Reply};
 use crate::topics::Topic;
 
@@ -23,7 +24,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let topics = request.topics.into_iter().map(|topic| check(&call, topic, &mut offsets));
     let topics: Vec<TopicAnswer> = topics.collect();
     if offsets.is_empty() {
-        return Reply::Now(respond(topics, Ok(Vec::new())));
+        return Reply::Now(respond(topics, Vec::new()));
     }
     let commit = Commit {
         group: request.group_id.clone(),
@@ -36,9 +37,14 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         },
         offsets,
     };
+    let count = commit.offsets.len();
     let command = |answer| Command::Commit(commit, answer);
     let asked = call.node.groups.ask(&call.node, &request.group_id, command).await;
-    Reply::later(async move { respond(topics, asked.answer().await) })
+    Reply::later(async move {
+        // What is wrong with the group is said of each partition.
+        let outcomes = asked.answer().await.unwrap_or_else(|code| vec![Err(code); count]);
+        respond(topics, outcomes)
+    })
 }
 
 /// Refuses what does not exist, and gathers the rest.
@@ -76,19 +82,8 @@ fn new_offset(topic: &Arc<Topic>, partition: Partition) -> NewOffset {
     }
 }
 
-fn respond(
-    mut topics: Vec<TopicAnswer>,
-    outcomes: Result<Vec<Result<(), ErrorCode>>, ErrorCode>,
-) -> Response {
+fn respond(mut topics: Vec<TopicAnswer>, outcomes: Outcomes) -> Response {
     let partitions = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
-    let known = partitions.filter(|partition| partition.error_code.is_none());
-    let mut outcomes = outcomes.map(Vec::into_iter);
-    for partition in known {
-        let outcome = match &mut outcomes {
-            Ok(outcomes) => outcomes.next().unwrap_or(Err(ErrorCode::UNKNOWN_SERVER_ERROR)),
-            Err(code) => Err(*code),
-        };
-        partition.error_code = outcome.err().unwrap_or(ErrorCode::NONE);
-    }
+    fill_in(partitions.map(|partition| &mut partition.error_code), outcomes);
     Response { topics, ..Response::default() }
 }

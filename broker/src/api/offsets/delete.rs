@@ -6,6 +6,7 @@ use klamm_protocol::api::offset_delete::{PartitionAnswer, Request, Response, Top
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
+use super::fill_in;
 use crate::group::shard::command::Command;
 use crate::server::{Call, Reply};
 
@@ -26,10 +27,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
             Err(error_code) => return Response { error_code, ..Response::default() },
         };
         let partitions = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
-        let known = partitions.filter(|partition| partition.error_code.is_none());
-        for (partition, outcome) in known.zip(outcomes) {
-            partition.error_code = outcome.err().unwrap_or(ErrorCode::NONE);
-        }
+        fill_in(partitions.map(|partition| &mut partition.error_code), outcomes);
         topics.retain(|topic| !topic.partitions.is_empty());
         Response { topics, ..Response::default() }
     })

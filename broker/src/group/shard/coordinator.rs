@@ -164,38 +164,28 @@ impl Coordinator {
     /// Carries out what a group wants done, and has it looked at again in time.
     pub(super) fn carry_out(&mut self, name: &Str, effects: Effects) -> Step {
         let mut step = Step { rebalances: effects.rebalances, ..Step::default() };
-        self.note_missed(name, &effects);
-        let group = self.groups.get(name);
-        self.timers.set(name, group.and_then(ClassicGroup::deadline));
-        if let Some(group) = group.filter(|_| effects.store) {
-            step.records.push(GroupRecord::group(name, group.snapshot()));
-        }
+        let mut missed = Vec::new();
         for (token, joined) in effects.joins {
             if let Some(answer) = self.joins.remove(&token) {
+                missed.extend(answer.is_closed().then_some(token));
                 step.answer(answer, Ok(joined));
             }
         }
         for (token, synced) in effects.syncs {
             if let Some(answer) = self.syncs.remove(&token) {
+                missed.extend(answer.is_closed().then_some(token));
                 step.answer(answer, synced);
             }
         }
+        if let Some(group) = self.groups.get_mut(name) {
+            missed.into_iter().for_each(|token| group.missed(token));
+        }
+        let group = self.groups.get(name);
+        self.timers.set(name, group.and_then(ClassicGroup::deadline));
+        if let Some(group) = group.filter(|_| effects.store) {
+            step.records.push(GroupRecord::group(name, group.snapshot()));
+        }
         step
-    }
-
-    /// Tells a group which of its answers find nobody.
-    fn note_missed(&mut self, name: &Str, effects: &Effects) {
-        let Some(group) = self.groups.get_mut(name) else { return };
-        for (token, _) in &effects.joins {
-            if self.joins.get(token).is_some_and(Answer::is_closed) {
-                group.missed(*token);
-            }
-        }
-        for (token, _) in &effects.syncs {
-            if self.syncs.get(token).is_some_and(Answer::is_closed) {
-                group.missed(*token);
-            }
-        }
     }
 
     /// Takes a group out that nobody waits in.
