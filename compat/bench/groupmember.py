@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import struct
 
+from .rawconn import request_header
 from .schema import Schemas
 from .wire import decode, encode
 
@@ -30,14 +31,8 @@ class Line:
     async def ask(self, api: str, version: int, body: dict) -> dict:
         request = self.schemas.by_name[api + "Request"]
         self.correlation += 1
-        header = {
-            "requestApiKey": request.api_key,
-            "requestApiVersion": version,
-            "correlationId": self.correlation,
-            "clientId": self.name,
-        }
-        # All versions in use here are from before the flexible ones.
-        raw = encode(self.schemas.by_name["RequestHeader"], 1, header)
+        header = (request.api_key, version, self.correlation)
+        raw = request_header(self.schemas, *header, client=self.name)
         raw += encode(request, version, body)
         self.writer.write(struct.pack(">i", len(raw)) + raw)
         await self.writer.drain()

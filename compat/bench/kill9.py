@@ -177,8 +177,9 @@ def verify_log(broker: Broker) -> list[str]:
     return [f"klamm log verify ended with {done.returncode}: {' | '.join(said[-3:])}"]
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="compat/kill9", description=__doc__.splitlines()[0])
+def arguments(prog: str, doc: str) -> argparse.Namespace:
+    """What may be said to a program that kills its broker."""
+    parser = argparse.ArgumentParser(prog=prog, description=doc.splitlines()[0])
     parser.add_argument("--broker", choices=KINDS, default="klamm")
     parser.add_argument("--rounds", type=int, default=100, help="how often the broker is killed")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
@@ -186,7 +187,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    options = arguments()
+    options = arguments("compat/kill9", __doc__)
     print(f"seed {options.seed}", flush=True)
     broker = KINDS[options.broker](Schemas(clients_jar()), WORK / f"kill9-{options.broker}")
     with broker:

@@ -5,7 +5,6 @@ is stable again with all its members, and every member goes on; in the end every
 record has been processed.
 """
 
-import argparse
 import random
 import sys
 import threading
@@ -15,7 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from .broker import KINDS, Broker
-from .kill9 import BURST, LIFE_S, TIMEOUT_S, Writer, value
+from .kill9 import BURST, LIFE_S, TIMEOUT_S, Writer, arguments, value
 from .paths import WORK, clients_jar
 from .rawconn import RawConnection
 from .schema import Schemas
@@ -215,18 +214,8 @@ def create(broker: Broker) -> None:
     admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])[TOPIC].result(TIMEOUT_S)
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="compat/kill9-groups", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--broker", choices=KINDS, default="klamm")
-    parser.add_argument("--rounds", type=int, default=100, help="how often the broker is killed")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    return parser.parse_args()
-
-
 def main() -> int:
-    options = arguments()
+    options = arguments("compat/kill9-groups", __doc__)
     print(f"seed {options.seed}", flush=True)
     dice = random.Random(options.seed)
     broker = KINDS[options.broker](Schemas(clients_jar()), WORK / f"kill9-groups-{options.broker}")

@@ -13,6 +13,20 @@ class Closed(Exception):
     """The broker closed or reset the connection instead of answering."""
 
 
+def request_header(
+    schemas: Schemas, api_key: int, version: int, correlation: int, client: str
+) -> bytes:
+    message = schemas.requests.get(api_key)
+    flexible = message is not None and version in message.flexible
+    fields = {
+        "requestApiKey": api_key,
+        "requestApiVersion": version,
+        "correlationId": correlation,
+        "clientId": client,
+    }
+    return encode(schemas.by_name["RequestHeader"], 2 if flexible else 1, fields)
+
+
 class RawConnection:
     """A plain socket to a broker; one request at a time unless `post` is used."""
 
@@ -43,15 +57,7 @@ class RawConnection:
 
     def header(self, api_key: int, version: int) -> bytes:
         self.correlation += 1
-        message = self.schemas.requests.get(api_key)
-        flexible = message is not None and version in message.flexible
-        fields = {
-            "requestApiKey": api_key,
-            "requestApiVersion": version,
-            "correlationId": self.correlation,
-            "clientId": "bench",
-        }
-        return encode(self.schemas.by_name["RequestHeader"], 2 if flexible else 1, fields)
+        return request_header(self.schemas, api_key, version, self.correlation, client="bench")
 
     def send(self, payload: bytes) -> None:
         try:

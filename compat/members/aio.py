@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, OffsetAndMetad
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
-from commands import Commands, place, settings, tell
+from commands import Commands, name, place, settings, tell
 
 ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor}
 
@@ -74,10 +74,6 @@ class Member(ConsumerRebalanceListener):
                 self.consumer.seek(TopicPartition(*place(partition)), int(offset))
         tell("done")
         return True
-
-
-def name(partition: TopicPartition) -> str:
-    return f"{partition.topic}:{partition.partition}"
 
 
 async def main() -> None:

@@ -37,3 +37,8 @@ def place(partition: str) -> tuple[str, int]:
     """The topic and the number in `topic:0`."""
     topic, number = partition.rsplit(":", 1)
     return topic, int(number)
+
+
+def name(partition) -> str:
+    """How the bench calls a partition, whichever client's object it is."""
+    return f"{partition.topic}:{partition.partition}"

@@ -2,7 +2,7 @@
 
 import sys
 
-from commands import Commands, place, settings, tell
+from commands import Commands, name, place, settings, tell
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 # What a commit meets while the group changes under a cooperative member, which reads on meanwhile.
@@ -91,10 +91,6 @@ class Member:
                 self.consumer.seek(TopicPartition(*place(partition), int(offset)))
         tell("done")
         return True
-
-
-def name(partition: TopicPartition) -> str:
-    return f"{partition.topic}:{partition.partition}"
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import sys
 
-from commands import Commands, place, settings, tell
+from commands import Commands, name, place, settings, tell
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
@@ -86,10 +86,6 @@ class Member(ConsumerRebalanceListener):
                 self.consumer.seek(TopicPartition(*place(partition)), int(offset))
         tell("done")
         return True
-
-
-def name(partition: TopicPartition) -> str:
-    return f"{partition.topic}:{partition.partition}"
 
 
 def main() -> None:
