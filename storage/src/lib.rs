@@ -32,7 +32,8 @@
 //! | `store` | the folder of all logs: lock, threads, opening, removing, the clean stop |
 //! | `log` | one log: `append`, `sync`, `read`, `times`, `retention`, `change` |
 //! | `ticket`, `commit` | what becomes of an append, and the threads that decide it |
-//! | `segment`, `index`, `scan` | one segment, its indexes, and the walk over its batches |
+//! | `segment`, `scan` | one segment, and the walk over its batches |
+//! | `index`, `recent` | its indexes, and their entries that are not in a file yet |
 //! | `compaction` | of each key the newest record: what stays, the rewrite, the swap |
 //! | `recover`, `durable`, `summary` | opening, after a crash and after a clean stop |
 //! | `epochs`, `topic_id`, [`checkpoint`] | the small files |
@@ -91,6 +92,7 @@ mod index;
 mod log;
 mod offsets;
 mod options;
+mod recent;
 mod recover;
 mod scan;
 mod segment;

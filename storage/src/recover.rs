@@ -251,9 +251,6 @@ impl Recovery<'_> {
         segment.forget_files(&self.place.files);
         self.remove_indexes(base)?;
         let (mut segment, _) = self.scan(base, len, next)?;
-        if let Err(error) = segment.close_time_index(self.place) {
-            tracing::warn!(dir = %self.place.dir.display(), base, %error, "time index left open");
-        }
         (segment.facts.created_ms, segment.facts.next_offset) = (created_ms, next);
         Ok(segment)
     }
@@ -351,10 +348,9 @@ impl Recovery<'_> {
         segment.size = u32::try_from(found.position).unwrap_or(u32::MAX);
         self.epochs.assign(found.header.leader_epoch, found.header.base_offset);
         let entries = segment.add(&found.header, self.options.index_interval_bytes);
-        if !entries.is_empty()
-            && let Err(error) = segment.write_entries(self.place, entries)
-        {
-            tracing::warn!(dir = %self.place.dir.display(), %error, "index entry left out");
+        segment.keep_entries(entries);
+        if let Err(error) = segment.write_many_entries(self.place) {
+            tracing::warn!(dir = %self.place.dir.display(), %error, "index entries left out");
         }
     }
 
@@ -502,11 +498,12 @@ impl Recovery<'_> {
     fn finish(
         mut self,
         sidecar: Sidecar,
-        sealed: Vec<Segment>,
+        mut sealed: Vec<Segment>,
         active: Segment,
         start: i64,
     ) -> Result<Recovered, OpenError> {
         let (disk, dir) = (&**self.place.files.disk(), &self.place.dir);
+        sealed.iter_mut().for_each(|segment| segment.close_indexes(self.place));
         let end = active.facts.next_offset;
         let first = sealed.first().unwrap_or(&active).base;
         let start = start.max(first).min(end);

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use klamm_protocol::records::BatchHeader;
 
 use crate::disk::{CachedFile, FileCache, FileId, OpenMode};
-use crate::index::{IndexEntry, IndexView, OffsetEntry, TimeEntry};
+use crate::index::{IndexEntry, OffsetEntry, TimeEntry};
 use crate::options::LogOptions;
+use crate::recent::Recent;
 
 /// Names a file of a segment: the base offset in 20 digits, then this.
 pub(crate) const LOG: &str = "log";
@@ -38,6 +39,8 @@ impl Place {
 
 /// What is known about one segment. A clone is a snapshot: what lies before `size`, and the
 /// entries counted here, do not change unless the log is truncated.
+///
+/// The newest index entries of the segment that takes appends are in memory, and written together.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
     /// Offset of the first record the segment may hold.
@@ -50,12 +53,16 @@ pub(crate) struct Segment {
     /// Bytes up to which blocks are reserved on disk.
     pub(crate) reserved: u32,
     pub(crate) facts: SegmentFacts,
+    recent: Recent<OffsetEntry>,
+    recent_times: Recent<TimeEntry>,
 }
 
 /// The part of a segment that recovery computes and a clean stop writes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentFacts {
+    /// Entries of the offset index, those included that are not written yet.
     pub(crate) index_entries: u32,
+    /// Entries of the time index, likewise.
     pub(crate) time_entries: u32,
     /// The last entry of the time index; what may follow it depends on it.
     pub(crate) last_time: TimeEntry,
@@ -91,7 +98,8 @@ impl Segment {
     /// A segment that recovery or a clean stop described.
     pub(crate) fn known(files: &FileCache, base: i64, size: u32, facts: SegmentFacts) -> Self {
         let (log, index, time_index) = (files.new_id(), files.new_id(), files.new_id());
-        Self { base, log, index, time_index, size, reserved: size, facts }
+        let (recent, recent_times) = (Recent::default(), Recent::default());
+        Self { base, log, index, time_index, size, reserved: size, facts, recent, recent_times }
     }
 
     /// The segment file.
@@ -144,14 +152,13 @@ impl Segment {
         offset: i64,
         sealed: bool,
     ) -> io::Result<Option<OffsetEntry>> {
-        if self.facts.index_entries == 0 {
-            return Ok(None);
-        }
-        let file = self.index_file(place, OpenMode::Existing)?;
-        let view = IndexView::new(file, self.facts.index_entries, sealed);
         let relative = offset.saturating_sub(self.base);
-        let found =
-            view.last_where::<OffsetEntry>(|entry| i64::from(entry.relative) <= relative)?;
+        let found = self.recent.last_where(
+            |entry| i64::from(entry.relative) <= relative,
+            self.facts.index_entries,
+            sealed,
+            || self.index_file(place, OpenMode::Existing),
+        )?;
         Ok(found.filter(|entry| entry.position < self.size))
     }
 
@@ -162,12 +169,12 @@ impl Segment {
         timestamp: i64,
         sealed: bool,
     ) -> io::Result<Option<TimeEntry>> {
-        if self.facts.time_entries == 0 {
-            return Ok(None);
-        }
-        let file = self.time_file(place, OpenMode::Existing)?;
-        let view = IndexView::new(file, self.facts.time_entries, sealed);
-        view.last_where::<TimeEntry>(|entry| entry.timestamp <= timestamp)
+        self.recent_times.last_where(
+            |entry| entry.timestamp <= timestamp,
+            self.facts.time_entries,
+            sealed,
+            || self.time_file(place, OpenMode::Existing),
+        )
     }
 
     /// Whether an append of `size` bytes up to `last_offset` needs a new segment first. The rules
@@ -214,31 +221,65 @@ impl Segment {
         new
     }
 
-    /// Writes entries behind those there are. An entry counts only once it is written: after a
-    /// failure the next one takes its place, and the index is merely sparser.
-    pub(crate) fn write_entries(&mut self, place: &Place, new: NewEntries) -> io::Result<()> {
-        if let Some(entry) = new.offset {
-            let file = self.index_file(place, OpenMode::Create)?;
-            write_entry(&file, entry, self.facts.index_entries)?;
-            self.facts.count(NewEntries { offset: Some(entry), time: None });
-        }
-        if let Some(entry) = new.time {
-            let file = self.time_file(place, OpenMode::Create)?;
-            write_entry(&file, entry, self.facts.time_entries)?;
-            self.facts.count(NewEntries { offset: None, time: Some(entry) });
+    /// Keeps entries in memory, behind those there are.
+    pub(crate) fn keep_entries(&mut self, new: NewEntries) {
+        self.facts.count(new);
+        new.offset.into_iter().for_each(|entry| self.recent.push(entry));
+        new.time.into_iter().for_each(|entry| self.recent_times.push(entry));
+    }
+
+    /// Writes the entries in memory once enough of them have gathered.
+    pub(crate) fn write_many_entries(&mut self, place: &Place) -> io::Result<()> {
+        if self.recent.is_full() || self.recent_times.is_full() {
+            return self.write_entries(place);
         }
         Ok(())
     }
 
-    /// Ends the time index with the greatest timestamp, as a segment that rolls must.
-    pub(crate) fn close_time_index(&mut self, place: &Place) -> io::Result<()> {
+    /// Writes the entries in memory. Those that cannot be written are left out, but for the last
+    /// one: the index is merely sparser.
+    pub(crate) fn write_entries(&mut self, place: &Place) -> io::Result<()> {
+        let open = |id, extension| {
+            place.files.open(id, OpenMode::Create, || place.path(self.base, extension))
+        };
+        let (facts, index, times) = (&mut self.facts, self.index, self.time_index);
+        let written = self.recent.write(&mut facts.index_entries, || open(index, INDEX));
+        let times = || open(times, TIME_INDEX);
+        written.and(self.recent_times.write(&mut facts.time_entries, times))
+    }
+
+    /// Ends the time index with the greatest timestamp, as a segment that takes no more appends
+    /// must, and writes what is left of both indexes. Where that fails the segment does without
+    /// them, until they are rebuilt when the log is opened after a crash.
+    pub(crate) fn close_indexes(&mut self, place: &Place) {
         let time = self.facts.time_due();
-        self.write_entries(place, NewEntries { offset: None, time })
+        self.keep_entries(NewEntries { offset: None, time });
+        if let Err(error) = self.write_entries(place) {
+            let (dir, base) = (place.dir.display(), self.base);
+            tracing::warn!(%dir, base, %error, "indexes dropped; to be rebuilt");
+            self.drop_entries();
+            self.forget_files(&place.files);
+            remove_indexes(place, self.base);
+        }
+    }
+
+    /// Forgets all index entries, whatever the files say.
+    pub(crate) fn drop_entries(&mut self) {
+        (self.facts.index_entries, self.facts.time_entries) = (0, 0);
+        (self.recent, self.recent_times) = (Recent::default(), Recent::default());
+    }
+}
+
+fn remove_indexes(place: &Place, base: i64) {
+    for path in [place.path(base, INDEX), place.path(base, TIME_INDEX)] {
+        if let Err(error) = crate::disk::found(place.files.disk().remove_file(&path)) {
+            tracing::warn!(path = %path.display(), %error, "index could not be removed");
+        }
     }
 }
 
 impl SegmentFacts {
-    /// Takes note of entries that were written.
+    /// Takes note of new entries.
     pub(crate) fn count(&mut self, new: NewEntries) {
         self.index_entries += u32::from(new.offset.is_some());
         self.time_entries += u32::from(new.time.is_some());
@@ -266,18 +307,6 @@ pub(crate) struct RollInput {
 pub(crate) struct NewEntries {
     pub(crate) offset: Option<OffsetEntry>,
     pub(crate) time: Option<TimeEntry>,
-}
-
-impl NewEntries {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.offset.is_none() && self.time.is_none()
-    }
-}
-
-fn write_entry<E: IndexEntry>(file: &CachedFile, entry: E, number: u32) -> io::Result<()> {
-    let mut bytes = Vec::with_capacity(E::SIZE);
-    entry.encode(&mut bytes);
-    file.file().write_all_at(&[&bytes], u64::from(number) * E::SIZE as u64)
 }
 
 /// The base offset in the name of a segment file with this extension.

@@ -303,7 +303,12 @@ impl LogInner {
             tracing::warn!(log = %self.name, %error, "left to be recovered at the next start");
             return None;
         }
-        Some(LogSummary::new(self.topic_id, &self.lock()))
+        let mut state = self.lock();
+        if let Err(error) = state.active.write_entries(&self.place) {
+            tracing::warn!(log = %self.name, %error, "left to be recovered at the next start");
+            return None;
+        }
+        Some(LogSummary::new(self.topic_id, &state))
     }
 }
 

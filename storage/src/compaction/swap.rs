@@ -77,7 +77,7 @@ fn replace(inner: &LogInner, old: &[Segment], new: &Rewritten) -> Result<(), Dis
     let from = path.with_added_extension(SWAP);
     // Until its indexes have their names, the segment does without.
     let mut segment = new.segment.clone();
-    (segment.facts.index_entries, segment.facts.time_entries) = (0, 0);
+    segment.drop_entries();
     let mut state = inner.lock();
     inner.place.files.disk().rename(&from, &path).at("rename", from)?;
     let at = state.sealed.partition_point(|sealed| sealed.base < segment.base);

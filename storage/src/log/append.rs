@@ -180,10 +180,7 @@ impl State {
         next.create_files(place).at("create", path())?;
         self.roll_due = false;
         let mut sealed = std::mem::replace(&mut self.active, next);
-        if let Err(error) = sealed.close_time_index(place) {
-            tracing::warn!(log = %inner.name, %error, "time index left open; to be rebuilt");
-            drop_indexes(inner, &mut sealed);
-        }
+        sealed.close_indexes(place);
         self.unsynced.sealed(&sealed);
         self.sealed.push(sealed);
         self.jitter_ms = jitter(self.options.segment_jitter_ms, self.end());
@@ -228,12 +225,10 @@ impl State {
         self.unsynced.bytes += stamped.size;
         for header in &stamped.headers {
             let entries = self.active.add(header, self.options.index_interval_bytes);
-            if entries.is_empty() {
-                continue;
-            }
-            if let Err(error) = self.active.write_entries(place, entries) {
-                tracing::warn!(log = %inner.name, %error, "index entry left out");
-            }
+            self.active.keep_entries(entries);
+        }
+        if let Err(error) = self.active.write_many_entries(place) {
+            tracing::warn!(log = %inner.name, %error, "index entries left out");
         }
         Ok(())
     }
@@ -279,18 +274,6 @@ fn write_batches(file: &CachedFile, stamped: &Stamped, position: u64) -> io::Res
         parts.push(batch.bytes().get(stamp.len()..).unwrap_or_default());
     }
     file.file().write_all_at(&parts, position)
-}
-
-/// Removes indexes that are not whole; they are rebuilt when the log is opened after a crash.
-fn drop_indexes(inner: &LogInner, segment: &mut Segment) {
-    segment.forget_files(&inner.place.files);
-    (segment.facts.index_entries, segment.facts.time_entries) = (0, 0);
-    for extension in [segment::INDEX, segment::TIME_INDEX] {
-        let path = inner.place.path(segment.base, extension);
-        if let Err(error) = inner.place.files.disk().remove_file(&path) {
-            tracing::warn!(path = %path.display(), %error, "index could not be removed");
-        }
-    }
 }
 
 /// A number in `0..max` that differs from segment to segment and is the same after a restart.

@@ -52,12 +52,15 @@ proptest! {
     fn lookups_agree_with_a_naive_scan(
         appends in proptest::collection::vec(proptest::collection::vec(0i64..64, 1..5), 1..80),
         deleted in 0i64..40,
-        interval in 0u32..800,
+        index_interval_bytes in prop_oneof![Just(0), 0u32..800],
+        segment_bytes in prop_oneof![Just(2000), Just(1 << 20)],
     ) {
         let disk = MemoryDisk::new();
-        let index_interval_bytes = interval;
-        let options =
-            crate::LogOptions { index_interval_bytes, ..with(Durability::OsCached) };
+        let options = crate::LogOptions {
+            index_interval_bytes,
+            segment_bytes,
+            ..with(Durability::OsCached)
+        };
         let world = open(&disk, options.clone());
         for (tag, timestamps) in appends.iter().enumerate() {
             commit(&world.log, batch(timestamps, tag as u8, 20));
@@ -66,8 +69,10 @@ proptest! {
         check_files(&disk);
         world.log.delete_records(deleted.min(world.log.offsets().end.0)).unwrap();
         check(&world);
-        // The same from files alone, after a crash and after a clean stop.
+        // The same from files alone, after two crashes and after a clean stop.
         let crashed = disk.after_kill();
+        check(&open(&crashed, options.clone()));
+        let crashed = crashed.after_kill();
         let recovered = open(&crashed, options.clone());
         check(&recovered);
         check_files(&crashed);
@@ -95,6 +100,7 @@ fn entries_are_where_kafka_puts_them() {
         position += size;
         since += size;
     }
+    world.storage.close().unwrap();
     let path = Path::new(DIR).join("t-0/00000000000000000000.index");
     let file = crate::disk::Disk::open(&disk, &path, crate::disk::OpenMode::Existing).unwrap();
     assert_eq!(crate::disk::read_small(&*file, 1 << 20).unwrap(), expected);
