@@ -1,5 +1,6 @@
 //! Produce and Fetch as bytes: reading and writing the messages of both sides, with one partition
-//! and with a hundred. `cargo bench -p klamm-benches --bench codec`
+//! and with a hundred, beside a plain copy of their bytes (records are not copied by either).
+//! `cargo bench -p klamm-benches --bench codec`
 
 use std::hint::black_box;
 
@@ -10,7 +11,7 @@ use klamm_protocol::declare::Api;
 use klamm_protocol::header::{
     RequestHeader, decode_request, decode_response, encode_request, encode_response,
 };
-use klamm_protocol::wire::{Records, Str, Uuid};
+use klamm_protocol::wire::{Encoded, Records, Str, Uuid};
 
 const PARTITIONS: [i32; 2] = [1, 100];
 /// What a partition carries in a Produce request and in a Fetch response.
@@ -32,34 +33,62 @@ fn bench_api<A: Api>(
     response: fn(i32) -> A::Response,
 ) {
     let version = *A::VERSIONS.end();
-    let mut group = criterion.benchmark_group(A::NAME);
-    for partitions in PARTITIONS {
-        let (request, response) = (request(partitions), response(partitions));
-        let write_request = || {
-            let written = encode_request::<A>(version, 1, Some(&CLIENT_ID), black_box(&request));
+    let message = |what| Message { name: format!("{} {what}", A::NAME) };
+    message("request").bench(
+        criterion,
+        request,
+        |request| {
+            let written = encode_request::<A>(version, 1, Some(&CLIENT_ID), request);
             written.expect("the newest version can say it")
-        };
-        let write_response = || {
-            let written = encode_response::<A>(version, 1, black_box(&response));
-            written.expect("the newest version can say it")
-        };
-        let request_frame = write_request().into_bytes().slice(PREFIX_LEN..);
-        let response_frame = write_response().into_bytes().slice(PREFIX_LEN..);
-        let read_request = || {
-            let (_, body) = RequestHeader::split(request_frame.clone()).expect("written here");
+        },
+        |frame| {
+            let (_, body) = RequestHeader::split(frame).expect("written here");
             decode_request::<A>(body).expect("written here")
-        };
-        let read_response =
-            || decode_response::<A>(version, response_frame.clone()).expect("written here");
+        },
+    );
+    message("response").bench(
+        criterion,
+        response,
+        |response| {
+            let written = encode_response::<A>(version, 1, response);
+            written.expect("the newest version can say it")
+        },
+        |frame| decode_response::<A>(version, frame).expect("written here"),
+    );
+}
 
-        group.throughput(Throughput::Elements(partitions as u64));
-        let id = |name| BenchmarkId::new(name, partitions);
-        group.bench_function(id("request encode"), |bencher| bencher.iter(write_request));
-        group.bench_function(id("request decode"), |bencher| bencher.iter(read_request));
-        group.bench_function(id("response encode"), |bencher| bencher.iter(write_response));
-        group.bench_function(id("response decode"), |bencher| bencher.iter(read_response));
+/// A message in both directions, beside a plain copy of its bytes.
+struct Message {
+    name: String,
+}
+
+impl Message {
+    fn bench<T, R>(
+        &self,
+        criterion: &mut Criterion,
+        make: impl Fn(i32) -> T,
+        encode: impl Fn(&T) -> Encoded,
+        decode: impl Fn(Bytes) -> R,
+    ) {
+        let mut group = criterion.benchmark_group(&self.name);
+        for partitions in PARTITIONS {
+            let message = make(partitions);
+            let frame = encode(&message).into_bytes().slice(PREFIX_LEN..);
+            let mut copy = vec![0; frame.len()];
+            let id = |name| BenchmarkId::new(name, partitions);
+            group.throughput(Throughput::Elements(partitions as u64));
+            group.bench_function(id("encode"), |bencher| {
+                bencher.iter(|| encode(black_box(&message)));
+            });
+            group.bench_function(id("decode"), |bencher| {
+                bencher.iter(|| decode(black_box(frame.clone())));
+            });
+            group.bench_function(id("floor"), |bencher| {
+                bencher.iter(|| black_box(&mut copy).copy_from_slice(black_box(&frame)));
+            });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 fn records() -> Option<Records> {

@@ -1,7 +1,10 @@
 //! Consumer groups over loopback: what a heartbeat and a commit take, and a whole rebalance of 50
-//! members, from the first join to the last assignment. `cargo bench -p klamm-benches --bench group`
+//! members, from the first join to the last assignment, beside one round trip of a plain socket.
+//! `cargo bench -p klamm-benches --bench group`
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use klamm_benches::echo;
+use klamm_benches::wire::Wire;
 use klamm_broker::Broker;
 use klamm_client::{ClientConfig, Connection, Kafka};
 use klamm_protocol::api::{
@@ -15,6 +18,9 @@ use tokio::runtime::Runtime;
 const TOPIC: &str = "bench";
 const GROUP: &str = "bench";
 const MEMBERS: usize = 50;
+/// Bytes of a heartbeat and of its answer, about.
+const HEARTBEAT_LEN: usize = 90;
+const HEARTBEAT_ANSWER_LEN: usize = 14;
 /// Partitions that a commit is about.
 const PARTITIONS: i32 = 10;
 /// What a consumer of a few topics sends, and what it is given.
@@ -166,6 +172,15 @@ fn groups(criterion: &mut Criterion) {
     });
     benches.bench_function("rebalance of 50", |bencher| {
         bencher.iter(|| runtime.block_on(group.rebalance()));
+    });
+    benches.bench_function("floor", |bencher| {
+        let start = async {
+            let address = echo::start().await?;
+            Wire::connect(&address).await
+        };
+        let mut plain = runtime.block_on(start).expect("there is a loopback");
+        let frame = echo::frame(HEARTBEAT_LEN, HEARTBEAT_ANSWER_LEN);
+        bencher.iter(|| runtime.block_on(plain.exchange(&frame)).map(<[u8]>::len));
     });
     benches.finish();
     drop((group, kafka));

@@ -1,14 +1,20 @@
-//! Record batches: building and reading in every compression, and what a checksum costs beside a
-//! plain copy. `cargo bench -p klamm-benches --bench records`
+//! Record batches: building and reading in every compression and a checksum, beside plain copies;
+//! and what a broker looks at in a batch that came in, beside its checksum alone.
+//! `cargo bench -p klamm-benches --bench records`
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 use klamm_protocol::records::{Batch, BatchBuilder, BatchOptions, Compression, crc32c};
 
 /// Bytes of values in each batch, whatever the size of one.
 const BATCH_VALUES_LEN: usize = 64 * 1024;
 const VALUE_LENS: [usize; 2] = [100, 1024];
+/// Where in a batch the bytes begin that its checksum covers.
+const CRC_FROM: usize = 21;
 
 fn build(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("batch build");
@@ -21,6 +27,7 @@ fn build(criterion: &mut Criterion) {
                 bencher.iter(|| batch(compression, values));
             });
         }
+        floor(&mut group, value_len, &values.concat());
     }
     group.finish();
 }
@@ -37,6 +44,7 @@ fn read(criterion: &mut Criterion) {
                 bencher.iter(|| read_all(batch));
             });
         }
+        floor(&mut group, value_len, &values.concat());
     }
     group.finish();
 }
@@ -45,13 +53,42 @@ fn checksum(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("checksum");
     for len in [1024, 64 * 1024, 1024 * 1024] {
         let bytes = text(len);
-        let mut copy = vec![0; len];
         group.throughput(Throughput::Bytes(len as u64));
         group.bench_with_input(BenchmarkId::new("crc32c", len), &bytes, |bencher, bytes| {
             bencher.iter(|| crc32c(black_box(bytes)));
         });
-        group.bench_with_input(BenchmarkId::new("copy", len), &bytes, |bencher, bytes| {
-            bencher.iter(|| black_box(&mut copy).copy_from_slice(black_box(bytes)));
+        floor(&mut group, len, &bytes);
+    }
+    group.finish();
+}
+
+/// A plain copy.
+fn floor(group: &mut BenchmarkGroup<'_, WallTime>, value: usize, bytes: &[u8]) {
+    let mut copy = vec![0; bytes.len()];
+    group.bench_with_input(BenchmarkId::new("floor", value), bytes, |bencher, bytes| {
+        bencher.iter(|| black_box(&mut copy).copy_from_slice(black_box(bytes)));
+    });
+}
+
+/// What a broker asks of a batch that a producer has sent, by its length.
+fn validate(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("batch validation");
+    for values in [100, 1024, BATCH_VALUES_LEN] {
+        let batch = batch(Compression::None, &[text(values)]);
+        let bytes = batch.bytes();
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+        group.bench_with_input(BenchmarkId::new("validate", values), bytes, |bencher, bytes| {
+            bencher.iter(|| {
+                let mut rest = black_box(bytes).clone();
+                let batch = Batch::split_first(&mut rest).expect("the batch was built here");
+                let batch = batch.expect("the batch was built here");
+                batch.check_produced().expect("the batch was built here");
+                batch
+            });
+        });
+        let covered = bytes.slice(CRC_FROM..);
+        group.bench_with_input(BenchmarkId::new("floor", values), &covered, |bencher, bytes| {
+            bencher.iter(|| crc32c(black_box(bytes)));
         });
     }
     group.finish();
@@ -103,5 +140,5 @@ fn text(len: usize) -> Vec<u8> {
     text
 }
 
-criterion_group!(benches, build, read, checksum);
+criterion_group!(benches, build, read, checksum, validate);
 criterion_main!(benches);

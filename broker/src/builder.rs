@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use klamm_storage::disk::RealDisk;
+use klamm_storage::disk::{Disk, RealDisk};
 use klamm_storage::{OpenError, Storage, StorageOptions};
 use klamm_utils::clock::{Clock, SystemClock};
 use klamm_utils::task::TaskGroup;
@@ -52,6 +52,7 @@ pub enum StartError {
 pub struct BrokerBuilder {
     settings: BrokerSettings,
     clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
     /// Whether the data goes with the broker.
     is_temporary: bool,
 }
@@ -59,7 +60,8 @@ pub struct BrokerBuilder {
 impl BrokerBuilder {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(SystemClock::new());
-        Self { settings: BrokerSettings::new(), clock, is_temporary: false }
+        let disk = Arc::new(RealDisk);
+        Self { settings: BrokerSettings::new(), clock, disk, is_temporary: false }
     }
 
     /// Starts from these settings, in place of those given so far.
@@ -106,6 +108,13 @@ impl BrokerBuilder {
         self
     }
 
+    /// Keeps the data folder on this disk, in place of the machine's.
+    #[must_use]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
+    }
+
     /// Starts the broker within the runtime that is running. It answers when this returns.
     ///
     /// # Errors
@@ -118,8 +127,8 @@ impl BrokerBuilder {
             Some(address) => Some(Http::bind(address).await.map_err(StartError::Listen)?),
             None => None,
         };
-        let clock = self.clock;
-        let opening = tokio::task::spawn_blocking(move || open(config, clock));
+        let (disk, clock) = (self.disk, self.clock);
+        let opening = tokio::task::spawn_blocking(move || open(config, disk, clock));
         let node = Arc::new(opening.await??);
         let bootstrap = listeners.iter().filter_map(Listener::advertised).collect();
         let http_address = http.as_ref().map(Http::address);
@@ -157,8 +166,11 @@ async fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
 }
 
 /// Opens the data: the catalog first, then the topics that it names. Blocks.
-fn open(config: Arc<BrokerConfig>, clock: Arc<dyn Clock>) -> Result<Node, StartError> {
-    let disk = Arc::new(RealDisk);
+fn open(
+    config: Arc<BrokerConfig>,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+) -> Result<Node, StartError> {
     let options = StorageOptions::default();
     let storage = Storage::open(disk, &config.data_dir, &options, Arc::clone(&clock))?;
     let storage = Arc::new(storage);
