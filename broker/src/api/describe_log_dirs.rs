@@ -25,13 +25,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         None => node.topics.all().iter().map(|topic| describe(topic, |_| true)).collect(),
         Some(wanted) => some(node, wanted),
     };
-    let dir = node.storage.dir();
-    let dir = absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    let mut answer = DirAnswer {
-        log_dir: dir.to_string_lossy().into_owned().into(),
-        topics,
-        ..DirAnswer::default()
-    };
+    let mut answer = DirAnswer { log_dir: log_dir(node), topics, ..DirAnswer::default() };
     match space(node).await {
         Ok(Space { total, free }) => {
             answer.total_bytes = bytes(total);
@@ -40,6 +34,13 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         Err(error_code) => answer = DirAnswer { error_code, topics: Vec::new(), ..answer },
     }
     Reply::Now(Response { results: vec![answer], ..Response::default() })
+}
+
+/// The folder, as clients are told it.
+pub(super) fn log_dir(node: &Node) -> Str {
+    let dir = node.storage.dir();
+    let dir = absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    dir.to_string_lossy().into_owned().into()
 }
 
 /// What the client names, once each.

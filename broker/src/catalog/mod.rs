@@ -38,7 +38,7 @@ use klamm_utils::clock::Clock;
 
 use self::identity::Identity;
 use self::records::{FeatureLevelRecord, MetadataRecord};
-use self::store::{Loaded, Store};
+use self::store::{Loaded, LogState, Store};
 use crate::config::BrokerConfig;
 
 pub use self::configs::{ConfigChange, ConfigOperation};
@@ -200,6 +200,11 @@ impl Catalog {
     #[must_use]
     pub fn image(&self) -> Arc<Image> {
         Arc::clone(&self.0.published.load().image)
+    }
+
+    /// How far the metadata log is.
+    pub(crate) fn log(&self) -> LogState {
+        self.0.store.state()
     }
 
     /// The settings of this broker as they are now, with those set while it ran.

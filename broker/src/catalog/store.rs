@@ -43,6 +43,14 @@ pub(super) struct Store {
     snapshot_bytes: u64,
 }
 
+/// How far the metadata log is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogState {
+    pub(crate) leader_epoch: i32,
+    pub(crate) high_watermark: i64,
+    pub(crate) end: i64,
+}
+
 /// What a store holds when it is opened.
 pub(super) struct Loaded {
     pub(super) store: Store,
@@ -87,6 +95,16 @@ impl Store {
         let bytes = batch.bytes().len() as u64;
         let ticket = self.log.enqueue(Append::new(self.leader_epoch, vec![batch]))?;
         Ok((ticket, bytes))
+    }
+
+    /// How far the log is.
+    pub(super) fn state(&self) -> LogState {
+        let offsets = self.log.offsets();
+        LogState {
+            leader_epoch: self.leader_epoch,
+            high_watermark: offsets.high_watermark.get(),
+            end: offsets.end.get(),
+        }
     }
 
     /// Whether a log that has grown by so much needs a snapshot.

@@ -81,14 +81,25 @@ served! {
     DeleteRecords => api::delete_records::handle;
     InitProducerId => api::init_producer_id::handle;
     OffsetForLeaderEpoch => api::offset_for_leader_epoch::handle;
+    DescribeAcls => api::security::acls::describe;
+    CreateAcls => api::security::acls::create;
+    DeleteAcls => api::security::acls::delete;
     DescribeConfigs => api::configs::describe::handle;
     AlterConfigs => api::configs::alter::handle;
+    AlterReplicaLogDirs => api::replicas::log_dirs::handle;
     DescribeLogDirs => api::describe_log_dirs::handle;
     CreatePartitions => api::topics::grow::handle;
     DeleteGroups => api::groups::delete::handle;
+    ElectLeaders => api::replicas::elect_leaders::handle;
     IncrementalAlterConfigs => api::configs::incremental_alter::handle;
+    AlterPartitionReassignments => api::replicas::reassign::handle;
+    ListPartitionReassignments => api::replicas::list_reassignments::handle;
     OffsetDelete => api::offsets::delete::handle;
+    DescribeClientQuotas => api::security::quotas::handle;
+    DescribeUserScramCredentials => api::security::users::handle;
+    DescribeQuorum => api::describe_quorum::handle;
     DescribeCluster => api::describe_cluster::handle;
+    UnregisterBroker => api::unregister_broker::handle;
     ListConfigResources => api::configs::list::handle;
     DescribeTopicPartitions => api::describe_topic_partitions::handle;
 }
