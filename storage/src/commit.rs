@@ -4,10 +4,14 @@
 //! one following sync covers them all; latency follows the device by itself. Each log is synced
 //! by one thread at a time, different logs by different threads. The queue holds each log of the
 //! storage at most once (and at most once more with a deadline), which bounds it.
+//!
+//! There are as many threads as syncs under way pay for, and one more that waits: a log that is
+//! queued never waits for a thread to start. Work goes to the thread that became idle last; those
+//! at the bottom get none while fewer do, and end after a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::JoinHandle;
+use std::thread::Thread;
 use std::time::Duration;
 use std::{io, thread};
 
@@ -15,12 +19,16 @@ use klamm_utils::clock::Clock;
 
 use crate::log::LogInner;
 
+/// How long a thread beyond the one that always waits stays without work.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
 /// The queue of logs that are to be synced.
 #[derive(Debug)]
 pub(crate) struct Committer {
     queue: Mutex<Queue>,
-    /// Signalled when a log is queued or the threads are to end.
-    wake: Condvar,
+    /// Signalled when a thread ends.
+    ended: Condvar,
+    threads_max: usize,
     clock: Arc<dyn Clock>,
 }
 
@@ -30,28 +38,32 @@ struct Queue {
     /// By deadline; the number only tells equal deadlines apart.
     later: BTreeMap<(Duration, u64), Arc<LogInner>>,
     number: u64,
+    /// Threads without work, the latest last.
+    idle: Vec<Thread>,
+    /// All threads there are.
+    threads: usize,
     ending: bool,
 }
 
 impl Committer {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { queue: Mutex::default(), wake: Condvar::new(), clock }
+    /// A committer of at most so many threads, of which none runs yet.
+    pub(crate) fn new(threads_max: usize, clock: Arc<dyn Clock>) -> Self {
+        let (queue, ended) = (Mutex::default(), Condvar::new());
+        Self { queue, ended, threads_max: threads_max.max(1), clock }
     }
 
-    /// Starts the threads. They run until [`end`](Self::end).
-    pub(crate) fn start(self: &Arc<Self>, threads: usize) -> io::Result<Vec<JoinHandle<()>>> {
-        let start = |number| {
-            let committer = self.clone();
-            let name = format!("klamm-commit-{number}");
-            thread::Builder::new().name(name).spawn(move || committer.run())
-        };
-        (0..threads.max(1)).map(start).collect()
+    /// Starts the first thread; the others follow as they are needed. They run until
+    /// [`end`](Self::end).
+    pub(crate) fn start(self: &Arc<Self>) -> io::Result<()> {
+        self.lock().threads += 1;
+        self.start_thread()
     }
 
     /// Queues a log to be synced now.
     pub(crate) fn push(&self, log: Arc<LogInner>) {
-        self.lock().due.push_back(log);
-        self.wake.notify_one();
+        let mut queue = self.lock();
+        queue.due.push_back(log);
+        queue.wake_one();
     }
 
     /// Queues a log to be synced after `delay`.
@@ -60,20 +72,28 @@ impl Committer {
         queue.number += 1;
         let deadline = (self.clock.elapsed() + delay, queue.number);
         queue.later.insert(deadline, log);
-        drop(queue);
-        self.wake.notify_one();
+        queue.wake_one();
     }
 
-    /// Lets the threads end once nothing is due. What has a deadline is not waited for.
+    /// Ends the threads once nothing is due, and waits for that. What has a deadline is not
+    /// waited for.
     pub(crate) fn end(&self) {
         let mut queue = self.lock();
         queue.ending = true;
         queue.later.clear();
-        drop(queue);
-        self.wake.notify_all();
+        queue.idle.drain(..).for_each(|thread| thread.unpark());
+        drop(self.ended.wait_while(queue, |queue| queue.threads > 0).expect(UNBROKEN));
     }
 
-    fn run(&self) {
+    /// Starts a thread that is counted already.
+    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
+        let committer = self.clone();
+        let started =
+            thread::Builder::new().name("klamm-commit".to_owned()).spawn(move || committer.run());
+        started.map(drop).inspect_err(|_| self.lock().threads -= 1)
+    }
+
+    fn run(self: &Arc<Self>) {
         let _guard = AbortOnPanic;
         while let Some(log) = self.next() {
             if log.sync() {
@@ -82,36 +102,72 @@ impl Committer {
         }
     }
 
-    /// The next log to sync; `None` when the thread is to end.
-    fn next(&self) -> Option<Arc<LogInner>> {
+    /// The next log to sync; `None` when the thread is to end, and is no longer counted.
+    fn next(self: &Arc<Self>) -> Option<Arc<LogInner>> {
         let mut queue = self.lock();
+        let idle_until = self.clock.elapsed() + IDLE_MAX;
         loop {
             let now = self.clock.elapsed();
-            while let Some(first) = queue.later.first_entry().filter(|first| first.key().0 <= now) {
-                let log = first.remove();
-                if log.deadline_came() {
-                    queue.due.push_back(log);
-                }
-            }
+            queue.bring_due(now);
             if let Some(log) = queue.due.pop_front() {
-                if !queue.due.is_empty() {
-                    self.wake.notify_one();
-                }
+                self.leave_watch(queue);
                 return Some(log);
             }
-            if queue.ending {
+            let is_spare = !queue.idle.is_empty() && now >= idle_until;
+            if queue.ending || is_spare {
+                queue.threads -= 1;
+                self.ended.notify_all();
                 return None;
             }
-            let wait = queue.later.first_key_value().map(|(key, _)| key.0.saturating_sub(now));
-            queue = match wait {
-                Some(wait) => self.wake.wait_timeout(queue, wait).expect(UNBROKEN).0,
-                None => self.wake.wait(queue).expect(UNBROKEN),
-            };
+            let deadline = queue.later.first_key_value().map(|(key, _)| key.0);
+            let idle_until = (!queue.idle.is_empty()).then_some(idle_until);
+            let me = thread::current();
+            queue.idle.push(me.clone());
+            drop(queue);
+            match deadline.into_iter().chain(idle_until).min() {
+                Some(until) => thread::park_timeout(until.saturating_sub(now)),
+                None => thread::park(),
+            }
+            queue = self.lock();
+            queue.idle.retain(|thread| thread.id() != me.id());
+        }
+    }
+
+    /// Sees to it that another thread waits for what comes, while this one is away with a sync.
+    fn leave_watch(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
+        if !queue.idle.is_empty() {
+            if !queue.due.is_empty() || !queue.later.is_empty() {
+                queue.wake_one();
+            }
+        } else if queue.threads < self.threads_max && !queue.ending {
+            queue.threads += 1;
+            drop(queue);
+            if let Err(error) = self.start_thread() {
+                tracing::warn!(%error, "no further committer thread");
+            }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().expect(UNBROKEN)
+    }
+}
+
+impl Queue {
+    /// Queues the logs whose deadline came.
+    fn bring_due(&mut self, now: Duration) {
+        while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
+            let log = first.remove();
+            if log.deadline_came() {
+                self.due.push_back(log);
+            }
+        }
+    }
+
+    fn wake_one(&mut self) {
+        if let Some(thread) = self.idle.pop() {
+            thread.unpark();
+        }
     }
 }
 

@@ -31,11 +31,18 @@ impl DiskError {
 pub(crate) trait At<T> {
     /// Names what was tried and on what.
     fn at(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T, DiskError>;
+
+    /// The same where every append passes: the path is made only for an error.
+    fn at_with(self, action: &'static str, path: impl FnOnce() -> PathBuf) -> Result<T, DiskError>;
 }
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T, DiskError> {
         self.map_err(|source| DiskError { action, path: path.into(), source: Arc::new(source) })
+    }
+
+    fn at_with(self, action: &'static str, path: impl FnOnce() -> PathBuf) -> Result<T, DiskError> {
+        self.map_err(|source| DiskError { action, path: path(), source: Arc::new(source) })
     }
 }
 

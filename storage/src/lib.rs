@@ -73,7 +73,7 @@
 //!
 //! | thread | does | ends |
 //! |---|---|---|
-//! | `klamm-commit-<n>` | syncs, raises high watermarks, resolves tickets | once nothing is due |
+//! | `klamm-commit`, as many as pay | syncs, raises high watermarks, resolves tickets | once nothing is due |
 //! | `klamm-sweep` | removes files of deleted segments and logs | at once |
 //!
 //! A panic in a committer ends the process: nothing could be acknowledged any more.

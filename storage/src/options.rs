@@ -72,12 +72,13 @@ impl Default for LogOptions {
 pub struct StorageOptions {
     /// Files that may be open at the same time, besides those a sync or a read holds.
     pub open_files_max: usize,
-    /// Threads that sync. One file is synced by one thread at a time.
-    pub committers: usize,
+    /// The most syncs under way at a time, each on a thread of its own. One file is synced by one
+    /// thread at a time.
+    pub committers_max: usize,
 }
 
 impl Default for StorageOptions {
     fn default() -> Self {
-        Self { open_files_max: 4096, committers: 4 }
+        Self { open_files_max: 4096, committers_max: 64 }
     }
 }

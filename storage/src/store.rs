@@ -47,7 +47,7 @@ struct Registry {
     logs: HashMap<String, Log>,
     /// What the last clean stop knew of logs that were not opened since.
     summaries: Summaries,
-    threads: Vec<JoinHandle<()>>,
+    sweeper: Option<JoinHandle<()>>,
     /// Held for as long as the storage is open.
     lock: Option<Arc<dyn DiskFile>>,
     closed: bool,
@@ -68,12 +68,11 @@ impl Storage {
             return Err(OpenError::Locked { path });
         };
         let summaries = take_summaries(&*disk, dir)?;
-        let committer = Arc::new(Committer::new(clock.clone()));
+        let committer = Arc::new(Committer::new(options.committers_max, clock.clone()));
         let sweeper = Arc::new(Sweeper::new(disk.clone(), clock.clone()));
         let mut registry = Registry { lock: Some(lock), ..Registry::default() };
-        registry.threads =
-            committer.start(options.committers).at("start the committers of", dir)?;
-        registry.threads.push(sweeper.start().at("start the sweeper of", dir)?);
+        registry.sweeper = Some(sweeper.start().at("start the sweeper of", dir)?);
+        committer.start().at("start the committer of", dir)?;
         let was_clean = summaries.is_some();
         registry.summaries = summaries.unwrap_or_default();
         let files = Arc::new(FileCache::new(disk, options.open_files_max));
@@ -121,6 +120,7 @@ impl Storage {
             place,
             core: self.core.clone(),
             listener,
+            durable_file: self.files.new_id(),
             state: Mutex::new(new_state(&self.files, options, recovered)),
             sync_ended: std::sync::Condvar::new(),
             layout: Mutex::new(()),
@@ -159,8 +159,11 @@ impl Storage {
             registry.summaries.remove(name);
             registry.logs.remove(name)
         };
-        let pending = log.map_or_else(Pending::new, |Log(inner)| inner.close());
+        let pending = log.as_ref().map_or_else(Pending::new, |log| log.0.close());
         let removed = self.remove_folder(name);
+        if let Some(log) = log {
+            log.0.forget_files();
+        }
         // Were the folder still there, the appends could come back with it.
         let outcome = if removed.is_ok() { Outcome::Void } else { Outcome::Unknown };
         for (_, ticket) in pending {
@@ -209,7 +212,7 @@ impl Storage {
         if std::mem::replace(&mut registry.closed, true) {
             return None;
         }
-        let Registry { logs, summaries, threads, lock, .. } = std::mem::take(&mut *registry);
+        let Registry { logs, summaries, sweeper, lock, .. } = std::mem::take(&mut *registry);
         registry.closed = true;
         drop(registry);
         for log in logs.values() {
@@ -221,10 +224,8 @@ impl Storage {
         }
         self.core.committer.end();
         self.core.sweeper.end();
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a storage thread panicked");
-            }
+        if sweeper.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the sweeper panicked");
         }
         for (_, ticket) in logs.values().flat_map(|log| log.0.close()) {
             ticket.resolve(Outcome::Unknown);

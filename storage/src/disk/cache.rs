@@ -99,7 +99,9 @@ impl FileCache {
     }
 
     fn shard(&self, id: FileId) -> std::sync::MutexGuard<'_, Shard> {
-        let index = usize::try_from(id.0 % SHARDS).unwrap_or(0);
+        // Files of one kind are numbered at regular distances, and must not share a shard for it.
+        let mixed = id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let index = usize::try_from(mixed % SHARDS).unwrap_or(0);
         #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of shards")]
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }

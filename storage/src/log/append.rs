@@ -177,7 +177,7 @@ impl State {
         let next = Segment::empty(&place.files, self.end(), now_ms);
         let path = || place.path(next.base, segment::LOG);
         self.roll_due = true;
-        next.create_files(place).at("create", path())?;
+        next.create_files(place).at_with("create", path)?;
         self.roll_due = false;
         let mut sealed = std::mem::replace(&mut self.active, next);
         sealed.close_indexes(place);
@@ -197,9 +197,9 @@ impl State {
         let ahead = active.size.min(RESERVE_MAX);
         let target = needed.saturating_add(ahead).min(self.options.segment_bytes.max(needed));
         let path = || inner.place.path(active.base, segment::LOG);
-        let file = active.log_file(&inner.place, OpenMode::Create).at("open", path())?;
+        let file = active.log_file(&inner.place, OpenMode::Create).at_with("open", path)?;
         let reserved = file.file().reserve(active.size.into(), u64::from(target - active.size));
-        match reserved.at("reserve space in", path()) {
+        match reserved.at_with("reserve space in", path) {
             Ok(()) => active.reserved = target,
             Err(error) if error.is_full() => return Err(error),
             // This file system cannot; writes find out by themselves.
@@ -214,10 +214,10 @@ impl State {
         let path = || place.path(self.active.base, segment::LOG);
         let file = match &self.unsynced.held {
             Some(file) => file.clone(),
-            None => self.active.log_file(place, OpenMode::Create).at("open", path())?,
+            None => self.active.log_file(place, OpenMode::Create).at_with("open", path)?,
         };
         let written = write_batches(&file, stamped, self.active.size.into());
-        if let Err(error) = written.at("append to", path()) {
+        if let Err(error) = written.at_with("append to", path) {
             return Err(self.undo(inner, &file, error));
         }
         self.unsynced.active = true;

@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::compaction::Setback;
 use crate::core::Core;
+use crate::disk::FileId;
 use crate::durable::{DurablePoint, Sidecar};
 use crate::epochs::Epochs;
 use crate::error::DiskError;
@@ -67,6 +68,8 @@ pub(crate) struct LogInner {
     pub(crate) place: Place,
     pub(crate) core: Arc<Core>,
     pub(crate) listener: Arc<dyn CommitListener>,
+    /// The file of the durable point, which every sync writes.
+    pub(crate) durable_file: FileId,
     /// Guards all that changes. Held by appends (with the write to the page cache, which fixes
     /// order), by lookups for a moment, by a sync before and after but not during it.
     pub(crate) state: Mutex<State>,
@@ -269,6 +272,13 @@ impl LogInner {
         let state = self.lock();
         let waited = self.sync_ended.wait_while(state, |state| state.unsynced.is_running());
         waited.expect("no code panics while it holds the log")
+    }
+
+    /// Drops all open files of a log that is closed, which else would keep its blocks.
+    pub(crate) fn forget_files(&self) {
+        let files = &self.place.files;
+        files.forget(self.durable_file);
+        self.lock().segments().for_each(|segment| segment.forget_files(files));
     }
 
     /// What is left to do once the lock is given back: resolve tickets, tell the listener, hand

@@ -229,8 +229,9 @@ impl LogInner {
             self.sync_sealed(rolled)?;
         }
         if let Some(active) = &job.active {
-            let path = self.place.path(active.segment.base, segment::LOG);
-            self.log_file(active).and_then(|file| file.file().sync_data()).at("sync", path)?;
+            let path = || self.place.path(active.segment.base, segment::LOG);
+            let synced = self.log_file(active).and_then(|file| file.file().sync_data());
+            synced.at_with("sync", path)?;
         }
         let disk = self.place.files.disk();
         let dir = &self.place.dir;
@@ -314,11 +315,12 @@ impl LogInner {
 
     /// Writes the sidecar. To be called between syncs only, or by the sync that is under way.
     pub(super) fn write_durable_point(&self, point: DurablePoint) -> Result<(), DiskError> {
-        let path = self.place.dir.join(durable::FILE);
-        let file = self.place.files.disk().open(&path, OpenMode::Create).at("open", &path)?;
+        let path = || self.place.dir.join(durable::FILE);
+        let opened = self.place.files.open(self.durable_file, OpenMode::Create, path);
+        let file = opened.at_with("open", path)?;
         let mut state = self.lock();
         state.durable = point;
-        state.sidecar.write(&*file, &point).at("write", path)
+        state.sidecar.write(&**file.file(), &point).at_with("write", path)
     }
 
     /// A sync failed: nobody knows which bytes above the durable point are on the device.

@@ -4,9 +4,11 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
+use klamm_utils::clock::ManualClock;
+
 use super::support::*;
 use crate::disk::{Disk, DiskFile, Entry, Mapping, MemoryDisk, OpenMode, Space};
-use crate::{Append, AppendError, Bound, Durability, Outcome};
+use crate::{Append, AppendError, Bound, Durability, Outcome, Storage, StorageOptions};
 
 /// A memory disk whose segment syncs stop at a gate.
 #[derive(Clone, Debug)]
@@ -48,8 +50,12 @@ impl Gate {
     }
 
     fn wait_for_sync(&self) {
+        self.wait_for_syncs(1);
+    }
+
+    fn wait_for_syncs(&self, count: usize) {
         let state = self.state.lock().unwrap();
-        drop(self.changed.wait_while(state, |state| state.waiting == 0).unwrap());
+        drop(self.changed.wait_while(state, |state| state.waiting < count).unwrap());
     }
 
     fn passed(&self) -> usize {
@@ -149,6 +155,32 @@ fn appends_gather_while_a_sync_runs_and_share_the_next_one() {
     }
     assert_eq!(world.log.offsets().high_watermark.0, 50);
     assert_eq!(gate.passed(), 2, "fifty appends, two syncs");
+}
+
+#[test]
+fn as_many_syncs_run_at_once_as_logs_wait_for_one_up_to_a_bound() {
+    let gate = Arc::new(Gate::default());
+    let disk = GatedDisk { inner: MemoryDisk::new(), gate: gate.clone() };
+    let options = StorageOptions { committers_max: 30, ..StorageOptions::default() };
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let storage = Storage::open(Arc::new(disk), Path::new(DIR), &options, clock).unwrap();
+    let open = |number| {
+        let (name, listener) = (format!("t-{number}"), Arc::new(Heard::default()));
+        storage.open_log(&name, TOPIC, with(Durability::Synced), listener).unwrap().0
+    };
+    let logs: Vec<_> = (0..40).map(open).collect();
+    for round in 1..=2 {
+        gate.close();
+        let tickets: Vec<_> = logs.iter().map(|log| append(log, plain(1, round))).collect();
+        gate.wait_for_syncs(30);
+        assert!(tickets.iter().all(|ticket| ticket.outcome().is_none()));
+        gate.open();
+        for ticket in tickets {
+            assert_eq!(wait(ticket), Outcome::Committed);
+        }
+        assert_eq!(gate.passed(), 40 * usize::from(round));
+    }
+    storage.close().unwrap();
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(super) fn try_open(
     options: LogOptions,
 ) -> Result<World, crate::OpenError> {
     let clock = Arc::new(ManualClock::at(1_000_000));
-    let storage_options = StorageOptions { committers: 2, ..StorageOptions::default() };
+    let storage_options = StorageOptions { committers_max: 2, ..StorageOptions::default() };
     let storage = Storage::open(disk, Path::new(DIR), &storage_options, clock.clone())?;
     let listener = Arc::new(Heard::default());
     let (log, report) = storage.open_log("t-0", TOPIC, options, listener.clone())?;
