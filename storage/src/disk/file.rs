@@ -10,8 +10,8 @@ use rustix::fs::{FallocateFlags, FlockOperation};
 
 use super::{Disk, DiskFile, Entry, Mapping, OpenMode, Space};
 
-/// Parts of one `pwritev`: what Linux takes at once.
-const PARTS_MAX: usize = 1024;
+/// Parts of one `pwritev`: those of eight batches, more than an append usually has.
+const PARTS_MAX: usize = 16;
 
 /// Files and folders of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,8 +92,9 @@ impl DiskFile for RealFile {
 
     fn write_all_at(&self, parts: &[&[u8]], mut position: u64) -> io::Result<()> {
         for parts in parts.chunks(PARTS_MAX) {
-            let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
-            let mut rest = slices.as_mut_slice();
+            let mut slices = [IoSlice::new(&[]); PARTS_MAX];
+            slices.iter_mut().zip(parts).for_each(|(slice, part)| *slice = IoSlice::new(part));
+            let mut rest = slices.get_mut(..parts.len()).unwrap_or_default();
             IoSlice::advance_slices(&mut rest, 0);
             while !rest.is_empty() {
                 match rustix::io::pwritev(&self.0, rest, position) {

@@ -74,13 +74,25 @@ impl Log {
     }
 }
 
-/// Batches with the headers they will have in the log.
+/// Batches as they will be in the log.
 struct Stamped {
-    batches: Vec<Batch>,
-    headers: Vec<BatchHeader>,
+    batches: Vec<StampedBatch>,
     size: u64,
     max_timestamp: i64,
     last_offset: i64,
+}
+
+/// A batch, the header it will have, and the first bytes that say so.
+struct StampedBatch {
+    batch: Batch,
+    header: BatchHeader,
+    stamp: [u8; 16],
+}
+
+impl StampedBatch {
+    fn parts(&self) -> [&[u8]; 2] {
+        [&self.stamp, self.batch.bytes().get(self.stamp.len()..).unwrap_or_default()]
+    }
 }
 
 impl State {
@@ -223,8 +235,8 @@ impl State {
         self.unsynced.active = true;
         self.unsynced.held = (self.options.durability != Durability::OsCached).then_some(file);
         self.unsynced.bytes += stamped.size;
-        for header in &stamped.headers {
-            let entries = self.active.add(header, self.options.index_interval_bytes);
+        for stamped in &stamped.batches {
+            let entries = self.active.add(&stamped.header, self.options.index_interval_bytes);
             self.active.keep_entries(entries);
         }
         if let Err(error) = self.active.write_many_entries(place) {
@@ -246,33 +258,29 @@ impl State {
 }
 
 fn stamp(append: Append, base: i64, time_ms: Option<i64>) -> Result<Stamped, AppendError> {
-    let Append { mut batches, leader_epoch, .. } = append;
-    if let Some(time_ms) = time_ms {
-        batches = batches.into_iter().map(|batch| batch.with_log_append_time(time_ms)).collect();
-    }
-    let mut next = base;
-    let stamp = |batch: &Batch| {
+    let leader_epoch = append.leader_epoch;
+    let (mut next, mut size, mut max_timestamp) = (base, 0, None);
+    let mut stamp = |batch: Batch| {
+        let batch = match time_ms {
+            Some(time_ms) => batch.with_log_append_time(time_ms),
+            None => batch,
+        };
         let header = BatchHeader { base_offset: next, leader_epoch, ..*batch.header() };
         let delta = i64::from(header.last_offset_delta.max(0));
         next = next.checked_add(delta + 1).ok_or(AppendError::OutOfOffsets)?;
-        Ok(header)
+        size += batch.bytes().len() as u64;
+        max_timestamp = max_timestamp.max(Some(header.max_timestamp));
+        let stamp = batch.stamp(header.base_offset, leader_epoch);
+        Ok(StampedBatch { batch, header, stamp })
     };
-    let headers = batches.iter().map(stamp).collect::<Result<Vec<_>, AppendError>>()?;
-    let size = batches.iter().map(|batch| batch.bytes().len() as u64).sum();
-    let max_timestamp = headers.iter().map(|header| header.max_timestamp).max();
+    let batches = append.batches.into_iter().map(&mut stamp).collect::<Result<_, AppendError>>()?;
     let max_timestamp = max_timestamp.ok_or(AppendError::Empty)?;
-    Ok(Stamped { batches, headers, size, max_timestamp, last_offset: next - 1 })
+    Ok(Stamped { batches, size, max_timestamp, last_offset: next - 1 })
 }
 
 /// One vectored write: for each batch its first bytes anew, the rest as it came.
 fn write_batches(file: &CachedFile, stamped: &Stamped, position: u64) -> io::Result<()> {
-    let pairs = || stamped.batches.iter().zip(&stamped.headers);
-    let stamps: Vec<_> = pairs().map(|(b, h)| b.stamp(h.base_offset, h.leader_epoch)).collect();
-    let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * stamps.len());
-    for (stamp, batch) in stamps.iter().zip(&stamped.batches) {
-        parts.push(stamp);
-        parts.push(batch.bytes().get(stamp.len()..).unwrap_or_default());
-    }
+    let parts: Vec<&[u8]> = stamped.batches.iter().flat_map(StampedBatch::parts).collect();
     file.file().write_all_at(&parts, position)
 }
 
