@@ -19,6 +19,7 @@ use crate::group::Groups;
 use crate::http::Http;
 use crate::metrics::Metrics;
 use crate::node::Node;
+use crate::partition::ColdReads;
 use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Listener, RequestMemory};
 use crate::topics::Topics;
@@ -178,6 +179,7 @@ fn open(
     let metrics = Arc::new(Metrics::new());
     let node = Node {
         topics: Topics::new(Arc::clone(&storage), Arc::clone(&metrics)),
+        cold_reads: ColdReads::default(),
         memory: RequestMemory::new(config.requests.memory_bytes),
         connections: Arc::default(),
         complaints: Complaints::new(Arc::clone(&clock)),

@@ -34,6 +34,7 @@ pub(crate) fn start(node: &Arc<Node>) {
 fn round(node: &Node) {
     let now_ms = node.clock.now_ms();
     let config = node.config();
+    node.storage.free_idle_memory();
     for topic in node.topics.all() {
         for partition in topic.partitions().iter() {
             if node.tasks.is_stopping() {

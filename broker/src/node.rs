@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::config::BrokerConfig;
 use crate::group::Groups;
 use crate::metrics::Metrics;
+use crate::partition::ColdReads;
 use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Connections, RequestMemory};
 use crate::topics::Topics;
@@ -29,6 +30,7 @@ pub(crate) struct Node {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: RequestMemory,
+    pub(crate) cold_reads: ColdReads,
     pub(crate) connections: Arc<Connections>,
     pub(crate) complaints: Complaints,
     pub(crate) tasks: TaskGroup,

@@ -25,6 +25,11 @@ impl DiskError {
     pub fn is_full(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
+
+    /// Whether it failed only because it was not to wait.
+    pub(crate) fn would_block(&self) -> bool {
+        self.source.kind() == io::ErrorKind::WouldBlock
+    }
 }
 
 /// Gives an I/O error its place.

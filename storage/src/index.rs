@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::disk::{self, CachedFile};
+use crate::disk::{CachedFile, Reach};
 
 /// One entry of an index file.
 pub(crate) trait IndexEntry: Copy + PartialEq + std::fmt::Debug {
@@ -89,13 +89,24 @@ impl IndexEntry for TimeEntry {
 pub(crate) struct IndexView {
     file: Arc<CachedFile>,
     entries: u32,
-    /// A sealed segment's index no longer changes and is read through its mapping.
-    sealed: bool,
+    access: Access,
 }
 
+/// How an index file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Through its mapping, once it no longer changes. May wait for the device.
+    Map,
+    /// Through the file.
+    Read(Reach),
+}
+
+/// Entries that are read at once when a search has come so near.
+const BLOCK: u32 = 256;
+
 impl IndexView {
-    pub(crate) fn new(file: Arc<CachedFile>, entries: u32, sealed: bool) -> Self {
-        Self { file, entries, sealed }
+    pub(crate) fn new(file: Arc<CachedFile>, entries: u32, access: Access) -> Self {
+        Self { file, entries, access }
     }
 
     /// The last entry for which `before` holds, which must hold for a prefix of the entries.
@@ -111,6 +122,13 @@ impl IndexView {
     pub(crate) fn count_where<E: IndexEntry>(&self, before: impl Fn(E) -> bool) -> io::Result<u32> {
         let (mut low, mut high) = (0, self.entries);
         while low < high {
+            if let Access::Read(reach) = self.access
+                && high - low <= BLOCK
+            {
+                let entries = self.block(reach, low, high)?;
+                let count = entries.partition_point(|entry| before(*entry));
+                return Ok(low + u32::try_from(count).unwrap_or(0));
+            }
             let middle = low + (high - low) / 2;
             if before(self.entry(middle)?) {
                 low = middle + 1;
@@ -124,15 +142,30 @@ impl IndexView {
     /// One entry.
     pub(crate) fn entry<E: IndexEntry>(&self, number: u32) -> io::Result<E> {
         let start = number as usize * E::SIZE;
-        let map = self.sealed.then(|| self.file.map(self.entries as usize * E::SIZE)).flatten();
-        let mapped = map.and_then(|map| E::decode(map.get(start..start + E::SIZE)?));
-        if let Some(entry) = mapped {
-            return Ok(entry);
+        let reach = match self.access {
+            Access::Read(reach) => reach,
+            Access::Map => {
+                let map = self.file.map(self.entries as usize * E::SIZE);
+                let mapped = map.and_then(|map| E::decode(map.get(start..start + E::SIZE)?));
+                if let Some(entry) = mapped {
+                    return Ok(entry);
+                }
+                Reach::Device
+            }
+        };
+        let entries = self.block(reach, number, number + 1)?;
+        entries.first().copied().ok_or(io::ErrorKind::InvalidData.into())
+    }
+
+    /// The entries from `first` up to `end`, which are no more than a block.
+    fn block<E: IndexEntry>(&self, reach: Reach, first: u32, end: u32) -> io::Result<Vec<E>> {
+        let mut bytes = vec![0; (end - first) as usize * E::SIZE];
+        let position = u64::from(first) * E::SIZE as u64;
+        if reach.read_at(&**self.file.file(), &mut bytes, position)? < bytes.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let mut bytes = [0; 16];
-        let bytes = bytes.get_mut(..E::SIZE).ok_or(io::ErrorKind::InvalidData)?;
-        disk::read_exact_at(&**self.file.file(), bytes, start as u64)?;
-        E::decode(bytes).ok_or(io::ErrorKind::InvalidData.into())
+        let entries: Option<_> = bytes.chunks(E::SIZE).map(E::decode).collect();
+        entries.ok_or(io::ErrorKind::InvalidData.into())
     }
 }
 
@@ -145,7 +178,7 @@ mod tests {
     use super::*;
     use crate::disk::{Disk, FileCache, MemoryDisk, OpenMode, RealDisk};
 
-    fn view(disk: Arc<dyn Disk>, dir: &Path, relatives: &[u32], sealed: bool) -> IndexView {
+    fn view(disk: Arc<dyn Disk>, dir: &Path, relatives: &[u32], access: Access) -> IndexView {
         disk.create_dir(dir).unwrap();
         let cache = FileCache::new(disk, 64);
         let file = cache.open(cache.new_id(), OpenMode::Create, || dir.join("i")).unwrap();
@@ -154,7 +187,7 @@ mod tests {
             OffsetEntry { relative: *relative, position: i as u32 }.encode(&mut bytes);
         }
         file.file().write_all_at(&[&bytes], 0).unwrap();
-        IndexView::new(file, relatives.len() as u32, sealed)
+        IndexView::new(file, relatives.len() as u32, access)
     }
 
     #[test]
@@ -173,8 +206,8 @@ mod tests {
     fn a_mapped_index_answers_as_a_read_one() {
         let dir = tempfile::tempdir().unwrap();
         let relatives = [3, 5, 9];
-        let mapped = view(Arc::new(RealDisk), dir.path(), &relatives, true);
-        let read = view(Arc::new(RealDisk), dir.path(), &relatives, false);
+        let mapped = view(Arc::new(RealDisk), dir.path(), &relatives, Access::Map);
+        let read = view(Arc::new(RealDisk), dir.path(), &relatives, Access::Read(Reach::Device));
         for at in 0..12 {
             let find = |view: &IndexView| view.last_where::<OffsetEntry>(|e| e.relative <= at);
             assert_eq!(find(&mapped).unwrap(), find(&read).unwrap());
@@ -187,7 +220,7 @@ mod tests {
             set in proptest::collection::btree_set(0u32..500, 0..60), at in 0u32..500,
         ) {
             let relatives: Vec<u32> = set.into_iter().collect();
-            let view = view(Arc::new(MemoryDisk::new()), Path::new("/d"), &relatives, false);
+            let view = view(Arc::new(MemoryDisk::new()), Path::new("/d"), &relatives, Access::Read(Reach::Memory));
             let found = view.last_where::<OffsetEntry>(|e| e.relative <= at).unwrap();
             let plain = relatives.iter().copied().filter(|relative| *relative <= at).max();
             prop_assert_eq!(found.map(|entry| entry.relative), plain);

@@ -80,6 +80,7 @@
 
 #![deny(unsafe_code)]
 
+mod buffers;
 pub mod checkpoint;
 mod commit;
 mod compaction;
@@ -90,6 +91,7 @@ mod epochs;
 mod error;
 mod index;
 mod log;
+mod notes;
 mod offsets;
 mod options;
 mod recent;
@@ -109,7 +111,7 @@ pub use compaction::{CompactError, CompactOptions, Compacted};
 pub use error::{AppendError, ChangeError, Corrupt, DiskError, OpenError, ReadError};
 pub use log::{Append, CommitListener, Log, NoListener, SegmentInfo, Slice, TimestampedOffset};
 pub use offsets::{Bound, EndOffset, HighWatermark, Offsets, StableOffset, StartOffset};
-pub use options::{Durability, LogOptions, StorageOptions};
+pub use options::{Durability, LogOptions, StorageOptions, VerifyReads};
 pub use recover::{CutTail, RecoveryReport};
 pub use scan::Damage;
 pub use store::Storage;

@@ -15,6 +15,17 @@ pub enum Durability {
     OsCached,
 }
 
+/// Which checksums a read verifies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerifyReads {
+    /// Those of batches that this process has neither appended nor verified yet, and of all that
+    /// has to come from the device.
+    #[default]
+    Unseen,
+    /// All.
+    Always,
+}
+
 /// The settings of one log; may change while it is open. The names are those of Kafka's topic
 /// settings and so are the defaults, except that logs are synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +54,9 @@ pub struct LogOptions {
     pub window: Duration,
     /// With [`Durability::Interval`], the most bytes that may wait for a sync.
     pub window_bytes: u64,
-    /// Whether the checksum of each batch is verified as it is read, so that rot is an error
-    /// here and not at the consumer.
-    pub verify_reads: bool,
+    /// Which checksums are verified as batches are read, so that rot is an error here and not at
+    /// the consumer.
+    pub verify_reads: VerifyReads,
 }
 
 impl Default for LogOptions {
@@ -62,7 +73,7 @@ impl Default for LogOptions {
             durability: Durability::Synced,
             window: Duration::from_secs(1),
             window_bytes: 64 << 20,
-            verify_reads: true,
+            verify_reads: VerifyReads::Unseen,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::disk::CachedFile;
-use crate::index::{IndexEntry, IndexView};
+use crate::index::{Access, IndexEntry, IndexView};
 
 /// How many entries gather: half a kilobyte of `.index`, and a look at as many batches more when
 /// they are lost.
@@ -48,13 +48,13 @@ impl<E: IndexEntry> Recent<E> {
         &self,
         before: impl Fn(E) -> bool,
         entries: u32,
-        sealed: bool,
+        access: Access,
         file: impl FnOnce() -> io::Result<Arc<CachedFile>>,
     ) -> io::Result<Option<E>> {
         let count = self.entries().partition_point(|entry| before(*entry));
         let written = entries.saturating_sub(self.len());
         match count.checked_sub(1).and_then(|last| self.entries().get(last)) {
-            None if written > 0 => IndexView::new(file()?, written, sealed).last_where(before),
+            None if written > 0 => IndexView::new(file()?, written, access).last_where(before),
             found => Ok(found.copied()),
         }
     }
@@ -88,7 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::disk::{Disk, Fault, FaultyDisk, FileCache, MemoryDisk, OpenMode};
+    use crate::disk::{Disk, Fault, FaultyDisk, FileCache, MemoryDisk, OpenMode, Reach};
     use crate::index::OffsetEntry;
 
     fn entry(relative: u32) -> OffsetEntry {
@@ -140,7 +140,7 @@ mod tests {
                 }
             }
             let model = [in_file, kept].concat();
-            let found = recent.last_where(|e| e.relative <= at, entries, false, file).unwrap();
+            let found = recent.last_where(|e| e.relative <= at, entries, Access::Read(Reach::Memory), file).unwrap();
             let plain = model.iter().copied().rfind(|entry| entry.relative <= at);
             prop_assert_eq!(found, plain);
             prop_assert_eq!(entries as usize, model.len());

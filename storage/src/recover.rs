@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use crate::checkpoint::Checkpoint;
 use crate::compaction;
-use crate::disk::{self, OpenMode};
+use crate::disk::{self, OpenMode, Reach};
 use crate::durable::{self, DurablePoint, Sidecar};
 use crate::epochs::Epochs;
 use crate::error::{At, Corrupt, DiskError, OpenError};
-use crate::index::{IndexEntry, IndexView, OffsetEntry, TimeEntry};
+use crate::index::{Access, IndexEntry, IndexView, OffsetEntry, TimeEntry};
 use crate::log::{State, jitter};
 use crate::options::LogOptions;
 use crate::scan::{Damage, ScanError, Scanner};
@@ -99,6 +99,8 @@ impl Recovered {
         state.sidecar = self.sidecar;
         state.has_folder = self.has_folder;
         state.first_dirty = None;
+        let active = std::iter::once(&mut state.active);
+        state.sealed.iter_mut().chain(active).for_each(Segment::distrust);
     }
 }
 
@@ -268,9 +270,11 @@ impl Recovery<'_> {
             return Ok(false);
         };
         let span = u32::try_from(next - segment.base).unwrap_or(u32::MAX);
-        let last = IndexView::new(index, entries, false).last_where::<OffsetEntry>(|_| true)?;
+        let last = IndexView::new(index, entries, Access::Read(Reach::Device))
+            .last_where::<OffsetEntry>(|_| true)?;
         let fits = last.is_none_or(|last| last.position < segment.size && last.relative < span);
-        let last = IndexView::new(times, time_entries, false).last_where::<TimeEntry>(|_| true)?;
+        let last = IndexView::new(times, time_entries, Access::Read(Reach::Device))
+            .last_where::<TimeEntry>(|_| true)?;
         let Some(last) = last.filter(|last| fits && last.relative < span) else {
             return Ok(segment.size == 0 && entries == 0);
         };
@@ -400,7 +404,7 @@ impl Recovery<'_> {
         let count = |len: u64, size: usize| u32::try_from(len / size as u64).unwrap_or(u32::MAX);
         let entries = count(index.file().len()?, OffsetEntry::SIZE);
         let time_entries = count(times.file().len()?, TimeEntry::SIZE);
-        let view = IndexView::new(index.clone(), entries, false);
+        let view = IndexView::new(index.clone(), entries, Access::Read(Reach::Device));
         let kept = view.count_where::<OffsetEntry>(|entry| u64::from(entry.position) < trusted)?;
         let last = kept.checked_sub(1).map(|at| view.entry::<OffsetEntry>(at)).transpose()?;
         let last = match last {
@@ -410,7 +414,7 @@ impl Recovery<'_> {
         let facts = &mut segment.facts;
         if let Some((last, _)) = last {
             facts.index_entries = kept;
-            let view = IndexView::new(times.clone(), time_entries, false);
+            let view = IndexView::new(times.clone(), time_entries, Access::Read(Reach::Device));
             facts.time_entries = view.count_where::<TimeEntry>(|e| e.relative <= last.relative)?;
             let time = facts.time_entries.checked_sub(1).map(|at| view.entry::<TimeEntry>(at));
             if let Some(time) = time.transpose()? {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use klamm_protocol::records::{BATCH_HEADER_LEN, Batch, BatchError, BatchHeader};
 
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, Reach};
 
 /// Read ahead when only headers are looked at; small, since batches are mostly skipped.
 const HEADERS_AT_ONCE: usize = 16 << 10;
@@ -17,6 +17,7 @@ const BATCHES_AT_ONCE: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
     file: &'a dyn DiskFile,
+    reach: Reach,
     position: u64,
     end: u64,
     /// The least base offset the next batch may have.
@@ -78,6 +79,7 @@ impl<'a> Scanner<'a> {
     pub(crate) fn new(file: &'a dyn DiskFile, positions: Range<u64>, offsets: Range<i64>) -> Self {
         Self {
             file,
+            reach: Reach::Device,
             position: positions.start,
             end: positions.end,
             offset_min: offsets.start,
@@ -86,6 +88,11 @@ impl<'a> Scanner<'a> {
             buffer: Bytes::new(),
             buffer_at: positions.start,
         }
+    }
+
+    /// The same scan, with bytes from no farther than this.
+    pub(crate) fn within(self, reach: Reach) -> Self {
+        Self { reach, ..self }
     }
 
     /// Where the next batch starts.
@@ -163,7 +170,7 @@ impl<'a> Scanner<'a> {
         let mut position = self.position;
         let mut chunk = vec![0; HEADERS_AT_ONCE];
         while position < self.end {
-            let read = self.file.read_at(&mut chunk, position)?;
+            let read = self.reach.read_at(self.file, &mut chunk, position)?;
             let part = chunk.get(..read).unwrap_or_default();
             if part.is_empty() || part.iter().any(|byte| *byte != 0) {
                 return Ok(part.is_empty());
@@ -242,7 +249,7 @@ impl<'a> Scanner<'a> {
         }
         let rest = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
         let mut buffer = vec![0; len.max(read_ahead).min(rest)];
-        let read = self.file.read_at(&mut buffer, self.position)?;
+        let read = self.reach.read_at(self.file, &mut buffer, self.position)?;
         buffer.truncate(read);
         (self.buffer, self.buffer_at) = (Bytes::from(buffer), self.position);
         if read < len {

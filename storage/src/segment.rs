@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use klamm_protocol::records::BatchHeader;
 
-use crate::disk::{CachedFile, FileCache, FileId, OpenMode};
-use crate::index::{IndexEntry, OffsetEntry, TimeEntry};
+use crate::disk::{CachedFile, FileCache, FileId, OpenMode, Reach};
+use crate::index::{Access, IndexEntry, OffsetEntry, TimeEntry};
+use crate::notes::Notes;
 use crate::options::LogOptions;
 use crate::recent::Recent;
 
@@ -55,6 +56,7 @@ pub(crate) struct Segment {
     pub(crate) facts: SegmentFacts,
     recent: Recent<OffsetEntry>,
     recent_times: Recent<TimeEntry>,
+    pub(crate) notes: Arc<Notes>,
 }
 
 /// The part of a segment that recovery computes and a clean stop writes down.
@@ -99,7 +101,9 @@ impl Segment {
     pub(crate) fn known(files: &FileCache, base: i64, size: u32, facts: SegmentFacts) -> Self {
         let (log, index, time_index) = (files.new_id(), files.new_id(), files.new_id());
         let (recent, recent_times) = (Recent::default(), Recent::default());
-        Self { base, log, index, time_index, size, reserved: size, facts, recent, recent_times }
+        let notes = Arc::new(Notes::new(size));
+        let reserved = size;
+        Self { base, log, index, time_index, size, reserved, facts, recent, recent_times, notes }
     }
 
     /// The segment file.
@@ -115,6 +119,16 @@ impl Segment {
     /// The time index.
     pub(crate) fn time_file(&self, place: &Place, mode: OpenMode) -> io::Result<Arc<CachedFile>> {
         place.files.open(self.time_index, mode, || place.path(self.base, TIME_INDEX))
+    }
+
+    /// Forgets what was noted while nobody knew what is in the file.
+    pub(crate) fn distrust(&mut self) {
+        self.notes = Arc::new(Notes::new(self.size));
+    }
+
+    /// The segment file as far as it can be had without waiting.
+    pub(crate) fn held_log_file(&self, files: &FileCache) -> Option<Arc<CachedFile>> {
+        files.held(self.log)
     }
 
     /// Makes the three files, and makes them empty whatever a crash, a full disk or a segment that
@@ -144,22 +158,34 @@ impl Segment {
         if timestamp >= 0 { timestamp } else { self.facts.created_ms }
     }
 
+    /// The last entry of the offset index for which `before` holds, which must hold for a prefix of
+    /// the entries.
+    pub(crate) fn last_entry(
+        &self,
+        place: &Place,
+        access: Access,
+        before: impl Fn(OffsetEntry) -> bool,
+    ) -> io::Result<Option<OffsetEntry>> {
+        let found =
+            self.recent.last_where(before, self.facts.index_entries, access, || match access {
+                Access::Read(Reach::Memory) => {
+                    place.files.held(self.index).ok_or(io::ErrorKind::WouldBlock.into())
+                }
+                _ => self.index_file(place, OpenMode::Existing),
+            })?;
+        Ok(found.filter(|entry| entry.position < self.size))
+    }
+
     /// The position from which a scan for `offset` starts: that of the last indexed batch which
-    /// ends at or before it. `sealed` segments are searched through a mapping.
+    /// ends at or before it.
     pub(crate) fn floor(
         &self,
         place: &Place,
         offset: i64,
-        sealed: bool,
+        access: Access,
     ) -> io::Result<Option<OffsetEntry>> {
         let relative = offset.saturating_sub(self.base);
-        let found = self.recent.last_where(
-            |entry| i64::from(entry.relative) <= relative,
-            self.facts.index_entries,
-            sealed,
-            || self.index_file(place, OpenMode::Existing),
-        )?;
-        Ok(found.filter(|entry| entry.position < self.size))
+        self.last_entry(place, access, |entry| i64::from(entry.relative) <= relative)
     }
 
     /// The last entry of the time index whose timestamp is at most `timestamp`.
@@ -167,12 +193,12 @@ impl Segment {
         &self,
         place: &Place,
         timestamp: i64,
-        sealed: bool,
+        access: Access,
     ) -> io::Result<Option<TimeEntry>> {
         self.recent_times.last_where(
             |entry| entry.timestamp <= timestamp,
             self.facts.time_entries,
-            sealed,
+            access,
             || self.time_file(place, OpenMode::Existing),
         )
     }

@@ -10,6 +10,7 @@ use klamm_utils::clock::Clock;
 use klamm_utils::random::Random;
 
 use crate::Outcome;
+use crate::buffers::Buffers;
 use crate::commit::Committer;
 use crate::core::Core;
 use crate::disk::{self, Disk, DiskFile, FileCache, Space};
@@ -76,7 +77,7 @@ impl Storage {
         let was_clean = summaries.is_some();
         registry.summaries = summaries.unwrap_or_default();
         let files = Arc::new(FileCache::new(disk, options.open_files_max));
-        let core = Arc::new(Core { clock, committer, sweeper });
+        let core = Arc::new(Core { clock, committer, sweeper, buffers: Buffers::default() });
         let storage =
             Self { dir: dir.to_owned(), files, core, was_clean, registry: Mutex::new(registry) };
         storage.sweep_leftovers()?;
@@ -93,6 +94,11 @@ impl Storage {
     #[must_use]
     pub fn disk(&self) -> &Arc<dyn Disk> {
         self.files.disk()
+    }
+
+    /// Frees the memory that is kept for reads to come.
+    pub fn free_idle_memory(&self) {
+        self.core.buffers.clear();
     }
 
     /// Whether the last stop was clean, so that logs open without being read.

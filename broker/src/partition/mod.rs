@@ -8,6 +8,7 @@
 //! ```
 
 mod append;
+mod cold;
 mod open;
 mod producers;
 mod snapshot;
@@ -15,6 +16,7 @@ mod validate;
 mod waiters;
 
 pub(crate) use append::{Appended, Commit};
+pub(crate) use cold::ColdReads;
 pub(crate) use validate::{RejectedRecord, Rejection, validate};
 pub(crate) use waiters::Waiter;
 
@@ -206,8 +208,8 @@ impl Partition {
     }
 
     /// Reads whole batches, beginning with the one that holds the offset. Empty where there is
-    /// nothing to read yet.
-    pub(crate) async fn read(&self, read: Read) -> Result<Records, ErrorCode> {
+    /// nothing to read yet. Waits only for what is not in memory.
+    pub(crate) async fn read(&self, read: Read, cold: &ColdReads) -> Result<Records, ErrorCode> {
         self.check_present()?;
         let offsets = self.log.offsets();
         if read.offset < offsets.start.get() || read.offset > offsets.end.get() {
@@ -220,11 +222,18 @@ impl Partition {
         if read.offset >= end || (read.bytes_max == 0 && !read.at_least_one) {
             return Ok(Records::default());
         }
-        let (log, bound) = (self.log.clone(), read.isolation.bound());
-        let look = move || log.read(read.offset, read.bytes_max, read.at_least_one, bound);
-        let slice = if self.log.is_active(read.offset) { look() } else { blocking(look).await? };
+        let Read { offset, bytes_max, at_least_one, isolation } = read;
+        let bound = isolation.bound();
+        let slice = match self.log.read_at_once(offset, bytes_max, at_least_one, bound) {
+            Ok(Some(slice)) => Ok(slice),
+            Ok(None) => {
+                let log = self.log.clone();
+                cold.run(move || log.read(offset, bytes_max, at_least_one, bound)).await?
+            }
+            Err(error) => Err(error),
+        };
         match slice {
-            Ok(slice) => Ok(Records::from_chunks(vec![slice.bytes])),
+            Ok(slice) => Ok(Records::from(slice.bytes)),
             Err(error) => Err(self.read_failed(&error)),
         }
     }

@@ -75,22 +75,29 @@ impl FileCache {
         mode: OpenMode,
         path: impl FnOnce() -> std::path::PathBuf,
     ) -> io::Result<Arc<CachedFile>> {
-        let mut shard = self.shard(id);
-        shard.tick += 1;
-        let tick = shard.tick;
-        if let Some((file, used)) = shard.files.get_mut(&id) {
-            *used = tick;
-            return Ok(file.clone());
+        if let Some(file) = self.held(id) {
+            return Ok(file);
         }
         // Opened outside the lock: other partitions must not wait for this one's disk.
-        drop(shard);
         let file = self.disk.open(Path::new(&path()), mode)?;
         let file = Arc::new(CachedFile { file, map: OnceLock::new() });
         let mut shard = self.shard(id);
+        shard.tick += 1;
+        let tick = shard.tick;
         if shard.files.len() >= self.open_max_per_shard {
             shard.evict_oldest();
         }
         Ok(shard.files.entry(id).or_insert((file, tick)).0.clone())
+    }
+
+    /// The file if it is open already.
+    pub(crate) fn held(&self, id: FileId) -> Option<Arc<CachedFile>> {
+        let mut shard = self.shard(id);
+        shard.tick += 1;
+        let tick = shard.tick;
+        let (file, used) = shard.files.get_mut(&id)?;
+        *used = tick;
+        Some(file.clone())
     }
 
     /// Drops the handle, and with it the mapping, of a file that is about to change or vanish.

@@ -128,6 +128,15 @@ impl DiskFile for FaultyFile {
         self.inner.read_at(buffer, position)
     }
 
+    fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.plan.step()?;
+        self.inner.read_cached_at(buffer, position)
+    }
+
+    fn read_ahead(&self, position: u64, len: u64) {
+        self.inner.read_ahead(position, len);
+    }
+
     fn write_all_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()> {
         if let Err(error) = self.plan.step() {
             let whole = parts.concat();

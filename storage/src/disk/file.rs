@@ -1,12 +1,14 @@
 //! The disk of the machine.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation};
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{Disk, DiskFile, Entry, Mapping, OpenMode, Space};
 
@@ -67,7 +69,7 @@ impl Disk for RealDisk {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Arc::new(RealFile(file)))),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -90,6 +92,31 @@ impl DiskFile for RealFile {
         Ok(read)
     }
 
+    fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            let mut parts = [IoSliceMut::new(rest)];
+            let at = position + read as u64;
+            match rustix::io::preadv2(&self.0, &mut parts, at, ReadWriteFlags::NOWAIT) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(Errno::INTR) => {}
+                // The rest is not in memory, or this file system or this kernel cannot tell.
+                Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS) if read > 0 => break,
+                Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(read)
+    }
+
+    fn read_ahead(&self, position: u64, len: u64) {
+        // A hint: where it is not taken, the read itself waits for the device.
+        let _ = rustix::fs::fadvise(&self.0, position, NonZeroU64::new(len), Advice::WillNeed);
+    }
+
     fn write_all_at(&self, parts: &[&[u8]], mut position: u64) -> io::Result<()> {
         for parts in parts.chunks(PARTS_MAX) {
             let mut slices = [IoSlice::new(&[]); PARTS_MAX];
@@ -103,7 +130,7 @@ impl DiskFile for RealFile {
                         position += n as u64;
                         IoSlice::advance_slices(&mut rest, n);
                     }
-                    Err(rustix::io::Errno::INTR) => {}
+                    Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -155,6 +182,18 @@ mod tests {
         let mut read = vec![0; 6000];
         assert_eq!(file.read_at(&mut read, 3).unwrap(), 5000);
         assert_eq!(read[..5000], bytes);
+    }
+
+    #[test]
+    fn what_was_just_written_is_read_from_memory_where_the_file_system_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = file_in(&dir);
+        file.write_all_at(&[b"just written"], 0).unwrap();
+        let mut read = [0; 20];
+        match file.read_cached_at(&mut read, 5) {
+            Ok(count) => assert_eq!(read[..count], *b"written"),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
     }
 
     #[test]

@@ -301,6 +301,10 @@ impl DiskFile for MemoryFile {
         Ok(read)
     }
 
+    fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.read_at(buffer, position)
+    }
+
     fn write_all_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let start = usize::try_from(position).map_err(|_| io::ErrorKind::InvalidInput)?;

@@ -57,6 +57,16 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
 
+    /// As [`read_at`](Self::read_at), but from memory alone, without waiting for a device: fewer
+    /// bytes also where the rest is not in memory, and `WouldBlock` where none is, or where this
+    /// disk cannot tell.
+    fn read_cached_at(&self, _buffer: &mut [u8], _position: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Says that these bytes will be read soon, so that they may come into memory meanwhile.
+    fn read_ahead(&self, _position: u64, _len: u64) {}
+
     /// Writes all of `parts`, one after the other. On error any prefix may have been written.
     fn write_all_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()>;
 
@@ -112,6 +122,33 @@ pub struct Entry {
     pub name: String,
     /// Whether it is a folder.
     pub is_dir: bool,
+}
+
+/// How far a read may go for its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// What is not in memory is `WouldBlock`.
+    Memory,
+    /// It may wait for the device.
+    Device,
+}
+
+impl Reach {
+    /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
+    pub(crate) fn read_at(
+        self,
+        file: &dyn DiskFile,
+        buffer: &mut [u8],
+        position: u64,
+    ) -> io::Result<usize> {
+        match self {
+            Self::Device => file.read_at(buffer, position),
+            Self::Memory => match file.read_cached_at(buffer, position)? {
+                read if read == buffer.len() => Ok(read),
+                _ => Err(io::ErrorKind::WouldBlock.into()),
+            },
+        }
+    }
 }
 
 /// Fills `buffer` from `position`; `UnexpectedEof` when the file ends before.

@@ -55,9 +55,10 @@ impl CommitListener for NoListener {
 
 /// One open log. Clones are handles to the same log.
 ///
-/// Appends and offsets never block on a sync, though an append may meet a full page cache. Reads,
-/// lookups by timestamp and the methods that change the log otherwise may wait for the disk: they
-/// belong on a thread that may block.
+/// Appends and offsets never block on a sync, though an append may meet a full page cache, and
+/// [`read_at_once`](Self::read_at_once) never blocks at all. Other reads, lookups by timestamp and
+/// the methods that change the log otherwise may wait for the disk: they belong on a thread that
+/// may block.
 #[derive(Clone, Debug)]
 pub struct Log(pub(crate) Arc<LogInner>);
 
@@ -182,13 +183,6 @@ impl Log {
     #[must_use]
     pub fn fault(&self) -> Option<DiskError> {
         self.0.lock().fault.clone()
-    }
-
-    /// Whether an offset lies in the segment that takes appends, so that its records were most
-    /// likely written lately and are in memory still.
-    #[must_use]
-    pub fn is_active(&self, offset: i64) -> bool {
-        offset >= self.0.lock().active.base
     }
 
     /// Bytes of all segments.

@@ -1,14 +1,22 @@
 //! Reading whole batches.
 
+use std::io;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use klamm_protocol::records::{Batch, BatchHeader};
 
 use super::{Log, LogInner, State};
-use crate::disk::{CachedFile, OpenMode};
+use crate::disk::{CachedFile, OpenMode, Reach};
 use crate::error::{At, Corrupt, DiskError, ReadError};
+use crate::index::Access;
 use crate::offsets::Bound;
+use crate::options::VerifyReads;
 use crate::scan::{Found, ScanError, Scanner};
 use crate::segment::{self, Place, Segment};
+
+/// What is brought into memory ahead of a reader that waits for the device, at the least.
+const AHEAD_MIN: u64 = 4 << 20;
 
 /// Batches as they lie on disk, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +46,15 @@ pub(super) struct Snapshot {
     pub(super) next: i64,
 }
 
+/// What a reader asks of a log.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    size_max: usize,
+    min_one: bool,
+    bound: Bound,
+    reach: Reach,
+}
+
 /// What one read asks of a segment.
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
@@ -45,7 +62,8 @@ struct Wanted {
     size_max: usize,
     min_one: bool,
     limit: i64,
-    verify: bool,
+    verify: VerifyReads,
+    reach: Reach,
 }
 
 impl Log {
@@ -59,24 +77,25 @@ impl Log {
         min_one: bool,
         bound: Bound,
     ) -> Result<Slice, ReadError> {
-        let mut at = from;
-        loop {
-            let (snapshot, wanted) = {
-                let state = self.0.lock();
-                state.check_readable(from)?;
-                let (limit, verify) = (state.limit(bound), state.options.verify_reads);
-                if at >= limit {
-                    return Ok(Slice::empty(from));
-                }
-                (state.snapshot(at), Wanted { from: at, size_max, min_one, limit, verify })
-            };
-            match snapshot.read(&self.0.place, wanted) {
-                Ok(Some(slice)) => return Ok(slice),
-                Ok(None) => at = snapshot.next.max(at + 1),
-                // The segment changed under the read: what it saw says nothing.
-                Err(_) if self.0.lock().generation != snapshot.generation => {}
-                Err(error) => return Err(error),
-            }
+        match self.read_at_once(from, size_max, min_one, bound)? {
+            Some(slice) => Ok(slice),
+            None => self.0.read(from, Ask { size_max, min_one, bound, reach: Reach::Device }),
+        }
+    }
+
+    /// As [`read`](Self::read), but never waits for the disk: `None` when that would be needed.
+    pub fn read_at_once(
+        &self,
+        from: i64,
+        size_max: usize,
+        min_one: bool,
+        bound: Bound,
+    ) -> Result<Option<Slice>, ReadError> {
+        let ask = Ask { size_max, min_one, bound, reach: Reach::Memory };
+        match self.0.read(from, ask) {
+            Ok(slice) => Ok(Some(slice)),
+            Err(ReadError::Disk(error)) if error.would_block() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -108,6 +127,30 @@ impl Log {
 }
 
 impl LogInner {
+    fn read(&self, from: i64, ask: Ask) -> Result<Slice, ReadError> {
+        let Ask { size_max, min_one, bound, reach } = ask;
+        let mut at = from;
+        loop {
+            let (snapshot, wanted) = {
+                let state = self.lock();
+                state.check_readable(from)?;
+                let (limit, verify) = (state.limit(bound), state.options.verify_reads);
+                if at >= limit {
+                    return Ok(Slice::empty(from));
+                }
+                let wanted = Wanted { from: at, size_max, min_one, limit, verify, reach };
+                (state.snapshot(at), wanted)
+            };
+            match snapshot.read(self, wanted) {
+                Ok(Some(slice)) => return Ok(slice),
+                Ok(None) => at = snapshot.next.max(at + 1),
+                // The segment changed under the read: what it saw says nothing.
+                Err(_) if self.lock().generation != snapshot.generation => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Takes a look that may fail because segments change under it, until it does not.
     pub(super) fn look<T>(
         &self,
@@ -151,9 +194,29 @@ impl State {
 }
 
 impl Snapshot {
-    pub(super) fn file(&self, place: &Place) -> Result<std::sync::Arc<CachedFile>, DiskError> {
+    pub(super) fn file(&self, place: &Place) -> Result<Arc<CachedFile>, DiskError> {
         let path = || place.path(self.segment.base, segment::LOG);
         self.segment.log_file(place, OpenMode::Existing).at("open", path())
+    }
+
+    /// The file as far as a read of this reach can have it.
+    fn file_within(&self, place: &Place, reach: Reach) -> Result<Arc<CachedFile>, DiskError> {
+        match reach {
+            Reach::Device => self.file(place),
+            Reach::Memory => {
+                let held = self.segment.held_log_file(&place.files);
+                let path = || place.path(self.segment.base, segment::LOG);
+                held.ok_or(io::ErrorKind::WouldBlock.into()).at("open", path())
+            }
+        }
+    }
+
+    /// How indexes are read.
+    pub(super) fn access(&self, reach: Reach) -> Access {
+        match reach {
+            Reach::Device if self.sealed => Access::Map,
+            reach => Access::Read(reach),
+        }
     }
 
     /// A scan which starts at or before the batch that contains `from`. An index entry that does
@@ -164,15 +227,32 @@ impl Snapshot {
         file: &'a CachedFile,
         from: i64,
     ) -> Result<Scanner<'a>, DiskError> {
+        self.scanner_within(place, file, from, Reach::Device)
+    }
+
+    fn scanner_within<'a>(
+        &self,
+        place: &Place,
+        file: &'a CachedFile,
+        from: i64,
+        reach: Reach,
+    ) -> Result<Scanner<'a>, DiskError> {
         let Segment { base, size, .. } = self.segment;
         let end = self.segment.facts.next_offset;
         let scanner = |position: u32, offset| {
-            Scanner::new(&**file.file(), position.into()..size.into(), offset..end)
+            let positions = position.into()..size.into();
+            Scanner::new(&**file.file(), positions, offset..end).within(reach)
         };
-        let floor = self.segment.floor(place, from, self.sealed).unwrap_or_else(|error| {
-            tracing::warn!(dir = %place.dir.display(), base, %error, "index not readable");
-            None
-        });
+        let floor = match self.segment.floor(place, from, self.access(reach)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(error).at("read", place.path(base, segment::INDEX));
+            }
+            Err(error) => {
+                tracing::warn!(dir = %place.dir.display(), base, %error, "index not readable");
+                None
+            }
+            Ok(floor) => floor,
+        };
         let Some(entry) = floor else { return Ok(scanner(0, base)) };
         match scanner(entry.position, base).next_header() {
             Ok(Some(found)) if found.header.last_offset() == base + i64::from(entry.relative) => {
@@ -234,19 +314,29 @@ impl Snapshot {
         Ok(())
     }
 
-    fn read(&self, place: &Place, wanted: Wanted) -> Result<Option<Slice>, ReadError> {
+    fn read(&self, log: &LogInner, wanted: Wanted) -> Result<Option<Slice>, ReadError> {
         if self.segment.size == 0 {
             return Ok(None);
         }
-        let file = self.file(place)?;
-        let mut scanner = self.scanner(place, &file, wanted.from)?;
+        let place = &log.place;
+        let file = self.file_within(place, wanted.reach)?;
+        if let Some(slice) = self.go_on(log, &file, wanted)? {
+            return Ok(Some(slice));
+        }
+        let mut scanner = self.scanner_within(place, &file, wanted.from, wanted.reach)?;
         while let Some(first) = self.next_from(place, &mut scanner, wanted.from)? {
             if first.header.base_offset >= wanted.limit {
                 return Ok(Some(Slice::empty(wanted.from)));
             }
-            let bytes = self.bytes(place, &file, &first, wanted)?;
+            let least = if wanted.min_one { first.header.size() } else { 0 };
+            let bytes = self.bytes(
+                log,
+                &file,
+                first.position,
+                Wanted { size_max: wanted.size_max.max(least), ..wanted },
+            )?;
             let is_whole = bytes.len() >= first.header.size();
-            let slice = whole_batches(bytes, &first, wanted, self.segment.facts.next_offset);
+            let slice = self.whole_batches(bytes, &first, wanted);
             if !slice.bytes.is_empty() || !is_whole {
                 return Ok(Some(slice));
             }
@@ -260,21 +350,68 @@ impl Snapshot {
         Ok(None)
     }
 
-    /// What a read takes in, from its first batch on.
+    /// Reads where another read ended, without a look for the place: `None` where none ended, or
+    /// where what is there needs a second look.
+    fn go_on(
+        &self,
+        log: &LogInner,
+        file: &CachedFile,
+        wanted: Wanted,
+    ) -> Result<Option<Slice>, ReadError> {
+        let position = self.segment.notes.ends().find(self.generation, wanted.from);
+        let Some(position) = position.filter(|at| *at < self.segment.size.into()) else {
+            return Ok(None);
+        };
+        let bytes = self.bytes(log, file, position, wanted)?;
+        let Ok(header) = BatchHeader::parse(&bytes) else { return Ok(None) };
+        if header.base_offset != wanted.from {
+            return Ok(None);
+        }
+        let slice = self.whole_batches(bytes, &Found { header, position }, wanted);
+        Ok(Some(slice).filter(|slice| !slice.bytes.is_empty()))
+    }
+
+    /// What a read takes in, from a batch on.
     fn bytes(
         &self,
-        place: &Place,
+        log: &LogInner,
         file: &CachedFile,
-        first: &Found,
+        position: u64,
         wanted: Wanted,
     ) -> Result<Bytes, ReadError> {
-        let least = if wanted.min_one { first.header.size() } else { 0 };
-        let rest = u64::from(self.segment.size).saturating_sub(first.position);
-        let len = wanted.size_max.max(least).min(usize::try_from(rest).unwrap_or(usize::MAX));
-        let mut bytes = vec![0; len];
-        let read = file.file().read_at(&mut bytes, first.position);
-        bytes.truncate(read.map_err(|error| self.io(place, error))?);
-        Ok(bytes.into())
+        let rest = u64::from(self.segment.size).saturating_sub(position);
+        let len = wanted.size_max.min(usize::try_from(rest).unwrap_or(usize::MAX));
+        let mut buffer = log.core.buffers.take(len);
+        if wanted.reach == Reach::Device {
+            self.segment.notes.verified().forget(self.segment.size);
+            let ahead = (2 * len as u64).max(AHEAD_MIN).min(rest);
+            file.file().read_ahead(position, ahead);
+        }
+        let read = wanted.reach.read_at(&**file.file(), &mut buffer, position);
+        buffer.truncate(read.map_err(|error| self.io(&log.place, error))?);
+        Ok(Bytes::from_owner(buffer))
+    }
+
+    /// The sound batches at the start of `bytes`, up to the limit.
+    fn whole_batches(&self, bytes: Bytes, first: &Found, wanted: Wanted) -> Slice {
+        let notes = &self.segment.notes;
+        let verified = match wanted.verify {
+            VerifyReads::Always => first.position,
+            VerifyReads::Unseen => notes.verified().reach(first.position),
+        };
+        let trusted = usize::try_from(verified - first.position).unwrap_or(usize::MAX);
+        let whole =
+            Whole { limit: wanted.limit, end_offset: self.segment.facts.next_offset, trusted };
+        let (end, next_offset) = whole.batches(bytes.clone(), first.header.base_offset);
+        if end == 0 {
+            return Slice::empty(wanted.from);
+        }
+        let end_position = first.position + end as u64;
+        if end > trusted {
+            notes.verified().add(first.position..end_position);
+        }
+        notes.ends().add(self.generation, next_offset, end_position);
+        Slice { bytes: bytes.slice(..end), base_offset: first.header.base_offset, next_offset }
     }
 
     pub(super) fn io(&self, place: &Place, error: std::io::Error) -> ReadError {
@@ -283,33 +420,43 @@ impl Snapshot {
     }
 }
 
-/// The sound batches at the start of `bytes`, up to the limit, of a segment that ends before the
-/// offset `end`.
-fn whole_batches(bytes: Bytes, first: &Found, wanted: Wanted, end_offset: i64) -> Slice {
-    let mut rest = bytes.clone();
-    let mut next_offset = first.header.base_offset;
-    let mut end = 0;
-    while let Ok(Some(batch)) = Batch::split_first(&mut rest) {
-        let header = batch.header();
-        let follows = header.base_offset == next_offset || {
-            // A gap, or a base offset that rotted, which no checksum covers: the batch behind it
-            // tells, and the next read looks at that where it is not here.
-            let behind = BatchHeader::parse(&rest).ok().map(|behind| behind.base_offset);
-            header.base_offset > next_offset
-                && behind.is_some_and(|behind| behind > header.last_offset())
-        };
-        let in_order =
-            follows && header.last_offset_delta >= 0 && header.last_offset() < end_offset;
-        if !in_order || header.base_offset >= wanted.limit {
-            break;
+/// What batches must be like to be given out.
+#[derive(Clone, Copy, Debug)]
+struct Whole {
+    /// They begin below this offset.
+    limit: i64,
+    /// They end below this one, as the segment does.
+    end_offset: i64,
+    /// So many bytes were verified before.
+    trusted: usize,
+}
+
+impl Whole {
+    /// How many bytes of sound batches there are at the start of `rest`, and the offset behind
+    /// them. The first begins with `next_offset`.
+    fn batches(self, mut rest: Bytes, mut next_offset: i64) -> (usize, i64) {
+        let mut end = 0;
+        while let Ok(Some(batch)) = Batch::split_first(&mut rest) {
+            let header = batch.header();
+            let follows = header.base_offset == next_offset || {
+                // A gap, or a base offset that rotted, which no checksum covers: the batch behind
+                // it tells, and the next read looks at that where it is not here.
+                let behind = BatchHeader::parse(&rest).ok().map(|behind| behind.base_offset);
+                header.base_offset > next_offset
+                    && behind.is_some_and(|behind| behind > header.last_offset())
+            };
+            let in_order =
+                follows && header.last_offset_delta >= 0 && header.last_offset() < self.end_offset;
+            let batch_end = end + batch.bytes().len();
+            if !in_order
+                || header.base_offset >= self.limit
+                || (batch_end > self.trusted && batch.verify_crc().is_err())
+            {
+                break;
+            }
+            end = batch_end;
+            next_offset = header.last_offset().saturating_add(1);
         }
-        if wanted.verify && batch.verify_crc().is_err() {
-            break;
-        }
-        end += batch.bytes().len();
-        next_offset = header.last_offset().saturating_add(1);
+        (end, next_offset)
     }
-    let base_offset = if end == 0 { wanted.from } else { first.header.base_offset };
-    let next_offset = if end == 0 { wanted.from } else { next_offset };
-    Slice { bytes: bytes.slice(..end), base_offset, next_offset }
 }

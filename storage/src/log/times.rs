@@ -5,6 +5,7 @@ use klamm_protocol::records::Record;
 use super::read::Snapshot;
 use super::{Log, LogInner};
 use crate::disk::CachedFile;
+use crate::disk::Reach;
 use crate::error::{Corrupt, ReadError};
 use crate::scan::{Found, ScanError, Scanner};
 use crate::segment;
@@ -116,7 +117,7 @@ impl LogInner {
         // An entry says how large timestamps were up to and including a batch, so that the record
         // cannot lie before the last entry that stays below.
         let below = timestamp.saturating_sub(1);
-        let floor = snapshot.segment.time_floor(&self.place, below, snapshot.sealed);
+        let floor = snapshot.segment.time_floor(&self.place, below, snapshot.access(Reach::Device));
         let from = match floor {
             Ok(Some(entry)) => snapshot.segment.base + i64::from(entry.relative),
             _ => snapshot.segment.base,

@@ -11,5 +11,6 @@ mod crash;
 mod faults;
 mod lookup;
 mod model;
+mod reads;
 mod retention;
 mod rot;

@@ -9,7 +9,7 @@ use klamm_protocol::wire::Records;
 use tokio::time::{Instant, timeout_at};
 
 use super::session::{Ask, Followed, Turn};
-use crate::partition::{Isolation, Partition, Read, Waiter};
+use crate::partition::{ColdReads, Isolation, Partition, Read, Waiter};
 
 /// The first version whose clients read zstd (KIP-110).
 const ZSTD_FROM_VERSION: i16 = 10;
@@ -22,6 +22,7 @@ pub(super) struct Plan {
     pub(super) bytes_min: usize,
     pub(super) bytes_max: usize,
     pub(super) deadline: Instant,
+    pub(super) cold: ColdReads,
 }
 
 /// A partition that is to be read.
@@ -123,7 +124,7 @@ impl Plan {
             at_least_one: bytes_so_far == 0,
             isolation: self.isolation,
         };
-        let records = partition.read(read).await?;
+        let records = partition.read(read, &self.cold).await?;
         if self.version < ZSTD_FROM_VERSION && holds_zstd(&records) {
             return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
         }

@@ -110,6 +110,7 @@ impl Fetch {
             bytes_min: count(request.min_bytes).min(bytes_max),
             bytes_max,
             deadline: Instant::now() + wait,
+            cold: call.node.cold_reads.clone(),
         };
         Ok(Self { call, plan, ending })
     }
