@@ -163,11 +163,18 @@ fn measurements_are_one_line_of_json() {
         assert_eq!((&report["bench"], &report["topic"]), (&json!(args[0]), &json!("klamm-bench")));
         assert_eq!((&report["records"], &report["failed"]), (&records.into(), &0.into()));
         assert!(report["records_per_second"].as_f64().unwrap() > 0.0, "{report}");
-        for percentile in ["mean", "p50", "p90", "p99", "p999", "max"] {
+        for percentile in ["mean", "p50", "p90", "p95", "p99", "p999", "max"] {
             assert_eq!(report["latency_ms"][percentile].is_number(), has_latency, "{report}");
         }
+        assert!(!report["bootstrap"].as_str().unwrap().is_empty(), "{report}");
+        report["settings"].clone()
     };
-    check(&["produce", "-n", "2000", "-s", "100", "-p", "2", "-z", "lz4"], 2000, true);
-    check(&["consume"], 2000, false);
-    check(&["e2e", "-n", "100"], 100, true);
+    let lz4 = ["produce", "-n", "2000", "-s", "100", "-p", "2", "-z", "lz4", "-X", "acks=1"];
+    let settings = check(&lz4, 2000, true);
+    assert_eq!((&settings["compression"], &settings["acks"]), (&json!("lz4"), &json!("1")));
+    let settings = check(&["produce", "-n", "1000", "--producers", "3"], 1000, true);
+    assert_eq!((&settings["producers"], &settings["acks"]), (&json!(3), &json!("all")));
+    check(&["consume"], 3000, false);
+    let settings = check(&["e2e", "-n", "100"], 100, true);
+    assert_eq!((&settings["linger_ms"], &settings["rate"]), (&json!(0), &json!(1000)));
 }

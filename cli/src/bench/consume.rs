@@ -10,6 +10,7 @@ use super::load::LimitArgs;
 use super::report::{Report, Volume};
 use crate::connect::{ConnectArgs, consumer_alone};
 use crate::consume::{QUIET, Ranges, Span};
+use crate::output::Progress;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -35,7 +36,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let started = clock::now();
     let volume = read(&kafka, &args.limit, ranges, started).await?;
     let settings = serde_json::json!({ "partitions": places.len() });
-    Report::new("consume", &args.topic, settings, volume, None).print()
+    Report::new("consume", &args.topic, settings, volume).at(&kafka).print()
 }
 
 /// Reads until every partition is read to its end, or a limit is reached.
@@ -49,6 +50,7 @@ async fn read(
     let mut consumer = consumer_alone(kafka).await?;
     consumer.assign(ranges.assignment())?;
     let mut volume = Volume::default();
+    let progress = Progress::of((count != u64::MAX).then_some(count), "records");
     while volume.records < count && !ranges.is_over() {
         if until.is_some_and(|until| clock::now() >= until) {
             break;
@@ -60,6 +62,7 @@ async fn read(
         let batch = batch?;
         volume.records += batch.records().len() as u64;
         volume.bytes += bytes(&batch);
+        progress.reach(volume.records);
         ranges.advance(batch.topic(), batch.partition(), batch.end_offset());
     }
     volume.took = started.elapsed();

@@ -11,7 +11,7 @@ use klamm_utils::clock;
 use klamm_utils::random::Random;
 use tokio::sync::mpsc;
 
-use super::load::{LimitArgs, LoadArgs, Pace, Records};
+use super::load::{LimitArgs, LoadArgs, Pace, Records, Settings};
 use super::produce::{Fates, collect};
 use super::report::{Latencies, Report, Volume};
 use crate::connect::consumer_alone;
@@ -61,8 +61,9 @@ pub(super) async fn run(mut args: Args) -> anyhow::Result<()> {
         failed: fates.failed + expected.saturating_sub(arrivals.arrived),
         took: started.elapsed(),
     };
-    let settings = args.load.settings();
-    Report::new("e2e", &args.load.topic, settings, volume, Some(&arrivals.latencies)).print()?;
+    let settings = Settings { linger_ms: 0, ..args.load.settings(&kafka, 1) };
+    let report = Report::new("e2e", &args.load.topic, serde_json::json!(settings), volume);
+    report.at(&kafka).with_latencies(&arrivals.latencies).print()?;
     fates.outcome()
 }
 

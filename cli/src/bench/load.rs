@@ -11,6 +11,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 use klamm_utils::random::Random;
+use serde::Serialize;
 
 use crate::connect::{ConnectArgs, find_topic};
 use crate::output::Progress;
@@ -37,12 +38,12 @@ pub(super) struct LoadArgs {
     /// are taken]
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rate: Option<u32>,
-    /// How many replicas must hold a batch: all, 1, 0
-    #[arg(long, value_parser = acks, default_value = "all")]
-    acks: Acks,
-    /// How batches are compressed: none, gzip, snappy, lz4, zstd
-    #[arg(short = 'z', long, value_name = "CODEC", value_parser = codec, default_value = "none")]
-    compression: Compression,
+    /// How many replicas must hold a batch: all, 1, 0 [default: all]
+    #[arg(long, value_parser = acks)]
+    acks: Option<Acks>,
+    /// How batches are compressed: none, gzip, snappy, lz4, zstd [default: none]
+    #[arg(short = 'z', long, value_name = "CODEC", value_parser = codec)]
+    compression: Option<Compression>,
     #[command(flatten)]
     connection: ConnectArgs,
 }
@@ -71,9 +72,14 @@ impl LimitArgs {
 }
 
 impl LoadArgs {
+    /// A client with connections of its own.
+    pub(super) async fn connect(&self) -> anyhow::Result<Kafka> {
+        Ok(Kafka::connect(self.config()?).await?)
+    }
+
     /// A client, and the topic.
     pub(super) async fn prepare(&self) -> anyhow::Result<Kafka> {
-        let kafka = Kafka::connect(self.config()?).await?;
+        let kafka = self.connect().await?;
         let topic = NewTopic::new(&self.topic).partitions(self.partitions);
         for (_, outcome) in kafka.admin().create_topics(&[topic]).await? {
             match outcome {
@@ -88,8 +94,14 @@ impl LoadArgs {
     }
 
     fn config(&self) -> anyhow::Result<ClientConfig> {
-        let config = self.connection.config()?.with(&keys::ACKS, &self.acks);
-        Ok(config.with(&keys::COMPRESSION_TYPE, &self.compression))
+        let mut config = self.connection.config()?;
+        if let Some(acks) = &self.acks {
+            config = config.with(&keys::ACKS, acks);
+        }
+        if let Some(codec) = &self.compression {
+            config = config.with(&keys::COMPRESSION_TYPE, codec);
+        }
+        Ok(config)
     }
 
     pub(super) fn records(&self) -> Records {
@@ -97,14 +109,30 @@ impl LoadArgs {
     }
 
     /// How it was measured, for the report.
-    pub(super) fn settings(&self) -> serde_json::Value {
-        serde_json::json!({
-            "size": self.size,
-            "rate": self.rate,
-            "acks": self.acks.print(),
-            "compression": self.compression.print(),
-        })
+    pub(super) fn settings(&self, kafka: &Kafka, producers: u32) -> Settings {
+        let config = kafka.config();
+        Settings {
+            size: self.size,
+            rate: self.rate,
+            producers,
+            acks: config.get(&keys::ACKS).print(),
+            compression: config.get(&keys::COMPRESSION_TYPE).print(),
+            linger_ms: config.get(&keys::LINGER).as_millis(),
+            batch_size: config.get(&keys::BATCH_SIZE),
+        }
     }
+}
+
+/// How producers are measured. The names of the fields are a promise to scripts.
+#[derive(Debug, Serialize)]
+pub(super) struct Settings {
+    pub(super) size: u32,
+    pub(super) rate: Option<u32>,
+    pub(super) producers: u32,
+    pub(super) acks: String,
+    pub(super) compression: String,
+    pub(super) linger_ms: u128,
+    pub(super) batch_size: usize,
 }
 
 /// The records of a measurement: hexadecimal digits, of which a good codec saves half.

@@ -18,40 +18,51 @@ const WAITING: usize = 1 << 20;
 pub(crate) struct Args {
     #[command(flatten)]
     load: LoadArgs,
+    /// Producers, each with connections of its own
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
+    producers: u32,
     #[command(flatten)]
     limit: LimitArgs,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let kafka = args.load.prepare().await?;
-    let producer = kafka.producer().build().await?;
+    let mut producers = vec![kafka.producer().build().await?];
+    for _ in 1..args.producers {
+        producers.push(args.load.connect().await?.producer().build().await?);
+    }
     let pace = Pace::start(args.load.rate, &args.limit, COUNT);
     let started = pace.started();
     let (waiting, told) = mpsc::channel(WAITING);
-    let sending = send(&producer, args.load.records(), pace, waiting);
+    let sending = send(&producers, args.load.records(), pace, waiting);
     let (sent, fates) = tokio::join!(sending, collect(told));
     sent?;
     let took = started.elapsed();
     let bytes = fates.stored * u64::from(args.load.size);
     let volume = Volume { records: fates.stored, bytes, failed: fates.failed, took };
-    let settings = args.load.settings();
-    Report::new("produce", &args.load.topic, settings, volume, Some(&fates.latencies)).print()?;
+    let settings = serde_json::json!(args.load.settings(&kafka, args.producers));
+    let report = Report::new("produce", &args.load.topic, settings, volume);
+    report.at(&kafka).with_latencies(&fates.latencies).print()?;
     fates.outcome()
 }
 
-/// Sends records as they are due.
+/// Sends records as they are due, to one producer after the other.
 async fn send(
-    producer: &Producer,
+    producers: &[Producer],
     mut records: Records,
     mut pace: Pace,
     waiting: mpsc::Sender<(Instant, Delivery)>,
 ) -> anyhow::Result<()> {
-    while let Some(due) = pace.next().await {
+    let mut turns = producers.iter().cycle();
+    while let Some((due, producer)) = pace.next().await.zip(turns.next()) {
         let delivery = producer.enqueue(records.next()).await?;
         // Nobody waits any more only if the command has ended.
         let _ = waiting.send((due, delivery)).await;
     }
-    producer.flush().await;
+    for producer in producers {
+        producer.flush().await;
+    }
     Ok(())
 }
 

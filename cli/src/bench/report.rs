@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use klamm_client::Kafka;
+use klamm_client::config::{Value as _, keys};
 use serde::Serialize;
 
 use crate::output::Stdout;
@@ -15,6 +17,8 @@ const LATENCY_MAX_US: u64 = 3_600_000_000;
 pub(super) struct Report<'a> {
     /// Which measurement it was.
     pub(super) bench: &'static str,
+    /// Whom it was asked of first, so that reports of several clusters can be told apart.
+    pub(super) bootstrap: String,
     pub(super) topic: &'a str,
     /// How it was measured.
     pub(super) settings: serde_json::Value,
@@ -36,6 +40,7 @@ pub(super) struct LatencyReport {
     mean: f64,
     p50: f64,
     p90: f64,
+    p95: f64,
     p99: f64,
     p999: f64,
     max: f64,
@@ -56,13 +61,13 @@ impl<'a> Report<'a> {
         topic: &'a str,
         settings: serde_json::Value,
         volume: Volume,
-        latencies: Option<&Latencies>,
     ) -> Self {
         let Volume { records, bytes, failed, took } = volume;
         let seconds = took.as_secs_f64();
         let each_second = |count: f64| if seconds > 0.0 { round(count / seconds) } else { 0.0 };
         Self {
             bench,
+            bootstrap: String::new(),
             topic,
             settings,
             records,
@@ -71,8 +76,19 @@ impl<'a> Report<'a> {
             seconds: round(seconds),
             records_per_second: each_second(records as f64),
             megabytes_per_second: each_second(bytes as f64 / 1e6),
-            latency_ms: latencies.map(Latencies::report),
+            latency_ms: None,
         }
+    }
+
+    /// Says which cluster was measured.
+    pub(super) fn at(self, kafka: &Kafka) -> Self {
+        let bootstrap = kafka.config().get(&keys::BOOTSTRAP_SERVERS);
+        Self { bootstrap: bootstrap.print(), ..self }
+    }
+
+    /// Says how long records took.
+    pub(super) fn with_latencies(self, latencies: &Latencies) -> Self {
+        Self { latency_ms: Some(latencies.report()), ..self }
     }
 
     /// Tells people on standard error, and machines on standard output.
@@ -88,10 +104,10 @@ impl<'a> Report<'a> {
             self.megabytes_per_second,
             self.failed,
         );
-        if let Some(LatencyReport { mean, p50, p90, p99, p999, max }) = &self.latency_ms {
+        if let Some(LatencyReport { mean, p50, p90, p95, p99, p999, max }) = &self.latency_ms {
             eprintln!(
-                "latency in ms: mean {mean:.3}, p50 {p50:.3}, p90 {p90:.3}, p99 {p99:.3}, \
-                 p99.9 {p999:.3}, max {max:.3}"
+                "latency in ms: mean {mean:.3}, p50 {p50:.3}, p90 {p90:.3}, p95 {p95:.3}, \
+                 p99 {p99:.3}, p99.9 {p999:.3}, max {max:.3}"
             );
         }
         let mut stdout = Stdout::new();
@@ -121,6 +137,7 @@ impl Latencies {
             mean: ms(self.0.mean()),
             p50: quantile(0.5),
             p90: quantile(0.9),
+            p95: quantile(0.95),
             p99: quantile(0.99),
             p999: quantile(0.999),
             max: ms(self.0.max() as f64),
@@ -145,15 +162,19 @@ mod tests {
         }
         let volume =
             Volume { records: 1000, bytes: 5_000_000, failed: 1, took: Duration::from_secs(2) };
-        let report = Report::new("produce", "t", serde_json::json!({}), volume, Some(&latencies));
+        let report =
+            Report::new("produce", "t", serde_json::json!({}), volume).with_latencies(&latencies);
         assert_eq!((report.records_per_second, report.megabytes_per_second), (500.0, 2.5));
         let latency = report.latency_ms.unwrap();
-        for (measured, expected) in
-            [(latency.p50, 500.0), (latency.p99, 990.0), (latency.max, 1000.0)]
-        {
+        for (measured, expected) in [
+            (latency.p50, 500.0),
+            (latency.p95, 950.0),
+            (latency.p99, 990.0),
+            (latency.max, 1000.0),
+        ] {
             assert!((measured / expected - 1.0f64).abs() < 0.002, "{measured} {expected}");
         }
-        let nothing = Report::new("produce", "t", serde_json::json!({}), Volume::default(), None);
+        let nothing = Report::new("produce", "t", serde_json::json!({}), Volume::default());
         assert_eq!(nothing.records_per_second, 0.0);
     }
 }
