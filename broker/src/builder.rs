@@ -22,6 +22,7 @@ use crate::node::Node;
 use crate::partition::ColdReads;
 use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Listener, RequestMemory};
+use crate::telemetry::Telemetry;
 use crate::topics::Topics;
 use crate::{changes, cleaner, housekeeping};
 
@@ -186,6 +187,7 @@ fn open(
         producer_ids: ProducerIds::default(),
         groups: Groups::default(),
         fetch_sessions: FetchSessions::default(),
+        telemetry: Telemetry::default(),
         tasks: TaskGroup::new("broker"),
         following: tokio::sync::Mutex::default(),
         clock,

@@ -51,6 +51,7 @@ mod node;
 mod partition;
 mod producer_ids;
 mod server;
+mod telemetry;
 mod topics;
 
 pub use broker::Broker;

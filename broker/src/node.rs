@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::partition::ColdReads;
 use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Connections, RequestMemory};
+use crate::telemetry::Telemetry;
 use crate::topics::Topics;
 
 /// One broker.
@@ -28,6 +29,7 @@ pub(crate) struct Node {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) groups: Groups,
     pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) telemetry: Telemetry,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: RequestMemory,
     pub(crate) cold_reads: ColdReads,

@@ -21,6 +21,9 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         let error_code = ErrorCode::INVALID_REQUEST;
         return Reply::Now(Response { error_code, ..Response::default() });
     }
+    if call.version >= 3 {
+        call.peer.note_software(&request.client_software_name, &request.client_software_version);
+    }
     let api_keys = SERVED.iter().map(row).collect();
     Reply::Now(Response { api_keys, finalized_features_epoch: 0, ..Response::default() })
 }

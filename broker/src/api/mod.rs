@@ -23,5 +23,6 @@ mod operations;
 pub(crate) mod produce;
 pub(crate) mod replicas;
 pub(crate) mod security;
+pub(crate) mod telemetry;
 pub(crate) mod topics;
 pub(crate) mod unregister_broker;

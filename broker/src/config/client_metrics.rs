@@ -1,9 +1,9 @@
-//! What a subscription to the metrics of clients may say. Nobody is asked for metrics here yet:
-//! subscriptions are kept and told.
+//! What a subscription to the metrics of clients may say.
 
 use super::keys::client_metrics_key;
 use super::layers::Values;
 use super::value::ConfigError;
+use crate::telemetry;
 
 /// How often clients may be asked to push, in milliseconds.
 const INTERVALS_MS: std::ops::RangeInclusive<i64> = 100..=3_600_000;
@@ -38,6 +38,10 @@ pub(crate) fn validate_client_metrics(own: &Values) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn is_expression(text: &str) -> bool {
+    !text.is_empty() && telemetry::whole(text).is_some()
+}
+
 /// Patterns are `what=expression`, between commas.
 fn check_patterns(text: &str) -> Result<(), ConfigError> {
     for pattern in text.split(',').map(str::trim) {
@@ -46,7 +50,7 @@ fn check_patterns(text: &str) -> Result<(), ConfigError> {
         }
         let is_legal = pattern.split_once('=').is_some_and(|(what, expression)| {
             let expression = expression.trim();
-            MATCHED.contains(&what.trim()) && !expression.is_empty() && !expression.contains('=')
+            MATCHED.contains(&what.trim()) && !expression.contains('=') && is_expression(expression)
         });
         if !is_legal {
             return Err(ConfigError::Pattern(pattern.to_owned()));
@@ -83,7 +87,7 @@ mod tests {
         check("no.such", "1", "Unknown client metrics configuration: no.such");
         check("match", "", "");
         check("match", "client_id=a, client_software_name=apache.*", "");
-        for pattern in ["foo=bar", "client_id", "client_id=", "client_id=a=b", "*"] {
+        for pattern in ["foo=bar", "client_id", "client_id=", "client_id=a=b", "*", "client_id=("] {
             check("match", pattern, &format!("Illegal client matching pattern: {pattern}"));
         }
         check("match", "client_id=a, ", "Configuration 'match' values must not be empty.");

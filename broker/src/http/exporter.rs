@@ -109,7 +109,7 @@ fn labels(topic: &str, partition: &Partition) -> String {
     format!("{{topic=\"{topic}\",partition=\"{}\"}}", partition.index)
 }
 
-/// Topic names hold nothing that needs it; a label must be safe all the same.
-pub(super) fn escape(text: &str) -> String {
+/// A text as it stands in a label. Topic names hold nothing that needs it.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -9,6 +9,8 @@
 mod exporter;
 mod group_exporter;
 
+pub(crate) use exporter::escape;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,6 +87,9 @@ async fn ready(State(node): State<Arc<Node>>) -> impl IntoResponse {
 
 async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
     let groups = group_exporter::text(&node).await;
-    let text = format!("{}{}{groups}# EOF\n", node.metrics.text(), exporter::text(&node));
+    let mut text = format!("{}{}{groups}", node.metrics.text(), exporter::text(&node));
+    // Writing to a string does not fail.
+    let _ = node.telemetry.write(&mut text);
+    text.push_str("# EOF\n");
     ([(header::CONTENT_TYPE, METRICS_TYPE)], text)
 }

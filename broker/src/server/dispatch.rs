@@ -100,6 +100,8 @@ served! {
     DescribeQuorum => api::describe_quorum::handle;
     DescribeCluster => api::describe_cluster::handle;
     UnregisterBroker => api::unregister_broker::handle;
+    GetTelemetrySubscriptions => api::telemetry::subscribe::handle;
+    PushTelemetry => api::telemetry::push::handle;
     ListConfigResources => api::configs::list::handle;
     DescribeTopicPartitions => api::describe_topic_partitions::handle;
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -142,7 +142,7 @@ fn admit(node: &Arc<Node>, stream: TcpStream, address: SocketAddr, advertise: &A
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(peer = %address, %error, "the client left at once");
     }
-    let peer = Arc::new(Peer { address, advertised });
+    let peer = Arc::new(Peer { address, advertised, software: OnceLock::new() });
     let tasks = node.tasks.clone();
     let node = Arc::clone(node);
     tasks.spawn("connection", async move {

@@ -22,7 +22,7 @@ pub(crate) use memory::RequestMemory;
 pub(crate) use reply::Reply;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use klamm_protocol::wire::Str;
 
@@ -49,4 +49,28 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// What clients of this listener are told to connect to.
     pub(crate) advertised: Address,
+    /// What it said in its first ApiVersions.
+    software: OnceLock<Software>,
+}
+
+/// What a client calls its library; empty until it does.
+#[derive(Debug, Default)]
+pub(crate) struct Software {
+    pub(crate) name: Str,
+    pub(crate) version: Str,
+}
+
+impl Peer {
+    pub(crate) fn software(&self) -> &Software {
+        static UNKNOWN: Software =
+            Software { name: Str::from_static(""), version: Str::from_static("") };
+        self.software.get().unwrap_or(&UNKNOWN)
+    }
+
+    /// Notes what a client calls its library, the first time that it does.
+    pub(crate) fn note_software(&self, name: &Str, version: &Str) {
+        // Kept for long: not to hold on to the bytes of a request.
+        let software = || Software { name: name.detached(), version: version.detached() };
+        self.software.get_or_init(software);
+    }
 }

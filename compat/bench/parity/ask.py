@@ -17,6 +17,7 @@ from . import (
     one_broker,
     produce,
     sessions,
+    telemetry,
     topic_pages,
     topics,
 )
@@ -40,6 +41,7 @@ GROUPS = {
     "topic_pages": topic_pages,
     "groups": groups,
     "group_offsets": group_offsets,
+    "telemetry": telemetry,
 }
 CLOSED = {"closed": True}
 

@@ -43,7 +43,11 @@ DEFAULTS = "defaults of one broker, where Kafka's are those of three"
 EMPTY = "Kafka fails the whole request with UNKNOWN_SERVER_ERROR, which clients retry"
 ELR = "Kafka's eligible leader replicas keep it as a setting of the whole cluster"
 
+NO_PLUGIN = "clients' metrics are told at /metrics; Kafka takes them only for a plug-in"
+
 DELIBERATE = (
+    Deliberate("connection", (), "apiKeys[71]", ("(listed)",), NO_PLUGIN),
+    Deliberate("connection", (), "apiKeys[72]", ("(listed)",), NO_PLUGIN),
     Deliberate("connection", (), "apiKeys[19].minVersion", (0,), OLD_VERSIONS),
     Deliberate("connection", (), "apiKeys[20].minVersion", (0,), OLD_VERSIONS),
     Deliberate("connection", (), "apiKeys[32].minVersion", (0,), OLD_VERSIONS),

@@ -1,11 +1,12 @@
 """Tools that ask about a cluster: who leads, who keeps the metadata, where replicas are."""
 
 import json
+import urllib.request
 from pathlib import Path
 
-from ..broker import Broker
+from ..broker import Broker, Klamm
 from ..paths import WORK
-from ..table import Table
+from ..table import NOT_APPLICABLE, Table
 from ..toolshell import ToolShell
 
 TOPIC = "tools-cluster"
@@ -20,6 +21,11 @@ def run(table: Table, client: str, shell: ToolShell, broker: Broker) -> None:
     table.check(client, "kafka-cluster", tools.cluster)
     table.check(client, "kafka-groups", tools.groups)
     table.check(client, "kafka-client-metrics", tools.client_metrics)
+    told = "metrics that a producer pushes are told"
+    if isinstance(broker, Klamm):
+        table.check(client, told, lambda: tools.pushed_metrics(broker))
+    else:
+        table.add(client, told, NOT_APPLICABLE, "Kafka needs a plug-in")
     table.check(client, "kafka-acls, without an authorizer", tools.acls)
     table.check(client, "kafka-configs, users without credentials", tools.users)
 
@@ -96,6 +102,22 @@ class ClusterTools:
         expect("interval.ms=7000" in described, described)
         self.text(tool, "--delete", *name)
         expect("tools-metrics" not in self.text(tool, "--list"), "listed once deleted")
+
+    def pushed_metrics(self, broker: Klamm) -> None:
+        wanted = ("--metrics", "org.apache.kafka.producer.", "--interval", "100")
+        self.text("kafka-client-metrics", "--alter", "--name", "tools-pushed", *wanted)
+        self.shell.run(
+            "kafka-producer-perf-test",
+            *("--topic", TOPIC, "--num-records", "1000", "--record-size", "100"),
+            *("--throughput", "1000", "--command-property"),
+            f"bootstrap.servers={broker.address}",
+            "client.id=pushes",
+        )
+        metrics = f"http://{broker.host}:{broker.http_port}/metrics"
+        with urllib.request.urlopen(metrics, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        ours = [line for line in lines if line.startswith("kafka_client_producer_")]
+        expect(any('client_id="pushes"' in line for line in ours), f"{len(ours)} lines of metrics")
 
     def acls(self) -> None:
         listed = self.shell.attempt("kafka-acls", *self.at, "--list")

@@ -1,0 +1,23 @@
+//! PushTelemetry: takes in what a client tells of itself. Version 0.
+
+use klamm_protocol::api::push_telemetry::{Request, Response};
+use klamm_protocol::error_code::ErrorCode;
+
+use super::facts;
+use crate::server::{Call, Reply};
+use crate::telemetry::Push;
+
+pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
+    let node = &call.node;
+    let facts = facts(&call, request.client_instance_id);
+    let push = Push {
+        instance_id: request.client_instance_id,
+        subscription_id: request.subscription_id,
+        is_last: request.terminating,
+        compression: request.compression_type,
+        metrics: request.metrics,
+    };
+    let taken = node.telemetry.push(&node.catalog.image(), facts, push, node.clock.elapsed());
+    let error_code = taken.err().unwrap_or(ErrorCode::NONE);
+    Reply::Now(Response { error_code, ..Response::default() })
+}

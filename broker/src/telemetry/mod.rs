@@ -1,0 +1,219 @@
+//! What clients tell of themselves (KIP-714): who is asked for which metrics, and what they pushed.
+//!
+//! ```text
+//! api/telemetry ─ Telemetry ─┬─ subscription (what a client is asked for: from the settings)
+//!                            ├─ client       (when it may ask and push: pure)
+//!                            ├─ otlp         (what a push says)
+//!                            └─ series       (what is kept of it) ─► /metrics
+//! ```
+//!
+//! # Invariants
+//!
+//! - Clients and series are bounded in number, a push and a line in size: whoever pushes too much
+//!   is told so, or has what is beyond left out.
+//! - A client that stays away for three of its intervals is forgotten with its metrics.
+
+mod client;
+mod otlp;
+mod series;
+mod subscription;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::Compression;
+use klamm_protocol::wire::{Str, Uuid};
+use klamm_utils::random::Random;
+
+use self::client::{Client, Wrong};
+use self::series::SeriesSet;
+use crate::catalog::Image;
+
+pub(crate) use self::subscription::{Subscription, whole};
+
+/// The largest push, as it comes and once decompressed (`telemetry.max.bytes`).
+pub(crate) const PUSH_BYTES_MAX: usize = 1 << 20;
+/// Clients that are remembered.
+const CLIENTS_MAX: usize = 16_384;
+/// Series that are kept of all clients together.
+const SERIES_MAX: usize = 100_000;
+/// Intervals after which a client that is silent is forgotten.
+const SILENT_INTERVALS: u32 = 3;
+/// A client is remembered for so long at the least.
+const REMEMBERED_MIN: Duration = Duration::from_secs(60);
+
+/// What a subscription may choose a client by.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) client_id: Str,
+    pub(crate) instance_id: Uuid,
+    /// As the client called its library in ApiVersions.
+    pub(crate) software_name: Str,
+    pub(crate) software_version: Str,
+    pub(crate) address: SocketAddr,
+}
+
+/// A push as it came.
+pub(crate) struct Push {
+    pub(crate) instance_id: Uuid,
+    pub(crate) subscription_id: i32,
+    pub(crate) is_last: bool,
+    pub(crate) compression: i8,
+    pub(crate) metrics: Bytes,
+}
+
+/// The clients that were asked for metrics.
+///
+/// Guarded by a mutex that is held for a look-up and to take in a push that was decoded before.
+#[derive(Debug, Default)]
+pub(crate) struct Telemetry {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    clients: HashMap<Uuid, Known>,
+    series: usize,
+    random: Random,
+}
+
+#[derive(Debug)]
+struct Known {
+    client: Client,
+    client_id: Str,
+    seen: Duration,
+    series: SeriesSet,
+}
+
+impl Telemetry {
+    /// Tells a client what it is asked for. The id is the one it goes by from now on.
+    pub(crate) fn ask(
+        &self,
+        image: &Image,
+        mut facts: Facts,
+        now: Duration,
+    ) -> Result<(Uuid, Arc<Subscription>), ErrorCode> {
+        let mut state = self.lock();
+        if facts.instance_id == Uuid::ZERO {
+            facts.instance_id = Uuid(state.random.uuid());
+        }
+        let id = facts.instance_id;
+        let subscription = Subscription::of(image, &facts);
+        let known = state.know(&facts, subscription, now)?;
+        known.client.ask(now)?;
+        Ok((id, Arc::clone(known.client.subscription())))
+    }
+
+    /// Takes in what a client pushed.
+    pub(crate) fn push(
+        &self,
+        image: &Image,
+        mut facts: Facts,
+        push: Push,
+        now: Duration,
+    ) -> Result<(), ErrorCode> {
+        facts.instance_id = push.instance_id;
+        if push.instance_id == Uuid::ZERO {
+            return Err(ErrorCode::INVALID_REQUEST);
+        }
+        let subscription = Subscription::of(image, &facts);
+        let compression = Compression::from_id(push.compression.into());
+        let too_large = push.metrics.len() > PUSH_BYTES_MAX;
+        let wanted = {
+            let mut state = self.lock();
+            // Who was never told a subscription cannot know one.
+            let known = state.know(&facts, subscription, now)?;
+            let wrong = match compression {
+                _ if push.subscription_id != known.client.subscription().id => Some(Wrong::Id),
+                None => Some(Wrong::Compression),
+                Some(_) if too_large => Some(Wrong::Size),
+                Some(_) => None,
+            };
+            known.client.push(now, push.is_last, wrong)?;
+            Arc::clone(known.client.subscription())
+        };
+        if push.metrics.is_empty() {
+            return Ok(());
+        }
+        let plain = compression.unwrap_or_default().decompress(&push.metrics, PUSH_BYTES_MAX);
+        let plain = plain.map_err(|_| ErrorCode::INVALID_RECORD)?;
+        if wanted.metrics.is_empty() {
+            return Ok(());
+        }
+        let samples = otlp::samples(&plain).map_err(|_| ErrorCode::INVALID_RECORD)?;
+        let samples = samples.into_iter().filter(|sample| wanted.wants(&sample.name));
+        let mut state = self.lock();
+        let room = SERIES_MAX.saturating_sub(state.series);
+        if let Some(known) = state.clients.get_mut(&push.instance_id) {
+            let grown = known.series.take_in(samples, room);
+            state.series += grown;
+        }
+        Ok(())
+    }
+
+    /// What was pushed, as Prometheus reads it.
+    pub(crate) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let state = self.lock();
+        let all = state.clients.iter().map(|(id, known)| (known.labels(id), &known.series));
+        let all: Vec<_> = all.collect();
+        series::write_all(&all, out)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn labels(&self, id: &Uuid) -> String {
+        let id = id.to_string();
+        series::labels(&[("client_id", self.client_id.as_str()), ("client_instance_id", &id)])
+    }
+}
+
+impl State {
+    /// The client, remembered from now on. Where the settings ask it for something else than
+    /// before, it begins anew.
+    fn know(
+        &mut self,
+        facts: &Facts,
+        subscription: Subscription,
+        now: Duration,
+    ) -> Result<&mut Known, ErrorCode> {
+        if !self.clients.contains_key(&facts.instance_id) {
+            self.forget_the_silent(now);
+            if self.clients.len() >= CLIENTS_MAX {
+                return Err(ErrorCode::THROTTLING_QUOTA_EXCEEDED);
+            }
+        }
+        let known = self.clients.entry(facts.instance_id).or_insert_with(|| Known {
+            client: Client::new(subscription.clone()),
+            client_id: facts.client_id.detached(),
+            seen: now,
+            series: SeriesSet::default(),
+        });
+        known.seen = now;
+        if **known.client.subscription() != subscription {
+            known.client = known.client.asked_for(subscription);
+        }
+        Ok(known)
+    }
+
+    fn forget_the_silent(&mut self, now: Duration) {
+        let series = &mut self.series;
+        self.clients.retain(|_, known| {
+            let interval = known.client.subscription().interval;
+            let remembered = (interval * SILENT_INTERVALS).max(REMEMBERED_MIN);
+            let is_there = now.saturating_sub(known.seen) < remembered;
+            if !is_there {
+                *series -= known.series.len();
+            }
+            is_there
+        });
+    }
+}
