@@ -9,6 +9,7 @@
 
 mod args;
 mod floor;
+mod idle;
 mod latency;
 mod librdkafka;
 mod measure;
@@ -25,8 +26,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use report::Report;
-
 /// Loads a Kafka-compatible broker and prints what came of it as one line of JSON.
 #[derive(Parser)]
 #[command(version)]
@@ -41,10 +40,22 @@ enum Mode {
     RawProduce(raw::produce::Args),
     /// Fetches and throws away
     RawFetch(raw::fetch::Args),
+    /// Sends one record, waits until it is acknowledged, and sends the next
+    PingPong(raw::ping_pong::Args),
+    /// Produces at full speed while the tail is read
+    Both(raw::both::Args),
+    /// Produces at full speed, alone and beside one who reads from the start, in turns
+    CatchUp(raw::catch_up::Args),
     /// Produces through librdkafka
     Produce(librdkafka::produce::Args),
+    /// Consumes through librdkafka
+    Consume(librdkafka::consume::Args),
     /// Times records from producer to consumer through librdkafka, at a fixed rate
     E2e(librdkafka::e2e::Args),
+    /// Runs librdkafka's mock cluster as a broker: the ceiling of the client
+    Mock(librdkafka::mock::Args),
+    /// Holds many connections that do next to nothing
+    Idle(idle::Args),
     /// Times a broker from its start to its first good answer
     Startup(startup::Args),
     /// Measures the machine without a broker
@@ -53,10 +64,8 @@ enum Mode {
 
 fn main() -> ExitCode {
     match run(Cli::parse().mode) {
-        Ok(report) => {
-            println!("{report}");
-            if report.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-        }
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("klamm-load: {error:#}");
             ExitCode::FAILURE
@@ -64,13 +73,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(mode: Mode) -> Result<Report> {
-    match mode {
-        Mode::RawProduce(args) => raw::produce::run(&args),
-        Mode::RawFetch(args) => raw::fetch::run(&args),
-        Mode::Produce(args) => librdkafka::produce::run(&args),
-        Mode::E2e(args) => librdkafka::e2e::run(&args),
-        Mode::Startup(args) => startup::run(&args),
-        Mode::Floor(args) => floor::run(&args),
-    }
+/// Whether all answers were good.
+fn run(mode: Mode) -> Result<bool> {
+    let report = match mode {
+        Mode::RawProduce(args) => raw::produce::run(&args)?,
+        Mode::RawFetch(args) => raw::fetch::run(&args)?,
+        Mode::PingPong(args) => raw::ping_pong::run(&args)?,
+        Mode::Both(args) => raw::both::run(&args)?,
+        Mode::CatchUp(args) => raw::catch_up::run(&args)?,
+        Mode::Produce(args) => librdkafka::produce::run(&args)?,
+        Mode::Consume(args) => librdkafka::consume::run(&args)?,
+        Mode::E2e(args) => librdkafka::e2e::run(&args)?,
+        // It has told all there is to tell when it begins.
+        Mode::Mock(args) => return librdkafka::mock::run(&args).map(|()| true),
+        Mode::Idle(args) => idle::run(&args)?,
+        Mode::Startup(args) => startup::run(&args)?,
+        Mode::Floor(args) => floor::run(&args)?,
+    };
+    println!("{report}");
+    Ok(!report.has_errors())
 }

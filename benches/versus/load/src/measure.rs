@@ -26,6 +26,11 @@ impl Window {
         Ok(Self { from, to: from + length(span.seconds)? })
     }
 
+    /// One without a warm-up.
+    pub(crate) fn at_once(seconds: f64) -> Result<Self> {
+        Self::begin(Span { seconds, warmup_seconds: 0.0 })
+    }
+
     pub(crate) fn holds(&self, at: Instant) -> bool {
         (self.from..self.to).contains(&at)
     }
@@ -45,6 +50,27 @@ pub(crate) struct Usage {
     pub(crate) elsewhere_share: Option<f64>,
     /// CPU seconds of the stretch, memory at its end; where the process is known.
     pub(crate) broker: Option<ProcessState>,
+}
+
+impl Usage {
+    /// This stretch and a later one, together.
+    pub(crate) fn and(self, later: Self) -> Self {
+        let broker = self.broker.zip(later.broker).map(|(one, two)| ProcessState {
+            user_seconds: one.user_seconds + two.user_seconds,
+            system_seconds: one.system_seconds + two.system_seconds,
+            rss_mib: two.rss_mib,
+            peak_rss_mib: one.peak_rss_mib.max(two.peak_rss_mib),
+        });
+        let seconds = self.seconds + later.seconds;
+        let shares = self.elsewhere_share.zip(later.elsewhere_share);
+        Self {
+            seconds,
+            client_cpu_seconds: self.client_cpu_seconds + later.client_cpu_seconds,
+            elsewhere_share: shares
+                .map(|(one, two)| (one * self.seconds + two * later.seconds) / seconds),
+            broker,
+        }
+    }
 }
 
 /// A stretch that has begun.
@@ -123,7 +149,11 @@ pub(crate) fn on_threads<T: Send>(
         until(window.from);
         let usage = Meter::begin(pid).and_then(|meter| {
             until(window.to);
-            meter.end()
+            let usage = meter.end()?;
+            // What counts is what lies in the window, even if this thread woke up late.
+            let ended = Instant::now().min(window.to);
+            let seconds = ended.saturating_duration_since(window.from).as_secs_f64();
+            Ok(Usage { seconds, ..usage })
         });
         let done: Result<Vec<T>> = started
             .into_iter()

@@ -12,7 +12,7 @@ use klamm_protocol::api::{Metadata, metadata};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::process;
-use crate::report::Report;
+use crate::report::{Report, median};
 use crate::wire::Connection;
 
 const METADATA: i16 = 4;
@@ -54,7 +54,7 @@ struct Start {
 pub(crate) fn run(args: &Args) -> Result<Report> {
     ensure!(args.runs > 0, "it takes one run");
     let starts: Vec<Start> = (0..args.runs).map(|_| start(args)).collect::<Result<_>>()?;
-    let of = |figure: fn(&Start) -> f64| median(starts.iter().map(figure).collect());
+    let of = |figure: fn(&Start) -> f64| median(starts.iter().map(figure));
     let mut report = Report::new("startup");
     report.put("runs", args.runs);
     report.put("ready_ms_each", starts.iter().map(|start| start.ready_ms).collect::<Vec<_>>());
@@ -176,9 +176,4 @@ fn connect_all(address: &str, clients: usize) -> Result<Vec<Connection>> {
 
 fn millis(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -1,4 +1,4 @@
-//! The topic that is used: made, waited for, and asked for its ends.
+//! The topic that is used: made, waited for, and asked for its offsets.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +20,15 @@ const METADATA: i16 = 4;
 /// How long ten thousand partitions may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(20);
-const LATEST: i64 = -1;
+
+/// A special place in a partition; the discriminants are those of ListOffsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// The first record that there is.
+    Start = -2,
+    /// Behind the last one.
+    End = -1,
+}
 
 /// Creates the topic unless it is there or must not be created, and waits until all of its
 /// partitions answer.
@@ -36,9 +44,9 @@ pub(crate) fn prepare(broker: &Broker, topic: &Topic) -> Result<()> {
     loop {
         let missing = match not_led(&mut connection, topic)? {
             Some(why) => why,
-            None => match ask_ends(&mut connection, topic)? {
+            None => match ask_offsets(&mut connection, topic, Spot::End)? {
                 Ok(_) => return Ok(()),
-                Err(code) => format!("a partition says {code}"),
+                Err(code) => format!("a partition says {}", code.name()),
             },
         };
         if Instant::now() > deadline {
@@ -48,12 +56,12 @@ pub(crate) fn prepare(broker: &Broker, topic: &Topic) -> Result<()> {
     }
 }
 
-/// Where each partition ends, in the order of the partitions.
-pub(crate) fn ends(broker: &Broker, topic: &Topic) -> Result<Vec<i64>> {
+/// The offset of this spot in each partition, in the order of the partitions.
+pub(crate) fn offsets(broker: &Broker, topic: &Topic, spot: Spot) -> Result<Vec<i64>> {
     let mut connection = Connection::open(&broker.address)?;
-    match ask_ends(&mut connection, topic)? {
-        Ok(ends) => Ok(ends),
-        Err(code) => bail!("asked for the ends of {}, the broker says {code}", topic.name),
+    match ask_offsets(&mut connection, topic, spot)? {
+        Ok(offsets) => Ok(offsets),
+        Err(code) => bail!("asked for offsets of {}, the broker says {}", topic.name, code.name()),
     }
 }
 
@@ -103,10 +111,14 @@ fn not_led(connection: &mut Connection, topic: &Topic) -> Result<Option<String>>
     Ok((led < wanted).then(|| format!("{led} of {wanted} partitions have a leader")))
 }
 
-fn ask_ends(connection: &mut Connection, topic: &Topic) -> Result<Result<Vec<i64>, ErrorCode>> {
+fn ask_offsets(
+    connection: &mut Connection,
+    topic: &Topic,
+    spot: Spot,
+) -> Result<Result<Vec<i64>, ErrorCode>> {
     let partition = |partition_index| list_offsets::Partition {
         partition_index,
-        timestamp: LATEST,
+        timestamp: spot as i64,
         ..Default::default()
     };
     let request = list_offsets::Request {

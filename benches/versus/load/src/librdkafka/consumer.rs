@@ -33,6 +33,15 @@ pub(crate) struct Polled {
     pub(crate) errors: u64,
 }
 
+impl Polled {
+    /// Adds what came of another poll.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.records += other.records;
+        self.bytes += other.bytes;
+        self.errors += other.errors;
+    }
+}
+
 impl Consumer {
     pub(crate) fn open(
         broker: &Broker,

@@ -1,7 +1,9 @@
 //! Modes that go through librdkafka, as an application would.
 
+pub(crate) mod consume;
 mod consumer;
 pub(crate) mod e2e;
+pub(crate) mod mock;
 pub(crate) mod produce;
 mod producer;
 

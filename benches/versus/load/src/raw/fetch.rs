@@ -3,12 +3,11 @@
 use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
 
-use super::fetcher::{Appetite, AtEnd, Fetched, Fetcher, Place};
-use super::producer::share;
+use super::fetcher::{Appetite, AtEnd, Fetched, Readers};
 use crate::args::{Broker, Span, Topic};
 use crate::measure::{Window, on_threads};
 use crate::report::Report;
-use crate::topic;
+use crate::topic::{self, Spot};
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -34,21 +33,17 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Report> {
     let Args { broker, topic, appetite, conns, span, .. } = args;
     topic::prepare(broker, topic)?;
-    let ends = topic::ends(broker, topic)?;
-    let window = Window::begin(*span)?;
+    let spot = if args.tail { Spot::End } else { Spot::Start };
+    let from = topic::offsets(broker, topic, spot)?;
     let at_end = match (args.repeat, args.tail) {
         (true, _) => AtEnd::Repeat,
         (_, true) => AtEnd::Wait,
         _ => AtEnd::Stop,
     };
+    let readers = Readers { count: *conns, appetite: *appetite, from: &from, at_end };
+    let window = Window::begin(*span)?;
     let (fetched, usage) = on_threads(window, broker.pid, *conns, |number| {
-        let places = share(topic.partitions, *conns, number)
-            .map(|partition| {
-                let end = ends.get(partition as usize).copied().unwrap_or(0);
-                Place { partition, offset: if args.tail { end } else { 0 } }
-            })
-            .collect();
-        Fetcher::open(&broker.address, &topic.name, places, *appetite, at_end)?.run(window)
+        readers.open(&broker.address, topic, number)?.run(window)
     })?;
     let fetched = Fetched::sum(&fetched);
     ensure!(fetched.requests > 0, "all was read before the warm-up was over");

@@ -10,6 +10,8 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BATCH_HEADER_LEN, BatchHeader};
 use klamm_protocol::wire::Str;
 
+use super::producer::share;
+use crate::args::Topic;
 use crate::measure::Window;
 use crate::wire::{Answer, Connection, encoded};
 
@@ -48,6 +50,8 @@ pub(crate) struct Fetched {
     pub(crate) records: u64,
     /// Of whole batches as they travel.
     pub(crate) bytes: u64,
+    /// Some of them had read all that they were to before the time was over.
+    pub(crate) ended: bool,
     pub(crate) errors: u64,
     pub(crate) first_error: Option<ErrorCode>,
 }
@@ -58,6 +62,7 @@ impl Fetched {
         self.requests += other.requests;
         self.records += other.records;
         self.bytes += other.bytes;
+        self.ended |= other.ended;
         self.errors += other.errors;
         self.first_error = self.first_error.or(other.first_error);
     }
@@ -72,11 +77,33 @@ impl Fetched {
     }
 }
 
+/// Connections that fetch, and share the partitions out.
+pub(crate) struct Readers<'a> {
+    pub(crate) count: usize,
+    pub(crate) appetite: Appetite,
+    /// Where to begin, by partition.
+    pub(crate) from: &'a [i64],
+    pub(crate) at_end: AtEnd,
+}
+
+impl Readers<'_> {
+    /// The one with this number.
+    pub(crate) fn open(&self, address: &str, topic: &Topic, number: usize) -> Result<Fetcher> {
+        let places = share(topic.partitions, self.count, number)
+            .map(|partition| {
+                let offset = self.from.get(partition as usize).copied().unwrap_or(0);
+                Place { partition, offset }
+            })
+            .collect();
+        Fetcher::open(address, &topic.name, places, self.appetite, self.at_end)
+    }
+}
+
 /// A partition, and where to go on in it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
+struct Place {
+    partition: i32,
+    offset: i64,
 }
 
 /// One connection.
@@ -90,7 +117,7 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(crate) fn open(
+    fn open(
         address: &str,
         topic: &str,
         places: Vec<Place>,
@@ -112,6 +139,7 @@ impl Fetcher {
                 all.add(&Fetched { errors: 0, ..round });
             }
         }
+        all.ended = self.places.is_empty();
         Ok(all)
     }
 
@@ -164,6 +192,7 @@ struct Told {
     partition: i32,
     code: ErrorCode,
     high_watermark: i64,
+    start_offset: i64,
     /// Behind the last whole batch; none where there was none.
     next_offset: Option<i64>,
     records: u64,
@@ -172,16 +201,17 @@ struct Told {
 
 impl Told {
     fn read(answer: &mut Answer<'_>) -> Result<Self> {
+        let (partition, code) = (answer.i32()?, ErrorCode(answer.i16()?));
+        let (high_watermark, _stable_offset) = (answer.i64()?, answer.i64()?);
         let mut told = Self {
-            partition: answer.i32()?,
-            code: ErrorCode(answer.i16()?),
-            high_watermark: answer.i64()?,
+            partition,
+            code,
+            high_watermark,
+            start_offset: answer.i64()?,
             next_offset: None,
             records: 0,
             bytes: 0,
         };
-        let _stable_offset = answer.i64()?;
-        let _start_offset = answer.i64()?;
         let aborted = u64::try_from(answer.i32()?).unwrap_or(0);
         answer.skip(aborted * 16)?;
         let _preferred_replica = answer.i32()?;
@@ -229,7 +259,7 @@ fn note(places: &mut VecDeque<Place>, told: &Told, at_end: AtEnd, fetched: &mut 
             places.remove(at);
             return;
         }
-        AtEnd::Repeat if ended => place.offset = 0,
+        AtEnd::Repeat if ended => place.offset = told.start_offset.max(0),
         _ if told.next_offset.is_none() => return,
         _ => {}
     }

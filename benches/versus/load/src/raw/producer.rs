@@ -86,6 +86,8 @@ pub(crate) struct Producer {
     places: Vec<Place>,
     turn: usize,
     style: Style,
+    /// Requests that may still be sent.
+    left: u64,
     /// Correlation ids of what is not answered yet, and when it was sent.
     sent: VecDeque<(i32, Instant)>,
     done: Produced,
@@ -114,6 +116,7 @@ impl Producer {
                 .collect(),
             turn: 0,
             style: *style,
+            left: u64::MAX,
             sent: VecDeque::new(),
             done: Produced {
                 requests: 0,
@@ -125,11 +128,16 @@ impl Producer {
         })
     }
 
+    /// Ends after so many requests.
+    pub(crate) fn limited_to(self, requests: u64) -> Self {
+        Self { left: requests, ..self }
+    }
+
     /// Goes on until the window is over and all is answered.
     pub(crate) fn run(mut self, window: Window) -> Result<Produced> {
         loop {
             if !window.is_over(Instant::now()) {
-                while self.sent.len() < self.style.inflight {
+                while self.sent.len() < self.style.inflight && self.left > 0 {
                     self.send()?;
                 }
                 self.connection.flush()?;
@@ -157,6 +165,7 @@ impl Producer {
         let at = Instant::now();
         let id = self.connection.send(self.request.bytes_mut())?;
         self.sent.push_back((id, at));
+        self.left -= 1;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! One connection: blocking, and buffered on both ways.
+//! One connection: blocking, buffered both ways.
 
-use std::io::{BufReader, BufWriter, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use super::Answer;
 
 /// What we call ourselves.
 const CLIENT_ID: &str = "klamm-load";
-/// Requests of less than this are gathered and sent together.
-const WRITE_BUFFER: usize = 16 * 1024;
+/// Requests are gathered up to this, and then sent together.
+const GATHERED_MAX: usize = 16 * 1024;
 /// Fits into a core's cache, in which what is thrown away is copied at little cost.
 const READ_BUFFER: usize = 256 * 1024;
 /// A broker that says nothing for so long is not worth waiting for.
@@ -26,7 +26,8 @@ const CORRELATION_ID: std::ops::Range<usize> = 8..12;
 /// A connection to the broker.
 pub(crate) struct Connection {
     reader: BufReader<TcpStream>,
-    writer: BufWriter<TcpStream>,
+    /// Small requests that are not sent yet.
+    gathered: Vec<u8>,
     next_correlation_id: i32,
 }
 
@@ -43,11 +44,8 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self {
-            reader: BufReader::with_capacity(size, stream.try_clone()?),
-            writer: BufWriter::with_capacity(WRITE_BUFFER, stream),
-            next_correlation_id: 0,
-        })
+        let reader = BufReader::with_capacity(size, stream);
+        Ok(Self { reader, gathered: Vec::new(), next_correlation_id: 0 })
     }
 
     /// Gives an encoded request its correlation id and sends it: at once if it is large, else with
@@ -56,13 +54,22 @@ impl Connection {
         let id = self.next_correlation_id;
         self.next_correlation_id = id.wrapping_add(1);
         request[CORRELATION_ID].copy_from_slice(&id.to_be_bytes());
-        self.writer.write_all(request).context("sending a request failed")?;
+        if self.gathered.len() + request.len() > GATHERED_MAX {
+            self.flush()?;
+        }
+        if request.len() > GATHERED_MAX {
+            self.reader.get_mut().write_all(request).context("sending a request failed")?;
+        } else {
+            self.gathered.extend_from_slice(request);
+        }
         Ok(id)
     }
 
     /// Sends what was gathered.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        self.writer.flush().context("sending requests failed")
+        self.reader.get_mut().write_all(&self.gathered).context("sending requests failed")?;
+        self.gathered.clear();
+        Ok(())
     }
 
     /// Waits for the answer to this request, to be read through what is given.

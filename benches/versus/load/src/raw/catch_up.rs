@@ -1,0 +1,147 @@
+//! `catch-up`: what it costs the producers at the tail that somebody reads from the start.
+//!
+//! In turns, so that what the machine does otherwise falls on both alike: first the producers alone,
+//! then the same with the reader, whose data are dropped from the page cache before.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args as ClapArgs;
+use rustix::fs::{Advice, fadvise};
+
+use super::both::{Beside, together};
+use super::fetcher::{Appetite, AtEnd, Readers};
+use super::produce;
+use super::producer::{Producer, Style};
+use crate::args::{Broker, Span, Topic};
+use crate::measure::{Window, on_threads};
+use crate::report::{Report, median};
+use crate::topic::{self, Spot};
+
+/// Ample time to produce what is read later.
+const FILL_SECONDS: f64 = 600.0;
+const MIB: u64 = 1 << 20;
+
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    broker: Broker,
+    #[command(flatten)]
+    topic: Topic,
+    #[command(flatten)]
+    style: Style,
+    /// MiB of values that are produced before, for the reader to begin with
+    #[arg(long, default_value_t = 2048)]
+    fill_mib: u64,
+    /// How often each half is measured
+    #[arg(long, default_value_t = 3)]
+    turns: usize,
+    /// A folder whose *.log files are dropped from the page cache before the reader begins
+    #[arg(long)]
+    drop_cache: Option<PathBuf>,
+    #[command(flatten)]
+    appetite: Appetite,
+    /// How long each half is
+    #[command(flatten)]
+    span: Span,
+}
+
+/// The two halves of a turn.
+struct Turn {
+    alone: Beside,
+    beside: Beside,
+}
+
+impl Turn {
+    fn ratio(&self) -> f64 {
+        speed(&self.beside) / speed(&self.alone)
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<Report> {
+    let Args { topic, style, .. } = args;
+    ensure!(args.turns > 0, "it takes one turn");
+    topic::prepare(&args.broker, topic)?;
+    fill(args)?;
+    let turns: Vec<Turn> = (0..args.turns).map(|_| turn(args)).collect::<Result<_>>()?;
+
+    let value_bytes = style.shape().value_bytes() as f64;
+    let of = |figure: fn(&Turn) -> f64| median(turns.iter().map(figure));
+    let mut report = Report::new("catch-up");
+    report.put("partitions", topic.partitions);
+    produce::describe(&mut report, style);
+    report.put("turns", args.turns);
+    report.put("cache_dropped", args.drop_cache.is_some());
+    report.figure("alone_mb_per_s", of(|turn| speed(&turn.alone)) * value_bytes / 1e6);
+    report.figure("beside_mb_per_s", of(|turn| speed(&turn.beside)) * value_bytes / 1e6);
+    report.figure("beside_per_alone", of(Turn::ratio));
+    report.put("beside_per_alone_each", turns.iter().map(Turn::ratio).collect::<Vec<_>>());
+    let p99 = |beside: &Beside| beside.produced.latencies.quantile_us(0.99);
+    report.figure("alone_ack_p99_us", median(turns.iter().map(|turn| p99(&turn.alone))));
+    report.figure("beside_ack_p99_us", median(turns.iter().map(|turn| p99(&turn.beside))));
+    report.figure("reader_wire_mb_per_s", of(reader_mb_per_s));
+    report.put("reader_caught_up", turns.iter().any(|turn| turn.beside.fetched.ended));
+    for half in turns.iter().flat_map(|turn| [&turn.alone, &turn.beside]) {
+        let (produced, fetched) = (&half.produced, &half.fetched);
+        report.errors(produced.errors, produced.first_error.map(|code| code.name()));
+        report.errors(fetched.errors, fetched.first_error.map(|code| code.name()));
+    }
+    if let Some(last) = turns.last() {
+        let (records, bytes) = produce::volume(&last.beside.produced, style);
+        report.usage(records, bytes, &last.beside.usage);
+    }
+    Ok(report)
+}
+
+/// Requests a second.
+fn speed(half: &Beside) -> f64 {
+    half.produced.requests as f64 / half.usage.seconds
+}
+
+fn reader_mb_per_s(turn: &Turn) -> f64 {
+    turn.beside.fetched.bytes as f64 / turn.beside.usage.seconds / 1e6
+}
+
+/// Produces what is read later.
+fn fill(args: &Args) -> Result<()> {
+    let Args { broker, topic, style, .. } = args;
+    let requests = args.fill_mib * MIB / style.shape().value_bytes().max(1);
+    let each = requests.div_ceil(style.conns.max(1) as u64);
+    let window = Window::at_once(FILL_SECONDS)?;
+    on_threads(window, broker.pid, style.conns, |number| {
+        let producer = Producer::open(&broker.address, topic, style, number)?;
+        producer.limited_to(each).run(window)
+    })?;
+    Ok(())
+}
+
+fn turn(args: &Args) -> Result<Turn> {
+    let from = topic::offsets(&args.broker, &args.topic, Spot::Start)?;
+    let half = |count| {
+        let readers = Readers { count, appetite: args.appetite, from: &from, at_end: AtEnd::Stop };
+        together(&args.broker, &args.topic, &args.style, &readers, Window::begin(args.span)?)
+    };
+    let alone = half(0)?;
+    if let Some(dir) = &args.drop_cache {
+        drop_from_cache(dir)?;
+    }
+    Ok(Turn { alone, beside: half(1)? })
+}
+
+/// Lets the page cache forget all logs in a folder. Only what is on disk can be forgotten: it is
+/// synced before.
+fn drop_from_cache(dir: &Path) -> Result<()> {
+    let entries = fs::read_dir(dir).with_context(|| format!("{} cannot be read", dir.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            drop_from_cache(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "log") {
+            let file = File::open(&path)?;
+            file.sync_data()?;
+            fadvise(&file, 0, None, Advice::DontNeed)?;
+        }
+    }
+    Ok(())
+}
