@@ -1,0 +1,80 @@
+"""Tools that start a contestant apart from the cells it runs in a row."""
+
+from dataclasses import dataclass
+
+from .session import Refused, Session, bytes_on_disk, load_generator, memory_mib
+from .tools import Load
+
+TOPICS = 10
+START_WITHIN_S = 180
+MIB = 1 << 20
+
+
+def timed_start(session: Session) -> dict:
+    """Starts the contestant over what its folder holds, and stops it: time and memory."""
+    how = ("startup", "--brokers", session.broker.address, "--runs", "1", "--")
+    return load_generator(*how, *session.broker.command(), within_s=START_WITHIN_S)
+
+
+@dataclass(frozen=True)
+class Startup:
+    """From the start of the process to the first good answer, over a folder used before."""
+
+    apart = True
+
+    def cost_s(self, seconds: float) -> float:
+        return 1
+
+    def measure(self, session: Session, cell: str) -> dict:
+        session.start()
+        session.broker.stop()
+        return timed_start(session)
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """Idle partitions: the memory that each takes, and a start after a clean stop."""
+
+    count: int
+    apart = True
+
+    def cost_s(self, seconds: float) -> float:
+        return 5
+
+    def measure(self, session: Session, cell: str) -> dict:
+        session.start()
+        before = memory_mib(session.pid, "VmRSS")
+        each = str(self.count // TOPICS)
+        for topic in range(TOPICS):
+            session.klamm("topic", "create", f"idle-{topic}", "--partitions", each)
+        after = memory_mib(session.pid, "VmRSS")
+        session.broker.stop()
+        if session.broker.process.returncode not in (0, 143):
+            raise Refused(f"it stopped with {session.broker.process.returncode}")
+        again = timed_start(session)
+        return {
+            "partitions": self.count,
+            "kib_per_partition": (after - before) * 1024 / self.count,
+            "disk_mib": bytes_on_disk(session.broker.folder) / MIB,
+            **again,
+        }
+
+
+@dataclass(frozen=True)
+class SlowDevice:
+    """A mode of the load generator, while every sync of the device takes a millisecond longer."""
+
+    load: Load
+    apart = True
+
+    def cost_s(self, seconds: float) -> float:
+        return self.load.cost_s(seconds)
+
+    def measure(self, session: Session, cell: str) -> dict:
+        command = session.broker.slowed(session.broker.command())
+        session.broker.command = lambda: command
+        session.start()
+        try:
+            return self.load.measure(session, cell)
+        finally:
+            session.broker.stop()

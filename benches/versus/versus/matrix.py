@@ -1,0 +1,154 @@
+"""The cells: what is measured, with what, and on whom. One row each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .apart import Partitions, SlowDevice, Startup
+from .tools import Hold, Load, OurBench, PerfConsumer, PerfProducer, Read
+
+OS_CACHED, SYNCED = "klamm-os-cached", "klamm-synced"
+KAFKA, TUNED, FLUSH = "kafka", "kafka-tuned", "kafka-flush"
+TANSU, SQLITE = "tansu", "tansu-sqlite"
+
+TANSUS = (TANSU, SQLITE)
+PEERS = (OS_CACHED, KAFKA, *TANSUS)
+CACHED = (*PEERS, TUNED)
+ALL = (*CACHED, SYNCED, FLUSH)
+TO_DEVICE = (SYNCED, FLUSH)
+
+
+SINGLE = (
+    *("--size", "100", "--records", "1", "--partitions", "1", "--conns", "1"),
+    *("--inflight", "64", "--acks", "1"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of the table, or several taken in one go. `tool` is of `tools` or `apart`."""
+
+    name: str
+    what: str
+    tool: Any
+    on: tuple[str, ...]
+
+    @property
+    def apart(self) -> bool:
+        """Whether the contestant is started for this cell alone."""
+        return self.tool.apart
+
+
+def produce(*rest: str, size=1024, records=64, partitions=1, connections=1, acks="all") -> Load:
+    """Batches made beforehand, on the wire: what it costs is the broker's."""
+    shape = (
+        *("--size", str(size), "--records", str(records), "--partitions", str(partitions)),
+        *("--conns", str(connections), "--inflight", "5", "--acks", acks),
+    )
+    return Load("raw-produce", (*shape, *rest), scale=0.6)
+
+
+def latency(rate: int) -> Load:
+    shape = ("--rate", str(rate), "--size", "1024", "--linger-ms", "0", "--acks", "all")
+    return Load("e2e", shape)
+
+
+def ping_pong(clients: int) -> Load:
+    return Load("ping-pong", ("--clients", str(clients), "--partitions", str(clients)))
+
+
+# Unless its row says otherwise, a produce cell sends 1 KiB records in uncompressed batches of
+# 64 KiB to one partition over one connection, with acks=all.
+CELLS = (
+    Cell("produce/base", "1 KiB records, 64 KiB batches", produce(), ALL),
+    Cell("produce/100B", "100 B records", produce(size=100, records=640), PEERS),
+    Cell("produce/16KiB", "16 KiB records", produce(size=16384, records=4), PEERS),
+    Cell("produce/12-partitions", "12 partitions", produce(partitions=12), PEERS),
+    Cell("produce/1000-partitions", "1,000 partitions", produce(partitions=1000), PEERS),
+    Cell("produce/acks-1", "acks=1", produce(acks="1"), PEERS),
+    Cell("produce/lz4", "lz4", produce("--compression", "lz4"), PEERS),
+    Cell("produce/zstd", "zstd", produce("--compression", "zstd"), PEERS),
+    Cell("produce/16-connections", "16 connections", produce(partitions=16, connections=16), PEERS),
+    Cell("produce/idempotent", "idempotent", produce("--idempotent"), PEERS),
+    Cell(
+        "produce/single",
+        "100 B, one record a request, 64 in flight",
+        Load("raw-produce", SINGLE),
+        (*PEERS, SYNCED, FLUSH),
+    ),
+    Cell(
+        "fetch/sealed",
+        "what is there already, again and again, up to 4 MiB a request",
+        Read("raw-fetch", ("--max-bytes", "4194304", "--repeat")),
+        CACHED,
+    ),
+    Cell(
+        "both/tail",
+        "one producer at full speed, one consumer at its heels",
+        Load("both", ("--size", "1024", "--records", "64"), scale=0.6),
+        PEERS,
+    ),
+    Cell(
+        "both/catch-up",
+        "a producer alone, then beside a reader that starts at the beginning",
+        Load("catch-up", ("--size", "1024", "--records", "64"), scale=0.6),
+        PEERS,
+    ),
+    Cell(
+        "librdkafka/produce",
+        "1 KiB records through librdkafka",
+        Load("produce", ("--size", "1024", "--acks", "all"), scale=0.6),
+        CACHED,
+    ),
+    Cell(
+        "librdkafka/consume",
+        "1 KiB records through librdkafka at its defaults",
+        Read("consume"),
+        CACHED,
+    ),
+    Cell(
+        "java/produce",
+        "`kafka-producer-perf-test`, 1 KiB records",
+        PerfProducer(records=1_000_000),
+        (*CACHED, SYNCED, FLUSH),
+    ),
+    Cell(
+        "java/consume",
+        "`kafka-consumer-perf-test`, 1 KiB records",
+        PerfConsumer(records=1_000_000),
+        CACHED,
+    ),
+    Cell("latency/1000", "end to end, 1,000 records/s", latency(1000), ALL),
+    Cell("latency/20000", "end to end, 20,000 records/s", latency(20_000), ALL),
+    Cell(
+        "latency/idle",
+        "end to end, our own client, acks=1, 200 records/s",
+        OurBench("e2e", ("--rate", "200", "--size", "100", "--acks", "1")),
+        (OS_CACHED, SYNCED, KAFKA),
+    ),
+    Cell(
+        "idle/5000-connections",
+        "5,000 connections that do nothing",
+        Hold("idle", ("--connections", "5000")),
+        PEERS,
+    ),
+    Cell("ping/serial", "one client, one record at a time", ping_pong(1), (*TO_DEVICE, OS_CACHED)),
+    Cell(
+        "ping/slow-serial",
+        "the same, with a sync of 1 ms",
+        SlowDevice(ping_pong(1)),
+        TO_DEVICE,
+    ),
+    Cell(
+        "ping/slow-64",
+        "64 clients over 64 partitions, one record at a time each, with a sync of 1 ms",
+        SlowDevice(ping_pong(64)),
+        TO_DEVICE,
+    ),
+    Cell("start/empty", "start to the first answer, empty", Startup(), (*PEERS, TUNED)),
+    Cell(
+        "start/10000-partitions", "10,000 idle partitions", Partitions(10_000), (OS_CACHED, KAFKA)
+    ),
+)
+
+# What the continuous integration measures, to see that all of it works.
+SMOKE = (OS_CACHED, SYNCED)

@@ -1,0 +1,184 @@
+"""What a cell is measured with. Every tool answers with figures by the load generator's names."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+
+from bench.paths import JARS
+from bench.toolshell import TOOLS
+
+from .contestants import JVM
+from .session import Refused, Session, cpu_s, output
+
+# What `kafka-run-class.sh` gives a tool.
+TOOL_JVM = ("java", "-Xmx512M", *JVM, "-cp", f"{JARS}/*")
+RECORD_BYTES = 1024
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+def own_topic(cell: str) -> str:
+    return "versus-" + re.sub(r"[^\w.-]", "-", cell)
+
+
+@dataclass(frozen=True)
+class Load:
+    """A mode of the load generator, on a topic of its own. `scale` is of the cell's length."""
+
+    mode: str
+    args: tuple[str, ...] = ()
+    scale: float = 1.0
+    apart = False
+
+    def cost_s(self, seconds: float) -> float:
+        return seconds * self.scale + 1.5
+
+    def topic(self, cell: str) -> str | None:
+        return own_topic(cell)
+
+    def measure(self, session: Session, cell: str) -> dict:
+        return session.load(self.mode, own_topic(cell), *self.args, *self.span(session))
+
+    def span(self, session: Session) -> tuple[str, ...]:
+        return ("--seconds", f"{session.seconds * self.scale:g}", "--warmup", "0.5")
+
+
+@dataclass(frozen=True)
+class Read(Load):
+    """A mode that reads what is there: the topic that all such cells share."""
+
+    def topic(self, cell: str) -> str | None:
+        return None
+
+    def measure(self, session: Session, cell: str) -> dict:
+        topic = session.topic_to_read()
+        seconds = f"{session.seconds * self.scale:g}"
+        return session.load(self.mode, topic, *self.args, "--seconds", seconds)
+
+
+@dataclass(frozen=True)
+class Hold(Load):
+    """A mode that opens connections and waits."""
+
+    def topic(self, cell: str) -> str | None:
+        return None
+
+    def measure(self, session: Session, cell: str) -> dict:
+        return session.load(self.mode, None, *self.args, "--hold", f"{session.seconds:g}")
+
+
+@dataclass(frozen=True)
+class OurBench:
+    """`klamm bench`, which uses our own client."""
+
+    mode: str
+    args: tuple[str, ...]
+    apart = False
+
+    def cost_s(self, seconds: float) -> float:
+        return seconds + 0.5
+
+    def topic(self, cell: str) -> str | None:
+        return own_topic(cell)
+
+    def measure(self, session: Session, cell: str) -> dict:
+        seconds = ("--seconds", f"{session.seconds:g}", "-X", "linger.ms=0")
+        said = session.klamm("bench", self.mode, own_topic(cell), *self.args, *seconds)
+        told = json.loads(said.splitlines()[-1])
+        times = {f"e2e_{name}_us": ms * 1000 for name, ms in told["latency_ms"].items()}
+        return {"records_per_s": told["records_per_second"], **times}
+
+
+@dataclass(frozen=True)
+class PerfProducer:
+    """`kafka-producer-perf-test`, in a JVM of its own as users start it."""
+
+    records: int
+    apart = False
+
+    def cost_s(self, seconds: float) -> float:
+        return 6
+
+    def topic(self, cell: str) -> str | None:
+        return own_topic(cell)
+
+    def measure(self, session: Session, cell: str) -> dict:
+        address = session.broker.address
+        before, client_before = cpu_s(session.pid), children_cpu_s()
+        said = output([
+            *(*TOOL_JVM, TOOLS["kafka-producer-perf-test"], "--topic", own_topic(cell)),
+            *("--num-records", str(self.records), "--record-size", str(RECORD_BYTES)),
+            *("--throughput", "-1", "--bootstrap-server", address),
+            *("--warmup-records", str(self.records // 4)),
+        ])  # fmt: skip
+        line = said.strip().splitlines()[-1]
+        number = r"([\d.]+)"
+        pattern = (
+            rf"\d+ steady state records sent, {number} records/sec \({number} MB/sec\), "
+            rf"{number} ms avg latency, {number} ms max latency, {number} ms 50th, "
+            rf"{number} ms 95th, {number} ms 99th"
+        )
+        found = re.match(pattern, line)
+        if not found:
+            raise Refused(f"the tool said: {line[:150]}")
+        rate, mib, _, _, p50, _, p99 = (float(text) for text in found.groups())
+        return {
+            "records_per_s": rate,
+            "mb_per_s": mib * MIB / 1e6,
+            "ack_p50_us": p50 * 1000,
+            "ack_p99_us": p99 * 1000,
+            **shares(session, before, client_before, self.records * RECORD_BYTES),
+        }
+
+
+@dataclass(frozen=True)
+class PerfConsumer:
+    """`kafka-consumer-perf-test`, likewise."""
+
+    records: int
+    apart = False
+
+    def cost_s(self, seconds: float) -> float:
+        return 6
+
+    def topic(self, cell: str) -> str | None:
+        return None
+
+    def measure(self, session: Session, cell: str) -> dict:
+        topic = session.topic_to_read()
+        before, client_before = cpu_s(session.pid), children_cpu_s()
+        said = output([
+            *(*TOOL_JVM, TOOLS["kafka-consumer-perf-test"], "--topic", topic),
+            *("--num-records", str(self.records), "--timeout", "20000"),
+            *("--bootstrap-server", session.broker.address),
+        ])  # fmt: skip
+        lines = [line.split(", ") for line in said.strip().splitlines()]
+        if len(lines) < 2 or len(lines[-1]) != len(lines[0]):
+            raise Refused(f"the tool said: {said.strip().splitlines()[-1][:150]}")
+        figures = dict(zip(lines[0], lines[-1], strict=True))
+        read_bytes = float(figures["data.consumed.in.MB"]) * MIB
+        if read_bytes == 0:
+            raise Refused("the tool read nothing")
+        return {
+            "records_per_s": float(figures["nMsg.sec"]),
+            "mb_per_s": float(figures["MB.sec"]) * MIB / 1e6,
+            "fetch_mb_per_s": float(figures["fetch.MB.sec"]) * MIB / 1e6,
+            **shares(session, before, client_before, read_bytes),
+        }
+
+
+def children_cpu_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def shares(session: Session, before: float, client_before: float, volume: float) -> dict:
+    """Who spent how much CPU on it."""
+    broker, client = cpu_s(session.pid) - before, children_cpu_s() - client_before
+    return {
+        "broker_cpu_s": broker,
+        "broker_cpu_s_per_gib": broker / (volume / GIB),
+        "client_cpu_s": client,
+        "client_cpu_s_per_gib": client / (volume / GIB),
+    }
