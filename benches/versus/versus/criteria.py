@@ -1,0 +1,241 @@
+"""What Klamm is meant to reach. Every row is judged by its median over the rounds."""
+
+from dataclasses import dataclass
+
+from .matrix import FLUSH, KAFKA, OS_CACHED, SQLITE, SYNCED, TANSU
+from .rounds import WHOLE
+from .series import Measure, floor, inverse, middle, minus, number, over, plus, spread, value
+
+SPEED, CPU = "mb_per_s", "broker_cpu_s_per_gib"
+P50, P99 = "e2e_p50_us", "e2e_p99_us"
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A figure and its limit; one of `at_least` and `at_most` is given."""
+
+    what: str
+    of: Measure
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    on_request: bool = False
+
+    def target(self) -> str:
+        bound = "at least" if self.at_least is not None else "at most"
+        limit = self.at_least if self.at_least is not None else self.at_most
+        return f"{bound} {number(limit)}{self.unit}"
+
+    def row(self, results) -> tuple[str, str, str, str]:
+        """What, target, measured, and whether that is met."""
+        series = self.of(results)
+        centre = middle(series)
+        if centre is None:
+            return self.what, self.target(), "not measured", "unknown"
+        met = centre >= self.at_least if self.at_least is not None else centre <= self.at_most
+        return self.what, self.target(), spread(series) + self.unit, "yes" if met else "**no**"
+
+
+def against(cell: str, other: str, key: str, mine: str = OS_CACHED) -> Measure:
+    """How many times the other's figure ours is."""
+    return over(value(cell, mine, key), value(cell, other, key))
+
+
+def faster(cell: str, what: str, other: str, times: float, mine: str = OS_CACHED) -> Criterion:
+    return Criterion(what, against(cell, other, SPEED, mine), " times", at_least=times)
+
+
+def cheaper(cell: str, what: str, other: str, share: float) -> Criterion:
+    return Criterion(what, against(cell, other, CPU), " times", at_most=share)
+
+
+def latency_rows() -> list[Criterion]:
+    return [
+        Criterion(
+            f"`os-cached` : Kafka, end-to-end {label} at {rate:,} records/s",
+            against(f"latency/{rate}", KAFKA, key),
+            " times",
+            at_most=1,
+        )
+        for rate in (1000, 20_000)
+        for label, key in (("p50", P50), ("p99", P99))
+    ]
+
+
+def sqlite_row(cell: str, what: str) -> Criterion:
+    measure = against(cell, SQLITE, SPEED)
+    return Criterion(f"{OS} : Tansu on SQLite, {what}", measure, " times", 10, on_request=True)
+
+
+OS = "`os-cached`"
+SERIAL = "acks_per_s"
+# What a client that sends one record at a time could reach: a sync and a round trip each.
+DEVICE = inverse(plus(inverse(floor("sync_per_s"), 1e6), floor("round_trip_p50_us")), 1e6)
+
+CRITERIA = (
+    Criterion(
+        f"{OS}, batches of 64 KiB in: broker CPU s/GiB",
+        value("produce/base", OS_CACHED, CPU),
+        at_most=0.36,
+    ),
+    Criterion(
+        "the same against the machine's floor (receive, checksum, write)",
+        over(value("produce/base", OS_CACHED, CPU), floor("produce_floor_cpu_s_per_gib")),
+        " times",
+        at_most=2,
+    ),
+    Criterion(
+        f"{OS}, batches of 64 KiB on one connection",
+        value("produce/base", OS_CACHED, SPEED),
+        " MB/s",
+        at_least=2500,
+    ),
+    Criterion(
+        f"{OS}, single-record requests, pipelined on one connection",
+        value("produce/single", OS_CACHED, "requests_per_s"),
+        " a second",
+        at_least=100_000,
+    ),
+    Criterion(
+        "fetch of sealed data: broker CPU s/GiB",
+        value("fetch/sealed", OS_CACHED, CPU),
+        at_most=0.16,
+    ),
+    Criterion(
+        "the same against the machine's floor (sendfile)",
+        over(value("fetch/sealed", OS_CACHED, CPU), floor("sendfile_cpu_s_per_gib")),
+        " times",
+        at_most=2,
+    ),
+    Criterion(
+        "reading the tail: what it adds to producing, broker CPU s/GiB",
+        minus(value("both/tail", OS_CACHED, CPU), value("produce/acks-1", OS_CACHED, CPU)),
+        at_most=0.24,
+    ),
+    Criterion(
+        "producers at the tail beside a reader from the start, of their speed alone",
+        value("both/catch-up", OS_CACHED, "producers_ratio"),
+        at_least=0.9,
+    ),
+    Criterion(
+        "consume through librdkafka at its defaults, 1 KiB",
+        value("librdkafka/consume", OS_CACHED, SPEED),
+        " MB/s",
+        at_least=2000,
+    ),
+    faster("java/produce", f"{OS} : Kafka, `kafka-producer-perf-test`", KAFKA, 2),
+    faster("java/consume", f"{OS} : Kafka, `kafka-consumer-perf-test`", KAFKA, 2),
+    faster("produce/base", f"{OS} : Kafka, batches of 64 KiB in", KAFKA, 2),
+    faster("fetch/sealed", f"{OS} : Kafka, batches of 64 KiB out", KAFKA, 2),
+    cheaper("java/produce", f"{OS} : Kafka, CPU a GiB, `kafka-producer-perf-test`", KAFKA, 1 / 3),
+    cheaper("java/consume", f"{OS} : Kafka, CPU a GiB, `kafka-consumer-perf-test`", KAFKA, 1 / 3),
+    cheaper("produce/base", f"{OS} : Kafka, CPU a GiB, batches of 64 KiB in", KAFKA, 1 / 3),
+    cheaper("fetch/sealed", f"{OS} : Kafka, CPU a GiB, batches of 64 KiB out", KAFKA, 1 / 3),
+    Criterion(
+        f"{OS} : Kafka, peak memory over all cells",
+        against(WHOLE, KAFKA, "broker_peak_rss_mib"),
+        " times",
+        at_most=0.1,
+    ),
+    Criterion(
+        f"{OS} : Kafka, memory when idle and empty",
+        against("start/empty", KAFKA, "rss_mib"),
+        " times",
+        at_most=0.1,
+    ),
+    Criterion(
+        f"{OS} : Kafka, time to start",
+        against("start/empty", KAFKA, "ready_ms"),
+        " times",
+        at_most=0.05,
+    ),
+    *latency_rows(),
+    faster("java/produce", "`synced` : Kafka that flushes, perf-test", FLUSH, 5, SYNCED),
+    faster("produce/base", "`synced` : Kafka that flushes, 64 KiB batches", FLUSH, 5, SYNCED),
+    faster("produce/single", "`synced` : Kafka that flushes, single records", FLUSH, 5, SYNCED),
+    Criterion(
+        "`synced` : Kafka that flushes, 64 clients, sync of 1 ms",
+        against("ping/slow-64", FLUSH, SERIAL, SYNCED),
+        " times",
+        at_least=5,
+    ),
+    faster("librdkafka/produce", f"{OS} : Tansu in memory, produce, librdkafka", TANSU, 1),
+    cheaper("librdkafka/produce", f"{OS} : Tansu in memory, CPU a GiB of that", TANSU, 1),
+    faster("produce/base", f"{OS} : Tansu in memory, batches of 64 KiB in", TANSU, 1),
+    cheaper("produce/base", f"{OS} : Tansu in memory, CPU a GiB of that", TANSU, 1),
+    faster("librdkafka/consume", f"{OS} : Tansu in memory, consume, librdkafka", TANSU, 3),
+    Criterion(
+        f"{OS} : Tansu in memory, end-to-end p50 at 1,000 records/s",
+        against("latency/1000", TANSU, P50),
+        " times",
+        at_most=0.01,
+    ),
+    sqlite_row("librdkafka/produce", "produce, librdkafka"),
+    sqlite_row("librdkafka/consume", "consume, librdkafka"),
+    sqlite_row("produce/base", "batches of 64 KiB in"),
+    Criterion(
+        "`synced`, one record at a time, of the device's own serial sync rate",
+        over(value("ping/serial", SYNCED, SERIAL), DEVICE),
+        at_least=0.8,
+    ),
+    Criterion(
+        "`synced`, sync of 1 ms: 64 clients against one",
+        over(value("ping/slow-64", SYNCED, SERIAL), value("ping/slow-serial", SYNCED, SERIAL)),
+        " times",
+        at_least=20,
+    ),
+    Criterion(
+        f"`synced` : {OS}, batches of 64 KiB in",
+        over(value("produce/base", SYNCED, SPEED), value("produce/base", OS_CACHED, SPEED)),
+        " times",
+        at_least=0.85,
+    ),
+    Criterion(
+        f"{OS}, idle end-to-end latency with our client, p50",
+        value("latency/idle", OS_CACHED, P50),
+        " µs",
+        at_most=150,
+    ),
+    Criterion(
+        f"{OS}, idle end-to-end latency with our client, p99",
+        value("latency/idle", OS_CACHED, P99),
+        " µs",
+        at_most=500,
+    ),
+    Criterion(
+        "CPU a GiB with 1,000 partitions against 12",
+        over(
+            value("produce/1000-partitions", OS_CACHED, CPU),
+            value("produce/12-partitions", OS_CACHED, CPU),
+        ),
+        " times",
+        at_most=1.5,
+    ),
+    Criterion(
+        "memory of an idle partition",
+        value("start/10000-partitions", OS_CACHED, "kib_per_partition"),
+        " KiB",
+        at_most=8,
+    ),
+    Criterion(
+        "memory of an idle connection",
+        value("idle/5000-connections", OS_CACHED, "rss_kib_per_connection"),
+        " KiB",
+        at_most=16,
+    ),
+    Criterion(
+        "start with 10,000 partitions after a clean stop",
+        value("start/10000-partitions", OS_CACHED, "ready_ms"),
+        " ms",
+        at_most=1000,
+    ),
+)
+
+
+def rows(results) -> list[tuple[str, str, str, str]]:
+    """Of those that take a request, the ones that were measured."""
+    return [
+        criterion.row(results)
+        for criterion in CRITERIA
+        if not criterion.on_request or criterion.of(results)
+    ]
