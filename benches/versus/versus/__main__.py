@@ -9,7 +9,7 @@ from bench.broker import klamm_binary
 
 from . import fetch, machine, versions
 from .contestants import CONTESTANTS, ON_REQUEST
-from .matrix import CELLS, SMOKE
+from .matrix import CELLS, SMOKE, SMOKE_CELLS
 from .paths import RESULTS, WORK
 from .results import ResultFile
 from .rounds import Plan, Run, clear, now
@@ -38,12 +38,14 @@ def plan(options: argparse.Namespace) -> Plan:
         for contestant in CONTESTANTS
         if options.sqlite or contestant.name not in ON_REQUEST
     ]
+    cells = CELLS
     if options.smoke:
+        cells = SMOKE_CELLS
         wanted, options.rounds, options.seconds = SMOKE, 1, SMOKE_SECONDS
     return Plan(
         rounds=options.rounds,
         seconds=options.seconds,
-        cells=tuple(cell for cell in CELLS if fnmatch(cell.name, options.cells)),
+        cells=tuple(cell for cell in cells if fnmatch(cell.name, options.cells)),
         contestants=tuple(one for one in CONTESTANTS if one.name in wanted),
     )
 

@@ -15,6 +15,7 @@ from . import fetch
 from .paths import SHIM, TANSU_SQLITE, VENV
 
 SLOW_SYNC_US = 1000
+JVM_WARM_UP_S = 6
 
 # What `kafka-run-class.sh` gives every JVM, and what `kafka-server-start.sh` adds for the heap.
 JVM = (
@@ -111,13 +112,15 @@ def tansu_sqlite(folder: Path) -> Tansu:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A broker with a configuration. `start_s` estimates how long it takes to come and to go."""
+    """A broker with a configuration. `start_s` estimates how long it takes to come and to go;
+    `warm_up_s` is how long it is used before its first cell, since a JVM compiles what it runs."""
 
     name: str
     what: str
     make: Callable[[Path], Broker]
     fetch: Callable[[], None]
     start_s: float
+    warm_up_s: float = 0
 
 
 def nothing() -> None:
@@ -145,6 +148,7 @@ CONTESTANTS = (
         lambda folder: MeasuredKafka(folder, DEFAULT_HEAP),
         fetch.kafka,
         8,
+        JVM_WARM_UP_S,
     ),
     Contestant(
         "kafka-tuned",
@@ -152,6 +156,7 @@ CONTESTANTS = (
         lambda folder: MeasuredKafka(folder, TUNED_HEAP),
         fetch.kafka,
         10,
+        JVM_WARM_UP_S,
     ),
     Contestant(
         "kafka-flush",
@@ -159,6 +164,7 @@ CONTESTANTS = (
         lambda folder: MeasuredKafka(folder, DEFAULT_HEAP, ("log.flush.interval.messages=1",)),
         fetch.kafka,
         8,
+        JVM_WARM_UP_S,
     ),
     Contestant(
         "tansu",

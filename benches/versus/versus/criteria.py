@@ -24,7 +24,7 @@ class Criterion:
     def target(self) -> str:
         bound = "at least" if self.at_least is not None else "at most"
         limit = self.at_least if self.at_least is not None else self.at_most
-        return f"{bound} {number(limit)}{self.unit}"
+        return f"{bound} {short(limit)}{self.unit}"
 
     def row(self, results) -> tuple[str, str, str, str]:
         """What, target, measured, and whether that is met."""
@@ -34,6 +34,11 @@ class Criterion:
             return self.what, self.target(), "not measured", "unknown"
         met = centre >= self.at_least if self.at_least is not None else centre <= self.at_most
         return self.what, self.target(), spread(series) + self.unit, "yes" if met else "**no**"
+
+
+def short(limit: float) -> str:
+    told = number(limit)
+    return told.rstrip("0").rstrip(".") if "." in told else told
 
 
 def against(cell: str, other: str, key: str, mine: str = OS_CACHED) -> Measure:

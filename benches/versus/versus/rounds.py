@@ -42,7 +42,9 @@ class Plan:
     def cost_of(self, contestant: Contestant) -> float:
         cells = self.cells_of(contestant)
         starts = 1 + sum(2 for cell in cells if cell.apart)
-        return sum(cell.tool.cost_s(self.seconds) for cell in cells) + starts * contestant.start_s
+        return sum(cell.tool.cost_s(self.seconds) for cell in cells) + (
+            starts * contestant.start_s + contestant.warm_up_s
+        )
 
     def describe(self) -> str:
         lines = [
@@ -100,6 +102,8 @@ class Run:
         session = self.session(contestant)
         try:
             session.start()
+            if contestant.warm_up_s:
+                session.warm_up(contestant.warm_up_s)
             for cell in cells:
                 self.measure(
                     number, cell.name, contestant.name, lambda cell=cell: within(session, cell)

@@ -11,8 +11,9 @@ from bench.broker import Broker, klamm_binary
 
 from .paths import LOAD
 
-FILLED = "filled"
-FILL_RECORDS = 1 << 20
+FILLED, WARM_UP = "filled", "warm-up"
+# A GiB of 1 KiB records when a cell lasts three seconds.
+FILL_PER_SECOND = 350_000
 FILL_WITHIN_S = 60
 DELETED_WITHIN_S = 8
 # What a broker keeps beside the records: indexes, its metadata, topics of its own.
@@ -44,6 +45,11 @@ class Session:
         self.start()
 
     @property
+    def records(self) -> int:
+        """How many records a tool handles that counts records instead of seconds."""
+        return int(FILL_PER_SECOND * self.seconds)
+
+    @property
     def pid(self) -> int:
         return self.broker.process.pid
 
@@ -61,14 +67,21 @@ class Session:
         target = ("--brokers", self.broker.address, "--broker-pid", str(self.pid), *named)
         return load_generator(mode, *target, *args)
 
+    def warm_up(self, seconds: float) -> None:
+        """Has it produce and fetch, half of the time each."""
+        span = ("--seconds", f"{seconds / 2:g}", "--warmup", "0")
+        self.load("raw-produce", WARM_UP, "--acks", "all", *span)
+        self.load("raw-fetch", WARM_UP, "--repeat", *span)
+        self.delete(WARM_UP, 0)
+
     def topic_to_read(self) -> str:
-        """A topic that holds a GiB; all cells that read share it."""
+        """A topic that all cells that read share; it holds `records` records."""
         if not self.filled:
             shape = ("--size", "1024", "--records", "64", "--partitions", "1", "--acks", "1")
-            missing, deadline = FILL_RECORDS, time.monotonic() + FILL_WITHIN_S
+            missing, deadline = self.records, time.monotonic() + FILL_WITHIN_S
             while missing > 0:
                 if time.monotonic() > deadline:
-                    raise Refused(f"no GiB written within {FILL_WITHIN_S} s")
+                    raise Refused(f"not filled within {FILL_WITHIN_S} s")
                 span = ("--seconds", "0.5", "--warmup", "0")
                 missing -= self.load("raw-produce", FILLED, *shape, *span)["records"]
             self.filled = True
@@ -121,7 +134,8 @@ def output(command: list[str], within_s: float = 120) -> str:
 
 def last_words(done: subprocess.CompletedProcess) -> str:
     """Why a program failed: what it says of its errors, or its last line."""
-    words = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1].strip()
+    lines = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()
+    words = next((line for line in lines if line.startswith("error")), lines[-1]).strip()
     if words.startswith("{"):
         told = json.loads(words)
         words = f"{told.get('errors')} errors, the first: {told.get('first_error')}"

@@ -29,10 +29,11 @@ class Load:
     mode: str
     args: tuple[str, ...] = ()
     scale: float = 1.0
+    warm_up_s: float = 0.5
     apart = False
 
     def cost_s(self, seconds: float) -> float:
-        return seconds * self.scale + 1.5
+        return seconds * self.scale + self.warm_up_s + 1
 
     def topic(self, cell: str) -> str | None:
         return own_topic(cell)
@@ -41,7 +42,7 @@ class Load:
         return session.load(self.mode, own_topic(cell), *self.args, *self.span(session))
 
     def span(self, session: Session) -> tuple[str, ...]:
-        return ("--seconds", f"{session.seconds * self.scale:g}", "--warmup", "0.5")
+        return ("--seconds", f"{session.seconds * self.scale:g}", "--warmup", f"{self.warm_up_s:g}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class OurBench:
         return own_topic(cell)
 
     def measure(self, session: Session, cell: str) -> dict:
-        seconds = ("--seconds", f"{session.seconds:g}", "-X", "linger.ms=0")
+        # It takes whole seconds.
+        seconds = ("--seconds", str(max(round(session.seconds), 1)), "-X", "linger.ms=0")
         said = session.klamm("bench", self.mode, own_topic(cell), *self.args, *seconds)
         told = json.loads(said.splitlines()[-1])
         times = {f"e2e_{name}_us": ms * 1000 for name, ms in told["latency_ms"].items()}
@@ -94,7 +96,6 @@ class OurBench:
 class PerfProducer:
     """`kafka-producer-perf-test`, in a JVM of its own as users start it."""
 
-    records: int
     apart = False
 
     def cost_s(self, seconds: float) -> float:
@@ -105,12 +106,13 @@ class PerfProducer:
 
     def measure(self, session: Session, cell: str) -> dict:
         address = session.broker.address
+        records, warm_up = str(session.records), str(session.records // 4)
         before, client_before = cpu_s(session.pid), children_cpu_s()
         said = output([
             *(*TOOL_JVM, TOOLS["kafka-producer-perf-test"], "--topic", own_topic(cell)),
-            *("--num-records", str(self.records), "--record-size", str(RECORD_BYTES)),
+            *("--num-records", records, "--record-size", str(RECORD_BYTES)),
             *("--throughput", "-1", "--bootstrap-server", address),
-            *("--warmup-records", str(self.records // 4)),
+            *("--warmup-records", warm_up),
         ])  # fmt: skip
         line = said.strip().splitlines()[-1]
         number = r"([\d.]+)"
@@ -128,7 +130,7 @@ class PerfProducer:
             "mb_per_s": mib * MIB / 1e6,
             "ack_p50_us": p50 * 1000,
             "ack_p99_us": p99 * 1000,
-            **shares(session, before, client_before, self.records * RECORD_BYTES),
+            **shares(session, before, client_before, session.records * RECORD_BYTES),
         }
 
 
@@ -136,7 +138,6 @@ class PerfProducer:
 class PerfConsumer:
     """`kafka-consumer-perf-test`, likewise."""
 
-    records: int
     apart = False
 
     def cost_s(self, seconds: float) -> float:
@@ -150,7 +151,7 @@ class PerfConsumer:
         before, client_before = cpu_s(session.pid), children_cpu_s()
         said = output([
             *(*TOOL_JVM, TOOLS["kafka-consumer-perf-test"], "--topic", topic),
-            *("--num-records", str(self.records), "--timeout", "20000"),
+            *("--num-records", str(session.records), "--timeout", "20000"),
             *("--bootstrap-server", session.broker.address),
         ])  # fmt: skip
         lines = [line.split(", ") for line in said.strip().splitlines()]
