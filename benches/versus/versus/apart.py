@@ -1,5 +1,6 @@
 """Tools that start a contestant apart from the cells it runs in a row."""
 
+import subprocess
 from dataclasses import dataclass
 
 from .session import Refused, Session, bytes_on_disk, load_generator, memory_mib
@@ -7,7 +8,17 @@ from .tools import Load
 
 TOPICS = 10
 START_WITHIN_S = 180
+STOP_WITHIN_S = 120
 MIB = 1 << 20
+
+
+def stop(session: Session) -> None:
+    """A clean stop, however long it takes."""
+    session.broker.process.terminate()
+    try:
+        session.broker.process.wait(STOP_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        raise Refused(f"no clean stop within {STOP_WITHIN_S} s") from None
 
 
 def timed_start(session: Session) -> dict:
@@ -48,9 +59,7 @@ class Partitions:
         for topic in range(TOPICS):
             session.klamm("topic", "create", f"idle-{topic}", "--partitions", each)
         after = memory_mib(session.pid, "VmRSS")
-        session.broker.stop()
-        if session.broker.process.returncode not in (0, 143):
-            raise Refused(f"it stopped with {session.broker.process.returncode}")
+        stop(session)
         again = timed_start(session)
         return {
             "partitions": self.count,

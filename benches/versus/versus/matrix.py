@@ -23,14 +23,22 @@ SINGLE = (
 )
 
 
+CATCH_UP = (
+    *("--size", "1024", "--records", "64", "--acks", "1"),
+    *("--fill-mib", "1024", "--turns", "1", "--drop-cache", "{folder}"),
+)
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One figure of the table, or several taken in one go. `tool` is of `tools` or `apart`."""
+    """One figure of the table, or several taken in one go. `tool` is of `tools` or `apart`; those
+    in `once` take minutes for it, and do it in the first round alone."""
 
     name: str
     what: str
     tool: Any
     on: tuple[str, ...]
+    once: tuple[str, ...] = ()
 
     @property
     def apart(self) -> bool:
@@ -54,8 +62,9 @@ def latency(rate: int) -> Load:
     return Load("e2e", shape)
 
 
-def ping_pong(clients: int) -> Load:
-    return Load("ping-pong", ("--clients", str(clients), "--partitions", str(clients)))
+def ping_pong(clients: int, *rest: str) -> Load:
+    shape = ("--clients", str(clients), "--partitions", str(clients), "--acks", "all")
+    return Load("ping-pong", (*shape, "--turns", "1", *rest))
 
 
 # Unless its row says otherwise, a produce cell sends 1 KiB records in uncompressed batches of
@@ -86,13 +95,13 @@ CELLS = (
     Cell(
         "both/tail",
         "one producer at full speed, one consumer at its heels",
-        Load("both", ("--size", "1024", "--records", "64"), scale=0.6),
+        Load("both", ("--size", "1024", "--records", "64", "--acks", "1"), scale=0.6),
         PEERS,
     ),
     Cell(
         "both/catch-up",
         "a producer alone, then beside a reader that starts at the beginning",
-        Load("catch-up", ("--size", "1024", "--records", "64"), scale=0.6),
+        Load("catch-up", CATCH_UP, scale=0.5),
         PEERS,
     ),
     Cell(
@@ -104,14 +113,20 @@ CELLS = (
     Cell(
         "librdkafka/consume",
         "1 KiB records through librdkafka at its defaults",
-        Read("consume"),
+        Read("consume", warmed=False, scale=5),
         CACHED,
     ),
     Cell(
         "java/produce",
         "`kafka-producer-perf-test`, 1 KiB records",
         PerfProducer(),
-        (*CACHED, SYNCED, FLUSH),
+        CACHED,
+    ),
+    Cell(
+        "java/produce-to-device",
+        "`kafka-producer-perf-test`, 1 KiB records, to the device",
+        PerfProducer(share=0.1),
+        TO_DEVICE,
     ),
     Cell(
         "java/consume",
@@ -133,7 +148,12 @@ CELLS = (
         Hold("idle", ("--connections", "5000")),
         PEERS,
     ),
-    Cell("ping/serial", "one client, one record at a time", ping_pong(1), (*TO_DEVICE, OS_CACHED)),
+    Cell(
+        "ping/serial",
+        "one client, one record at a time",
+        ping_pong(1, "--device-dir", "{folder}"),
+        (*TO_DEVICE, OS_CACHED),
+    ),
     Cell(
         "ping/slow-serial",
         "the same, with a sync of 1 ms",
@@ -148,7 +168,11 @@ CELLS = (
     ),
     Cell("start/empty", "start to the first answer, empty", Startup(), (*PEERS, TUNED)),
     Cell(
-        "start/10000-partitions", "10,000 idle partitions", Partitions(10_000), (OS_CACHED, KAFKA)
+        "start/10000-partitions",
+        "10,000 idle partitions, start after a clean stop",
+        Partitions(10_000),
+        (OS_CACHED,),
+        once=(KAFKA,),
     ),
 )
 

@@ -31,16 +31,23 @@ class Plan:
         first = number % len(self.contestants)
         return [*self.contestants[first:], *self.contestants[:first]]
 
-    def cells_of(self, contestant: Contestant) -> list[Cell]:
-        return [cell for cell in self.cells if contestant.name in cell.on]
+    def cells_of(self, contestant: Contestant, number: int) -> list[Cell]:
+        """What a contestant does in a round."""
+        return [
+            cell
+            for cell in self.cells
+            if contestant.name in (cell.on + cell.once if number == 0 else cell.on)
+        ]
 
     def cost_s(self) -> float:
         """How long it will take, roughly."""
-        once = 2 * FLOOR_S + sum(self.cost_of(contestant) for contestant in self.contestants)
-        return once * self.rounds
+        return sum(
+            2 * FLOOR_S + sum(self.cost_of(contestant, number) for contestant in self.contestants)
+            for number in range(self.rounds)
+        )
 
-    def cost_of(self, contestant: Contestant) -> float:
-        cells = self.cells_of(contestant)
+    def cost_of(self, contestant: Contestant, number: int) -> float:
+        cells = self.cells_of(contestant, number)
         starts = 1 + sum(2 for cell in cells if cell.apart)
         return sum(cell.tool.cost_s(self.seconds) for cell in cells) + (
             starts * contestant.start_s + contestant.warm_up_s
@@ -48,8 +55,8 @@ class Plan:
 
     def describe(self) -> str:
         lines = [
-            f"  {contestant.name:<16} {len(self.cells_of(contestant)):>3} cells, "
-            f"about {self.cost_of(contestant):.0f} s a round"
+            f"  {contestant.name:<16} {len(self.cells_of(contestant, 0)):>3} cells, "
+            f"about {self.cost_of(contestant, 1):.0f} s a round"
             for contestant in self.contestants
         ]
         total = f"{self.rounds} rounds, {self.seconds:g} s a cell: {self.cost_s() / 60:.0f} minutes"
@@ -88,7 +95,7 @@ class Run:
         """All cells of one contestant: those in a row on one process, then those apart."""
         cells = [
             cell
-            for cell in self.plan.cells_of(contestant)
+            for cell in self.plan.cells_of(contestant, number)
             if (number, cell.name, contestant.name) not in self.done
         ]
         in_a_row = [cell for cell in cells if not cell.apart]
@@ -164,7 +171,10 @@ def memory(session: Session) -> dict:
     }
 
 
-BRIEF = ("mb_per_s", "records_per_s", "broker_cpu_s_per_gib", "p50_us", "p99_us")
+BRIEF = (
+    *("mb_per_s", "broker_cpu_s_per_gib", "e2e_p50_us", "e2e_p99_us", "acks_per_s", "ready_ms"),
+    *("kib_per_partition", "broker_kib_per_connection", "beside_per_alone", "broker_peak_rss_mib"),
+)
 
 
 def brief(figures: dict) -> str:

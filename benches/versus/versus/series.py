@@ -45,17 +45,8 @@ def over(one: Measure, other: Measure) -> Measure:
     return combined(one, other, lambda left, right: left / right if right else float("inf"))
 
 
-def plus(one: Measure, other: Measure) -> Measure:
-    return combined(one, other, lambda left, right: left + right)
-
-
 def minus(one: Measure, other: Measure) -> Measure:
     return combined(one, other, lambda left, right: left - right)
-
-
-def inverse(one: Measure, scale: float = 1.0) -> Measure:
-    """`scale` divided by it."""
-    return combined(one, one, lambda left, _: scale / left if left else float("inf"))
 
 
 def middle(series: Series) -> float | None:

@@ -15,6 +15,7 @@ FILLED, WARM_UP = "filled", "warm-up"
 # A GiB of 1 KiB records when a cell lasts three seconds.
 FILL_PER_SECOND = 350_000
 FILL_WITHIN_S = 60
+COORDINATOR_TRIES = 10
 DELETED_WITHIN_S = 8
 # What a broker keeps beside the records: indexes, its metadata, topics of its own.
 REST_BYTES = 64 << 20
@@ -65,7 +66,15 @@ class Session:
         """One run of the load generator: what its line of JSON says."""
         named = ("--topic", topic) if topic else ()
         target = ("--brokers", self.broker.address, "--broker-pid", str(self.pid), *named)
-        return load_generator(mode, *target, *args)
+        for _ in range(COORDINATOR_TRIES):
+            try:
+                return load_generator(mode, *target, *args)
+            except Refused as refused:
+                # Kafka says so to whoever asks first for a producer id.
+                if "COORDINATOR_LOAD_IN_PROGRESS" not in str(refused):
+                    raise
+                time.sleep(0.5)
+        raise Refused(f"no coordinator after {COORDINATOR_TRIES} tries")
 
     def warm_up(self, seconds: float) -> None:
         """Has it produce and fetch, half of the time each."""
@@ -113,7 +122,7 @@ def bytes_on_disk(folder: Path) -> int:
     return total
 
 
-def load_generator(*args: str, within_s: float = 120) -> dict:
+def load_generator(*args: str, within_s: float = 60) -> dict:
     """Runs it; `Refused` also when it could measure, but met errors."""
     try:
         return json.loads(output([str(LOAD), *args], within_s).splitlines()[-1])
@@ -121,7 +130,7 @@ def load_generator(*args: str, within_s: float = 120) -> dict:
         raise Refused(f"the load generator printed no JSON: {error}") from None
 
 
-def output(command: list[str], within_s: float = 120) -> str:
+def output(command: list[str], within_s: float = 60) -> str:
     """What the command prints; `Refused` with its last words when it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=within_s)

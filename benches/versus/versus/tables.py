@@ -40,7 +40,7 @@ TABLES = (
     Table(
         "Producers beside a reader from the start, of their speed alone",
         ("both/catch-up",),
-        "producers_ratio",
+        "beside_per_alone",
     ),
     Table("Through clients: MB/s", ("librdkafka/", "java/"), "mb_per_s"),
     Table("Through clients: broker CPU s/GiB", ("librdkafka/", "java/"), "broker_cpu_s_per_gib"),
@@ -51,7 +51,7 @@ TABLES = (
     Table("Start to the first answer: ms", ("start/",), "ready_ms"),
     Table("Memory after the start: MiB", ("start/",), "rss_mib"),
     Table("Memory of an idle partition: KiB", ("start/",), "kib_per_partition"),
-    Table("Memory of an idle connection: KiB", ("idle/",), "rss_kib_per_connection"),
+    Table("Memory of an idle connection: KiB", ("idle/",), "broker_kib_per_connection"),
     Table("Memory at most, over all cells: MiB", (WHOLE,), "broker_peak_rss_mib"),
 )
 WHAT = {cell.name: cell.what for cell in CELLS} | {WHOLE: "all of its cells"}
