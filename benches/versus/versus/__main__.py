@@ -1,6 +1,8 @@
 """Measures Klamm beside Apache Kafka and Tansu, several interleaved rounds of the same cells."""
 
 import argparse
+import fcntl
+import signal
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
@@ -65,6 +67,20 @@ def main() -> int:
     print(chosen.describe(), flush=True)
     if options.plan:
         return 0
+    # So that a run that is ended also ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    WORK.mkdir(exist_ok=True)
+    with (WORK / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another run is under way: they would measure each other", file=sys.stderr)
+            return 1
+        return measure(chosen, options)
+
+
+def measure(chosen: Plan, options: argparse.Namespace) -> int:
+    """Builds, runs the plan, and says how many cells came to an end."""
     prepare(chosen)
     file = ResultFile(options.resume or RESULTS / f"{now().replace(':', '')}.jsonl")
     folder = WORK / "data"

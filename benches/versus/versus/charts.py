@@ -41,7 +41,7 @@ def group(results: Results, cell: str, key: str) -> list[Bar]:
 
 def charts(results: Results) -> dict[str, Chart]:
     """By the name of the file."""
-    records = "records of 1 KiB · medians, lines from the least to the most"
+    records = "records of 1 KiB · lines: least to most"
     return {
         "throughput": Chart(
             "Throughput, MB/s (more is better)",

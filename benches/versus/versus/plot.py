@@ -7,8 +7,8 @@ from html import escape
 from .series import number
 
 WIDTH = 480
-LABEL_WIDTH = 118
-VALUE_WIDTH = 74
+LABEL_WIDTH = 136
+VALUE_WIDTH = 70
 BAR, GAP = 15, 5
 GROUP_HEAD, GROUP_GAP = 24, 10
 TOP = 52
@@ -73,7 +73,7 @@ class Chart:
                 parts += drawn(bar, scale, y)
                 y += BAR + GAP
             y += GROUP_GAP
-        note = self.note + (" · logarithmic scale" if self.logarithmic else "")
+        note = self.note + (" · log scale" if self.logarithmic else "")
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" '
             f'width="{WIDTH}" height="{y}" role="img" aria-label="{escape(self.title)}">',
