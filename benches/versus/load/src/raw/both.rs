@@ -5,7 +5,7 @@ use clap::Args as ClapArgs;
 
 use super::fetcher::{Appetite, AtEnd, Fetched, Readers};
 use super::produce;
-use super::producer::{Produced, Producer, Style};
+use super::producer::{Produced, Producer, Style, touch};
 use crate::args::{Broker, Span, Topic};
 use crate::measure::{Usage, Window, on_threads};
 use crate::report::Report;
@@ -31,6 +31,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Report> {
     let Args { broker, topic, style, span, .. } = args;
     topic::prepare(broker, topic)?;
+    touch(broker, topic, style)?;
     let ends = topic::offsets(broker, topic, Spot::End)?;
     let window = Window::begin(*span)?;
     let readers = Readers {

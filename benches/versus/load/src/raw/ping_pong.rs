@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
 use klamm_protocol::records::Compression;
 
-use super::producer::{Produced, Producer, Style};
+use super::producer::{Produced, Producer, Style, touch};
 use crate::args::{Broker, Records, Span, Topic, acks, acks_name};
 use crate::floor::{Scratch, round_trips, sync};
 use crate::measure::{Usage, Window, on_threads};
@@ -64,11 +64,21 @@ impl Turn {
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
     ensure!(args.turns > 0, "it takes one turn");
+    let style = Style {
+        records: 1,
+        of: args.of,
+        conns: args.clients,
+        inflight: 1,
+        acks: args.acks,
+        compression: Compression::None,
+        idempotent: false,
+    };
     topic::prepare(&args.broker, &args.topic)?;
+    touch(&args.broker, &args.topic, &style)?;
     let mut before = Beside::measure(args)?;
     let mut turns = Vec::new();
     for _ in 0..args.turns {
-        let (produced, usage) = turn(args)?;
+        let (produced, usage) = turn(args, &style)?;
         let after = Beside::measure(args)?;
         turns.push(Turn {
             produced,
@@ -81,20 +91,11 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     Ok(report(args, turns))
 }
 
-fn turn(args: &Args) -> Result<(Produced, Usage)> {
-    let style = Style {
-        records: 1,
-        of: args.of,
-        conns: args.clients,
-        inflight: 1,
-        acks: args.acks,
-        compression: Compression::None,
-        idempotent: false,
-    };
+fn turn(args: &Args, style: &Style) -> Result<(Produced, Usage)> {
     let Broker { address, pid } = &args.broker;
     let window = Window::begin(args.span)?;
     let (produced, usage) = on_threads(window, *pid, style.conns, |number| {
-        Producer::open(address, &args.topic, &style, number)?.run(window)
+        Producer::open(address, &args.topic, style, number)?.run(window)
     })?;
     Ok((Produced::sum(produced), usage))
 }

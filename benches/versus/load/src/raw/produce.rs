@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args as ClapArgs;
 
-use super::producer::{Produced, Producer, Style};
+use super::producer::{Produced, Producer, Style, touch};
 use crate::args::{Broker, Span, Topic, acks_name};
 use crate::measure::{Window, on_threads};
 use crate::report::Report;
@@ -24,6 +24,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Report> {
     let Args { broker, topic, style, span } = args;
     topic::prepare(broker, topic)?;
+    touch(broker, topic, style)?;
     let window = Window::begin(*span)?;
     let (produced, usage) = on_threads(window, broker.pid, style.conns, |number| {
         Producer::open(&broker.address, topic, style, number)?.run(window)

@@ -1,7 +1,8 @@
 //! One connection that produces as fast as its answers come.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -12,10 +13,15 @@ use klamm_protocol::records::{BatchProducer, Compression};
 use super::batch::{BatchShape, ProduceRequest};
 use crate::args;
 use crate::latency::Latencies;
-use crate::measure::Window;
+use crate::measure::{Window, on_threads};
 use crate::wire::{Answer, Connection};
 
 const INIT_PRODUCER_ID: i16 = 1;
+/// How long a broker may take to find a producer id.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long the first batches may take, in seconds.
+const FIRST: f64 = 120.0;
 
 /// How a producer produces.
 #[derive(Args, Clone, Copy, Debug)]
@@ -184,6 +190,17 @@ impl Producer {
     }
 }
 
+/// Produces one batch to each partition: what the first one costs is not what is to be measured.
+pub(crate) fn touch(broker: &args::Broker, topic: &args::Topic, style: &Style) -> Result<()> {
+    let window = Window::at_once(FIRST)?;
+    on_threads(window, broker.pid, style.conns, |number| {
+        let producer = Producer::open(&broker.address, topic, style, number)?;
+        let batches = producer.places.len() as u64;
+        producer.limited_to(batches).run(window)
+    })?;
+    Ok(())
+}
+
 /// The partitions that fall to this one of so many connections.
 pub(crate) fn share(
     partitions: i32,
@@ -209,12 +226,21 @@ fn produced_code(mut answer: Answer<'_>) -> Result<ErrorCode> {
     Ok(code)
 }
 
+/// A broker that has just started may have no ids to give yet: it is asked again for a while.
 fn ask_id(connection: &mut Connection) -> Result<BatchProducer> {
     let request =
         init_producer_id::Request { transaction_timeout_ms: 60_000, ..Default::default() };
-    let answer = connection.call::<InitProducerId>(INIT_PRODUCER_ID, &request)?;
-    ensure!(answer.error_code.is_none(), "no producer id: {}", answer.error_code.name());
-    Ok(BatchProducer { id: answer.producer_id, epoch: answer.producer_epoch, base_sequence: 0 })
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = connection.call::<InitProducerId>(INIT_PRODUCER_ID, &request)?;
+        let (id, epoch, code) = (answer.producer_id, answer.producer_epoch, answer.error_code);
+        if code.is_none() {
+            return Ok(BatchProducer { id, epoch, base_sequence: 0 });
+        }
+        let again = code.is_retriable() && Instant::now() < deadline;
+        ensure!(again, "the broker gives no producer id: {}", code.name());
+        thread::sleep(PAUSE);
+    }
 }
 
 fn compression(text: &str) -> Result<Compression, String> {
