@@ -59,6 +59,14 @@ impl DiskFile for SparseFile {
         self.0.read_at(buffer, position)
     }
 
+    fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.0.read_cached_at(buffer, position)
+    }
+
+    fn read_ahead(&self, position: u64, len: u64) {
+        self.0.read_ahead(position, len);
+    }
+
     fn write_all_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()> {
         let Some((last, before)) = parts.split_last() else { return Ok(()) };
         let written = last.len() - zeros_at_end(last);

@@ -48,7 +48,23 @@ impl Wire {
     /// # Errors
     /// The broker has gone.
     pub async fn exchange(&mut self, frame: &[u8]) -> io::Result<&[u8]> {
-        self.stream.write_all(frame).await?;
+        self.send(frame).await?;
+        self.receive().await
+    }
+
+    /// Sends a frame, whose answer is received later.
+    ///
+    /// # Errors
+    /// The broker has gone.
+    pub async fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.stream.write_all(frame).await
+    }
+
+    /// Reads the frame that comes next, without its length.
+    ///
+    /// # Errors
+    /// The broker has gone.
+    pub async fn receive(&mut self) -> io::Result<&[u8]> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length).await?;
         let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "telling is what this program does")]
 
 mod count;
+mod group;
 mod paths;
 
 use std::process::ExitCode;

@@ -15,8 +15,12 @@ use klamm_protocol::wire::{Records, Uuid};
 use klamm_storage::disk::MemoryDisk;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::group;
+
+/// The topic that is written, read, and consumed by a group.
+pub(crate) const TOPIC: &str = "counted";
 /// Partitions of the topic.
-const PARTITIONS: i32 = 12;
+pub(crate) const PARTITIONS: i32 = 12;
 /// Partitions of a session in which nothing happens.
 const IDLE: i32 = 100;
 /// What lies in the first partition before it is read.
@@ -34,7 +38,7 @@ pub(crate) struct Path {
     check: Check,
 }
 
-/// Gives one request more than are counted with the warm-up: the last is the one that is checked.
+/// Gives as many requests as it is asked for. The answer to the last is checked, and not counted.
 type Prepare = fn(&mut Place, usize) -> io::Result<Vec<Bytes>>;
 type Check = fn(Bytes) -> anyhow::Result<()>;
 
@@ -76,10 +80,22 @@ pub(crate) const PATHS: &[Path] = &[
         prepare: Place::session,
         check: |answer| gives(answer, 0..1),
     },
+    Path {
+        name: "group: a heartbeat",
+        requests: 1_000,
+        prepare: |place, count| Ok(vec![group::heartbeat(place)?; count]),
+        check: group::is_alive,
+    },
+    Path {
+        name: "group: a commit of 12 partitions",
+        requests: 500,
+        prepare: |place, count| Ok(vec![group::commit(place)?; count]),
+        check: group::is_committed,
+    },
 ];
 
 /// A broker whose disk is memory, and a connection to it, all on one thread.
-struct Place {
+pub(crate) struct Place {
     runtime: Runtime,
     broker: Broker,
     wire: Wire,
@@ -115,15 +131,29 @@ impl Place {
             .listen("127.0.0.1:0")
             .set("http.listen", "")
             .set("durability", "os-cached")
+            .set("offsets.topic.num.partitions", "1")
+            .set("group.initial.rebalance.delay.ms", "0")
             .data_dir("/data")
             .disk(Arc::new(MemoryDisk::new()));
         let broker = runtime.block_on(broker.start())?;
         let mut wire = runtime.block_on(Wire::connect(&broker.bootstrap()))?;
-        let topic = runtime.block_on(wire.create_topic("counted", PARTITIONS))?;
+        let topic = runtime.block_on(wire.create_topic(TOPIC, PARTITIONS))?;
         Ok(Self { runtime, broker, wire, topic })
     }
 
-    #[inline(never)]
+    /// Asks at this version.
+    pub(crate) fn call_at<A: Api>(
+        &mut self,
+        version: i16,
+        request: &A::Request,
+    ) -> io::Result<A::Response> {
+        self.runtime.block_on(self.wire.call_at::<A>(version, request))
+    }
+
+    fn call<A: Api>(&mut self, request: &A::Request) -> io::Result<A::Response> {
+        self.call_at::<A>(*A::VERSIONS.end(), request)
+    }
+
     fn exchange(&mut self, frames: &[Bytes]) -> io::Result<()> {
         self.runtime.block_on(async {
             for frame in frames {
@@ -145,7 +175,7 @@ impl Place {
             self.exchange(std::slice::from_ref(&large))?;
         }
         let request = produce(self.topic, 1, batch(1, 1024).bytes());
-        let answer = self.runtime.block_on(self.wire.call::<Produce>(&request))?;
+        let answer = self.call::<Produce>(&request)?;
         Ok(answer.topics[0].partitions[0].base_offset)
     }
 
@@ -164,7 +194,7 @@ impl Place {
         let idle = self.runtime.block_on(self.wire.create_topic("idle", IDLE))?;
         let mut open = fetch(idle, IDLE, 0, 1 << 20);
         open.session_epoch = 0;
-        let opened = self.runtime.block_on(self.wire.call::<Fetch>(&open))?;
+        let opened = self.call::<Fetch>(&open)?;
         if opened.session_id == 0 {
             return Err(io::Error::other("no session was opened"));
         }
