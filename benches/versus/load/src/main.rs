@@ -2,7 +2,7 @@
 //!
 //! | modes | how they reach the broker |
 //! |---|---|
-//! | `raw-produce`, `raw-fetch`, `ping-pong`, `both`, `catch-up` | batches encoded once, threads and blocking sockets: the client costs next to nothing, so that the broker is the limit |
+//! | `raw-*`, `ping-pong`, `both`, `catch-up` | as bytes that were encoded once: the broker is the limit |
 //! | `produce`, `consume`, `e2e`, `mock` | through librdkafka, as an application would |
 //! | `idle`, `startup` | what a broker costs that does nothing |
 //! | `floor` | no broker: what the machine itself can do at this minute |

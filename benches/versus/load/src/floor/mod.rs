@@ -1,8 +1,8 @@
 //! `floor`: what the machine itself can do at this minute, without any broker.
 //!
-//! Whoever takes in records must receive, checksum and write them; whoever hands them out must send
-//! what lies in the page cache; whoever promises that they are safe must sync. No broker does it for
-//! less than what is measured here.
+//! Whoever takes in records must receive, checksum and write them; whoever hands them out must
+//! send what lies in the page cache; whoever promises that they are safe must sync. No broker does
+//! it for less than what is measured here.
 
 mod files;
 mod memory;

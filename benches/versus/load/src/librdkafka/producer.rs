@@ -183,7 +183,8 @@ impl Producer {
     }
 
     /// Sends so many records a second, each stamped with the time at which it was due: whoever is
-    /// late makes the wait longer and not the load smaller. Returns how many were due in the window.
+    /// late makes the wait longer and not the load smaller. Returns how many were due in the
+    /// window.
     pub(crate) fn at_rate(&mut self, per_second: f64) -> Result<u64> {
         ensure!(per_second > 0.0, "the rate must be above 0");
         let begin = Instant::now();

@@ -1,7 +1,7 @@
 //! `catch-up`: what it costs the producers at the tail that somebody reads from the start.
 //!
-//! In turns, so that what the machine does otherwise falls on both alike: first the producers alone,
-//! then the same with the reader, whose data are dropped from the page cache before.
+//! In turns, so that what the machine does otherwise falls on both alike: first the producers
+//! alone, then the same with the reader, whose data are dropped from the page cache before.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
