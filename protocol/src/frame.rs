@@ -81,7 +81,7 @@ impl Encoder<Encoded> for FrameCodec {
 
     fn encode(&mut self, message: Encoded, buffer: &mut BytesMut) -> Result<(), FrameError> {
         buffer.reserve(message.len());
-        message.chunks().iter().for_each(|chunk| buffer.extend_from_slice(chunk));
+        message.into_chunks().iter().for_each(|chunk| buffer.extend_from_slice(chunk));
         Ok(())
     }
 }

@@ -76,7 +76,7 @@ pub fn encode_request<A: Api>(
 ) -> Result<Encoded> {
     check_version::<A>(version)?;
     let flexible = A::is_flexible(version);
-    let mut w = Writer::new(version, flexible);
+    let mut w = Writer::frame(version, flexible);
     let client_id = client_id.cloned();
     let header = RequestHeader { api_key: A::KEY, api_version: version, correlation_id, client_id };
     header.write(&mut w, flexible);
@@ -105,7 +105,7 @@ pub fn encode_response<A: Api>(
 ) -> Result<Encoded> {
     check_version::<A>(version)?;
     let flexible = A::is_flexible(version);
-    let mut w = Writer::new(version, flexible);
+    let mut w = Writer::frame(version, flexible);
     correlation_id.write(&mut w);
     if flexible && A::KEY != ApiKey::ApiVersions.code() {
         w.varint(0);

@@ -46,36 +46,40 @@ impl Acks {
     }
 }
 
-/// A partition's answer, and what must come true before it may be sent.
+/// The answers, and what must come true before they may be sent.
 struct Pending {
-    answer: PartitionAnswer,
-    commit: Option<Commit>,
+    topics: Vec<TopicAnswer>,
+    commits: Vec<PendingCommit>,
+}
+
+/// A commit that has not come true yet, and which topic and partition of the answer it is for.
+struct PendingCommit {
+    topic: usize,
+    partition: usize,
+    commit: Commit,
 }
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let acks = Acks::from_wire(request.acks);
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let mut topics = Vec::with_capacity(request.topics.len());
     let in_transaction = request.transactional_id.is_some();
+    let topics = Vec::with_capacity(request.topics.len());
+    let mut pending = Pending { topics, commits: Vec::new() };
     for topic in request.topics {
-        topics.push(produce_topic(&call, acks, in_transaction, topic));
+        produce_topic(&call, acks, in_transaction, topic, &mut pending);
     }
     match acks {
         Some(Acks::None) => {
-            let mut all = topics.iter().flat_map(|(_, partitions)| partitions);
-            if all.any(|pending| !pending.answer.error_code.is_none()) {
+            let mut all = pending.topics.iter().flat_map(|topic| &topic.partitions);
+            if all.any(|answer| !answer.error_code.is_none()) {
                 return Reply::HangUp("a batch sent with acks=0 was refused");
             }
             Reply::Silent
         }
-        Some(Acks::All) => Reply::later(when_committed(topics, Instant::now() + timeout)),
-        Some(Acks::Leader) | None => {
-            let answers = |(topic, partitions): (TopicAnswer, Vec<Pending>)| TopicAnswer {
-                partitions: partitions.into_iter().map(|pending| pending.answer).collect(),
-                ..topic
-            };
-            Reply::Now(respond(topics.into_iter().map(answers).collect()))
+        Some(Acks::All) if !pending.commits.is_empty() => {
+            Reply::later(when_committed(pending, Instant::now() + timeout))
         }
+        _ => Reply::Now(respond(pending.topics)),
     }
 }
 
@@ -84,7 +88,8 @@ fn produce_topic(
     acks: Option<Acks>,
     in_transaction: bool,
     topic: Topic,
-) -> (TopicAnswer, Vec<Pending>) {
+    pending: &mut Pending,
+) {
     let by_id = call.version >= 13;
     let found = if by_id {
         call.node.topics.by_id(topic.topic_id)
@@ -121,10 +126,16 @@ fn produce_topic(
             topic.metrics.failed_produce_requests.inc();
         }
         let log_start = target.map_or(-1, |target| target.offsets().start.get());
-        partitions.push(answer(call.version, partition.index, log_start, outcome));
+        let (answer, commit) = answer(call.version, partition.index, log_start, outcome);
+        if let Some(commit) = commit {
+            let (topic, partition) = (pending.topics.len(), partitions.len());
+            pending.commits.push(PendingCommit { topic, partition, commit });
+        }
+        partitions.push(answer);
     }
-    let answer = TopicAnswer { name: topic.name, topic_id: topic.topic_id, partitions: Vec::new() };
-    (answer, partitions)
+    // The name in the request would hold the memory that the request was read into.
+    let name = found.map_or(topic.name, |topic| topic.name.clone());
+    pending.topics.push(TopicAnswer { name, topic_id: topic.topic_id, partitions });
 }
 
 /// Refuses batches of transactions. Without a transactional id that is what Kafka does, too.
@@ -162,22 +173,23 @@ fn answer(
     index: i32,
     log_start: i64,
     outcome: Result<Appended, Rejection>,
-) -> Pending {
+) -> (PartitionAnswer, Option<Commit>) {
     match outcome {
-        Ok(appended) => Pending {
-            answer: PartitionAnswer {
+        Ok(appended) => {
+            let answer = PartitionAnswer {
                 index,
                 base_offset: appended.base_offset,
                 log_append_time_ms: appended.append_time_ms.unwrap_or(-1),
                 log_start_offset: log_start,
                 ..PartitionAnswer::default()
-            },
-            commit: Some(appended.commit),
-        },
+            };
+            let commit = appended.commit;
+            (answer, (!commit.is_done()).then_some(commit))
+        }
         Err(rejection) => {
             let log_start_offset = if rejection.by_log { log_start } else { -1 };
             let refusal = refuse(version, index, rejection);
-            Pending { answer: PartitionAnswer { log_start_offset, ..refusal }, commit: None }
+            (PartitionAnswer { log_start_offset, ..refusal }, None)
         }
     }
 }
@@ -202,27 +214,26 @@ fn refuse(version: i16, index: i32, rejection: Rejection) -> PartitionAnswer {
     }
 }
 
-async fn when_committed(topics: Vec<(TopicAnswer, Vec<Pending>)>, deadline: Instant) -> Response {
-    let mut answers = Vec::with_capacity(topics.len());
-    for (mut topic, partitions) in topics {
-        for pending in partitions {
-            topic.partitions.push(settle(pending, deadline).await);
+async fn when_committed(pending: Pending, deadline: Instant) -> Response {
+    let Pending { mut topics, commits } = pending;
+    for PendingCommit { topic, partition, commit } in commits {
+        let Err(error_code) = settle(commit, deadline).await else { continue };
+        let topic = topics.get_mut(topic);
+        if let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(partition)) {
+            *answer = PartitionAnswer {
+                index: answer.index,
+                error_code,
+                base_offset: -1,
+                error_message: Some(Str::from_static(error_code.meaning())),
+                ..PartitionAnswer::default()
+            };
         }
-        answers.push(topic);
     }
-    respond(answers)
+    respond(topics)
 }
 
-async fn settle(pending: Pending, deadline: Instant) -> PartitionAnswer {
-    let Pending { answer, commit: Some(commit) } = pending else { return pending.answer };
-    let index = answer.index;
-    let error_code = match timeout_at(deadline, commit).await {
-        Ok(Ok(())) => return answer,
-        Ok(Err(error_code)) => error_code,
-        Err(_) => ErrorCode::REQUEST_TIMED_OUT,
-    };
-    let error_message = Some(Str::from_static(error_code.meaning()));
-    PartitionAnswer { index, error_code, base_offset: -1, error_message, ..Default::default() }
+async fn settle(commit: Commit, deadline: Instant) -> Result<(), ErrorCode> {
+    timeout_at(deadline, commit).await.unwrap_or(Err(ErrorCode::REQUEST_TIMED_OUT))
 }
 
 fn respond(topics: Vec<TopicAnswer>) -> Response {

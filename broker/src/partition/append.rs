@@ -29,6 +29,13 @@ pub(crate) enum Commit {
     Earlier(Pin<Box<dyn Future<Output = Result<(), ErrorCode>> + Send>>),
 }
 
+impl Commit {
+    /// Whether the batch is committed already, as it is at once where nothing waits for the disk.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Ticket(ticket) if ticket.outcome() == Some(Outcome::Committed))
+    }
+}
+
 impl Future for Commit {
     type Output = Result<(), ErrorCode>;
 

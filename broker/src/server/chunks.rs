@@ -3,21 +3,39 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use klamm_protocol::wire::Encoded;
 
-/// The chunks of many answers as one buffer, so that one system call sends them all.
+/// Answers of at most so many bytes are copied together: cheaper than a place of their own in the
+/// system call.
+const COPIED_MAX: usize = 1024;
+
+/// Many answers as one buffer, so that one system call sends them all.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     queue: VecDeque<Bytes>,
+    /// Small answers, behind those in the queue.
+    small: BytesMut,
     remaining: usize,
 }
 
 impl Chunks {
-    pub(super) fn push(&mut self, encoded: Encoded) {
-        for chunk in encoded.into_chunks() {
-            self.remaining += chunk.len();
-            self.queue.push_back(chunk);
+    pub(super) fn push(&mut self, answer: Encoded) {
+        self.remaining += answer.len();
+        match answer.whole() {
+            Some(whole) if whole.len() <= COPIED_MAX => self.small.extend_from_slice(whole),
+            _ => {
+                let small = self.small.split().freeze();
+                self.queue.extend((!small.is_empty()).then_some(small));
+                self.queue.extend(answer.into_chunks());
+            }
+        }
+    }
+
+    /// Gives memory back while the connection is idle.
+    pub(super) fn rest(&mut self) {
+        if self.remaining == 0 {
+            *self = Self::default();
         }
     }
 }
@@ -28,11 +46,13 @@ impl Buf for Chunks {
     }
 
     fn chunk(&self) -> &[u8] {
-        self.queue.front().map_or(&[], |chunk| chunk)
+        self.queue.front().map_or(&self.small, |chunk| chunk)
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let pairs = slices.iter_mut().zip(&self.queue);
+        let small = (!self.small.is_empty()).then_some(&self.small[..]);
+        let chunks = self.queue.iter().map(|chunk| &chunk[..]).chain(small);
+        let pairs = slices.iter_mut().zip(chunks);
         pairs.map(|(slice, chunk)| *slice = IoSlice::new(chunk)).count()
     }
 
@@ -45,6 +65,7 @@ impl Buf for Chunks {
             count -= front.len();
             self.queue.pop_front();
         }
+        self.small.advance(count);
     }
 }
 
@@ -58,9 +79,10 @@ mod tests {
     fn chunks_are_taken_in_any_steps() {
         for step in 1..8 {
             let mut chunks = Chunks::default();
-            for text in ["abc", "d", "efgh"] {
+            for (text, shared) in [("ab", ""), ("c", "d"), ("", "ef"), ("g", ""), ("h", "")] {
                 let mut w = Writer::new(0, false);
-                w.put_shared(text.into());
+                w.put(text.as_bytes());
+                w.put_shared(shared.into());
                 chunks.push(w.finish().unwrap());
             }
             let mut taken = Vec::new();

@@ -18,7 +18,7 @@ use super::chunks::Chunks;
 use super::dispatch::{Dispatched, dispatch};
 use super::inbox::Inbox;
 use super::memory::Reservation;
-use super::pipeline::{Answer, Pipeline, Slot};
+use super::pipeline::{Answer, Pipeline, Slot, UnderWay};
 use crate::node::Node;
 
 /// A client must take some bytes of an answer within this time.
@@ -73,10 +73,11 @@ pub(super) async fn serve(
         inbox: Inbox::new(config.requests.request_bytes_max),
         pipeline: Pipeline::new(limits.in_flight_max),
         out: Chunks::default(),
-        written_with: Vec::new(),
+        answered: Vec::new(),
         reserved: None,
         deadline: Box::pin(sleep_until(Instant::now() + limits.idle_max.min(REST_AFTER))),
-        last_request: Instant::now(),
+        arrived: Instant::now(),
+        last_active: Instant::now(),
         frame_started: None,
         broken: false,
         read,
@@ -95,13 +96,16 @@ struct Connection<'a> {
     inbox: Inbox,
     pipeline: Pipeline,
     out: Chunks,
-    /// The memory of requests whose answers are in `out`.
-    written_with: Vec<Reservation>,
+    /// The requests whose answers are in `out`.
+    answered: Vec<UnderWay>,
     /// The memory of the request that is coming in.
     reserved: Option<Reservation>,
     /// Fires now and then; what is overdue is decided when it does, not at every request.
     deadline: Pin<Box<Sleep>>,
-    last_request: Instant,
+    /// When the newest bytes came. One look at the clock serves all requests of a read.
+    arrived: Instant,
+    /// When bytes last went in or out.
+    last_active: Instant,
     frame_started: Option<Instant>,
     /// Something came that ends the connection once the answers before it are written.
     broken: bool,
@@ -118,7 +122,7 @@ enum Taken {
 
 enum Event {
     Read(usize),
-    Answer(Answer, Option<Reservation>),
+    Answer(Answer, Option<UnderWay>),
     Reserved(Option<Reservation>),
     Deadline,
     Stop,
@@ -147,7 +151,7 @@ impl Connection<'_> {
             }
             let event = tokio::select! {
                 biased;
-                (answer, memory) = self.pipeline.next() => Event::Answer(answer, memory),
+                (answer, request) = self.pipeline.next() => Event::Answer(answer, request),
                 read = self.read.read_buf(&mut self.inbox.bytes), if goes_on => Event::Read(read?),
                 memory = self.node.memory.clone().reserve(blocked.unwrap_or(0)),
                     if blocked.is_some() => Event::Reserved(memory),
@@ -156,8 +160,8 @@ impl Connection<'_> {
             };
             match event {
                 Event::Read(0) => return self.left(),
-                Event::Read(_) => self.note_arrival(),
-                Event::Answer(answer, memory) => self.put_out(answer, memory).await?,
+                Event::Read(bytes) => self.note_arrival(bytes),
+                Event::Answer(answer, request) => self.put_out(answer, request).await?,
                 Event::Reserved(memory) => self.reserved = memory,
                 Event::Stop => draining = true,
                 Event::Deadline => {
@@ -196,22 +200,25 @@ impl Connection<'_> {
             return Ok(Taken::NoMemory(length));
         }
         let Some(frame) = self.inbox.next_frame()? else { return Ok(Taken::Nothing) };
-        self.last_request = Instant::now();
         self.frame_started = None;
-        let memory = self.reserved.take();
-        match dispatch(&self.node, &self.peer, frame).await? {
-            Dispatched::Ready(answer) => self.pipeline.push(Slot::Ready(Ok(answer)), memory),
-            Dispatched::Later(answer) => self.pipeline.push(Slot::Later(answer), memory),
-            Dispatched::Silent => {}
-        }
+        let (arrived, memory) = (self.arrived, self.reserved.take());
+        let (api, dispatched) = dispatch(&self.node, &self.peer, frame).await?;
+        let slot = match dispatched {
+            Dispatched::Ready(answer) => Slot::Ready(Ok(answer)),
+            Dispatched::Later(answer) => Slot::Later(answer),
+            Dispatched::Silent => return Ok(Taken::Request),
+        };
+        self.pipeline.push(slot, Some(UnderWay { api, arrived, _memory: memory }));
         Ok(Taken::Request)
     }
 
-    fn note_arrival(&mut self) {
+    fn note_arrival(&mut self, bytes: usize) {
+        self.node.metrics.count_received(bytes);
+        self.arrived = Instant::now();
+        self.last_active = self.arrived;
         if self.frame_started.is_none() {
-            let now = Instant::now();
-            self.frame_started = Some(now);
-            let due = now + self.node.config().connections.receive_timeout;
+            self.frame_started = Some(self.arrived);
+            let due = self.arrived + self.node.config().connections.receive_timeout;
             if self.deadline.deadline() > due {
                 self.deadline.as_mut().reset(due);
             }
@@ -224,7 +231,7 @@ impl Connection<'_> {
                 std::task::Poll::Ready(self.pipeline.poll_next(context))
             });
             match next.await {
-                std::task::Poll::Ready((answer, memory)) => self.put_out(answer, memory).await?,
+                std::task::Poll::Ready((answer, request)) => self.put_out(answer, request).await?,
                 std::task::Poll::Pending => break,
             }
         }
@@ -234,12 +241,12 @@ impl Connection<'_> {
     async fn put_out(
         &mut self,
         answer: Answer,
-        memory: Option<Reservation>,
+        request: Option<UnderWay>,
     ) -> Result<(), ConnectionError> {
         match answer {
             Ok(answer) => {
                 self.out.push(answer);
-                self.written_with.extend(memory);
+                self.answered.extend(request);
                 Ok(())
             }
             Err(error) => {
@@ -256,8 +263,21 @@ impl Connection<'_> {
                 Err(_) => return Err(ConnectionError::NotReading),
             }
         }
-        self.written_with.clear();
+        if !self.answered.is_empty() {
+            self.note_answers();
+        }
         Ok(())
+    }
+
+    fn note_answers(&mut self) {
+        self.last_active = Instant::now();
+        for alike in self.answered.chunk_by(|a, b| a.api == b.api && a.arrived == b.arrived) {
+            if let [first, ..] = alike {
+                let took = self.last_active - first.arrived;
+                self.node.metrics.count_requests(first.api, took, alike.len());
+            }
+        }
+        self.answered.clear();
     }
 
     /// The client closed its side: well, unless in the middle of a request.
@@ -280,11 +300,12 @@ impl Connection<'_> {
             self.deadline.as_mut().reset(started + time_max);
             return Ok(None);
         }
-        let due = self.last_request + self.node.config().connections.idle_max;
+        let due = self.last_active + self.node.config().connections.idle_max;
         if now >= due && self.pipeline.is_empty() && self.inbox.bytes.is_empty() {
             return Ok(Some(End::Idle));
         }
         self.inbox.rest();
+        self.out.rest();
         self.deadline.as_mut().reset(due.max(now + REST_AFTER));
         Ok(None)
     }

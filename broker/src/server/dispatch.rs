@@ -2,14 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use klamm_protocol::api::{ApiKey, api_versions::ApiVersions};
 use klamm_protocol::declare::Api;
 use klamm_protocol::header::{RequestHeader, decode_request, encode_response};
 use klamm_protocol::wire::{Encoded, Reader};
-use klamm_utils::clock;
 
 use super::connection::ConnectionError;
 use super::pipeline::{Answer, LaterAnswer};
@@ -111,10 +109,9 @@ struct Incoming {
     call: Call,
     header: RequestHeader,
     body: Reader,
-    started: Instant,
 }
 
-/// Reads a request, has it handled, and encodes its answer.
+/// Reads a request, has it handled, and encodes its answer. Tells which API it was for.
 ///
 /// # Errors
 /// The bytes are no request, or one that is not served: the connection must end (Kafka has no
@@ -123,10 +120,8 @@ pub(super) async fn dispatch(
     node: &Arc<Node>,
     peer: &Arc<Peer>,
     frame: Bytes,
-) -> Result<Dispatched, ConnectionError> {
-    let started = clock::now();
-    node.metrics.count_received(frame.len());
-    let (header, body) = RequestHeader::split(frame)?;
+) -> Result<(ApiKey, Dispatched), ConnectionError> {
+    let (mut header, body) = RequestHeader::split(frame)?;
     tracing::trace!(
         peer = %peer.address,
         client = header.client_id.as_deref(),
@@ -138,18 +133,21 @@ pub(super) async fn dispatch(
         node: Arc::clone(node),
         peer: Arc::clone(peer),
         version: header.api_version,
-        client_id: header.client_id.clone().unwrap_or_default(),
+        client_id: header.client_id.take().unwrap_or_default(),
     };
-    let request = Incoming { call, header, body, started };
+    let request = Incoming { call, header, body };
     let version = request.call.version;
     match ApiKey::from_code(request.header.api_key) {
         // A client may try its newest version first; it must learn ours (KIP-511).
         Some(ApiKey::ApiVersions) if !ApiVersions::VERSIONS.contains(&version) => {
             let answer = api::api_versions::unsupported_version();
             let correlation_id = request.header.correlation_id;
-            Ok(Dispatched::Ready(encode_response::<ApiVersions>(0, correlation_id, &answer)?))
+            let answer = encode_response::<ApiVersions>(0, correlation_id, &answer)?;
+            Ok((ApiKey::ApiVersions, Dispatched::Ready(answer)))
         }
-        Some(key) if key.versions().contains(&version) => call_handler(key, request).await,
+        Some(key) if key.versions().contains(&version) => {
+            Ok((key, call_handler(key, request).await?))
+        }
         _ => Err(request.not_served()),
     }
 }
@@ -164,11 +162,9 @@ impl Incoming {
         A::Response: Send + 'static,
         F: Future<Output = Reply<A::Response>>,
     {
-        let Self { call, header, body, started } = self;
+        let Self { call, header, body } = self;
         let body = decode_request::<A>(body)?;
-        let node = Arc::clone(&call.node);
         let encode = move |response: A::Response| -> Answer {
-            node.metrics.count_request(A::NAME, started.elapsed());
             encode_response::<A>(header.api_version, header.correlation_id, &response).map_err(
                 |error| {
                     let version = header.api_version;

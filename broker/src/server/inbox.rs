@@ -6,7 +6,8 @@ use tokio_util::codec::Decoder as _;
 
 /// Room for the first bytes of a connection. Small: most connections are idle.
 const ROOM_MIN: usize = 4 * 1024;
-/// Room that a busy connection reads into: larger reads cost less kernel time per byte.
+/// Room that a busy connection reads into: larger reads cost less kernel time per byte, and still
+/// larger ones do not stay in the cache of a core.
 const ROOM_MAX: usize = 256 * 1024;
 
 /// The read buffer of one connection. It grows with what has arrived and with what the
@@ -15,12 +16,14 @@ pub(super) struct Inbox {
     pub(super) bytes: BytesMut,
     codec: FrameCodec,
     largest_frame: usize,
+    /// Room that reads have shown to need: it doubles whenever one fills all it was given.
+    room: usize,
 }
 
 impl Inbox {
     pub(super) fn new(frame_bytes_max: usize) -> Self {
         let codec = FrameCodec::new(frame_bytes_max);
-        Self { bytes: BytesMut::new(), codec, largest_frame: 0 }
+        Self { bytes: BytesMut::new(), codec, largest_frame: 0, room: 0 }
     }
 
     /// The length of the next frame, once it is known.
@@ -48,18 +51,23 @@ impl Inbox {
         Ok(frame)
     }
 
-    /// Makes room for the next read.
+    /// Makes room for the next read. What was read before is used again as soon as no request
+    /// holds a part of it; only the beginning of an unfinished frame is moved then.
     pub(super) fn make_room(&mut self) {
-        let shown = (self.largest_frame + LENGTH_SIZE).clamp(ROOM_MIN, ROOM_MAX);
-        let room = match self.next_length() {
-            Ok(Some(length)) => {
-                let missing = (LENGTH_SIZE + length).saturating_sub(self.bytes.len());
-                missing.min(self.bytes.len().max(self.largest_frame)).max(ROOM_MIN)
-            }
-            _ => shown,
+        let held = self.bytes.len();
+        if held == self.bytes.capacity() {
+            self.room = (2 * self.room).clamp(ROOM_MIN, ROOM_MAX);
+        }
+        let missing = match self.next_length() {
+            Ok(Some(length)) => (LENGTH_SIZE + length).saturating_sub(held),
+            _ => 0,
         };
-        if self.bytes.capacity() - self.bytes.len() < room {
-            self.bytes.reserve(room.max(shown));
+        // Never more than has arrived or was shown before: a claim alone costs nothing.
+        let missing = missing.min(held.max(self.largest_frame));
+        let wanted = self.room.saturating_sub(held).max(missing);
+        let enough = if held == 0 { wanted } else { missing.max(self.room / 2) };
+        if self.bytes.capacity() - held < enough {
+            self.bytes.reserve(wanted.max(enough));
         }
     }
 
@@ -67,7 +75,7 @@ impl Inbox {
     pub(super) fn rest(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
-            self.largest_frame = 0;
+            (self.largest_frame, self.room) = (0, 0);
         }
     }
 }
@@ -82,6 +90,30 @@ mod tests {
         inbox.bytes.extend_from_slice(&(100i32 << 20).to_be_bytes());
         inbox.make_room();
         assert!(inbox.bytes.capacity() <= 2 * ROOM_MIN);
+    }
+
+    #[test]
+    fn a_busy_connection_reads_much_at_once_into_the_same_memory() {
+        let mut inbox = Inbox::new(100 << 20);
+        let frame = [&(60i32 << 10).to_be_bytes()[..], &[7; 60 << 10]].concat();
+        let mut stream = std::iter::repeat_n(frame, 200).flatten();
+        let (mut reads, mut places) = (0, std::collections::BTreeSet::new());
+        loop {
+            inbox.make_room();
+            let room = inbox.bytes.capacity() - inbox.bytes.len();
+            let before = inbox.bytes.len();
+            inbox.bytes.extend(stream.by_ref().take(room));
+            if inbox.bytes.len() == before {
+                break;
+            }
+            while let Some(frame) = inbox.next_frame().unwrap() {
+                places.insert(frame.as_ptr() as usize / (4 * ROOM_MAX));
+            }
+            reads += 1;
+        }
+        assert!(inbox.bytes.is_empty());
+        assert!(reads <= 200 * 60 * 1024 / (ROOM_MAX / 2) + 20, "{reads} reads");
+        assert_eq!(inbox.room, ROOM_MAX);
     }
 
     #[test]

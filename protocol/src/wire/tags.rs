@@ -54,7 +54,7 @@ pub fn write_tags(w: &mut Writer, tags: &[Tag<'_>]) {
         match value.finish() {
             Ok(value) => {
                 w.varint(value.len() as u32);
-                value.into_chunks().into_iter().for_each(|chunk| w.put(&chunk));
+                w.put(&value.into_bytes());
             }
             Err(error) => w.fail(error),
         }

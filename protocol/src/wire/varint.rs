@@ -1,7 +1,5 @@
 //! Unsigned varints: seven bits a byte, least significant first.
 
-use bytes::{BufMut as _, BytesMut};
-
 use super::{Result, WireError};
 
 /// Reads a varint of at most 32 bits from the front of `bytes`; gives it and its length.
@@ -20,12 +18,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<(u32, usize)> {
     Err(WireError::Truncated)
 }
 
-pub(super) fn write(into: &mut BytesMut, mut value: u32) {
+pub(super) fn write(into: &mut Vec<u8>, mut value: u32) {
     while value >= 0x80 {
-        into.put_u8((value & 0x7f) as u8 | 0x80);
+        into.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
-    into.put_u8(value as u8);
+    into.push(value as u8);
 }
 
 #[cfg(test)]
@@ -35,7 +33,7 @@ mod tests {
     #[test]
     fn every_length_round_trips() {
         for value in [0, 1, 127, 128, 16_383, 16_384, 2_097_152, 268_435_456, u32::MAX] {
-            let mut bytes = BytesMut::new();
+            let mut bytes = Vec::new();
             write(&mut bytes, value);
             assert_eq!(read(&bytes), Ok((value, bytes.len())));
             assert_eq!(read(&bytes[..bytes.len() - 1]), Err(WireError::Truncated));

@@ -1,6 +1,10 @@
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes};
 
 use super::{Result, WireError, varint};
+use crate::frame::LENGTH_SIZE;
+
+/// Room for a message to begin with: most answers are no larger.
+const ROOM: usize = 256;
 
 /// Puts values one after the other into one message.
 ///
@@ -8,50 +12,61 @@ use super::{Result, WireError, varint};
 /// fields without asking after each.
 #[derive(Debug)]
 pub struct Writer {
-    chunks: Vec<Bytes>,
-    head: BytesMut,
+    message: Encoded,
     version: i16,
     flexible: bool,
     error: Option<WireError>,
 }
 
-/// A message as it goes to a socket: chunks to be written one after the other.
+/// A message as it goes to a socket: its own bytes, and between them bytes that are shared with
+/// others and were not copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
-    chunks: Vec<Bytes>,
+    own: Vec<u8>,
+    /// Each with the number of own bytes before it. None is empty.
+    shared: Vec<(usize, Bytes)>,
 }
 
 impl Encoded {
-    /// The chunks, in order; none is empty.
-    #[must_use]
-    pub fn chunks(&self) -> &[Bytes] {
-        &self.chunks
-    }
-
-    /// The chunks, in order; none is empty.
+    /// The chunks to be written one after the other; none is empty.
     #[must_use]
     pub fn into_chunks(self) -> Vec<Bytes> {
-        self.chunks
+        let mut chunks = Vec::with_capacity(2 * self.shared.len() + 1);
+        let mut own = Bytes::from(self.own);
+        let mut taken = 0;
+        for (place, shared) in self.shared {
+            let before = own.split_to(place - taken);
+            taken = place;
+            chunks.extend([before, shared].into_iter().filter(|chunk| !chunk.is_empty()));
+        }
+        chunks.extend((!own.is_empty()).then_some(own));
+        chunks
     }
 
-    /// The sum of the chunks' lengths.
+    /// The whole, where none of it is shared.
+    #[must_use]
+    pub fn whole(&self) -> Option<&[u8]> {
+        self.shared.is_empty().then_some(&self.own)
+    }
+
+    /// How many bytes there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.chunks.iter().map(Bytes::len).sum()
+        self.own.len() + self.shared.iter().map(|(_, shared)| shared.len()).sum::<usize>()
     }
 
     /// Whether there is not one byte.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.own.is_empty() && self.shared.is_empty()
     }
 
     /// The whole in one piece; copies only where there is more than one chunk.
     #[must_use]
-    pub fn into_bytes(mut self) -> Bytes {
-        match self.chunks.len() {
-            1 => self.chunks.remove(0),
-            _ => self.chunks.concat().into(),
+    pub fn into_bytes(self) -> Bytes {
+        match self.shared.is_empty() {
+            true => self.own.into(),
+            false => self.into_chunks().concat().into(),
         }
     }
 }
@@ -60,8 +75,15 @@ impl Writer {
     /// A writer of one message of this version and form.
     #[must_use]
     pub fn new(version: i16, flexible: bool) -> Self {
-        let head = BytesMut::with_capacity(256);
-        Self { chunks: Vec::new(), head, version, flexible, error: None }
+        let message = Encoded { own: Vec::with_capacity(ROOM), shared: Vec::new() };
+        Self { message, version, flexible, error: None }
+    }
+
+    /// A writer of one message behind its length, for [`finish_frame`](Self::finish_frame).
+    pub(crate) fn frame(version: i16, flexible: bool) -> Self {
+        let mut writer = Self::new(version, flexible);
+        writer.put(&[0; LENGTH_SIZE]);
+        writer
     }
 
     /// The version of the message.
@@ -78,20 +100,19 @@ impl Writer {
 
     /// Puts bytes as they are.
     pub fn put(&mut self, bytes: &[u8]) {
-        self.head.put_slice(bytes);
+        self.message.own.extend_from_slice(bytes);
     }
 
     /// Puts shared bytes as a chunk of their own, without copying them.
     pub fn put_shared(&mut self, bytes: Bytes) {
-        self.seal_head();
         if !bytes.is_empty() {
-            self.chunks.push(bytes);
+            self.message.shared.push((self.message.own.len(), bytes));
         }
     }
 
     /// Puts an unsigned varint.
     pub fn varint(&mut self, value: u32) {
-        varint::write(&mut self.head, value);
+        varint::write(&mut self.message.own, value);
     }
 
     /// Puts the length of a string; `None` stands for null.
@@ -103,7 +124,7 @@ impl Writer {
     pub(crate) fn short_string_length(&mut self, length: Option<usize>) {
         let length = length.map_or(Ok(-1), |length| i16::try_from(length).map_err(|_| length));
         match length {
-            Ok(length) => self.head.put_i16(length),
+            Ok(length) => self.message.own.put_i16(length),
             Err(length) => self.fail(WireError::Length(length as i64)),
         }
     }
@@ -114,7 +135,7 @@ impl Writer {
             return self.varint_length(length);
         }
         match length.map_or(Ok(-1), |length| i32::try_from(length).map_err(|_| length)) {
-            Ok(length) => self.head.put_i32(length),
+            Ok(length) => self.message.own.put_i32(length),
             Err(length) => self.fail(WireError::Length(length as i64)),
         }
     }
@@ -132,26 +153,16 @@ impl Writer {
     }
 
     /// The message, or the first reason why there is none.
-    pub fn finish(mut self) -> Result<Encoded> {
-        self.seal_head();
-        match self.error {
-            None => Ok(Encoded { chunks: self.chunks }),
-            Some(error) => Err(error),
-        }
+    pub fn finish(self) -> Result<Encoded> {
+        self.error.map_or(Ok(self.message), Err)
     }
 
     /// The message behind its length, as it goes to a socket.
     pub(crate) fn finish_frame(self) -> Result<Encoded> {
-        let mut encoded = self.finish()?;
-        let length = encoded.len();
-        let prefix = i32::try_from(length).map_err(|_| WireError::Length(length as i64))?;
-        encoded.chunks.insert(0, Bytes::copy_from_slice(&prefix.to_be_bytes()));
-        Ok(encoded)
-    }
-
-    fn seal_head(&mut self) {
-        if !self.head.is_empty() {
-            self.chunks.push(self.head.split().freeze());
-        }
+        let mut message = self.finish()?;
+        let length = message.len() - LENGTH_SIZE;
+        let length = i32::try_from(length).map_err(|_| WireError::Length(length as i64))?;
+        message.own[..LENGTH_SIZE].copy_from_slice(&length.to_be_bytes());
+        Ok(message)
     }
 }

@@ -4,23 +4,21 @@
 //! (`kafka_server_…`), those of `kafka_exporter` (`kafka_topic_partition_…`, made when they are
 //! asked for: see [`crate::http`]), and our own, precise ones (`klamm_…`).
 
+mod times;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use klamm_protocol::api::ApiKey;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-type Count = Counter<u64, AtomicU64>;
+use times::RequestTimes;
 
-/// Labels of what is counted by API.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ApiLabel {
-    api: &'static str,
-}
+type Count = Counter<u64, AtomicU64>;
 
 /// Labels of what is counted by reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,7 +38,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     bytes_received: Count,
     bytes_sent: Count,
-    request_time: Family<ApiLabel, Histogram, fn() -> Histogram>,
+    request_times: RequestTimes,
     rejected: Family<ReasonLabel, Count>,
     hung_up: Count,
     rebalances: Count,
@@ -70,18 +68,13 @@ pub(crate) struct TopicMetrics {
     pub(crate) failed_fetch_requests: Count,
 }
 
-fn request_time() -> Histogram {
-    // 16 microseconds to 33 seconds.
-    Histogram::new(exponential_buckets(0.000_016, 2.0, 22))
-}
-
 impl Metrics {
     pub(crate) fn new() -> Self {
         let metrics = Self {
             registry: Registry::default(),
             bytes_received: Count::default(),
             bytes_sent: Count::default(),
-            request_time: Family::new_with_constructor(request_time),
+            request_times: RequestTimes::new(),
             rejected: Family::default(),
             hung_up: Count::default(),
             rebalances: Count::default(),
@@ -96,9 +89,9 @@ impl Metrics {
         registry.register("klamm_sent", "Bytes of answers", self.bytes_sent.clone());
         registry.register_with_unit(
             "klamm_request_duration",
-            "From a whole request to its answer",
+            "From the arrival of a request to its answer on the socket",
             Unit::Seconds,
-            self.request_time.clone(),
+            self.request_times.clone(),
         );
         registry.register(
             "klamm_connections_rejected",
@@ -130,8 +123,9 @@ impl Metrics {
         self.bytes_sent.inc_by(bytes as u64);
     }
 
-    pub(crate) fn count_request(&self, api: &'static str, took: Duration) {
-        self.request_time.get_or_create(&ApiLabel { api }).observe(took.as_secs_f64());
+    /// Counts requests that took as long each.
+    pub(crate) fn count_requests(&self, api: ApiKey, took: Duration, requests: usize) {
+        self.request_times.count(api, took, requests);
     }
 
     pub(crate) fn count_rejected(&self, reason: &'static str) {
@@ -201,7 +195,7 @@ mod tests {
     fn a_topic_is_counted_and_forgotten() {
         let metrics = Metrics::new();
         metrics.topic("orders").messages_in.inc_by(3);
-        metrics.count_request("Produce", Duration::from_millis(1));
+        metrics.count_requests(ApiKey::Produce, Duration::from_millis(1), 1);
         let line = "kafka_server_brokertopicmetrics_messagesin_total{topic=\"orders\"} 3";
         assert!(metrics.text().contains(line), "{}", metrics.text());
         assert!(metrics.text().contains("klamm_request_duration_seconds_count{api=\"Produce\"} 1"));
