@@ -15,7 +15,7 @@ from . import fetch
 from .paths import SHIM, TANSU_SQLITE, VENV
 
 SLOW_SYNC_US = 1000
-JVM_WARM_UP_S = 6
+JVM_WARM_UP_S = 10
 
 # What `kafka-run-class.sh` gives every JVM, and what `kafka-server-start.sh` adds for the heap.
 JVM = (

@@ -17,6 +17,10 @@ ALL = (*CACHED, SYNCED, FLUSH)
 TO_DEVICE = (SYNCED, FLUSH)
 
 
+# Of a cell's length: so short that a fast broker does not fill what the kernel keeps before it has
+# writers wait for the disk, which would be measured then.
+SHORT = 0.4
+
 SINGLE = (
     *("--size", "100", "--records", "1", "--partitions", "1", "--conns", "1"),
     *("--inflight", "64", "--acks", "1"),
@@ -53,8 +57,8 @@ def produce(*rest: str, size=1024, records=64, partitions=1, connections=1, acks
         *("--conns", str(connections), "--inflight", "5", "--acks", acks),
     )
     # Every partition is written to once before the measured time, which makes its files.
-    warm_up_s = 2 if partitions > 100 else 0.5
-    return Load("raw-produce", (*shape, *rest), scale=0.6, warm_up_s=warm_up_s)
+    warm_up_s = 2 if partitions > 100 else 0.3
+    return Load("raw-produce", (*shape, *rest), SHORT, warm_up_s)
 
 
 def latency(rate: int) -> Load:
@@ -95,13 +99,13 @@ CELLS = (
     Cell(
         "both/tail",
         "one producer at full speed, one consumer at its heels",
-        Load("both", ("--size", "1024", "--records", "64", "--acks", "1"), scale=0.6),
+        Load("both", ("--size", "1024", "--records", "64", "--acks", "1"), SHORT),
         PEERS,
     ),
     Cell(
         "both/catch-up",
         "a producer alone, then beside a reader that starts at the beginning",
-        Load("catch-up", CATCH_UP, scale=0.5),
+        Load("catch-up", CATCH_UP, SHORT),
         PEERS,
     ),
     Cell(
