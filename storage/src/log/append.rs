@@ -259,8 +259,9 @@ impl State {
 
 fn stamp(append: Append, base: i64, time_ms: Option<i64>) -> Result<Stamped, AppendError> {
     let leader_epoch = append.leader_epoch;
+    let mut batches = Vec::with_capacity(append.batches.len());
     let (mut next, mut size, mut max_timestamp) = (base, 0, None);
-    let mut stamp = |batch: Batch| {
+    for batch in append.batches {
         let batch = match time_ms {
             Some(time_ms) => batch.with_log_append_time(time_ms),
             None => batch,
@@ -271,9 +272,8 @@ fn stamp(append: Append, base: i64, time_ms: Option<i64>) -> Result<Stamped, App
         size += batch.bytes().len() as u64;
         max_timestamp = max_timestamp.max(Some(header.max_timestamp));
         let stamp = batch.stamp(header.base_offset, leader_epoch);
-        Ok(StampedBatch { batch, header, stamp })
-    };
-    let batches = append.batches.into_iter().map(&mut stamp).collect::<Result<_, AppendError>>()?;
+        batches.push(StampedBatch { batch, header, stamp });
+    }
     let max_timestamp = max_timestamp.ok_or(AppendError::Empty)?;
     Ok(Stamped { batches, size, max_timestamp, last_offset: next - 1 })
 }
