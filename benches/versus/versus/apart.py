@@ -1,24 +1,18 @@
 """Tools that start a contestant apart from the cells it runs in a row."""
 
-import subprocess
-import time
 from dataclasses import dataclass
 
-from .session import Refused, Session, bytes_on_disk, load_generator, memory_mib
+from .session import Session, bytes_on_disk, load_generator, memory_mib
 from .tools import Load
 
 TOPICS = 10
-STOP_WITHIN_S = 120
 MIB = 1 << 20
 
 
-def stop(session: Session) -> None:
-    """A clean stop, however long it takes."""
-    session.broker.process.terminate()
-    try:
-        session.broker.process.wait(STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        raise Refused(f"no clean stop within {STOP_WITHIN_S} s") from None
+def timed_start(session: Session) -> dict:
+    """Starts the contestant over what its folder holds, and stops it: time and memory."""
+    how = ("startup", "--brokers", session.broker.address, "--")
+    return load_generator(*how, *session.broker.command())
 
 
 @dataclass(frozen=True)
@@ -33,8 +27,7 @@ class Startup:
     def measure(self, session: Session, cell: str) -> dict:
         session.start()
         session.broker.stop()
-        how = ("startup", "--brokers", session.broker.address, "--")
-        return load_generator(*how, *session.broker.command())
+        return timed_start(session)
 
 
 @dataclass(frozen=True)
@@ -54,16 +47,12 @@ class Partitions:
         for topic in range(TOPICS):
             session.klamm("topic", "create", f"idle-{topic}", "--partitions", each)
         after = memory_mib(session.pid, "VmRSS")
-        stop(session)
-        # Not by the load generator, which also waits for a stop: Kafka takes minutes for that.
-        begun = time.monotonic()
-        session.start()
+        session.broker.stop()
         return {
             "partitions": self.count,
             "kib_per_partition": (after - before) * 1024 / self.count,
             "disk_mib": bytes_on_disk(session.broker.folder) / MIB,
-            "ready_ms": (time.monotonic() - begun) * 1000,
-            "rss_mib": memory_mib(session.pid, "VmRSS"),
+            **timed_start(session),
         }
 
 

@@ -35,14 +35,12 @@ CATCH_UP = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of the table, or several taken in one go. `tool` is of `tools` or `apart`; those
-    in `once` take minutes for it, and do it in the first round alone."""
+    """One figure of the table, or several taken in one go. `tool` is of `tools` or `apart`."""
 
     name: str
     what: str
     tool: Any
     on: tuple[str, ...]
-    once: tuple[str, ...] = ()
 
     @property
     def apart(self) -> bool:
@@ -175,8 +173,8 @@ CELLS = (
         "start/10000-partitions",
         "10,000 idle partitions, start after a clean stop",
         Partitions(10_000),
+        # Kafka takes minutes to make, close and delete them.
         (OS_CACHED,),
-        once=(KAFKA,),
     ),
 )
 

@@ -31,23 +31,16 @@ class Plan:
         first = number % len(self.contestants)
         return [*self.contestants[first:], *self.contestants[:first]]
 
-    def cells_of(self, contestant: Contestant, number: int) -> list[Cell]:
-        """What a contestant does in a round."""
-        return [
-            cell
-            for cell in self.cells
-            if contestant.name in (cell.on + cell.once if number == 0 else cell.on)
-        ]
+    def cells_of(self, contestant: Contestant) -> list[Cell]:
+        return [cell for cell in self.cells if contestant.name in cell.on]
 
     def cost_s(self) -> float:
         """How long it will take, roughly."""
-        return sum(
-            2 * FLOOR_S + sum(self.cost_of(contestant, number) for contestant in self.contestants)
-            for number in range(self.rounds)
-        )
+        once = 2 * FLOOR_S + sum(self.cost_of(contestant) for contestant in self.contestants)
+        return once * self.rounds
 
-    def cost_of(self, contestant: Contestant, number: int) -> float:
-        cells = self.cells_of(contestant, number)
+    def cost_of(self, contestant: Contestant) -> float:
+        cells = self.cells_of(contestant)
         starts = 1 + sum(2 for cell in cells if cell.apart)
         return sum(cell.tool.cost_s(self.seconds) for cell in cells) + (
             starts * contestant.start_s + contestant.warm_up_s
@@ -55,8 +48,8 @@ class Plan:
 
     def describe(self) -> str:
         lines = [
-            f"  {contestant.name:<16} {len(self.cells_of(contestant, 0)):>3} cells, "
-            f"about {self.cost_of(contestant, 1):.0f} s a round"
+            f"  {contestant.name:<16} {len(self.cells_of(contestant)):>3} cells, "
+            f"about {self.cost_of(contestant):.0f} s a round"
             for contestant in self.contestants
         ]
         total = f"{self.rounds} rounds, {self.seconds:g} s a cell: {self.cost_s() / 60:.0f} minutes"
@@ -95,7 +88,7 @@ class Run:
         """All cells of one contestant: those in a row on one process, then those apart."""
         cells = [
             cell
-            for cell in self.plan.cells_of(contestant, number)
+            for cell in self.plan.cells_of(contestant)
             if (number, cell.name, contestant.name) not in self.done
         ]
         in_a_row = [cell for cell in cells if not cell.apart]
