@@ -97,6 +97,9 @@ def between_marks(page: str, text: str) -> str:
 def main() -> int:
     path = arguments().results or newest()
     results = ResultFile(path).read()
+    if not results.by_place:
+        print(f"{path} holds no results", file=sys.stderr)
+        return 1
     REPORT.write_text(between_marks(REPORT.read_text(), measured(results)))
     PLOTS.mkdir(exist_ok=True)
     for name, chart in charts(results).items():
