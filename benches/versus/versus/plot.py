@@ -8,7 +8,7 @@ from .series import number
 
 WIDTH = 480
 LABEL_WIDTH = 136
-VALUE_WIDTH = 70
+VALUE_WIDTH = 80
 BAR, GAP = 15, 5
 GROUP_HEAD, GROUP_GAP = 24, 10
 TOP = 52
