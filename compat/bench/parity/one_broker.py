@@ -2,7 +2,7 @@
 
 from .world import Ask, World
 
-OWN = "o-"
+OWN = "ob-"
 
 
 def log(w: World) -> str:

@@ -60,17 +60,16 @@ class Talk:
 
 
 def talk(*steps):
-    """A conversation; what was subscribed to in it is forgotten behind it."""
+    """A conversation of a client whom nobody has asked for anything yet."""
 
     def send(w: World, v: int) -> dict:
         client = Talk(w, v)
-        try:
-            for step in steps:
-                step(client)
-                time.sleep(STEP_S)
-        finally:
-            for name in ("o-one", "o-two"):
-                client.subscribe(name)
+        known = w.request("ListConfigResources", 1, {"resourceTypes": [CLIENT_METRICS]})
+        for resource in known["configResources"]:
+            client.subscribe(resource["resourceName"])
+        for step in steps:
+            step(client)
+            time.sleep(STEP_S)
         return {"said": client.said}
 
     return send
