@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use klamm_storage::disk::{Disk, DiskFile, Entry, Mapping, OpenMode, RealDisk, Space};
+use klamm_storage::disk::{Disk, DiskFile, DiskLock, Entry, Mapping, OpenMode, RealDisk, Space};
 
 /// A run of zeros at the end of a write that is shorter is written like anything else.
 const HOLE_MIN: usize = 4096;
@@ -46,7 +46,7 @@ impl Disk for SparseDisk {
         RealDisk.space(path)
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
         RealDisk.lock(path)
     }
 }

@@ -13,7 +13,7 @@ use crate::Outcome;
 use crate::buffers::Buffers;
 use crate::commit::Committer;
 use crate::core::Core;
-use crate::disk::{self, Disk, DiskFile, FileCache, Space};
+use crate::disk::{self, Disk, DiskLock, FileCache, Space};
 use crate::durable::{DurablePoint, Sidecar};
 use crate::error::{At, DiskError, OpenError};
 use crate::log::{CommitListener, Log, LogInner, Pending, State, Unsynced};
@@ -50,7 +50,7 @@ struct Registry {
     summaries: Summaries,
     sweeper: Option<JoinHandle<()>>,
     /// Held for as long as the storage is open.
-    lock: Option<Arc<dyn DiskFile>>,
+    lock: Option<DiskLock>,
     closed: bool,
 }
 
@@ -212,8 +212,7 @@ impl Storage {
     }
 
     /// Ends the threads once what is due is synced. `None` when that has been done.
-    #[expect(clippy::type_complexity, reason = "taken apart at once by both callers")]
-    fn stop(&self) -> Option<(HashMap<String, Log>, Summaries, Option<Arc<dyn DiskFile>>)> {
+    fn stop(&self) -> Option<(HashMap<String, Log>, Summaries, Option<DiskLock>)> {
         let mut registry = self.registry();
         if std::mem::replace(&mut registry.closed, true) {
             return None;

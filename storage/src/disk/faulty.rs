@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Disk, DiskFile, Entry, Mapping, OpenMode, Space};
+use super::{Disk, DiskFile, DiskLock, Entry, Mapping, OpenMode, Space};
 
 /// When calls fail, counted from one over every call that reaches the disk and its files.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +110,7 @@ impl Disk for FaultyDisk {
         self.inner.space(path)
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
         self.plan.step()?;
         self.inner.lock(path)
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{Disk, DiskFile, Entry, Mapping, OpenMode, Space};
+use super::{Disk, DiskFile, DiskLock, Entry, Mapping, OpenMode, Space};
 
 /// Parts of one `pwritev`: those of eight batches, more than an append usually has.
 const PARTS_MAX: usize = 16;
@@ -64,11 +64,11 @@ impl Disk for RealDisk {
         Ok(Space { total: bytes(stat.f_blocks), free: bytes(stat.f_bavail) })
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Arc::new(RealFile(file)))),
+            Ok(()) => Ok(Some(Arc::new(file))),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }

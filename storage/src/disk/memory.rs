@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Disk, DiskFile, Entry, Mapping, OpenMode, Space};
+use super::{Disk, DiskFile, DiskLock, Entry, Mapping, OpenMode, Space};
 
 /// What a device writes at once.
 const SECTOR: usize = 512;
@@ -30,7 +30,7 @@ struct Tree {
     /// Names as a power cut leaves them.
     durable: BTreeMap<PathBuf, Arc<Node>>,
     dirs: BTreeSet<PathBuf>,
-    locks: BTreeMap<PathBuf, std::sync::Weak<LockFile>>,
+    locks: BTreeMap<PathBuf, std::sync::Weak<Lock>>,
     capacity: Option<u64>,
 }
 
@@ -272,14 +272,15 @@ impl Disk for MemoryDisk {
         Ok(Space { total: tree.capacity.unwrap_or(u64::MAX), free: tree.free() })
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
         let held = self.lock().locks.get(path).is_some_and(|held| held.strong_count() > 0);
         if held {
             return Ok(None);
         }
-        let file = Arc::new(LockFile(self.open(path, OpenMode::Create)?));
-        self.lock().locks.insert(path.to_owned(), Arc::downgrade(&file));
-        Ok(Some(file))
+        self.open(path, OpenMode::Create)?;
+        let lock = Arc::new(Lock);
+        self.lock().locks.insert(path.to_owned(), Arc::downgrade(&lock));
+        Ok(Some(lock))
     }
 }
 
@@ -364,43 +365,9 @@ impl DiskFile for MemoryFile {
     }
 }
 
-/// A file whose existence is a lock.
+/// What a lock is as long as somebody holds it.
 #[derive(Debug)]
-struct LockFile(Arc<dyn DiskFile>);
-
-impl DiskFile for LockFile {
-    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, position)
-    }
-
-    fn write_all_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()> {
-        self.0.write_all_at(parts, position)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn reserve(&self, position: u64, len: u64) -> io::Result<()> {
-        self.0.reserve(position, len)
-    }
-
-    fn modified_ms(&self) -> io::Result<i64> {
-        self.0.modified_ms()
-    }
-
-    fn map(&self, len: usize) -> io::Result<Option<Mapping>> {
-        self.0.map(len)
-    }
-}
+struct Lock;
 
 #[cfg(test)]
 mod tests {

@@ -49,8 +49,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
 
     /// Takes the exclusive lock that the file at `path` stands for, making the file if needed.
     /// `None` when another holder has it. The lock ends with the returned handle or the process.
-    fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>>;
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>>;
 }
+
+/// Holds a lock of [`Disk::lock`] until it is dropped.
+pub type DiskLock = Arc<dyn Debug + Send + Sync>;
 
 /// One open file. Positions are absolute: handles have no cursor and may be shared by threads.
 pub trait DiskFile: Debug + Send + Sync {

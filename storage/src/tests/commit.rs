@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use klamm_utils::clock::ManualClock;
 
 use super::support::*;
-use crate::disk::{Disk, DiskFile, Entry, Mapping, MemoryDisk, OpenMode, Space};
+use crate::disk::{Disk, DiskFile, DiskLock, Entry, Mapping, MemoryDisk, OpenMode, Space};
 use crate::{Append, AppendError, Bound, Durability, Outcome, Storage, StorageOptions};
 
 /// A memory disk whose segment syncs stop at a gate.
@@ -121,7 +121,7 @@ impl Disk for GatedDisk {
     fn space(&self, path: &Path) -> io::Result<Space> {
         self.inner.space(path)
     }
-    fn lock(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
         self.inner.lock(path)
     }
 }
