@@ -3,20 +3,10 @@
 use super::keys::client_metrics_key;
 use super::layers::Values;
 use super::value::ConfigError;
-use crate::telemetry;
+use crate::telemetry::Pattern;
 
 /// How often clients may be asked to push, in milliseconds.
 const INTERVALS_MS: std::ops::RangeInclusive<i64> = 100..=3_600_000;
-
-/// By what a client may be chosen.
-const MATCHED: [&str; 6] = [
-    "client_id",
-    "client_instance_id",
-    "client_software_name",
-    "client_software_version",
-    "client_source_address",
-    "client_source_port",
-];
 
 /// Says why a subscription cannot have these settings, in Kafka's words.
 ///
@@ -38,21 +28,13 @@ pub(crate) fn validate_client_metrics(own: &Values) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn is_expression(text: &str) -> bool {
-    !text.is_empty() && telemetry::whole(text).is_some()
-}
-
 /// Patterns are `what=expression`, between commas.
 fn check_patterns(text: &str) -> Result<(), ConfigError> {
     for pattern in text.split(',').map(str::trim) {
         if pattern.is_empty() {
             return Err(ConfigError::EmptyElement("match"));
         }
-        let is_legal = pattern.split_once('=').is_some_and(|(what, expression)| {
-            let expression = expression.trim();
-            MATCHED.contains(&what.trim()) && !expression.contains('=') && is_expression(expression)
-        });
-        if !is_legal {
+        if Pattern::parse(pattern).is_none() {
             return Err(ConfigError::Pattern(pattern.to_owned()));
         }
     }

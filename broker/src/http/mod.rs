@@ -89,7 +89,7 @@ async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
     let groups = group_exporter::text(&node).await;
     let mut text = format!("{}{}{groups}", node.metrics.text(), exporter::text(&node));
     // Writing to a string does not fail.
-    let _ = node.telemetry.write(&mut text);
+    let _ = node.telemetry.write(node.clock.elapsed(), &mut text);
     text.push_str("# EOF\n");
     ([(header::CONTENT_TYPE, METRICS_TYPE)], text)
 }

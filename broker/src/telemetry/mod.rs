@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! api/telemetry ─ Telemetry ─┬─ subscription (what a client is asked for: from the settings)
+//!                            ├─ pattern      (by what a subscription chooses clients)
 //!                            ├─ client       (when it may ask and push: pure)
 //!                            ├─ otlp         (what a push says)
 //!                            └─ series       (what is kept of it) ─► /metrics
@@ -15,6 +16,7 @@
 
 mod client;
 mod otlp;
+mod pattern;
 mod series;
 mod subscription;
 
@@ -34,7 +36,8 @@ use self::client::{Client, Wrong};
 use self::series::SeriesSet;
 use crate::catalog::Image;
 
-pub(crate) use self::subscription::{Subscription, whole};
+pub(crate) use self::pattern::Pattern;
+pub(crate) use self::subscription::Subscription;
 
 /// The largest push, as it comes and once decompressed (`telemetry.max.bytes`).
 pub(crate) const PUSH_BYTES_MAX: usize = 1 << 20;
@@ -60,7 +63,6 @@ pub(crate) struct Facts {
 
 /// A push as it came.
 pub(crate) struct Push {
-    pub(crate) instance_id: Uuid,
     pub(crate) subscription_id: i32,
     pub(crate) is_last: bool,
     pub(crate) compression: i8,
@@ -113,21 +115,20 @@ impl Telemetry {
     pub(crate) fn push(
         &self,
         image: &Image,
-        mut facts: Facts,
-        push: Push,
+        facts: &Facts,
+        push: &Push,
         now: Duration,
     ) -> Result<(), ErrorCode> {
-        facts.instance_id = push.instance_id;
-        if push.instance_id == Uuid::ZERO {
+        if facts.instance_id == Uuid::ZERO {
             return Err(ErrorCode::INVALID_REQUEST);
         }
-        let subscription = Subscription::of(image, &facts);
+        let subscription = Subscription::of(image, facts);
         let compression = Compression::from_id(push.compression.into());
         let too_large = push.metrics.len() > PUSH_BYTES_MAX;
         let wanted = {
             let mut state = self.lock();
             // Who was never told a subscription cannot know one.
-            let known = state.know(&facts, subscription, now)?;
+            let known = state.know(facts, subscription, now)?;
             let wrong = match compression {
                 _ if push.subscription_id != known.client.subscription().id => Some(Wrong::Id),
                 None => Some(Wrong::Compression),
@@ -149,16 +150,17 @@ impl Telemetry {
         let samples = samples.into_iter().filter(|sample| wanted.wants(&sample.name));
         let mut state = self.lock();
         let room = SERIES_MAX.saturating_sub(state.series);
-        if let Some(known) = state.clients.get_mut(&push.instance_id) {
+        if let Some(known) = state.clients.get_mut(&facts.instance_id) {
             let grown = known.series.take_in(samples, room);
             state.series += grown;
         }
         Ok(())
     }
 
-    /// What was pushed, as Prometheus reads it.
-    pub(crate) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let state = self.lock();
+    /// What was pushed by those who are still there, as Prometheus reads it.
+    pub(crate) fn write(&self, now: Duration, out: &mut impl fmt::Write) -> fmt::Result {
+        let mut state = self.lock();
+        state.forget_the_silent(now);
         let all = state.clients.iter().map(|(id, known)| (known.labels(id), &known.series));
         let all: Vec<_> = all.collect();
         series::write_all(&all, out)
@@ -185,7 +187,8 @@ impl State {
         subscription: Subscription,
         now: Duration,
     ) -> Result<&mut Known, ErrorCode> {
-        if !self.clients.contains_key(&facts.instance_id) {
+        let is_known = self.clients.contains_key(&facts.instance_id);
+        if !is_known && self.clients.len() >= CLIENTS_MAX {
             self.forget_the_silent(now);
             if self.clients.len() >= CLIENTS_MAX {
                 return Err(ErrorCode::THROTTLING_QUOTA_EXCEEDED);
@@ -215,5 +218,35 @@ impl State {
             }
             is_there
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(instance_id: Uuid) -> Facts {
+        Facts {
+            client_id: "orders".into(),
+            instance_id,
+            software_name: "librdkafka".into(),
+            software_version: "2.12.0".into(),
+            address: ([127, 0, 0, 1], 4711).into(),
+        }
+    }
+
+    #[test]
+    fn a_silent_client_is_forgotten_when_metrics_are_read() {
+        let telemetry = Telemetry::default();
+        let asked = telemetry.ask(&Image::default(), facts(Uuid::ZERO), Duration::ZERO);
+        let (id, subscription) = asked.expect("asked");
+        assert_ne!(id, Uuid::ZERO);
+
+        let silence = subscription.interval * SILENT_INTERVALS;
+        let shortly_before = silence - Duration::from_millis(1);
+        for (now, remembered) in [(shortly_before, 1), (silence, 0)] {
+            telemetry.write(now, &mut String::new()).expect("a string takes all");
+            assert_eq!(telemetry.lock().clients.len(), remembered, "after {now:?}");
+        }
     }
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use klamm_protocol::wire::Str;
 use klamm_utils::hash::fnv1a_32;
-use regex_lite::Regex;
 
-use super::Facts;
+use super::{Facts, Pattern};
 use crate::catalog::Image;
 use crate::catalog::resource::{CLIENT_METRICS, Resource};
 use crate::config::Values;
@@ -67,26 +66,10 @@ fn list<'a>(values: &'a Values, key: &str) -> impl Iterator<Item = &'a str> {
     texts.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// Whether a client matches every pattern of a subscription, each as a whole.
+/// Whether a client matches every pattern of a subscription.
 fn matches(values: &Values, facts: &Facts) -> bool {
-    list(values, "match").all(|pattern| {
-        let (what, expression) = pattern.split_once('=').unwrap_or((pattern, ""));
-        let fact = match what.trim() {
-            "client_id" => facts.client_id.to_string(),
-            "client_instance_id" => facts.instance_id.to_string(),
-            "client_software_name" => facts.software_name.to_string(),
-            "client_software_version" => facts.software_version.to_string(),
-            "client_source_address" => facts.address.ip().to_canonical().to_string(),
-            "client_source_port" => facts.address.port().to_string(),
-            _ => return false,
-        };
-        whole(expression.trim()).is_some_and(|expression| expression.is_match(&fact))
-    })
-}
-
-/// The expression as one that must match a text as a whole, if it is one.
-pub(crate) fn whole(expression: &str) -> Option<Regex> {
-    Regex::new(&format!("^(?:{expression})$")).ok()
+    list(values, "match")
+        .all(|text| Pattern::parse(text).is_some_and(|pattern| pattern.matches(facts)))
 }
 
 /// A number that tells choices apart, and is never zero.

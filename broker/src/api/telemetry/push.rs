@@ -11,13 +11,12 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let node = &call.node;
     let facts = facts(&call, request.client_instance_id);
     let push = Push {
-        instance_id: request.client_instance_id,
         subscription_id: request.subscription_id,
         is_last: request.terminating,
         compression: request.compression_type,
         metrics: request.metrics,
     };
-    let taken = node.telemetry.push(&node.catalog.image(), facts, push, node.clock.elapsed());
+    let taken = node.telemetry.push(&node.catalog.image(), &facts, &push, node.clock.elapsed());
     let error_code = taken.err().unwrap_or(ErrorCode::NONE);
     Reply::Now(Response { error_code, ..Response::default() })
 }
