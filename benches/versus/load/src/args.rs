@@ -35,6 +35,15 @@ pub(crate) struct Topic {
     pub(crate) no_create: bool,
 }
 
+/// What is measured: one topic of one broker.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Target {
+    #[command(flatten)]
+    pub(crate) broker: Broker,
+    #[command(flatten)]
+    pub(crate) topic: Topic,
+}
+
 /// For how long.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Span {

@@ -9,7 +9,7 @@ use klamm_protocol::api::{create_topics, list_offsets, metadata};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use crate::args::{Broker, Topic};
+use crate::args::{Target, Topic};
 use crate::wire::Connection;
 
 // Of each API the version that every broker of the last years knows.
@@ -35,8 +35,9 @@ pub(crate) enum Spot {
 ///
 /// # Errors
 /// The broker refuses, or some partition has no leader for too long.
-pub(crate) fn prepare(broker: &Broker, topic: &Topic) -> Result<()> {
-    let mut connection = Connection::open(&broker.address)?;
+pub(crate) fn prepare(target: &Target) -> Result<()> {
+    let topic = &target.topic;
+    let mut connection = Connection::open(&target.broker.address)?;
     if !topic.no_create {
         create(&mut connection, topic)?;
     }
@@ -57,8 +58,9 @@ pub(crate) fn prepare(broker: &Broker, topic: &Topic) -> Result<()> {
 }
 
 /// The offset of this spot in each partition, in the order of the partitions.
-pub(crate) fn offsets(broker: &Broker, topic: &Topic, spot: Spot) -> Result<Vec<i64>> {
-    let mut connection = Connection::open(&broker.address)?;
+pub(crate) fn offsets(target: &Target, spot: Spot) -> Result<Vec<i64>> {
+    let topic = &target.topic;
+    let mut connection = Connection::open(&target.broker.address)?;
     match ask_offsets(&mut connection, topic, spot)? {
         Ok(offsets) => Ok(offsets),
         Err(code) => bail!("asked for offsets of {}, the broker says {}", topic.name, code.name()),

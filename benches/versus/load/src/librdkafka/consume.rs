@@ -9,7 +9,7 @@ use rdkafka::topic_partition_list::Offset;
 
 use super::Settings;
 use super::consumer::{Consumer, Polled};
-use crate::args::{Broker, Topic};
+use crate::args::Target;
 use crate::measure::{Window, on_threads};
 use crate::report::Report;
 use crate::topic::{self, Spot};
@@ -19,9 +19,7 @@ const POLL: Duration = Duration::from_millis(10);
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
-    broker: Broker,
-    #[command(flatten)]
-    topic: Topic,
+    target: Target,
     /// Consumers, each with a thread of its own and its share of the partitions
     #[arg(long, default_value_t = 1)]
     consumers: usize,
@@ -48,15 +46,15 @@ struct Consumed {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
-    let Args { broker, topic, consumers, .. } = args;
-    topic::prepare(broker, topic)?;
+    let Args { target, consumers, .. } = args;
+    topic::prepare(target)?;
     let wanted = wanted(args)?;
     let window = Window::at_once(args.seconds)?;
     let total = AtomicU64::new(0);
-    let (consumed, usage) = on_threads(window, broker.pid, *consumers, |number| {
-        let partitions = (0..topic.partitions).skip(number).step_by(*consumers);
+    let (consumed, usage) = on_threads(window, target.broker.pid, *consumers, |number| {
+        let partitions = (0..target.topic.partitions).skip(number).step_by(*consumers);
         let from = if args.tail { Offset::End } else { Offset::Beginning };
-        let consumer = Consumer::open(broker, topic, &args.settings, partitions, from)?;
+        let consumer = Consumer::open(target, &args.settings, partitions, from)?;
         let consumed = consume(&consumer, window, wanted, &total);
         // The consumer goes along, for closing it takes its time.
         Ok((consumed, consumer))
@@ -66,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let sum = |figure: fn(&Consumed) -> u64| consumed.iter().map(figure).sum::<u64>();
     let (records, bytes) = (sum(|one| one.got.records), sum(|one| one.got.bytes));
     let mut report = Report::new("consume");
-    report.put("partitions", topic.partitions);
+    report.put("partitions", target.topic.partitions);
     report.put("consumers", *consumers);
     report.put("complete", args.tail || records >= wanted);
     report.throughput(records, bytes, &usage);
@@ -85,8 +83,7 @@ fn wanted(args: &Args) -> Result<u64> {
     if args.tail {
         return Ok(args.count.unwrap_or(u64::MAX));
     }
-    let of =
-        |spot| -> Result<i64> { Ok(topic::offsets(&args.broker, &args.topic, spot)?.iter().sum()) };
+    let of = |spot| -> Result<i64> { Ok(topic::offsets(&args.target, spot)?.iter().sum()) };
     let there = u64::try_from(of(Spot::End)? - of(Spot::Start)?)?;
     Ok(args.count.map_or(there, |count| count.min(there)))
 }

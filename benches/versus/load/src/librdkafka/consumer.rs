@@ -14,7 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka_sys as sys;
 
 use super::Settings;
-use crate::args::{Broker, Topic};
+use crate::args::Target;
 
 /// Messages that are taken at once.
 const BATCH: usize = 1000;
@@ -44,19 +44,18 @@ impl Polled {
 
 impl Consumer {
     pub(crate) fn open(
-        broker: &Broker,
-        topic: &Topic,
+        target: &Target,
         settings: &Settings,
         partitions: impl Iterator<Item = i32>,
         from: Offset,
     ) -> Result<Self> {
-        let mut config: ClientConfig = settings.client(broker);
+        let mut config: ClientConfig = settings.client(&target.broker);
         config.set("group.id", "klamm-load").set("enable.auto.commit", "false");
         settings.finish(&mut config);
         let inner: BaseConsumer = config.create()?;
         let mut assigned = TopicPartitionList::new();
         for partition in partitions {
-            assigned.add_partition_offset(&topic.name, partition, from)?;
+            assigned.add_partition_offset(&target.topic.name, partition, from)?;
         }
         inner.assign(&assigned)?;
         Ok(Self { inner })

@@ -11,7 +11,7 @@ use rustix::thread::set_current_timer_slack;
 
 use super::consumer::Consumer;
 use super::producer::{Producer, STAMP, Style};
-use crate::args::{Broker, Span, Topic};
+use crate::args::{Span, Target};
 use crate::latency::Latencies;
 use crate::measure::{Meter, Usage, Window, sleep_until};
 use crate::report::Report;
@@ -26,9 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
-    broker: Broker,
-    #[command(flatten)]
-    topic: Topic,
+    target: Target,
     #[command(flatten)]
     style: Style,
     /// Records a second
@@ -39,11 +37,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
-    let Args { broker, topic, style, rate, span } = args;
+    let Args { target, style, rate, span } = args;
     ensure!(style.of.size >= STAMP, "a record needs {STAMP} bytes for its time stamp");
-    topic::prepare(broker, topic)?;
-    let all = 0..topic.partitions;
-    let consumer = Consumer::open(broker, topic, &style.settings, all, Offset::End)?;
+    topic::prepare(target)?;
+    let all = 0..target.topic.partitions;
+    let consumer = Consumer::open(target, &style.settings, all, Offset::End)?;
     let settled = Instant::now() + SETTLE;
     while Instant::now() < settled {
         consumer.poll(POLL, |_| {});
@@ -51,11 +49,11 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
 
     let epoch = Instant::now();
     let window = Window::begin(*span)?;
-    let mut producer = Producer::open(broker, topic, style, epoch, window)?;
+    let mut producer = Producer::open(target, style, epoch, window)?;
     let reader = Reader::new(epoch, window);
     let (sent, latencies, usage) = thread::scope(|scope| {
         let reading = scope.spawn(|| reader.run(&consumer));
-        let metering = scope.spawn(|| meter(broker.pid, window));
+        let metering = scope.spawn(|| meter(target.broker.pid, window));
         let sent = send(&mut producer, *rate, &reader);
         let latencies = reading.join().map_err(|_| anyhow!("the reader panicked"))?;
         let usage = metering.join().map_err(|_| anyhow!("the meter panicked"))??;
@@ -65,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let received = reader.received.load(Ordering::Relaxed);
     let deliveries = producer.deliveries();
     let mut report = Report::new("e2e");
-    report.put("partitions", topic.partitions);
+    report.put("partitions", target.topic.partitions);
     style.describe(&mut report);
     report.figure("rate_per_s", *rate);
     report.put("sent", sent);

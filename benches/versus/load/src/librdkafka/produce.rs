@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 
 use super::producer::{Producer, Style};
-use crate::args::{Broker, Span, Topic};
+use crate::args::{Span, Target};
 use crate::measure::{Window, on_threads};
 use crate::report::Report;
 use crate::topic;
@@ -14,9 +14,7 @@ use crate::topic;
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
-    broker: Broker,
-    #[command(flatten)]
-    topic: Topic,
+    target: Target,
     #[command(flatten)]
     style: Style,
     #[command(flatten)]
@@ -24,16 +22,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
-    let Args { broker, topic, style, span } = args;
-    topic::prepare(broker, topic)?;
+    let Args { target, style, span } = args;
+    topic::prepare(target)?;
     let window = Window::begin(*span)?;
-    let (producers, usage) = on_threads(window, broker.pid, 1, |_| {
-        let mut producer = Producer::open(broker, topic, style, Instant::now(), window)?;
+    let (producers, usage) = on_threads(window, target.broker.pid, 1, |_| {
+        let mut producer = Producer::open(target, style, Instant::now(), window)?;
         producer.at_full_speed()?;
         Ok(producer)
     })?;
     let mut report = Report::new("produce");
-    report.put("partitions", topic.partitions);
+    report.put("partitions", target.topic.partitions);
     style.describe(&mut report);
     for producer in producers {
         let deliveries = producer.deliveries();

@@ -14,7 +14,7 @@ use rdkafka::producer::{
 };
 
 use super::Settings;
-use crate::args::{self, Broker, Topic, acks_name};
+use crate::args::{self, Target, acks_name};
 use crate::latency::Latencies;
 use crate::measure::{Window, sleep_until};
 use crate::payload::Payloads;
@@ -139,19 +139,19 @@ pub(crate) struct Producer {
 impl Producer {
     /// `epoch` is what time stamps are relative to.
     pub(crate) fn open(
-        broker: &Broker,
-        topic: &Topic,
+        target: &Target,
         style: &Style,
         epoch: Instant,
         window: Window,
     ) -> Result<Self> {
-        let mut config = style.settings.client(broker);
+        let mut config = style.settings.client(&target.broker);
         config
             .set("acks", acks_name(style.acks))
             .set("linger.ms", style.linger_ms.to_string())
             .set("compression.type", &style.compression)
             .set("enable.idempotence", style.idempotent.to_string());
         style.settings.finish(&mut config);
+        let topic = &target.topic;
         let deliveries = Arc::new(Deliveries::new(epoch, window));
         let mut payloads = Payloads::new(style.of.payload);
         Ok(Self {

@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 use super::fetcher::{Appetite, AtEnd, Fetched, Readers};
 use super::produce;
 use super::producer::{Produced, Producer, Style, touch};
-use crate::args::{Broker, Span, Topic};
+use crate::args::{Span, Target};
 use crate::measure::{Usage, Window, on_threads};
 use crate::report::Report;
 use crate::topic::{self, Spot};
@@ -14,9 +14,7 @@ use crate::topic::{self, Spot};
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
-    broker: Broker,
-    #[command(flatten)]
-    topic: Topic,
+    target: Target,
     #[command(flatten)]
     style: Style,
     /// Connections that fetch, which share the partitions out
@@ -29,10 +27,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
-    let Args { broker, topic, style, span, .. } = args;
-    topic::prepare(broker, topic)?;
-    touch(broker, topic, style)?;
-    let ends = topic::offsets(broker, topic, Spot::End)?;
+    let Args { target, style, span, .. } = args;
+    topic::prepare(target)?;
+    touch(target, style)?;
+    let ends = topic::offsets(target, Spot::End)?;
     let window = Window::begin(*span)?;
     let readers = Readers {
         count: args.fetch_conns,
@@ -40,11 +38,11 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         from: &ends,
         at_end: AtEnd::Wait,
     };
-    let beside = together(broker, topic, style, &readers, window)?;
+    let beside = together(target, style, &readers, window)?;
 
     let (produced, fetched, usage) = (&beside.produced, &beside.fetched, &beside.usage);
     let mut report = Report::new("both");
-    report.put("partitions", topic.partitions);
+    report.put("partitions", target.topic.partitions);
     produce::describe(&mut report, style);
     report.put("fetch_conns", args.fetch_conns);
     let (records, bytes) = produce::volume(produced, style);
@@ -73,20 +71,18 @@ enum Done {
 
 /// Produces and reads at once.
 pub(super) fn together(
-    broker: &Broker,
-    topic: &Topic,
+    target: &Target,
     style: &Style,
     readers: &Readers<'_>,
     window: Window,
 ) -> Result<Beside> {
-    let address = &broker.address;
     let threads = style.conns + readers.count;
-    let (all, usage) = on_threads(window, broker.pid, threads, |number| {
+    let (all, usage) = on_threads(window, target.broker.pid, threads, |number| {
         if number < style.conns {
-            let producer = Producer::open(address, topic, style, number)?;
+            let producer = Producer::open(target, style, number)?;
             return producer.run(window).map(Done::Produced);
         }
-        readers.open(address, topic, number - style.conns)?.run(window).map(Done::Fetched)
+        readers.open(target, number - style.conns)?.run(window).map(Done::Fetched)
     })?;
     let (mut produced, mut fetched) = (Vec::new(), Vec::new());
     for done in all {

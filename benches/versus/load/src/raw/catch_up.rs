@@ -14,7 +14,7 @@ use super::both::{Beside, together};
 use super::fetcher::{Appetite, AtEnd, Readers};
 use super::produce;
 use super::producer::{Producer, Style};
-use crate::args::{Broker, Span, Topic};
+use crate::args::{Span, Target};
 use crate::measure::{Window, on_threads};
 use crate::report::{Report, median};
 use crate::topic::{self, Spot};
@@ -26,9 +26,7 @@ const MIB: u64 = 1 << 20;
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
-    broker: Broker,
-    #[command(flatten)]
-    topic: Topic,
+    target: Target,
     #[command(flatten)]
     style: Style,
     /// MiB of values that are produced before, for the reader to begin with
@@ -60,16 +58,16 @@ impl Turn {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
-    let Args { topic, style, .. } = args;
+    let Args { target, style, .. } = args;
     ensure!(args.turns > 0, "it takes one turn");
-    topic::prepare(&args.broker, topic)?;
+    topic::prepare(target)?;
     fill(args)?;
     let turns: Vec<Turn> = (0..args.turns).map(|_| turn(args)).collect::<Result<_>>()?;
 
     let value_bytes = style.shape().value_bytes() as f64;
     let of = |figure: fn(&Turn) -> f64| median(turns.iter().map(figure));
     let mut report = Report::new("catch-up");
-    report.put("partitions", topic.partitions);
+    report.put("partitions", target.topic.partitions);
     produce::describe(&mut report, style);
     report.put("turns", args.turns);
     report.put("cache_dropped", args.drop_cache.is_some());
@@ -105,22 +103,22 @@ fn reader_mb_per_s(turn: &Turn) -> f64 {
 
 /// Produces what is read later.
 fn fill(args: &Args) -> Result<()> {
-    let Args { broker, topic, style, .. } = args;
+    let Args { target, style, .. } = args;
     let requests = args.fill_mib * MIB / style.shape().value_bytes().max(1);
     let each = requests.div_ceil(style.conns.max(1) as u64);
     let window = Window::at_once(FILL_SECONDS)?;
-    on_threads(window, broker.pid, style.conns, |number| {
-        let producer = Producer::open(&broker.address, topic, style, number)?;
+    on_threads(window, target.broker.pid, style.conns, |number| {
+        let producer = Producer::open(target, style, number)?;
         producer.limited_to(each).run(window)
     })?;
     Ok(())
 }
 
 fn turn(args: &Args) -> Result<Turn> {
-    let from = topic::offsets(&args.broker, &args.topic, Spot::Start)?;
+    let from = topic::offsets(&args.target, Spot::Start)?;
     let half = |count| {
         let readers = Readers { count, appetite: args.appetite, from: &from, at_end: AtEnd::Stop };
-        together(&args.broker, &args.topic, &args.style, &readers, Window::begin(args.span)?)
+        together(&args.target, &args.style, &readers, Window::begin(args.span)?)
     };
     let alone = half(0)?;
     if let Some(dir) = &args.drop_cache {

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
 
 use super::fetcher::{Appetite, AtEnd, Fetched, Readers};
-use crate::args::{Broker, Span, Topic};
+use crate::args::{Span, Target};
 use crate::measure::{Window, on_threads};
 use crate::report::Report;
 use crate::topic::{self, Spot};
@@ -12,9 +12,7 @@ use crate::topic::{self, Spot};
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
-    broker: Broker,
-    #[command(flatten)]
-    topic: Topic,
+    target: Target,
     #[command(flatten)]
     appetite: Appetite,
     /// Connections, each with a thread of its own
@@ -31,10 +29,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
-    let Args { broker, topic, appetite, conns, span, .. } = args;
-    topic::prepare(broker, topic)?;
+    let Args { target, appetite, conns, span, .. } = args;
+    topic::prepare(target)?;
     let spot = if args.tail { Spot::End } else { Spot::Start };
-    let from = topic::offsets(broker, topic, spot)?;
+    let from = topic::offsets(target, spot)?;
     let at_end = match (args.repeat, args.tail) {
         (true, _) => AtEnd::Repeat,
         (_, true) => AtEnd::Wait,
@@ -42,14 +40,14 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     };
     let readers = Readers { count: *conns, appetite: *appetite, from: &from, at_end };
     let window = Window::begin(*span)?;
-    let (fetched, usage) = on_threads(window, broker.pid, *conns, |number| {
-        readers.open(&broker.address, topic, number)?.run(window)
+    let (fetched, usage) = on_threads(window, target.broker.pid, *conns, |number| {
+        readers.open(target, number)?.run(window)
     })?;
     let fetched = Fetched::sum(&fetched);
     ensure!(fetched.requests > 0, "all was read before the warm-up was over");
 
     let mut report = Report::new("raw-fetch");
-    report.put("partitions", topic.partitions);
+    report.put("partitions", target.topic.partitions);
     report.put("conns", *conns);
     report.put("max_bytes", appetite.max_bytes);
     report.throughput(fetched.records, fetched.bytes, &usage);

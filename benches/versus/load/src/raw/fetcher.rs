@@ -11,7 +11,7 @@ use klamm_protocol::records::{BATCH_HEADER_LEN, BatchHeader};
 use klamm_protocol::wire::Str;
 
 use super::producer::share;
-use crate::args::Topic;
+use crate::args::Target;
 use crate::measure::Window;
 use crate::wire::{Answer, Connection, encoded};
 
@@ -88,14 +88,14 @@ pub(crate) struct Readers<'a> {
 
 impl Readers<'_> {
     /// The one with this number.
-    pub(crate) fn open(&self, address: &str, topic: &Topic, number: usize) -> Result<Fetcher> {
-        let places = share(topic.partitions, self.count, number)
+    pub(crate) fn open(&self, target: &Target, number: usize) -> Result<Fetcher> {
+        let places = share(target.topic.partitions, self.count, number)
             .map(|partition| {
                 let offset = self.from.get(partition as usize).copied().unwrap_or(0);
                 Place { partition, offset }
             })
             .collect();
-        Fetcher::open(address, &topic.name, places, self.appetite, self.at_end)
+        Fetcher::open(target, places, self.appetite, self.at_end)
     }
 }
 
@@ -118,14 +118,14 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     fn open(
-        address: &str,
-        topic: &str,
+        target: &Target,
         places: Vec<Place>,
         appetite: Appetite,
         at_end: AtEnd,
     ) -> Result<Self> {
-        let connection = Connection::open(address)?;
-        Ok(Self { connection, topic: Str::from(topic), places: places.into(), appetite, at_end })
+        let connection = Connection::open(&target.broker.address)?;
+        let topic = Str::from(target.topic.name.as_str());
+        Ok(Self { connection, topic, places: places.into(), appetite, at_end })
     }
 
     /// Goes on until the window is over, or there is nothing more to fetch.

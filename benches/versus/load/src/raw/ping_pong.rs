@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use klamm_protocol::records::Compression;
 
 use super::producer::{Produced, Producer, Style, touch};
-use crate::args::{Broker, Records, Span, Topic, acks, acks_name};
+use crate::args::{Records, Span, Target, acks, acks_name};
 use crate::floor::{Scratch, round_trips, sync};
 use crate::measure::{Usage, Window, on_threads};
 use crate::report::{Report, median};
@@ -20,9 +20,7 @@ const BESIDE: Duration = Duration::from_millis(300);
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
-    broker: Broker,
-    #[command(flatten)]
-    topic: Topic,
+    target: Target,
     /// Clients, each with a connection of its own
     #[arg(long, default_value_t = 1)]
     clients: usize,
@@ -73,8 +71,8 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         compression: Compression::None,
         idempotent: false,
     };
-    topic::prepare(&args.broker, &args.topic)?;
-    touch(&args.broker, &args.topic, &style)?;
+    topic::prepare(&args.target)?;
+    touch(&args.target, &style)?;
     let mut before = Beside::measure(args)?;
     let mut turns = Vec::new();
     for _ in 0..args.turns {
@@ -92,17 +90,16 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
 }
 
 fn turn(args: &Args, style: &Style) -> Result<(Produced, Usage)> {
-    let Broker { address, pid } = &args.broker;
     let window = Window::begin(args.span)?;
-    let (produced, usage) = on_threads(window, *pid, style.conns, |number| {
-        Producer::open(address, &args.topic, style, number)?.run(window)
+    let (produced, usage) = on_threads(window, args.target.broker.pid, style.conns, |number| {
+        Producer::open(&args.target, style, number)?.run(window)
     })?;
     Ok((Produced::sum(produced), usage))
 }
 
 fn report(args: &Args, turns: Vec<Turn>) -> Report {
     let mut report = Report::new("ping-pong");
-    report.put("partitions", args.topic.partitions);
+    report.put("partitions", args.target.topic.partitions);
     report.put("clients", args.clients);
     report.put("size", args.of.size);
     report.put("acks", acks_name(args.acks));

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 
 use super::producer::{Produced, Producer, Style, touch};
-use crate::args::{Broker, Span, Topic, acks_name};
+use crate::args::{Span, Target, acks_name};
 use crate::measure::{Window, on_threads};
 use crate::report::Report;
 use crate::topic;
@@ -12,9 +12,7 @@ use crate::topic;
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     #[command(flatten)]
-    broker: Broker,
-    #[command(flatten)]
-    topic: Topic,
+    target: Target,
     #[command(flatten)]
     style: Style,
     #[command(flatten)]
@@ -22,17 +20,17 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
-    let Args { broker, topic, style, span } = args;
-    topic::prepare(broker, topic)?;
-    touch(broker, topic, style)?;
+    let Args { target, style, span } = args;
+    topic::prepare(target)?;
+    touch(target, style)?;
     let window = Window::begin(*span)?;
-    let (produced, usage) = on_threads(window, broker.pid, style.conns, |number| {
-        Producer::open(&broker.address, topic, style, number)?.run(window)
+    let (produced, usage) = on_threads(window, target.broker.pid, style.conns, |number| {
+        Producer::open(target, style, number)?.run(window)
     })?;
     let produced = Produced::sum(produced);
 
     let mut report = Report::new("raw-produce");
-    report.put("partitions", topic.partitions);
+    report.put("partitions", target.topic.partitions);
     describe(&mut report, style);
     let (records, bytes) = volume(&produced, style);
     report.throughput(records, bytes, &usage);

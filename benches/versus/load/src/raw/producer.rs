@@ -102,22 +102,18 @@ pub(crate) struct Producer {
 impl Producer {
     /// The one with this number among all that the style asks for. They share the partitions out;
     /// where there are fewer partitions than connections, several produce to one.
-    pub(crate) fn open(
-        address: &str,
-        topic: &args::Topic,
-        style: &Style,
-        number: usize,
-    ) -> Result<Self> {
+    pub(crate) fn open(target: &args::Target, style: &Style, number: usize) -> Result<Self> {
         ensure!(style.inflight > 0 && style.records > 0, "it takes one record and one request");
-        let mut connection = Connection::open(address)?;
+        let mut connection = Connection::open(&target.broker.address)?;
         let producer =
             if style.idempotent { ask_id(&mut connection)? } else { BatchProducer::NONE };
-        let request = ProduceRequest::new(&topic.name, style.acks, &style.shape(), producer)?;
+        let request =
+            ProduceRequest::new(&target.topic.name, style.acks, &style.shape(), producer)?;
         let batch_len = request.batch_len();
         Ok(Self {
             connection,
             request,
-            places: share(topic.partitions, style.conns, number)
+            places: share(target.topic.partitions, style.conns, number)
                 .map(|partition| Place { partition, sequence: 0 })
                 .collect(),
             turn: 0,
@@ -191,10 +187,10 @@ impl Producer {
 }
 
 /// Produces one batch to each partition: what the first one costs is not what is to be measured.
-pub(crate) fn touch(broker: &args::Broker, topic: &args::Topic, style: &Style) -> Result<()> {
+pub(crate) fn touch(target: &args::Target, style: &Style) -> Result<()> {
     let window = Window::at_once(FIRST)?;
-    on_threads(window, broker.pid, style.conns, |number| {
-        let producer = Producer::open(&broker.address, topic, style, number)?;
+    on_threads(window, target.broker.pid, style.conns, |number| {
+        let producer = Producer::open(target, style, number)?;
         let batches = producer.places.len() as u64;
         producer.limited_to(batches).run(window)
     })?;
