@@ -93,11 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_connection_reads_much_at_once_into_the_same_memory() {
+    fn a_busy_connection_reads_much_at_once() {
         let mut inbox = Inbox::new(100 << 20);
         let frame = [&(60i32 << 10).to_be_bytes()[..], &[7; 60 << 10]].concat();
         let mut stream = std::iter::repeat_n(frame, 200).flatten();
-        let (mut reads, mut places) = (0, std::collections::BTreeSet::new());
+        let mut reads = 0;
         loop {
             inbox.make_room();
             let room = inbox.bytes.capacity() - inbox.bytes.len();
@@ -106,9 +106,7 @@ mod tests {
             if inbox.bytes.len() == before {
                 break;
             }
-            while let Some(frame) = inbox.next_frame().unwrap() {
-                places.insert(frame.as_ptr() as usize / (4 * ROOM_MAX));
-            }
+            while inbox.next_frame().unwrap().is_some() {}
             reads += 1;
         }
         assert!(inbox.bytes.is_empty());
