@@ -107,7 +107,7 @@ mod ticket;
 mod topic_id;
 pub mod verify;
 
-pub use compaction::{CompactError, CompactOptions, Compacted};
+pub use compaction::{CompactError, CompactOptions, Compacted, Pace};
 pub use error::{AppendError, ChangeError, Corrupt, DiskError, OpenError, ReadError};
 pub use log::{Append, CommitListener, Log, NoListener, SegmentInfo, Slice, TimestampedOffset};
 pub use offsets::{Bound, EndOffset, HighWatermark, Offsets, StableOffset, StartOffset};

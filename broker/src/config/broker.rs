@@ -43,7 +43,7 @@ pub enum BrokerConfigError {
 }
 
 /// What holds for the compaction of all topics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CleanerConfig {
     /// `log.cleaner.enable`.
     pub enabled: bool,
@@ -51,6 +51,9 @@ pub struct CleanerConfig {
     pub interval: Duration,
     /// `log.cleaner.dedupe.buffer.size`: the most memory that the keys of one pass may take.
     pub map_bytes_max: usize,
+    /// `log.cleaner.io.max.bytes.per.second`: how much is read and written, over all logs; at
+    /// least one.
+    pub bytes_per_second: f64,
 }
 
 /// Limits on connections.
@@ -196,6 +199,9 @@ impl BrokerConfig {
                 enabled: read.boolean("log.cleaner.enable"),
                 interval: read.millis("log.cleaner.backoff.ms"),
                 map_bytes_max: read.number("log.cleaner.dedupe.buffer.size"),
+                bytes_per_second: read
+                    .number::<f64>("log.cleaner.io.max.bytes.per.second")
+                    .max(1.0),
             },
             metadata_snapshot_bytes: read.number("metadata.log.max.record.bytes.between.snapshots"),
             producer_expiration: read.millis("producer.id.expiration.ms"),

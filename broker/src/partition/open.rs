@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use klamm_storage::{
-    ChangeError, CompactError, CompactOptions, OpenError, RecoveryReport, Storage, TopicId,
+    ChangeError, CompactError, CompactOptions, OpenError, Pace, RecoveryReport, Storage, TopicId,
 };
 
 use super::waiters::Waiters;
@@ -80,14 +80,13 @@ impl Partition {
     }
 
     /// Has of each key only the newest record stay, if enough has gathered that was not compacted.
-    /// Ends soon after `goes_on` says no.
-    pub(crate) fn compact(&self, now_ms: i64, map_bytes_max: usize, goes_on: &dyn Fn() -> bool) {
+    pub(crate) fn compact(&self, now_ms: i64, map_bytes_max: usize, pace: &dyn Fn(u64) -> Pace) {
         let options = compact_options(&self.topic, map_bytes_max);
         if !self.log.should_compact(&options, now_ms) {
             return;
         }
         let producers = self.lock_producers().last_offsets();
-        match self.log.compact(&options, now_ms, &producers, goes_on) {
+        match self.log.compact(&options, now_ms, &producers, pace) {
             Ok(compacted) if compacted.segments_before > 0 => {
                 let (before, after) = (compacted.bytes_before, compacted.bytes_after);
                 tracing::info!(partition = %self, before, after, "compacted");

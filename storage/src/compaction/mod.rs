@@ -17,7 +17,6 @@ mod rewrite;
 mod setback;
 mod swap;
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +95,17 @@ pub struct Compacted {
     pub end_offset: i64,
 }
 
+/// Whether a pass may read its next batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At once.
+    Go,
+    /// Not yet: ask again.
+    Wait,
+    /// No more.
+    Stop,
+}
+
 /// Why a pass did not end well. What it had replaced until then stays replaced; nothing is lost.
 #[derive(Clone, Debug, Error)]
 pub enum CompactError {
@@ -155,9 +165,11 @@ impl Log {
     ///
     /// `producers` says which idempotent producers may go on, and at which offset the last batch of
     /// each ends: that batch is kept, if need be without its records. Two passes over one log wait
-    /// for each other. Reads and appends go on meanwhile. Blocks for as long as it takes, or until
-    /// `goes_on`, which is asked before each batch that is read, says no. Closing and removing the
-    /// log end a pass in the same way, and wait for it.
+    /// for each other. Reads and appends go on meanwhile. Closing and removing the log end a pass,
+    /// and wait for it. Blocks for as long as it takes.
+    ///
+    /// `pace` is asked before each batch and told how many bytes were read and written since it
+    /// last was. It may block, but not for long: only in between is a log that is closed noticed.
     ///
     /// After an error the log goes on, unless [`Log::fault`] says otherwise.
     pub fn compact(
@@ -165,11 +177,11 @@ impl Log {
         options: &CompactOptions,
         now_ms: i64,
         producers: &HashMap<i64, i64>,
-        goes_on: &dyn Fn() -> bool,
+        pace: &dyn Fn(u64) -> Pace,
     ) -> Result<Compacted, CompactError> {
         let inner = &self.0;
         let _pass = inner.hold_compaction();
-        let source = Source { inner, goes_on, generation: Cell::new(inner.lock().generation) };
+        let source = Source::new(inner, pace);
         let done = inner.run_pass(options, now_ms, producers, &source);
         let mut state = inner.lock();
         state.setback = done.as_ref().err().and_then(|error| {

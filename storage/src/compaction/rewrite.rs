@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use klamm_protocol::records::Batch;
 
-use super::CompactError;
 use super::filter::{self, Filter, Left};
 use super::newest::NewestOffsets;
+use super::{CompactError, Pace};
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{At, Corrupt, DiskError};
 use crate::index::IndexEntry;
@@ -24,8 +24,9 @@ const SEGMENT_SIZE_MAX: usize = i32::MAX as usize;
 /// What a pass reads, for as long as it may go on.
 pub(super) struct Source<'a> {
     pub(super) inner: &'a LogInner,
-    /// Asked before each batch.
-    pub(super) goes_on: &'a dyn Fn() -> bool,
+    pace: &'a dyn Fn(u64) -> Pace,
+    /// Bytes that were read and written since the pace was asked for.
+    moved: Cell<u64>,
     /// The generation of the log, unless somebody else changes it: it rises with each segment that
     /// the pass replaces.
     pub(super) generation: Cell<u64>,
@@ -76,7 +77,12 @@ fn note_batch(batch: &Batch, first_dirty: i64, newest: &mut NewestOffsets) -> bo
     })
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    pub(super) fn new(inner: &'a LogInner, pace: &'a dyn Fn(u64) -> Pace) -> Self {
+        let generation = Cell::new(inner.lock().generation);
+        Self { inner, pace, moved: Cell::new(0), generation }
+    }
+
     /// Visits the sound batches of a full segment. Damage is an error: what is damaged stays for
     /// whoever can mend it.
     fn for_each_batch(
@@ -95,7 +101,10 @@ impl Source<'_> {
         loop {
             self.check()?;
             match scanner.next_batch() {
-                Ok(Some((found, batch))) => visit(&found, &batch)?,
+                Ok(Some((found, batch))) => {
+                    self.count(batch.bytes());
+                    visit(&found, &batch)?;
+                }
                 Ok(None) => return Ok(()),
                 Err(ScanError::Io(error)) => Err(error).at("read", &path)?,
                 Err(ScanError::Damage(_)) => {
@@ -107,12 +116,22 @@ impl Source<'_> {
         }
     }
 
-    /// Whether the pass may go on.
+    fn count(&self, bytes: &[u8]) {
+        self.moved.update(|moved| moved + bytes.len() as u64);
+    }
+
+    /// Waits until the pass may go on.
     fn check(&self) -> Result<(), CompactError> {
-        if self.inner.lock().closed {
-            return Err(CompactError::Closed);
+        loop {
+            if self.inner.lock().closed {
+                return Err(CompactError::Closed);
+            }
+            match (self.pace)(self.moved.take()) {
+                Pace::Go => return Ok(()),
+                Pace::Wait => {}
+                Pace::Stop => return Err(CompactError::Stopped),
+            }
         }
-        if (self.goes_on)() { Ok(()) } else { Err(CompactError::Stopped) }
     }
 }
 
@@ -156,6 +175,7 @@ pub(super) fn rewrite(
             };
             too_large |= writer.size() + kept.bytes().len() > SEGMENT_SIZE_MAX;
             if !too_large {
+                source.count(kept.bytes());
                 writer.push(kept)?;
             }
             Ok(())

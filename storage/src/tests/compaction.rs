@@ -14,7 +14,8 @@ use proptest::prelude::*;
 use super::support::*;
 use crate::disk::{Disk, MemoryDisk, RealDisk};
 use crate::{
-    Bound, CompactOptions, Compacted, Log, LogOptions, NoListener, Storage, StorageOptions, verify,
+    Bound, CompactOptions, Compacted, Log, LogOptions, NoListener, Pace, Storage, StorageOptions,
+    verify,
 };
 
 /// A key and its value; none is a tombstone.
@@ -63,8 +64,8 @@ pub(super) fn options() -> CompactOptions {
 }
 
 /// Lets a pass go on.
-pub(super) fn always() -> bool {
-    true
+pub(super) fn always(_: u64) -> Pace {
+    Pace::Go
 }
 
 pub(super) fn compact(world: &World) -> Compacted {

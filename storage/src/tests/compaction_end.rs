@@ -11,7 +11,7 @@ use klamm_protocol::records::Compression;
 use super::compaction::*;
 use super::support::*;
 use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, OpenMode};
-use crate::{CompactError, Log, LogOptions};
+use crate::{CompactError, Log, LogOptions, Pace};
 
 fn log_options() -> LogOptions {
     LogOptions { segment_bytes: 600, ..small() }
@@ -29,8 +29,8 @@ fn a_pass_that_is_told_to_stop_ends_there_and_leaves_nothing_aside() {
         let disk = MemoryDisk::new();
         let world = updates(&disk, log_options());
         let left = Cell::new(batches);
-        let goes_on = || left.replace(left.get() - 1) > 0;
-        let done = world.log.compact(&options(), 0, &HashMap::new(), &goes_on);
+        let pace = |_| if left.replace(left.get() - 1) > 0 { Pace::Go } else { Pace::Stop };
+        let done = world.log.compact(&options(), 0, &HashMap::new(), &pace);
         assert!(!has_files_aside(&disk, &world.log), "stopped after {batches}");
         if done.is_ok() {
             assert!(batches > 40, "each batch is read twice, and asked about");
@@ -50,18 +50,18 @@ fn check_end(end: impl FnOnce(&World)) {
     let disk = MemoryDisk::new();
     let world = updates(&disk, log_options());
     let (writes, written) = std::sync::mpsc::sync_channel(1);
-    let goes_on = || {
+    let pace = |_| {
         if has_files_aside(&disk, &world.log) {
             writes.send(()).unwrap();
             while !world.log.0.lock().closed {
                 std::thread::yield_now();
             }
         }
-        true
+        Pace::Go
     };
     let log = &world.log;
     std::thread::scope(|scope| {
-        let pass = scope.spawn(move || log.compact(&options(), 0, &HashMap::new(), &goes_on));
+        let pass = scope.spawn(move || log.compact(&options(), 0, &HashMap::new(), &pace));
         written.recv().unwrap();
         end(&world);
         assert!(log.0.compacting.try_lock().is_ok(), "the pass outlives the log");
@@ -81,6 +81,22 @@ fn closing_ends_the_pass_under_way_and_waits_for_it() {
 #[test]
 fn removing_a_log_ends_the_pass_under_way_and_waits_for_it() {
     check_end(|world| world.storage.remove_log("t-0").unwrap());
+}
+
+#[test]
+fn a_pass_waits_as_often_as_it_is_told_to_and_says_how_much_it_moves() {
+    let disk = MemoryDisk::new();
+    let world = updates(&disk, log_options());
+    let (asked, moved) = (Cell::new(0), Cell::new(0));
+    let pace = |bytes| {
+        moved.set(moved.get() + bytes);
+        asked.set(asked.get() + 1);
+        if asked.get() % 3 == 0 { Pace::Go } else { Pace::Wait }
+    };
+    let done = world.log.compact(&options(), 0, &HashMap::new(), &pace).unwrap();
+    assert_eq!(moved.get(), 2 * done.bytes_before + done.bytes_after);
+    let (found, _) = records(&world.log);
+    assert_eq!(found.last().unwrap().offset, 79);
 }
 
 #[test]
