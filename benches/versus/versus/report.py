@@ -29,16 +29,19 @@ def newest() -> Path:
 def measured(results: Results) -> str:
     """All that stands between the marks."""
     met = criteria.rows(results)
-    met_count = sum(verdict == "yes" for *_, verdict in met)
+    verdicts = [verdict for *_, verdict in met if verdict != criteria.NONE]
     return "\n".join([
         "## On what, and when\n",
         surroundings(results),
         "## Who\n",
         contestants(results),
         "## What was meant to be reached\n",
-        f"{met_count} of {len(met)} are met. The figure is the median, in brackets the least and "
-        "the most of the rounds.\n",
-        tables.markdown(["", "target", "measured", "met"], [list(row) for row in met]),
+        f"{verdicts.count('yes')} of {len(verdicts)} are met. The figure is the median, in "
+        "brackets the least and the most of the rounds. Beside it stands what plain programs "
+        "without a broker do in the same round, where the target speaks of the machine.\n",
+        tables.markdown(["", "target", "measured", "the machine itself", "met"], met),
+        "## The machine itself\n",
+        tables.machine(results),
         "## Plots\n",
         "\n".join(picture(name) for name in charts(results)),
         "\n## Figures\n",

@@ -13,7 +13,9 @@ from .matrix import Cell
 from .results import FLOOR, Result, ResultFile, Round
 from .session import Refused, Session, floor, memory_mib
 
-FLOOR_S = 8
+# How long each of the machine's own figures takes, of a cell's length, and all, of that.
+FLOOR_SHARE = 1 / 6
+FLOORS = 22
 WHOLE = "whole/memory"
 
 
@@ -31,16 +33,28 @@ class Plan:
         first = number % len(self.contestants)
         return [*self.contestants[first:], *self.contestants[:first]]
 
-    def cells_of(self, contestant: Contestant) -> list[Cell]:
-        return [cell for cell in self.cells if contestant.name in cell.on]
+    def cells_of(self, contestant: Contestant, number: int) -> list[Cell]:
+        """What is measured of it in this round."""
+        return [
+            cell
+            for cell in self.cells
+            if contestant.name in cell.on and (number == 0 or not cell.once)
+        ]
 
     def cost_s(self) -> float:
         """How long it will take, roughly."""
-        once = 2 * FLOOR_S + sum(self.cost_of(contestant) for contestant in self.contestants)
-        return once * self.rounds
+        floors = 2 * FLOORS * self.floor_s
+        return sum(
+            floors + sum(self.cost_of(contestant, number) for contestant in self.contestants)
+            for number in range(self.rounds)
+        )
 
-    def cost_of(self, contestant: Contestant) -> float:
-        cells = self.cells_of(contestant)
+    @property
+    def floor_s(self) -> float:
+        return self.seconds * FLOOR_SHARE
+
+    def cost_of(self, contestant: Contestant, number: int) -> float:
+        cells = self.cells_of(contestant, number)
         starts = 1 + sum(2 for cell in cells if cell.apart)
         return sum(cell.tool.cost_s(self.seconds) for cell in cells) + (
             starts * contestant.start_s + contestant.warm_up_s
@@ -48,8 +62,8 @@ class Plan:
 
     def describe(self) -> str:
         lines = [
-            f"  {contestant.name:<16} {len(self.cells_of(contestant)):>3} cells, "
-            f"about {self.cost_of(contestant):.0f} s a round"
+            f"  {contestant.name:<16} {len(self.cells_of(contestant, 0)):>3} cells, "
+            f"about {self.cost_of(contestant, 0):.0f} s in the first round"
             for contestant in self.contestants
         ]
         total = f"{self.rounds} rounds, {self.seconds:g} s a cell: {self.cost_s() / 60:.0f} minutes"
@@ -79,16 +93,17 @@ class Run:
             f"{began.busy:.0%} of the machine used by others{loud}",
             flush=True,
         )
-        self.measure(number, f"{FLOOR}/before", FLOOR, lambda: floor(self.folder))
+        machine_itself = partial(floor, self.folder, self.plan.floor_s)
+        self.measure(number, f"{FLOOR}/before", FLOOR, machine_itself)
         for contestant in self.plan.order(number):
             self.visit(number, contestant)
-        self.measure(number, f"{FLOOR}/after", FLOOR, lambda: floor(self.folder))
+        self.measure(number, f"{FLOOR}/after", FLOOR, machine_itself)
 
     def visit(self, number: int, contestant: Contestant) -> None:
         """All cells of one contestant: those in a row on one process, then those apart."""
         cells = [
             cell
-            for cell in self.plan.cells_of(contestant)
+            for cell in self.plan.cells_of(contestant, number)
             if (number, cell.name, contestant.name) not in self.done
         ]
         in_a_row = [cell for cell in cells if not cell.apart]

@@ -49,6 +49,14 @@ def minus(one: Measure, other: Measure) -> Measure:
     return combined(one, other, lambda left, right: left - right)
 
 
+def least(one: Measure, other: Measure) -> Measure:
+    return combined(one, other, min)
+
+
+def scaled(one: Measure, factor: float) -> Measure:
+    return lambda results: {number: figure * factor for number, figure in one(results).items()}
+
+
 def middle(series: Series) -> float | None:
     return median(series.values()) if series else None
 

@@ -51,6 +51,11 @@ class Session:
         return int(FILL_PER_SECOND * self.seconds)
 
     @property
+    def fill_mib(self) -> int:
+        """The same, in MiB of records of 1 KiB."""
+        return self.records // 1024
+
+    @property
     def pid(self) -> int:
         return self.broker.process.pid
 
@@ -130,10 +135,10 @@ def load_generator(*args: str, within_s: float = 60) -> dict:
         raise Refused(f"the load generator printed no JSON: {error}") from None
 
 
-def output(command: list[str], within_s: float = 60) -> str:
+def output(command: list[str], within_s: float = 60, cwd: Path | None = None) -> str:
     """What the command prints; `Refused` with its last words when it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=within_s)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=within_s, cwd=cwd)
     except subprocess.TimeoutExpired:
         raise Refused(f"no end within {within_s:g} s") from None
     if done.returncode != 0:
@@ -151,9 +156,9 @@ def last_words(done: subprocess.CompletedProcess) -> str:
     return f"{words[:200]} (exit code {done.returncode})"
 
 
-def floor(folder: Path) -> dict:
-    """What the machine itself does at this minute."""
-    return load_generator("floor", "--dir", str(folder))
+def floor(folder: Path, seconds: float) -> dict:
+    """What the machine itself does at this minute; each of its figures takes as long."""
+    return load_generator("floor", "--dir", str(folder), "--seconds", f"{seconds:g}")
 
 
 def cpu_s(pid: int) -> float:

@@ -1,14 +1,14 @@
 """The tables of the report: cells down, contestants across."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .contestants import CONTESTANTS
+from .criteria import NONE
 from .matrix import CELLS, OS_CACHED
 from .results import Results
 from .rounds import WHOLE
 from .series import floor, middle, number, over, spread, value
-
-NONE = "·"
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,13 @@ TABLES = (
     Table("Producing and reading together: MB/s of the producer", ("both/",), "mb_per_s"),
     Table("Producing and reading together: broker CPU s/GiB", ("both/",), "broker_cpu_s_per_gib"),
     Table(
-        "Producers beside a reader from the start, of their speed alone",
+        "At half its speed beside a reader from the start, of the speed alone",
         ("both/catch-up",),
         "beside_per_alone",
     ),
+    Table("p99 of its acknowledgements alone, µs", ("both/catch-up",), "alone_ack_p99_us"),
+    Table("and beside that reader, µs", ("both/catch-up",), "beside_ack_p99_us"),
+    Table("The same at full speed", ("both/catch-up",), "full_beside_per_alone"),
     Table("Through clients: MB/s", ("librdkafka/", "java/"), "mb_per_s"),
     Table("Through clients: broker CPU s/GiB", ("librdkafka/", "java/"), "broker_cpu_s_per_gib"),
     Table("Through clients: client CPU s/GiB", ("librdkafka/", "java/"), "client_cpu_s_per_gib"),
@@ -52,11 +55,33 @@ TABLES = (
     Table("One record at a time: acknowledged a second", ("ping/",), "acks_per_s"),
     Table("Start to the first answer: ms", ("start/",), "ready_ms"),
     Table("Memory after the start: MiB", ("start/",), "rss_mib"),
+    Table("Look-up by time, nothing of it in memory: ms", ("lookup/",), "log_cold_ms"),
     Table("Memory of an idle partition: KiB", ("start/",), "kib_per_partition"),
     Table("Memory of an idle connection: KiB", ("idle/",), "broker_kib_per_connection"),
     Table("Memory at most, over all cells: MiB", (WHOLE,), "broker_peak_rss_mib"),
 )
 WHAT = {cell.name: cell.what for cell in CELLS} | {WHOLE: "all of its cells"}
+
+
+# What plain programs do, by the load generator's names.
+MACHINE = (
+    ("one stream over loopback", "stream_gb_per_s", "GB/s"),
+    ("receive over one connection, checksum, write", "produce_floor_gb_per_s", "GB/s"),
+    ("`sendfile` to one connection", "sendfile_gb_per_s", "GB/s"),
+    ("append 4 KiB and sync, again and again", "sync_per_s", "a second"),
+    ("append 64 KiB and sync", "sync_64_kib_mb_per_s", "MB/s"),
+    ("append 320 KiB and sync", "sync_320_kib_mb_per_s", "MB/s"),
+    ("append and sync, with the best of several sizes up to 4 MiB", "sync_best_mb_per_s", "MB/s"),
+    ("round trip over loopback, p50", "round_trip_p50_us", "µs"),
+    ("relay of 200 messages a second, p50", "relay_p50_us", "µs"),
+    ("relay of 200 messages a second, p99", "relay_p99_us", "µs"),
+)
+
+
+def machine(results: Results) -> str:
+    measured = [(what, floor(key)(results), unit) for what, key, unit in MACHINE]
+    rows = [[what, f"{spread(series)} {unit}"] for what, series, unit in measured if series]
+    return markdown(["", "before and after the rounds"], rows)
 
 
 def cells_of(table: Table) -> list[str]:
@@ -103,6 +128,6 @@ def escape(said: str) -> str:
     return said.replace("|", "\\|").replace("*", "\\*")
 
 
-def markdown(head: list[str], rows: list[list[str]]) -> str:
+def markdown(head: list[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"

@@ -25,7 +25,8 @@ def own_topic(cell: str) -> str:
 @dataclass(frozen=True)
 class Load:
     """A mode of the load generator, on a topic of its own. `scale` is of the cell's length;
-    `{folder}` in an argument is where the contestant's files are."""
+    `{folder}` in an argument is where the contestant's files are, `{fill_mib}` what may be filled
+    in before."""
 
     mode: str
     args: tuple[str, ...] = ()
@@ -40,7 +41,8 @@ class Load:
         return own_topic(cell)
 
     def measure(self, session: Session, cell: str) -> dict:
-        given = [arg.format(folder=session.broker.folder) for arg in self.args]
+        places = {"folder": session.broker.folder, "fill_mib": session.fill_mib}
+        given = [arg.format(**places) for arg in self.args]
         return session.load(self.mode, own_topic(cell), *given, *self.span(session))
 
     def span(self, session: Session) -> tuple[str, ...]:

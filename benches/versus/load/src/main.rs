@@ -13,6 +13,7 @@ mod idle;
 mod latency;
 mod librdkafka;
 mod measure;
+mod pace;
 mod payload;
 mod process;
 mod raw;
@@ -60,6 +61,9 @@ enum Mode {
     Startup(startup::Args),
     /// Measures the machine without a broker
     Floor(floor::Args),
+    /// The process in the middle, which `floor` starts
+    #[command(hide = true)]
+    Relay,
 }
 
 fn main() -> ExitCode {
@@ -89,6 +93,7 @@ fn run(mode: Mode) -> Result<bool> {
         Mode::Idle(args) => idle::run(&args)?,
         Mode::Startup(args) => startup::run(&args)?,
         Mode::Floor(args) => floor::run(&args)?,
+        Mode::Relay => return floor::relay().map(|()| true),
     };
     println!("{report}");
     Ok(!report.has_errors())

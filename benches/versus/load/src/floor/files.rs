@@ -10,9 +10,9 @@ use super::GIB;
 use crate::latency::Latencies;
 use crate::process::thread_cpu_seconds;
 
-/// What is written before each sync.
-const SYNCED: usize = 4096;
-/// What is written at once without one.
+/// What is written before each sync when nothing waits but one small record.
+pub(crate) const PAGE: usize = 4096;
+/// What is written at once.
 const WRITTEN: usize = 64 * 1024;
 /// Bytes of the file that is read from.
 pub(super) const FILE: u64 = 256 << 20;
@@ -22,26 +22,30 @@ pub(super) const FILE_MAX: u64 = 4 << 30;
 /// Syncs, one after the other.
 pub(crate) struct Synced {
     pub(crate) per_second: f64,
+    pub(crate) mb_per_second: f64,
     pub(crate) latencies: Latencies,
 }
 
-/// Appends four KiB and syncs the data, again and again: the device's own serial rate. It goes
-/// through the C library, so that a delay put in front of it is seen, too.
-pub(crate) fn sync(file: &File, span: Duration) -> Result<Synced> {
-    let block = [7_u8; SYNCED];
+/// Appends so many bytes and syncs the data, again and again: what the device does serially. It
+/// goes through the C library, so that a delay put in front of it is seen, too.
+pub(crate) fn sync(file: &File, group: usize, span: Duration) -> Result<Synced> {
+    let block = vec![7_u8; group.min(WRITTEN)];
     let mut latencies = Latencies::new();
     let began = Instant::now();
     let (mut at, mut before) = (0, began);
     while before - began < span {
-        file.write_all_at(&block, at)?;
+        for _ in 0..group / block.len() {
+            file.write_all_at(&block, at)?;
+            at += block.len() as u64;
+        }
         file.sync_data()?;
-        at += SYNCED as u64;
         let now = Instant::now();
         latencies.record(now - before);
         before = now;
     }
-    let count = at / SYNCED as u64;
-    Ok(Synced { per_second: count as f64 / (before - began).as_secs_f64(), latencies })
+    let seconds = (before - began).as_secs_f64();
+    let per_second = at as f64 / group as f64 / seconds;
+    Ok(Synced { per_second, mb_per_second: at as f64 / seconds / 1e6, latencies })
 }
 
 /// Fills the file that is read from, so that it lies in the page cache.

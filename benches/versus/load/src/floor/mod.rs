@@ -6,6 +6,7 @@
 
 mod files;
 mod memory;
+mod relay;
 mod sockets;
 
 use std::fs::File;
@@ -18,10 +19,18 @@ use clap::Args as ClapArgs;
 use crate::process::{MachineState, own_cpu_seconds};
 use crate::report::Report;
 
-pub(crate) use files::sync;
+pub(crate) use files::{PAGE, sync};
+pub(crate) use relay::relay;
 pub(crate) use sockets::round_trips;
 
 const GIB: f64 = (1_u64 << 30) as f64;
+const KIB: usize = 1 << 10;
+/// KiB before a sync, among which the device does best with one or another.
+const GROUPS_KIB: [usize; 4] = [64, 320, 1024, 4096];
+/// Few enough for everything to fall asleep in between.
+const IDLE_PER_SECOND: f64 = 200.0;
+/// So few take longer to be measured.
+const RELAY_SPANS: u32 = 4;
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -38,9 +47,16 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let (began, cpu, machine) = (Instant::now(), own_cpu_seconds(), MachineState::look());
     let mut report = Report::new("floor");
     // The sync goes first: what the others write would be written back beside it.
-    let synced = sync(&Scratch::create(&args.dir)?.file, span)?;
+    let synced = sync(&Scratch::create(&args.dir)?.file, PAGE, span)?;
     report.figure("sync_per_s", synced.per_second);
     report.latencies("sync", &synced.latencies);
+    let mut best = 0.0_f64;
+    for kib in GROUPS_KIB {
+        let synced = sync(&Scratch::create(&args.dir)?.file, kib * KIB, span)?;
+        report.figure(format!("sync_{kib}_kib_mb_per_s"), synced.mb_per_second);
+        best = best.max(synced.mb_per_second);
+    }
+    report.figure("sync_best_mb_per_s", best);
 
     let stream = sockets::stream(span)?;
     report.figure("stream_gb_per_s", stream.gb_per_second());
@@ -62,6 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     drop(scratch);
 
     report.latencies("round_trip", &round_trips(span)?);
+    report.latencies("relay", &relay::relayed(IDLE_PER_SECOND, span * RELAY_SPANS)?);
     let written = files::append(&Scratch::create(&args.dir)?.file, span)?;
     report.figure("pwrite_64k_us", written.seconds_each() * 1e6);
     report.figure("pwrite_64k_cpu_s_per_gib", written.cpu_per_gib());

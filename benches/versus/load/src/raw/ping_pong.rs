@@ -9,7 +9,7 @@ use klamm_protocol::records::Compression;
 
 use super::producer::{Produced, Producer, Style, touch};
 use crate::args::{Records, Span, Target, acks, acks_name};
-use crate::floor::{Scratch, round_trips, sync};
+use crate::floor::{PAGE, Scratch, round_trips, sync};
 use crate::measure::{Usage, Window, on_threads};
 use crate::report::{Report, median};
 use crate::topic;
@@ -67,6 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         of: args.of,
         conns: args.clients,
         inflight: 1,
+        rate: None,
         acks: args.acks,
         compression: Compression::None,
         idempotent: false,
@@ -133,7 +134,7 @@ struct Beside {
 impl Beside {
     fn measure(args: &Args) -> Result<Self> {
         let sync_us = match &args.device_dir {
-            Some(dir) => Some(sync(&Scratch::create(dir)?.file, BESIDE)?.latencies.mean_us()),
+            Some(dir) => Some(sync(&Scratch::create(dir)?.file, PAGE, BESIDE)?.latencies.mean_us()),
             None => None,
         };
         Ok(Self { round_trip_us: round_trips(BESIDE)?.quantile_us(0.5), sync_us })

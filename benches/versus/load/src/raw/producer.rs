@@ -14,6 +14,7 @@ use super::batch::{BatchShape, ProduceRequest};
 use crate::args;
 use crate::latency::Latencies;
 use crate::measure::{Window, on_threads};
+use crate::pace::Pace;
 use crate::wire::{Answer, Connection};
 
 const INIT_PRODUCER_ID: i16 = 1;
@@ -37,6 +38,9 @@ pub(crate) struct Style {
     /// Requests that a connection sends before the first is answered
     #[arg(long, default_value_t = 5)]
     pub(crate) inflight: usize,
+    /// Requests a second, of all connections together; without it as many as are answered
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
     /// What to wait for: 1 or all
     #[arg(long, default_value = "1", value_parser = args::acks)]
     pub(crate) acks: i16,
@@ -94,6 +98,7 @@ pub(crate) struct Producer {
     style: Style,
     /// Requests that may still be sent.
     left: u64,
+    pace: Option<Pace>,
     /// Correlation ids of what is not answered yet, and when it was sent.
     sent: VecDeque<(i32, Instant)>,
     done: Produced,
@@ -119,6 +124,7 @@ impl Producer {
             turn: 0,
             style: *style,
             left: u64::MAX,
+            pace: style.rate.map(|rate| Pace::start(rate / style.conns as f64)).transpose()?,
             sent: VecDeque::new(),
             done: Produced {
                 requests: 0,
@@ -139,7 +145,10 @@ impl Producer {
     pub(crate) fn run(mut self, window: Window) -> Result<Produced> {
         loop {
             if !window.is_over(Instant::now()) {
-                while self.sent.len() < self.style.inflight && self.left > 0 {
+                if let Some(pace) = self.pace.as_mut().filter(|_| self.sent.is_empty()) {
+                    pace.sleep();
+                }
+                while self.sent.len() < self.style.inflight && self.left > 0 && self.is_due() {
                     self.send()?;
                 }
                 self.connection.flush()?;
@@ -154,6 +163,10 @@ impl Producer {
         }
     }
 
+    fn is_due(&self) -> bool {
+        self.pace.as_ref().is_none_or(Pace::is_due)
+    }
+
     fn send(&mut self) -> Result<()> {
         let place = &mut self.places[self.turn];
         self.request.set_partition(place.partition);
@@ -164,7 +177,7 @@ impl Producer {
             place.sequence = (next & i64::from(i32::MAX)) as i32;
         }
         self.turn = (self.turn + 1) % self.places.len();
-        let at = Instant::now();
+        let at = self.pace.as_mut().map_or_else(Instant::now, Pace::next);
         let id = self.connection.send(self.request.bytes_mut())?;
         self.sent.push_back((id, at));
         self.left -= 1;
