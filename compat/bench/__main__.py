@@ -20,6 +20,8 @@ SUITES = (
     "kafkajs",
     "groups",
     "tools",
+    "connect",
+    "mirror",
     "parity",
 )
 # So that a killed member is missed soon. Raw requests meet the default.

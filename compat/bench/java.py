@@ -3,6 +3,8 @@
 from .paths import CLASSES, JARS, OTHER_CLIENTS, clients_jar
 
 JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+# Workers and applications: they live for a while, and one may be killed at any time.
+FRAMEWORK_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 
 
 def class_path(version: str | None) -> str:
