@@ -38,8 +38,9 @@ TUNED_HEAP = (
     "-XX:MaxMetaspaceFreeRatio=80",
 )
 
-# A topic that was deleted must leave the disk before the next cell writes.
-KAFKA_SETTINGS = ("log.segment.delete.delay.ms=1000",)
+# A topic that was deleted must leave the disk before the next cell writes. By default nothing is
+# removed in the first half minute.
+KAFKA_SETTINGS = ("log.segment.delete.delay.ms=1000", "log.initial.task.delay.ms=1000")
 
 
 def metadata_request() -> bytes:

@@ -55,7 +55,9 @@ def against(cell: str, other: str, key: str, mine: str = OS_CACHED) -> Measure:
     return over(value(cell, mine, key), value(cell, other, key))
 
 
-def faster(cell: str, what: str, other: str, times: float, mine: str = OS_CACHED) -> Criterion:
+def faster(
+    cell: str, what: str, other: str, times: float | None = None, mine: str = OS_CACHED
+) -> Criterion:
     return Criterion(what, against(cell, other, SPEED, mine), " times", at_least=times)
 
 
@@ -76,9 +78,27 @@ def latency_rows() -> list[Criterion]:
     ]
 
 
-def sqlite_row(cell: str, what: str) -> Criterion:
-    measure = against(cell, SQLITE, SPEED)
-    return Criterion(f"{OS} : Tansu on SQLite, {what}", measure, " times", 10, on_request=True)
+def sqlite_rows() -> list[Criterion]:
+    def row(cell: str, what: str, key: str, **limit: float) -> Criterion:
+        ratio = against(cell, SQLITE, key)
+        return Criterion(
+            f"{OS} : Tansu on SQLite, {what}", ratio, " times", on_request=True, **limit
+        )
+
+    throughput = (
+        ("librdkafka/produce", "produce, librdkafka"),
+        ("librdkafka/consume", "consume, librdkafka"),
+        ("produce/base", "batches of 64 KiB in"),
+        ("fetch/sealed", "batches of 64 KiB out"),
+    )
+    return [
+        *(row(cell, what, SPEED, at_least=10) for cell, what in throughput),
+        *(row(cell, f"CPU a GiB, {what}", CPU, at_most=0.1) for cell, what in throughput),
+        *(
+            row("latency/1000", f"end-to-end {label} at 1,000 records/s", key, at_most=0.1)
+            for label, key in (("p50", P50), ("p99", P99))
+        ),
+    ]
 
 
 OS = "`os-cached`"
@@ -187,6 +207,18 @@ CRITERIA = (
     ),
     *latency_rows(),
     faster("java/produce-to-device", "`synced` : Kafka that flushes, perf-test", FLUSH, 5, SYNCED),
+    faster("java/produce-to-device", f"what that client itself is good for: {OS} so", FLUSH),
+    Criterion(
+        "cores that it keeps busy, of two, while `synced` is measured",
+        value("java/produce-to-device", SYNCED, "client_busy_cores"),
+    ),
+    faster(
+        "produce/16KiB-batches-to-device",
+        "`synced` : Kafka that flushes, such batches of 16 KiB made beforehand",
+        FLUSH,
+        5,
+        SYNCED,
+    ),
     faster("produce/base", "`synced` : Kafka that flushes, 64 KiB batches", FLUSH, 5, SYNCED),
     faster("produce/single", "`synced` : Kafka that flushes, single records", FLUSH, 5, SYNCED),
     Criterion(
@@ -206,9 +238,7 @@ CRITERIA = (
         " times",
         at_most=0.01,
     ),
-    sqlite_row("librdkafka/produce", "produce, librdkafka"),
-    sqlite_row("librdkafka/consume", "consume, librdkafka"),
-    sqlite_row("produce/base", "batches of 64 KiB in"),
+    *sqlite_rows(),
     Criterion(
         "`synced`, one record at a time, of the device's own serial sync rate",
         value("ping/serial", SYNCED, "acks_per_device_sync"),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from dataclasses import dataclass
 
 from bench.paths import JARS
@@ -118,7 +119,7 @@ class PerfProducer:
     def measure(self, session: Session, cell: str) -> dict:
         address = session.broker.address
         records = int(session.records * self.share)
-        before, client_before = cpu_s(session.pid), children_cpu_s()
+        spent = Spent(session)
         said = output([
             *(*TOOL_JVM, TOOLS["kafka-producer-perf-test"], "--topic", own_topic(cell)),
             *("--num-records", str(records), "--record-size", str(RECORD_BYTES)),
@@ -141,7 +142,7 @@ class PerfProducer:
             "mb_per_s": mib * MIB / 1e6,
             "ack_p50_us": p50 * 1000,
             "ack_p99_us": p99 * 1000,
-            **shares(session, before, client_before, records * RECORD_BYTES),
+            **spent.figures(records * RECORD_BYTES),
         }
 
 
@@ -159,7 +160,7 @@ class PerfConsumer:
 
     def measure(self, session: Session, cell: str) -> dict:
         topic = session.topic_to_read()
-        before, client_before = cpu_s(session.pid), children_cpu_s()
+        spent = Spent(session)
         said = output([
             *(*TOOL_JVM, TOOLS["kafka-consumer-perf-test"], "--topic", topic),
             *("--num-records", str(session.records), "--timeout", "20000"),
@@ -176,7 +177,7 @@ class PerfConsumer:
             "records_per_s": float(figures["nMsg.sec"]),
             "mb_per_s": float(figures["MB.sec"]) * MIB / 1e6,
             "fetch_mb_per_s": float(figures["fetch.MB.sec"]) * MIB / 1e6,
-            **shares(session, before, client_before, read_bytes),
+            **spent.figures(read_bytes),
         }
 
 
@@ -185,12 +186,22 @@ def children_cpu_s() -> float:
     return times.children_user + times.children_system
 
 
-def shares(session: Session, before: float, client_before: float, volume: float) -> dict:
-    """Who spent how much CPU on it."""
-    broker, client = cpu_s(session.pid) - before, children_cpu_s() - client_before
-    return {
-        "broker_cpu_s": broker,
-        "broker_cpu_s_per_gib": broker / (volume / GIB),
-        "client_cpu_s": client,
-        "client_cpu_s_per_gib": client / (volume / GIB),
-    }
+class Spent:
+    """Who spends how much CPU while a tool runs."""
+
+    def __init__(self, session: Session):
+        self.session = session
+        self.begun = time.monotonic()
+        self.broker, self.client = cpu_s(session.pid), children_cpu_s()
+
+    def figures(self, volume: float) -> dict:
+        seconds = time.monotonic() - self.begun
+        broker, client = cpu_s(self.session.pid) - self.broker, children_cpu_s() - self.client
+        return {
+            "broker_cpu_s": broker,
+            "broker_cpu_s_per_gib": broker / (volume / GIB),
+            "client_cpu_s": client,
+            "client_cpu_s_per_gib": client / (volume / GIB),
+            # With the start of its JVM.
+            "client_busy_cores": client / seconds,
+        }
