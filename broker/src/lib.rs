@@ -53,6 +53,8 @@ mod producer_ids;
 mod server;
 mod telemetry;
 mod topics;
+#[cfg_attr(not(test), expect(dead_code, reason = "handlers follow"))]
+pub mod txn;
 
 pub use broker::Broker;
 pub use builder::{BrokerBuilder, StartError};
