@@ -150,6 +150,13 @@ impl World {
                     assert_eq!(known, owner, "{producer:?} was given twice");
                 }
             }
+            Some(Request::Add(producer, index)) if held.answer.is_ok() => {
+                let has_it = |record: &Snapshot| {
+                    let indexes = record.partitions.get(TOPIC);
+                    record.producer == producer && indexes.is_some_and(|it| it.contains(&index))
+                };
+                assert!(self.records[..self.durable].iter().any(has_it), "{index} is not kept");
+            }
             Some(Request::End(producer, outcome)) if held.answer.is_ok() => {
                 self.told.count(producer, outcome);
             }
