@@ -24,6 +24,7 @@ use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Listener, RequestMemory};
 use crate::telemetry::Telemetry;
 use crate::topics::Topics;
+use crate::txn::Transactions;
 use crate::{changes, cleaner, housekeeping};
 
 /// Why a broker did not start.
@@ -135,6 +136,7 @@ impl BrokerBuilder {
         let bootstrap = listeners.iter().filter_map(Listener::advertised).collect();
         let http_address = http.as_ref().map(Http::address);
         node.groups.start(&node);
+        node.transactions.start(&node);
         for listener in listeners {
             listener.start(&node);
         }
@@ -186,6 +188,7 @@ fn open(
         complaints: Complaints::new(Arc::clone(&clock)),
         producer_ids: ProducerIds::default(),
         groups: Groups::default(),
+        transactions: Transactions::default(),
         fetch_sessions: FetchSessions::default(),
         telemetry: Telemetry::default(),
         tasks: TaskGroup::new("broker"),

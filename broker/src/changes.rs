@@ -10,6 +10,7 @@ use crate::catalog::{NewTopic, Planner, Refusal, new_id};
 use crate::group::{OFFSETS_TOPIC, offsets_topic};
 use crate::node::Node;
 use crate::topics::Topic;
+use crate::txn::{STATE_TOPIC, state_topic};
 
 /// Opens everything that the catalog names. Blocks.
 pub(crate) fn open_all(node: &Node) -> Result<(), OpenError> {
@@ -36,6 +37,7 @@ impl Node {
     pub(crate) async fn auto_create(self: &Arc<Self>, name: &Str) -> Result<Arc<Topic>, ErrorCode> {
         let new = match name.as_str() {
             OFFSETS_TOPIC => offsets_topic(&self.config().groups),
+            STATE_TOPIC => state_topic(&self.config().transactions),
             _ => NewTopic::named(name.clone()),
         };
         let id = new_id();

@@ -20,6 +20,8 @@
 //! | `connection` | one a connection | the socket, the requests in flight | with the connection; at stop, once its answers are written |
 //! | `http` | one | the HTTP socket | at stop |
 //! | `groups` | one a partition of `__consumer_offsets` that is in use | its groups and offsets | with the partition; at stop, once what it appended is durable |
+//! | `transactions` | one a partition of `__transaction_state` that is in use | its transactional ids | with the partition; at stop, once what it appended is durable |
+//! | `markers` | one a transaction whose end is being told | nothing | when all markers are durable; at stop |
 //! | `housekeeping` | one | nothing | at stop |
 //! | `cleaner` | one | nothing | at stop |
 //!
@@ -51,9 +53,9 @@ mod node;
 mod partition;
 mod producer_ids;
 mod server;
+mod shard;
 mod telemetry;
 mod topics;
-#[cfg_attr(not(test), expect(dead_code, reason = "handlers follow"))]
 pub mod txn;
 
 pub use broker::Broker;

@@ -17,6 +17,7 @@ use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Connections, RequestMemory};
 use crate::telemetry::Telemetry;
 use crate::topics::Topics;
+use crate::txn::Transactions;
 
 /// One broker.
 pub(crate) struct Node {
@@ -28,6 +29,7 @@ pub(crate) struct Node {
     pub(crate) topics: Topics,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) telemetry: Telemetry,
     pub(crate) metrics: Arc<Metrics>,

@@ -1,18 +1,21 @@
 //! FindCoordinator: says which broker coordinates a group or a transaction. Versions 0 to 6.
 //!
 //! - It is this broker, at the address of the listener that the client came in by.
-//! - The first question for a group makes `__consumer_offsets`; it is there when the answer comes.
+//! - The first question for a group makes `__consumer_offsets`, the first for a transaction
+//!   `__transaction_state`; they are there when the answer comes.
 //! - Any group id is answered, also the empty one: the other APIs refuse it, each in its way.
-//! - Transactions are not served yet. Their coordinator is told all the same, as clients ask for
-//!   it again and again otherwise; InitProducerId then refuses them for good.
 //! - Share groups are not served; Kafka without them answers INVALID_REQUEST.
+
+use std::sync::Arc;
 
 use klamm_protocol::api::find_coordinator::{Coordinator, Request, Response};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
 use crate::group::OFFSETS_TOPIC;
+use crate::node::Node;
 use crate::server::{Call, Reply};
+use crate::txn::STATE_TOPIC;
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
@@ -44,13 +47,19 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
 async fn find(call: &Call, key_type: i8) -> Result<(), ErrorCode> {
     let node = &call.node;
     match key_type {
-        GROUP if node.topics.by_name(OFFSETS_TOPIC).is_none() => {
-            let made = node.auto_create(&Str::from_static(OFFSETS_TOPIC)).await;
-            made.map(drop).map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE)
-        }
-        GROUP | TRANSACTION => Ok(()),
+        GROUP => make(node, OFFSETS_TOPIC).await,
+        TRANSACTION => make(node, STATE_TOPIC).await,
         _ => Err(ErrorCode::INVALID_REQUEST),
     }
+}
+
+/// Has the topic be there in which the coordinator keeps what it knows.
+async fn make(node: &Arc<Node>, topic: &'static str) -> Result<(), ErrorCode> {
+    if node.topics.by_name(topic).is_some() {
+        return Ok(());
+    }
+    let made = node.auto_create(&Str::from_static(topic)).await;
+    made.map(drop).map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE)
 }
 
 fn here(call: &Call, key: Str) -> Coordinator {

@@ -113,6 +113,23 @@ pub struct GroupConfig {
     pub topic_compression: Compression,
 }
 
+/// What holds for transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionConfig {
+    /// `transaction.max.timeout.ms`.
+    pub timeout_max: Duration,
+    /// `transactional.id.expiration.ms`.
+    pub id_expiration: Duration,
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`.
+    pub id_check_interval: Duration,
+    /// `transaction.partition.verification.enable`.
+    pub verifies_partitions: bool,
+    /// `transaction.state.log.num.partitions`.
+    pub topic_partitions: i32,
+    /// `transaction.state.log.segment.bytes`.
+    pub topic_segment_bytes: u32,
+}
+
 /// Options of every socket; `None` leaves the choice to the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -147,6 +164,8 @@ pub struct BrokerConfig {
     pub sockets: SocketOptions,
     /// Consumer groups.
     pub groups: GroupConfig,
+    /// Transactions.
+    pub transactions: TransactionConfig,
     /// `auto.create.topics.enable`.
     pub auto_create_topics: bool,
     /// `delete.topic.enable`.
@@ -190,6 +209,7 @@ impl BrokerConfig {
             requests: read.requests(),
             sockets: read.sockets(),
             groups: read.groups(),
+            transactions: read.transactions(),
             auto_create_topics: read.boolean("auto.create.topics.enable"),
             delete_topics: read.boolean("delete.topic.enable"),
             default_partitions: read.number("num.partitions"),
@@ -359,6 +379,18 @@ impl Read<'_> {
             topic_partitions: self.number("offsets.topic.num.partitions"),
             topic_segment_bytes: self.number("offsets.topic.segment.bytes"),
             topic_compression: codec.unwrap_or_default(),
+        }
+    }
+
+    fn transactions(&self) -> TransactionConfig {
+        TransactionConfig {
+            timeout_max: self.millis("transaction.max.timeout.ms"),
+            id_expiration: self.millis("transactional.id.expiration.ms"),
+            id_check_interval: self
+                .millis("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            verifies_partitions: self.boolean("transaction.partition.verification.enable"),
+            topic_partitions: self.number("transaction.state.log.num.partitions"),
+            topic_segment_bytes: self.number("transaction.state.log.segment.bytes"),
         }
     }
 

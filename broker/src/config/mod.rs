@@ -34,7 +34,7 @@ mod value;
 pub use address::{Address, Advertise, Bind, Listener, ListenerError};
 pub use broker::{
     BrokerConfig, BrokerConfigError, CleanerConfig, ConnectionLimits, GroupConfig, RequestLimits,
-    SocketOptions,
+    SocketOptions, TransactionConfig,
 };
 pub(crate) use client_metrics::validate_client_metrics;
 pub use describe::ConfigEntry;

@@ -22,9 +22,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
-use tokio::sync::oneshot;
 
 use self::classic::{Limits, Token};
 use self::shard::Shard;
@@ -32,6 +30,7 @@ use self::shard::command::{Answer, Command};
 use crate::catalog::NewTopic;
 use crate::config::GroupConfig;
 use crate::node::Node;
+use crate::shard::{Asked, partition_of};
 use crate::topics::Topic;
 
 /// The topic that keeps groups and their offsets.
@@ -46,20 +45,6 @@ pub(crate) struct Groups {
     /// By partition. Guarded by a lock that is held for a look-up or to start a task.
     shards: Mutex<HashMap<i32, Shard>>,
     last_token: AtomicU64,
-}
-
-/// An answer that a shard owes.
-#[derive(Debug)]
-pub(crate) struct Asked<T>(Result<oneshot::Receiver<Result<T, ErrorCode>>, ErrorCode>);
-
-impl<T> Asked<T> {
-    /// Waits for it.
-    ///
-    /// # Errors
-    /// The shard is elsewhere, still reads its log, or has failed; or what it answers.
-    pub(crate) async fn answer(self) -> Result<T, ErrorCode> {
-        self.0?.await.unwrap_or(Err(ErrorCode::NOT_COORDINATOR))
-    }
 }
 
 impl Groups {
@@ -92,7 +77,7 @@ impl Groups {
         });
         match shard {
             Some(shard) => ask(&shard, command).await,
-            None => Asked(Err(ErrorCode::NOT_COORDINATOR)),
+            None => Asked::nobody(),
         }
     }
 
@@ -133,17 +118,9 @@ impl Groups {
 }
 
 async fn ask<T>(shard: &Shard, command: impl FnOnce(Answer<T>) -> Command) -> Asked<T> {
-    let (answer, asked) = oneshot::channel();
+    let (answer, asked) = Asked::somebody();
     shard.send(command(answer)).await;
-    Asked(Ok(asked))
-}
-
-/// The partition that a group belongs to, as in Kafka: by Java's hash of its id.
-fn partition_of(group: &str, count: i32) -> Option<i32> {
-    let hash = group
-        .encode_utf16()
-        .fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    hash.checked_abs().unwrap_or(0).checked_rem(count)
+    asked
 }
 
 impl From<&GroupConfig> for Limits {
@@ -173,22 +150,5 @@ pub(crate) fn offsets_topic(config: &GroupConfig) -> NewTopic {
             set("segment.bytes", &segment_bytes),
         ],
         ..NewTopic::named(Str::from_static(OFFSETS_TOPIC))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_where_java_puts_them() {
-        let check = |group, partition| assert_eq!(partition_of(group, 50), Some(partition));
-        check("", 0);
-        check("g", 3);
-        check("console-consumer-12345", 6);
-        // Its hash is the least number, which has no absolute value.
-        check("polygenelubricants", 0);
-        check("grüße-😀", 27);
-        assert_eq!(partition_of("g", 0), None);
     }
 }

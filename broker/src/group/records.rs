@@ -11,6 +11,7 @@ use klamm_protocol::wire::{Encoded, Reader, Wire, WireError, Writer};
 
 use super::classic::{MemberSnapshot, Snapshot};
 use super::offsets::Committed;
+use crate::shard::EncodedRecord;
 
 klamm_protocol::structs! {
     /// Names what a group has committed for a partition.
@@ -219,13 +220,6 @@ impl From<MemberValue> for MemberSnapshot {
 
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
-}
-
-/// The key and the value of a record, as they are stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EncodedRecord {
-    pub(crate) key: Bytes,
-    pub(crate) value: Option<Bytes>,
 }
 
 impl GroupRecord {

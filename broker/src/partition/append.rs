@@ -10,7 +10,7 @@ use klamm_protocol::records::{Batch, TimestampType};
 use klamm_storage::{Append, AppendError, Outcome, Ticket};
 
 use super::producers::{Refusal, Verdict};
-use super::{Partition, Rejection, Waiter};
+use super::{Partition, Rejection, Verification, Waiter};
 
 /// A batch that has its place in the log.
 pub(crate) struct Appended {
@@ -25,8 +25,8 @@ pub(crate) struct Appended {
 pub(crate) enum Commit {
     /// The batch was stored now.
     Ticket(Ticket),
-    /// The batch had been stored before, and may still wait to be committed.
-    Earlier(Pin<Box<dyn Future<Output = Result<(), ErrorCode>> + Send>>),
+    /// The batch had been stored before and may still wait to be committed, or more is to be done.
+    Awaited(Pin<Box<dyn Future<Output = Result<(), ErrorCode>> + Send>>),
 }
 
 impl Commit {
@@ -41,7 +41,7 @@ impl Future for Commit {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Earlier(commit) => commit.as_mut().poll(context),
+            Self::Awaited(commit) => commit.as_mut().poll(context),
             Self::Ticket(ticket) => Pin::new(ticket).poll(context).map(|outcome| match outcome {
                 Outcome::Committed => Ok(()),
                 Outcome::Fenced => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
@@ -55,14 +55,16 @@ impl Partition {
     /// Appends a batch that was validated. Its place is fixed when this returns.
     ///
     /// A batch that its producer sent before is not stored again: it gets the answer it got then.
+    /// One that begins a transaction needs what [`verify`](Self::verify) gave.
     pub(crate) fn append(
         self: &Arc<Self>,
         batch: Batch,
+        verification: Option<Verification>,
         now_ms: i64,
     ) -> Result<Appended, Rejection> {
         let header = *batch.header();
         let mut producers = self.lock_producers();
-        match producers.judge(&header).map_err(refused)? {
+        match producers.judge(&header, verification).map_err(refused)? {
             Verdict::Append => {}
             Verdict::Duplicate(stored) => {
                 drop(producers);
@@ -72,7 +74,15 @@ impl Partition {
         let by_broker = self.topic.config().timestamps.kind == TimestampType::LogAppend;
         let append = Append::new(self.leader_epoch, vec![batch]);
         let append = if by_broker { append.with_log_append_time() } else { append };
-        let ticket = self.log.enqueue(append).map_err(|error| self.not_appended(&error))?;
+        let undecided = producers.transactions.first_undecided();
+        if undecided.is_none() && producers.begins_transaction(&header) {
+            // Nobody may see the record, not even for the moment until it is noted.
+            self.log.set_stable_offset(Some(self.log.offsets().end.get()));
+        }
+        let ticket = self.log.enqueue(append).map_err(|error| {
+            self.log.set_stable_offset(undecided);
+            self.not_appended(&error)
+        })?;
         let time = ticket.append_time_ms().unwrap_or(header.max_timestamp);
         let stored = klamm_protocol::records::BatchHeader { max_timestamp: time, ..header };
         producers.stored(&stored, ticket.base_offset(), now_ms);
@@ -93,14 +103,14 @@ impl Partition {
             base_offset: stored.base_offset,
             // Kafka tells the batch's timestamp here, whosever it is.
             append_time_ms: Some(stored.timestamp),
-            commit: Commit::Earlier(Box::pin(async move {
+            commit: Commit::Awaited(Box::pin(async move {
                 partition.committed_beyond(last_offset).await
             })),
         }
     }
 
     /// Waits until the record at `offset` is committed.
-    async fn committed_beyond(self: &Arc<Self>, offset: i64) -> Result<(), ErrorCode> {
+    pub(super) async fn committed_beyond(self: &Arc<Self>, offset: i64) -> Result<(), ErrorCode> {
         let waiter = Waiter::register(vec![(0, Arc::clone(self))]);
         loop {
             self.check_present()?;
@@ -114,7 +124,7 @@ impl Partition {
         }
     }
 
-    fn not_appended(&self, error: &AppendError) -> Rejection {
+    pub(super) fn not_appended(&self, error: &AppendError) -> Rejection {
         let code = match error {
             AppendError::Full(_) | AppendError::Poisoned(_) | AppendError::OutOfOffsets => {
                 ErrorCode::KAFKA_STORAGE_ERROR
@@ -131,10 +141,14 @@ impl Partition {
     }
 }
 
-fn refused(refusal: Refusal) -> Rejection {
+pub(super) fn refused(refusal: Refusal) -> Rejection {
     let code = match refusal {
         Refusal::OldEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
         Refusal::OutOfOrder { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        Refusal::NoTransaction { .. } | Refusal::InTransaction { .. } => {
+            ErrorCode::INVALID_TXN_STATE
+        }
+        Refusal::OldCoordinator { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
     };
     Rejection::new(code, refusal.to_string()).by_log()
 }

@@ -9,14 +9,18 @@
 
 mod append;
 mod cold;
+mod mark;
 mod open;
 mod producers;
 mod snapshot;
+mod transactions;
 mod validate;
 mod waiters;
 
 pub(crate) use append::{Appended, Commit};
 pub(crate) use cold::ColdReads;
+pub(crate) use producers::Marker;
+pub(crate) use transactions::Verification;
 pub(crate) use validate::{RejectedRecord, Rejection, validate};
 pub(crate) use waiters::Waiter;
 

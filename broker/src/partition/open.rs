@@ -50,6 +50,7 @@ impl Partition {
                 tracing::error!(partition = name, %error, "the producers of a log are not known");
                 Default::default()
             });
+        log.set_stable_offset(producers.transactions.first_undecided());
         Ok(Self {
             topic: Arc::clone(topic),
             index,

@@ -1,12 +1,15 @@
-//! What a partition remembers of idempotent producers (KIP-98), so that a retry is not stored
-//! twice and a lost batch is noticed.
+//! What a partition remembers of producers (KIP-98), so that a retry is not stored twice, a lost
+//! batch is noticed, and a transaction counts as a whole.
 //!
 //! Pure: no lock, no clock, no file. Source of the rules: Kafka's `ProducerAppendInfo` and
 //! `ProducerStateEntry`.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 
 use klamm_protocol::records::BatchHeader;
+
+use super::transactions::{Transactions, Verification};
 
 /// Batches remembered per producer: as many as a client may have in flight.
 pub(crate) const BATCHES_MAX: usize = 5;
@@ -15,6 +18,7 @@ pub(crate) const BATCHES_MAX: usize = 5;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
     entries: HashMap<i64, Entry>,
+    pub(super) transactions: Transactions,
 }
 
 /// One producer.
@@ -25,6 +29,10 @@ pub(crate) struct Entry {
     pub(crate) batches: VecDeque<Appended>,
     /// When it last wrote, as the broker's wall clock said.
     pub(crate) last_write_ms: i64,
+    /// Where its open transaction begins.
+    pub(crate) open: Option<i64>,
+    /// Of the coordinator that last ended a transaction of it; -1 where unknown.
+    pub(crate) coordinator_epoch: i32,
 }
 
 /// A batch that was stored.
@@ -46,6 +54,24 @@ pub(crate) enum Verdict {
     Duplicate(Appended),
 }
 
+/// The end of a producer's transaction, as its coordinator tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marker {
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+    /// Whether the epoch came with the end, so that nothing was written under it yet (KIP-890).
+    pub(crate) has_new_epoch: bool,
+    pub(crate) coordinator_epoch: i32,
+}
+
+/// What is to be done with a marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkerVerdict {
+    Append,
+    /// It is there already.
+    Duplicate,
+}
+
 /// Why a batch must not be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -55,49 +81,92 @@ pub(crate) enum Refusal {
     /// Batches before this one are missing.
     #[error("producer {id} sent sequence {sequence} where {expected} was due")]
     OutOfOrder { id: i64, sequence: i32, expected: i32 },
+    /// It is not known that the producer's transaction includes the partition.
+    #[error("producer {id} has no transaction here")]
+    NoTransaction { id: i64 },
+    /// The producer has a transaction open, and this does not belong to it.
+    #[error("producer {id} sent a batch outside of its transaction")]
+    InTransaction { id: i64 },
+    /// The coordinator has been replaced.
+    #[error("a coordinator of epoch {epoch} ends a transaction that {current} has ended")]
+    OldCoordinator { epoch: i32, current: i32 },
 }
 
 impl Producers {
     /// Judges a batch before it is stored. Batches without a producer id always pass.
     ///
-    /// A producer that is not known may begin anywhere: its state may have expired.
-    pub(crate) fn judge(&self, batch: &BatchHeader) -> Result<Verdict, Refusal> {
-        let Some(entry) = self.entries.get(&batch.producer_id).filter(|_| batch.has_producer())
-        else {
+    /// A producer that is not known may begin anywhere: its state may have expired. A transaction
+    /// begins only with a verification that still counts.
+    pub(crate) fn judge(
+        &self,
+        batch: &BatchHeader,
+        verification: Option<Verification>,
+    ) -> Result<Verdict, Refusal> {
+        if !batch.has_producer() {
             return Ok(Verdict::Append);
-        };
-        if let Some(stored) = entry.find(batch) {
-            return Ok(Verdict::Duplicate(*stored));
         }
         let (id, epoch, sequence) = (batch.producer_id, batch.producer_epoch, batch.base_sequence);
+        let known = self.entries.get(&id);
+        if let Some(stored) = known.and_then(|entry| entry.find(batch)) {
+            return Ok(Verdict::Duplicate(*stored));
+        }
+        let is_valid = |verification| self.transactions.is_valid(id, verification);
+        if self.begins_transaction(batch) && !verification.is_some_and(is_valid) {
+            return Err(Refusal::NoTransaction { id });
+        }
+        let Some(entry) = known else { return Ok(Verdict::Append) };
         let expected = match epoch.cmp(&entry.epoch) {
-            std::cmp::Ordering::Less => {
-                return Err(Refusal::OldEpoch { id, epoch, current: entry.epoch });
-            }
-            std::cmp::Ordering::Greater => 0,
-            std::cmp::Ordering::Equal => entry.next_sequence(),
+            Ordering::Less => return Err(Refusal::OldEpoch { id, epoch, current: entry.epoch }),
+            Ordering::Greater => 0,
+            Ordering::Equal => entry.next_sequence(),
         };
         if sequence != expected {
             return Err(Refusal::OutOfOrder { id, sequence, expected });
         }
+        if entry.open.is_some() && !batch.attributes.is_transactional() {
+            return Err(Refusal::InTransaction { id });
+        }
         Ok(Verdict::Append)
     }
 
-    /// Remembers a batch that was stored at its header's offsets.
+    /// Whether a batch is the first of a transaction, should it be stored.
+    pub(crate) fn begins_transaction(&self, batch: &BatchHeader) -> bool {
+        let is_of_open =
+            |entry: &Entry| entry.open.is_some() && entry.epoch == batch.producer_epoch;
+        let is_transactional = batch.has_producer() && batch.attributes.is_transactional();
+        is_transactional && !self.entries.get(&batch.producer_id).is_some_and(is_of_open)
+    }
+
+    /// Judges the end of a transaction before it is stored.
+    pub(crate) fn judge_marker(&self, marker: &Marker) -> Result<MarkerVerdict, Refusal> {
+        let Some(entry) = self.entries.get(&marker.producer_id) else {
+            return Ok(MarkerVerdict::Append);
+        };
+        let (epoch, current) = (marker.coordinator_epoch, entry.coordinator_epoch);
+        if epoch < current {
+            return Err(Refusal::OldCoordinator { epoch, current });
+        }
+        let (id, epoch, current) = (marker.producer_id, marker.producer_epoch, entry.epoch);
+        match epoch.cmp(&current) {
+            Ordering::Less => Err(Refusal::OldEpoch { id, epoch, current }),
+            Ordering::Equal if marker.has_new_epoch && entry.open.is_none() => {
+                Ok(MarkerVerdict::Duplicate)
+            }
+            Ordering::Equal if marker.has_new_epoch => {
+                Err(Refusal::OldEpoch { id, epoch, current })
+            }
+            Ordering::Equal | Ordering::Greater => Ok(MarkerVerdict::Append),
+        }
+    }
+
+    /// Remembers a batch that was stored at its header's offsets. Ends of transactions are not
+    /// meant.
     pub(crate) fn stored(&mut self, batch: &BatchHeader, base_offset: i64, now_ms: i64) {
         if !batch.has_producer() || batch.producer_epoch < 0 {
             return;
         }
-        let epoch = batch.producer_epoch;
-        let fresh = || Entry { epoch, batches: VecDeque::new(), last_write_ms: now_ms };
-        let entry = self.entries.entry(batch.producer_id).or_insert_with(fresh);
-        if entry.epoch != epoch {
-            *entry = fresh();
-        }
-        entry.last_write_ms = now_ms;
-        if batch.attributes.is_control() {
-            return;
-        }
+        let begins = self.begins_transaction(batch);
+        let entry = self.entry(batch.producer_id, batch.producer_epoch, now_ms);
         if entry.batches.len() == BATCHES_MAX {
             entry.batches.pop_front();
         }
@@ -108,11 +177,47 @@ impl Producers {
             last_offset: base_offset + i64::from(batch.last_offset_delta),
             timestamp: batch.max_timestamp,
         });
+        if begins && entry.open.is_none() {
+            entry.open = Some(base_offset);
+            self.transactions.open(batch.producer_id, base_offset);
+        }
     }
 
-    /// Forgets producers that have not written since `before_ms`.
+    /// Remembers the end of a transaction that was stored at an offset. Where the transaction
+    /// began, if it wrote anything here.
+    pub(crate) fn marked(&mut self, marker: &Marker, offset: i64, now_ms: i64) -> Option<i64> {
+        let entry = self.entry(marker.producer_id, marker.producer_epoch, now_ms);
+        entry.coordinator_epoch = entry.coordinator_epoch.max(marker.coordinator_epoch);
+        let first = entry.open.take();
+        self.transactions.invalidate(marker.producer_id);
+        if let Some(first) = first {
+            self.transactions.end(first, offset);
+        }
+        first
+    }
+
+    /// What is known of a producer, which writes now.
+    fn entry(&mut self, id: i64, epoch: i16, now_ms: i64) -> &mut Entry {
+        let fresh = || Entry {
+            epoch,
+            batches: VecDeque::new(),
+            last_write_ms: now_ms,
+            open: None,
+            coordinator_epoch: -1,
+        };
+        let entry = self.entries.entry(id).or_insert_with(fresh);
+        if entry.epoch != epoch {
+            entry.epoch = epoch;
+            entry.batches.clear();
+        }
+        entry.last_write_ms = now_ms;
+        entry
+    }
+
+    /// Forgets producers that have not written since `before_ms`, but for those whose transactions
+    /// are open.
     pub(crate) fn expire(&mut self, before_ms: i64) {
-        self.entries.retain(|_, entry| entry.last_write_ms >= before_ms);
+        self.entries.retain(|_, entry| entry.last_write_ms >= before_ms || entry.open.is_some());
     }
 
     /// The offset at which the last batch of each producer ends.
@@ -133,6 +238,9 @@ impl Producers {
 
     /// Puts a producer back as it was.
     pub(crate) fn restore(&mut self, id: i64, entry: Entry) {
+        if let Some(first) = entry.open {
+            self.transactions.open(id, first);
+        }
         self.entries.insert(id, entry);
     }
 }
@@ -187,7 +295,7 @@ mod tests {
     }
 
     fn check(producers: &Producers, batch: &BatchHeader, expected: Result<Option<i64>, Refusal>) {
-        let verdict = producers.judge(batch).map(|verdict| match verdict {
+        let verdict = producers.judge(batch, None).map(|verdict| match verdict {
             Verdict::Append => None,
             Verdict::Duplicate(stored) => Some(stored.base_offset),
         });
@@ -255,5 +363,77 @@ mod tests {
         let mut producers = after(&[(0, 0, 10)]);
         producers.expire(1);
         check(&producers, &batch(0, 55, 1), Ok(None));
+    }
+
+    fn transactional(epoch: i16, sequence: i32, count: i32) -> BatchHeader {
+        let attributes = Attributes(0).with_transactional(true);
+        BatchHeader { attributes, ..batch(epoch, sequence, count) }
+    }
+
+    fn marker(epoch: i16, has_new_epoch: bool) -> Marker {
+        Marker { producer_id: 7, producer_epoch: epoch, has_new_epoch, coordinator_epoch: 3 }
+    }
+
+    #[test]
+    fn a_transaction_begins_with_what_was_verified() {
+        let mut producers = after(&[]);
+        let (no, first) = (Err(Refusal::NoTransaction { id: 7 }), transactional(0, 0, 10));
+        check(&producers, &first, no);
+        let verification = producers.transactions.verify(7);
+        assert_eq!(producers.judge(&first, Some(verification)), Ok(Verdict::Append));
+        producers.stored(&first, 100, 0);
+        assert_eq!(producers.transactions.first_undecided(), Some(100));
+        check(&producers, &transactional(0, 10, 1), Ok(None));
+        check(&producers, &first, Ok(Some(100)));
+        check(&producers, &batch(0, 10, 1), Err(Refusal::InTransaction { id: 7 }));
+        assert_eq!(producers.marked(&marker(0, false), 110, 0), Some(100));
+        check(&producers, &transactional(0, 10, 1), no);
+        assert!(producers.judge(&transactional(0, 10, 1), Some(verification)).is_err());
+        check(&producers, &batch(0, 10, 1), Ok(None));
+    }
+
+    #[test]
+    fn a_marker_with_a_new_epoch_fences_and_is_stored_once() {
+        let mut producers = after(&[]);
+        producers.stored(&transactional(0, 0, 10), 100, 0);
+        let (old, new) = (marker(0, true), marker(1, true));
+        let refused = Refusal::OldEpoch { id: 7, epoch: 0, current: 0 };
+        assert_eq!(producers.judge_marker(&old), Err(refused));
+        assert_eq!(producers.judge_marker(&new), Ok(MarkerVerdict::Append));
+        assert_eq!(producers.marked(&new, 110, 0), Some(100));
+        assert_eq!(producers.judge_marker(&new), Ok(MarkerVerdict::Duplicate));
+        let refused = Refusal::OldEpoch { id: 7, epoch: 0, current: 1 };
+        check(&producers, &batch(0, 10, 1), Err(refused));
+        assert_eq!(producers.judge_marker(&old), Err(refused));
+        check(&producers, &batch(1, 0, 1), Ok(None));
+    }
+
+    #[test]
+    fn a_marker_without_a_transaction_makes_the_producer_known() {
+        let mut producers = after(&[]);
+        assert_eq!(producers.judge_marker(&marker(4, true)), Ok(MarkerVerdict::Append));
+        assert_eq!(producers.marked(&marker(4, true), 100, 0), None);
+        let refused = Refusal::OldEpoch { id: 7, epoch: 3, current: 4 };
+        check(&producers, &batch(3, 0, 1), Err(refused));
+    }
+
+    #[test]
+    fn a_coordinator_that_was_replaced_ends_nothing() {
+        let mut producers = after(&[(0, 0, 1)]);
+        producers.marked(&marker(0, false), 110, 0);
+        let old = Marker { coordinator_epoch: 2, ..marker(0, false) };
+        let refused = Refusal::OldCoordinator { epoch: 2, current: 3 };
+        assert_eq!(producers.judge_marker(&old), Err(refused));
+    }
+
+    #[test]
+    fn who_has_a_transaction_open_is_not_forgotten() {
+        let mut producers = after(&[]);
+        producers.stored(&transactional(0, 0, 10), 100, 0);
+        producers.expire(1);
+        assert!(!producers.is_empty());
+        producers.marked(&marker(0, false), 110, 0);
+        producers.expire(1);
+        assert!(producers.is_empty());
     }
 }

@@ -4,14 +4,15 @@
 //! appended behind that is read from the log. The file is a cache: without it, or where it does
 //! not fit, the whole log is read.
 
+use klamm_protocol::records::BatchHeader;
 use klamm_storage::checkpoint::{Checkpoint, Decode, Encode};
 use klamm_storage::disk::Disk;
 use klamm_storage::{Log, ReadError};
 
-use super::producers::{Appended, BATCHES_MAX, Entry, Producers};
+use super::producers::{Appended, BATCHES_MAX, Entry, Marker, Producers};
 
 const FILE: &str = "producers.klamm";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Some hundred thousand producers; with more, the log is read.
 const SIZE_MAX: usize = 64 * 1024 * 1024;
 
@@ -30,6 +31,8 @@ struct Producer {
     epoch: i16,
     last_write_ms: i64,
     batches: Vec<Batch>,
+    open: Option<i64>,
+    coordinator_epoch: i32,
 }
 
 #[derive(Decode, Encode)]
@@ -79,9 +82,25 @@ pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<(Producers, Option<i64>
         }
     }
     log.scan(from, |header, _| {
-        producers.stored(header, header.base_offset, header.max_timestamp);
+        let (offset, time_ms) = (header.base_offset, header.max_timestamp);
+        if header.attributes.is_control() {
+            producers.marked(&marker(header), offset, time_ms);
+        } else {
+            producers.stored(header, offset, time_ms);
+        }
     })?;
+    producers.transactions.settle(offsets.end.get());
     Ok((producers, kept_at))
+}
+
+/// What the header of a marker says.
+fn marker(header: &BatchHeader) -> Marker {
+    Marker {
+        producer_id: header.producer_id,
+        producer_epoch: header.producer_epoch,
+        has_new_epoch: false,
+        coordinator_epoch: -1,
+    }
 }
 
 fn to_file((id, entry): (i64, &Entry)) -> Producer {
@@ -93,7 +112,14 @@ fn to_file((id, entry): (i64, &Entry)) -> Producer {
         timestamp: batch.timestamp,
     };
     let batches = entry.batches.iter().map(batch).collect();
-    Producer { id, epoch: entry.epoch, last_write_ms: entry.last_write_ms, batches }
+    Producer {
+        id,
+        epoch: entry.epoch,
+        last_write_ms: entry.last_write_ms,
+        batches,
+        open: entry.open,
+        coordinator_epoch: entry.coordinator_epoch,
+    }
 }
 
 fn from_file(producer: Producer) -> Entry {
@@ -105,5 +131,11 @@ fn from_file(producer: Producer) -> Entry {
         timestamp: batch.timestamp,
     };
     let batches = producer.batches.into_iter().take(BATCHES_MAX).map(batch).collect();
-    Entry { epoch: producer.epoch, batches, last_write_ms: producer.last_write_ms }
+    Entry {
+        epoch: producer.epoch,
+        batches,
+        last_write_ms: producer.last_write_ms,
+        open: producer.open,
+        coordinator_epoch: producer.coordinator_epoch,
+    }
 }

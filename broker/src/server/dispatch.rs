@@ -77,8 +77,10 @@ served! {
     CreateTopics => api::topics::create::handle;
     DeleteTopics => api::topics::delete::handle;
     DeleteRecords => api::delete_records::handle;
-    InitProducerId => api::init_producer_id::handle;
+    InitProducerId => api::transactions::init_producer_id::handle;
     OffsetForLeaderEpoch => api::offset_for_leader_epoch::handle;
+    AddPartitionsToTxn => api::transactions::add_partitions::handle;
+    EndTxn => api::transactions::end::handle;
     DescribeAcls => api::security::acls::describe;
     CreateAcls => api::security::acls::create;
     DeleteAcls => api::security::acls::delete;
@@ -98,6 +100,8 @@ served! {
     DescribeQuorum => api::describe_quorum::handle;
     DescribeCluster => api::describe_cluster::handle;
     UnregisterBroker => api::unregister_broker::handle;
+    DescribeTransactions => api::transactions::describe::handle;
+    ListTransactions => api::transactions::list::handle;
     GetTelemetrySubscriptions => api::telemetry::subscribe::handle;
     PushTelemetry => api::telemetry::push::handle;
     ListConfigResources => api::configs::list::handle;

@@ -10,6 +10,7 @@ use klamm_protocol::records::Record;
 use klamm_protocol::wire::{Encoded, Reader, Wire, WireError, Writer};
 
 use super::machine::{Generation, Partitions, Producer, Snapshot, State};
+use crate::shard::EncodedRecord;
 
 klamm_protocol::structs! {
     /// Names a transactional id.
@@ -119,12 +120,12 @@ impl TransactionRecord {
     ///
     /// # Errors
     /// A text is longer than the format can say.
-    pub(crate) fn encode(&self) -> Result<(Bytes, Option<Bytes>), WireError> {
+    pub(crate) fn encode(&self) -> Result<EncodedRecord, WireError> {
         let key = encode(TRANSACTION, Writer::new(0, false), &self.key)?;
         let value = self.value.as_ref();
         let writer = || Writer::new(VALUE_VERSION, true);
         let value = value.map(|value| encode(VALUE_VERSION, writer(), value));
-        Ok((key, value.transpose()?))
+        Ok(EncodedRecord { key, value: value.transpose()? })
     }
 }
 
@@ -220,7 +221,7 @@ mod tests {
     fn check(value: &TransactionValue, bytes: &[u8]) {
         let key = TransactionKey { transactional_id: "tx".into() };
         let record = TransactionRecord { key, value: Some(value.clone()) };
-        let (key, encoded) = record.encode().unwrap();
+        let EncodedRecord { key, value: encoded } = record.encode().unwrap();
         assert_eq!((&*key, encoded.as_deref()), (KEY, Some(bytes)));
         check_read(value, bytes);
         let snapshot = Snapshot::try_from(value.clone()).unwrap();
@@ -307,7 +308,7 @@ mod tests {
     #[test]
     fn a_record_without_a_value_is_a_tombstone() {
         let gone = TransactionRecord::gone(&"tx".into());
-        let (key, value) = gone.encode().unwrap();
+        let EncodedRecord { key, value } = gone.encode().unwrap();
         assert_eq!((&*key, value), (KEY, None));
         assert_eq!(decode(KEY, None), Ok(gone));
         for cut in 0..KEY.len() {

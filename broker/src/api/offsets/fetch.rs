@@ -13,11 +13,11 @@ use klamm_protocol::api::offset_fetch::{
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
-use crate::group::Asked;
 use crate::group::offsets::Committed;
 use crate::group::shard::command::{Command, FetchedTopic, Wanted};
 use crate::node::Node;
 use crate::server::{Call, Reply};
+use crate::shard::Asked;
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let version = call.version;

@@ -8,16 +8,17 @@ use std::time::Duration;
 use klamm_protocol::error_code::ErrorCode;
 use tokio::sync::mpsc;
 
-use super::append::append;
 use super::command::Command;
 use super::coordinator::{Coordinator, Setting, Step};
-use super::load::{LoadError, is_empty, load};
 use super::replay::Replay;
-use super::writes::{LOST, Writes};
 use crate::config::BrokerConfig;
 use crate::group::classic::Moment;
+use crate::group::records::GroupRecord;
 use crate::node::Node;
 use crate::partition::Partition;
+use crate::shard::append::append;
+use crate::shard::load::{LoadError, is_empty, load};
+use crate::shard::writes::{LOST, Writes};
 
 /// How long a shard whose log failed waits before it reads it anew.
 const REST: Duration = Duration::from_secs(1);
@@ -83,7 +84,10 @@ impl Actor {
         let loaded = if is_empty(partition.log()) {
             Ok(Replay::default())
         } else {
-            let loading = tokio::task::spawn_blocking(move || load(partition.log()));
+            let loading = tokio::task::spawn_blocking(move || {
+                let mut replay = Replay::default();
+                load(partition.log(), |batch| replay.read(batch)).map(|()| replay)
+            });
             let code = ErrorCode::COORDINATOR_LOAD_IN_PROGRESS;
             self.refuse_until(loading, code).await?.map_err(LoadError::from).flatten()
         };
@@ -179,7 +183,8 @@ impl Actor {
         self.node.metrics.count_rebalances(step.rebalances);
         let codec = self.node.config().groups.topic_compression;
         let now_ms = self.node.clock.now_ms();
-        let appended = append(&self.partition, &step.records, codec, now_ms, writes);
+        let records = step.records.iter().map(GroupRecord::encode);
+        let appended = append(&self.partition, records, codec, now_ms, writes);
         match appended {
             Ok(()) => writes.hold(step.answers),
             Err(_) => step.answers.into_iter().for_each(|release| release(Err(LOST))),

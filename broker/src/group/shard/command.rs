@@ -2,13 +2,10 @@
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
-use tokio::sync::oneshot;
 
 use crate::group::classic::{Description, Identity, Join, JoinRefusal, Joined, Sync, Synced};
 use crate::group::offsets::{Committed, GroupOffsets};
-
-/// Where an answer goes. An error is the shard's: it cannot tell, now or ever.
-pub(crate) type Answer<T> = oneshot::Sender<Result<T, ErrorCode>>;
+pub(crate) use crate::shard::Answer;
 
 /// What became of each of several things, in their order.
 pub(crate) type Outcomes = Vec<Result<(), ErrorCode>>;

@@ -8,14 +8,14 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
 use super::command::{Answer, Command};
-use super::timers::Timers;
-use super::writes::{Release, held};
 use crate::config::GroupConfig;
 use crate::group::classic::{
     ClassicGroup, Effects, JoinRefusal, Joined, Limits, Moment, Synced, Token,
 };
 use crate::group::offsets::Offsets;
 use crate::group::records::GroupRecord;
+use crate::shard::timers::Timers;
+use crate::shard::writes::{Release, held};
 
 /// What one event brings about.
 #[derive(Default)]
@@ -68,7 +68,7 @@ pub(super) struct Coordinator {
     /// Every group that has a member, an offset, or a record.
     pub(super) groups: HashMap<Str, ClassicGroup>,
     pub(super) offsets: Offsets,
-    timers: Timers,
+    timers: Timers<Duration>,
     joins: HashMap<Token, Answer<Result<Joined, JoinRefusal>>>,
     syncs: HashMap<Token, Answer<Synced>>,
 }

@@ -11,9 +11,7 @@
 //! | [`command`] | what a shard is asked |
 //! | `coordinator` | the state, pure: `members`, `commits`, `admin` and `upkeep` do the work |
 //! | `actor` | the task that owns it: mailbox, deadlines, appends |
-//! | `writes`, `append` | records on their way to the disk, and the answers that wait for them |
-//! | `load`, `replay` | from the log to the state |
-//! | `timers` | which group is to be looked at when |
+//! | `replay` | from the log to the state |
 //!
 //! # Invariants
 //!
@@ -27,18 +25,14 @@
 
 mod actor;
 mod admin;
-mod append;
 pub(crate) mod command;
 mod commits;
 mod coordinator;
-mod load;
 mod members;
 mod replay;
 #[cfg(test)]
 mod tests;
-mod timers;
 mod upkeep;
-mod writes;
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! A transaction ends: it is decided how, the partitions are told, and that is it.
 
 use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::Outcome;
 
-use super::{Effects, Generation, Outcome, Partitions, Producer, SpareId, State, Transaction};
+use super::{Effects, Generation, Partitions, Producer, SpareId, State, Transaction};
 
 /// A producer ends its transaction.
 #[derive(Clone, Copy, Debug)]

@@ -60,7 +60,7 @@ pub(crate) use end::{End, Markers};
 pub(crate) use init::Init;
 pub(crate) use partitions::Partitions;
 pub(crate) use snapshot::Snapshot;
-pub(crate) use state::{Outcome, State};
+pub(crate) use state::State;
 
 use klamm_protocol::error_code::ErrorCode;
 
@@ -98,7 +98,7 @@ pub(crate) enum Generation {
 pub(crate) struct SpareId(pub(crate) Option<i64>);
 
 impl SpareId {
-    fn take(&mut self) -> Result<i64, ErrorCode> {
+    pub(super) fn take(&mut self) -> Result<i64, ErrorCode> {
         self.0.take().ok_or(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
     }
 }

@@ -1,13 +1,6 @@
 //! Where a transactional id is.
 
-/// How a transaction ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// What it wrote counts.
-    Commit,
-    /// What it wrote does not count.
-    Abort,
-}
+use klamm_protocol::records::Outcome;
 
 /// Where a transactional id is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +42,11 @@ impl State {
     /// The state of that number.
     pub(crate) fn from_number(number: i8) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.number() == number)
+    }
+
+    /// The state that Kafka calls so.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
     /// What Kafka calls it.

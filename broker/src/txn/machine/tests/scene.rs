@@ -33,6 +33,7 @@
 
 use std::fmt::Write as _;
 
+use klamm_protocol::records::Outcome;
 use klamm_protocol::wire::Str;
 
 use super::super::*;

@@ -1,6 +1,7 @@
 //! A client as Kafka's behave.
 
 use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::Outcome;
 
 use super::super::super::*;
 

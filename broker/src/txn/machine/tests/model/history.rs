@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use klamm_protocol::records::Outcome;
+
 use super::super::super::*;
 
 /// How many transactions of each producer ended how.

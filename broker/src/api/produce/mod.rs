@@ -8,8 +8,11 @@
 //! - `acks=1` is answered when the batches are written, `acks=-1` when they are committed as the
 //!   topic's `durability` says.
 //! - The topics in which the broker keeps its own records take none from clients.
-//! - Transactions are not served yet: their batches are refused.
+//! - A batch that begins a transaction is taken once the transaction's coordinator agrees: see
+//!   [`transaction`].
 //! - A partition that is named twice takes both batches and is answered twice.
+
+mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +26,10 @@ use klamm_protocol::records::BatchHeader;
 use klamm_protocol::wire::{Records, Str};
 use tokio::time::{Instant, timeout_at};
 
-use crate::partition::{Appended, Commit, Partition, Rejection, validate};
+use crate::partition::{Appended, Commit, Partition, Rejection, Verification, validate};
 use crate::server::{Call, Reply};
-use crate::topics::is_internal;
+use crate::topics::{self, is_internal};
+use transaction::Verified;
 
 /// How many copies must hold a batch before it is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +66,11 @@ struct PendingCommit {
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let acks = Acks::from_wire(request.acks);
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let in_transaction = request.transactional_id.is_some();
+    let verified = transaction::verify(&call, &request).await;
     let topics = Vec::with_capacity(request.topics.len());
     let mut pending = Pending { topics, commits: Vec::new() };
     for topic in request.topics {
-        produce_topic(&call, acks, in_transaction, topic, &mut pending);
+        produce_topic(&call, acks, &verified, topic, &mut pending);
     }
     match acks {
         Some(Acks::None) => {
@@ -86,16 +90,12 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
 fn produce_topic(
     call: &Call,
     acks: Option<Acks>,
-    in_transaction: bool,
+    verified: &Verified,
     topic: Topic,
     pending: &mut Pending,
 ) {
-    let by_id = call.version >= 13;
-    let found = if by_id {
-        call.node.topics.by_id(topic.topic_id)
-    } else {
-        call.node.topics.by_name(&topic.name)
-    };
+    let by_id = is_by_id(call);
+    let found = find_topic(call, &topic);
     let unknown =
         if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
     if let Some(topic) = &found {
@@ -118,8 +118,9 @@ fn produce_topic(
             }
             (Some(acks), Some(target)) => {
                 let records = partition.records.map(Records::into_bytes);
-                check_transaction(in_transaction, records.as_deref())
-                    .and_then(|()| append(call, acks, target, records))
+                let verified = verified.get(target, records.as_deref());
+                verified
+                    .and_then(|verification| append(call, acks, target, records, verification))
             }
         };
         if let (Err(_), Some(topic)) = (&outcome, &found) {
@@ -138,18 +139,15 @@ fn produce_topic(
     pending.topics.push(TopicAnswer { name, topic_id: topic.topic_id, partitions });
 }
 
-/// Refuses batches of transactions. Without a transactional id that is what Kafka does, too.
-fn check_transaction(in_transaction: bool, records: Option<&[u8]>) -> Result<(), Rejection> {
-    let header = records.and_then(|records| BatchHeader::parse(records).ok());
-    if !header.is_some_and(|header| header.attributes.is_transactional()) {
-        return Ok(());
+fn is_by_id(call: &Call) -> bool {
+    call.version >= 13
+}
+
+fn find_topic(call: &Call, topic: &Topic) -> Option<Arc<topics::Topic>> {
+    match is_by_id(call) {
+        true => call.node.topics.by_id(topic.topic_id),
+        false => call.node.topics.by_name(&topic.name),
     }
-    let code = if in_transaction {
-        ErrorCode::INVALID_TXN_STATE
-    } else {
-        ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-    };
-    Err(Rejection::new(code, code.meaning()))
 }
 
 fn append(
@@ -157,6 +155,7 @@ fn append(
     acks: Acks,
     partition: &Arc<Partition>,
     records: Option<Bytes>,
+    verification: Option<Verification>,
 ) -> Result<Appended, Rejection> {
     let config = partition.topic.config();
     if acks == Acks::All && config.insync_replicas_min > 1 {
@@ -165,7 +164,7 @@ fn append(
     }
     let now_ms = call.node.clock.now_ms();
     let batch = validate(records, call.version, &config, now_ms)?;
-    partition.append(batch, now_ms)
+    partition.append(batch, verification, now_ms)
 }
 
 fn answer(

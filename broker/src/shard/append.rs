@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BatchBuilder, BatchOptions, Compression};
+use klamm_protocol::wire::WireError;
 
+use super::EncodedRecord;
 use super::writes::Writes;
-use crate::group::records::GroupRecord;
 use crate::partition::Partition;
 
 /// A batch is closed when it has grown to this size.
@@ -16,9 +17,9 @@ const BATCH_BYTES: usize = 512 << 10;
 ///
 /// # Errors
 /// Some of them, perhaps all, are not appended: what they say has not happened.
-pub(super) fn append(
+pub(crate) fn append(
     partition: &Arc<Partition>,
-    records: &[GroupRecord],
+    records: impl Iterator<Item = Result<EncodedRecord, WireError>>,
     compression: Compression,
     now_ms: i64,
     writes: &mut Writes,
@@ -30,7 +31,7 @@ pub(super) fn append(
             let full = std::mem::replace(&mut builder, BatchBuilder::new(options));
             close(partition, full, now_ms, writes)?;
         }
-        let record = record.encode().map_err(|error| unsayable(partition, &error))?;
+        let record = record.map_err(|error| unsayable(partition, &error))?;
         let value = record.value.as_deref();
         let pushed = builder.push(now_ms, Some(&record.key), value, &[]);
         pushed.map_err(|error| unsayable(partition, &error))?;
@@ -45,8 +46,8 @@ fn close(
     writes: &mut Writes,
 ) -> Result<(), ErrorCode> {
     let batch = builder.build(0).map_err(|error| unsayable(partition, &error))?;
-    let appended = partition.append(batch, now_ms).map_err(|rejection| {
-        tracing::error!(%partition, error = %rejection.message, "what groups did was not stored");
+    let appended = partition.append(batch, None, now_ms).map_err(|rejection| {
+        tracing::error!(%partition, error = %rejection.message, "what a coordinator did was not stored");
         rejection.code
     })?;
     writes.push(appended.commit);
@@ -54,6 +55,6 @@ fn close(
 }
 
 fn unsayable(partition: &Partition, error: &dyn std::error::Error) -> ErrorCode {
-    tracing::error!(%partition, %error, "what groups did cannot be said in records");
+    tracing::error!(%partition, %error, "what a coordinator did cannot be said in records");
     ErrorCode::UNKNOWN_SERVER_ERROR
 }

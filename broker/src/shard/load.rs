@@ -1,16 +1,14 @@
-//! Reading a partition of `__consumer_offsets`.
+//! Reading a partition of a coordinator's topic.
 
-use klamm_protocol::records::{BatchError, batches};
+use klamm_protocol::records::{Batch, BatchError, batches};
 use klamm_storage::{Bound, Log, ReadError};
-
-use super::replay::Replay;
 
 /// How much of the log is read at a time.
 const READ_BYTES: usize = 1 << 20;
 
 /// Why a partition cannot be coordinated.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LoadError {
+pub(crate) enum LoadError {
     #[error("the log takes no appends since one failed")]
     ReadOnly,
     #[error(transparent)]
@@ -24,29 +22,28 @@ pub(super) enum LoadError {
 }
 
 /// Whether there is nothing to read, and nothing that speaks against a first append.
-pub(super) fn is_empty(log: &Log) -> bool {
+pub(crate) fn is_empty(log: &Log) -> bool {
     let offsets = log.offsets();
     offsets.start.get() == offsets.end.get() && log.fault().is_none()
 }
 
-/// Reads everything that is committed. Blocks.
-pub(super) fn load(log: &Log) -> Result<Replay, LoadError> {
+/// Reads everything that is committed, batch by batch. Blocks.
+pub(crate) fn load(log: &Log, mut take: impl FnMut(&Batch)) -> Result<(), LoadError> {
     if log.fault().is_some() {
         return Err(LoadError::ReadOnly);
     }
-    let mut replay = Replay::default();
     let offsets = log.offsets();
     let (mut at, end) = (offsets.start.get(), offsets.high_watermark.get());
     while at < end {
         let slice = log.read(at, READ_BYTES, true, Bound::HighWatermark)?;
         for batch in batches(slice.bytes) {
             let batch = batch.map_err(|error| LoadError::Batch { offset: at, error })?;
-            replay.read(&batch);
+            take(&batch);
         }
         if slice.next_offset <= at {
             return Err(LoadError::Gap(at));
         }
         at = slice.next_offset;
     }
-    Ok(replay)
+    Ok(())
 }

@@ -4,27 +4,27 @@ use std::collections::VecDeque;
 
 use klamm_protocol::error_code::ErrorCode;
 
-use super::command::Answer;
+use super::Answer;
 use crate::partition::Commit;
 
 /// What is told to those who wait for something that is perhaps not stored: to try again.
-pub(super) const LOST: ErrorCode = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+pub(crate) const LOST: ErrorCode = ErrorCode::COORDINATOR_NOT_AVAILABLE;
 
 /// How many appends may be under way before no more commands are taken.
 const UNDER_WAY_MAX: usize = 1024;
 
 /// Lets an answer go, or an error in its place.
-pub(super) type Release = Box<dyn FnOnce(Result<(), ErrorCode>) + Send>;
+pub(crate) type Release = Box<dyn FnOnce(Result<(), ErrorCode>) + Send>;
 
 /// An answer that goes once everything it shows is durable.
-pub(super) fn held<T: Send + 'static>(answer: Answer<T>, content: Result<T, ErrorCode>) -> Release {
+pub(crate) fn held<T: Send + 'static>(answer: Answer<T>, content: Result<T, ErrorCode>) -> Release {
     // Whoever asked may have gone.
     Box::new(move |kept| drop(answer.send(kept.and(content))))
 }
 
 /// What was appended and may not be durable yet, in the order of the log.
 #[derive(Default)]
-pub(super) struct Writes {
+pub(crate) struct Writes {
     queue: VecDeque<Write>,
 }
 
@@ -35,17 +35,17 @@ struct Write {
 
 impl Writes {
     /// Whether more may be appended before what is under way is durable.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.queue.len() < UNDER_WAY_MAX
     }
 
     /// A batch has been appended.
-    pub(super) fn push(&mut self, commit: Commit) {
+    pub(crate) fn push(&mut self, commit: Commit) {
         self.queue.push_back(Write { commit, answers: Vec::new() });
     }
 
     /// Holds answers until everything that was appended is durable; lets them go at once if it is.
-    pub(super) fn hold(&mut self, answers: Vec<Release>) {
+    pub(crate) fn hold(&mut self, answers: Vec<Release>) {
         match self.queue.back_mut() {
             Some(last) => last.answers.extend(answers),
             None => answers.into_iter().for_each(|release| release(Ok(()))),
@@ -57,7 +57,7 @@ impl Writes {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(super) async fn settled(&mut self) -> Result<(), ErrorCode> {
+    pub(crate) async fn settled(&mut self) -> Result<(), ErrorCode> {
         let Some(first) = self.queue.front_mut() else { return std::future::pending().await };
         let kept = (&mut first.commit).await.map_err(|_| LOST);
         if let Some(write) = self.queue.pop_front() {
@@ -67,7 +67,7 @@ impl Writes {
     }
 
     /// Waits for what is on its way and lets the answers go.
-    pub(super) async fn drain(mut self) {
+    pub(crate) async fn drain(mut self) {
         while !self.queue.is_empty() {
             if self.settled().await.is_err() {
                 return self.fail().await;
@@ -76,7 +76,7 @@ impl Writes {
     }
 
     /// Answers everybody with an error; returns when no append is under way any more.
-    pub(super) async fn fail(self) {
+    pub(crate) async fn fail(self) {
         for write in self.queue {
             write.answers.into_iter().for_each(|release| release(Err(LOST)));
             // Whether it is there is seen when the log is read again.
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn commit(outcome: impl Future<Output = Result<(), ErrorCode>> + Send + 'static) -> Commit {
-        Commit::Earlier(Box::pin(outcome))
+        Commit::Awaited(Box::pin(outcome))
     }
 
     #[tokio::test]

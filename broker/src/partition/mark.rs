@@ -1,0 +1,69 @@
+//! Transactions: who may begin one, and how they end.
+
+use std::sync::Arc;
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::{BatchHeader, EndTransaction, Outcome};
+use klamm_storage::Append;
+
+use super::append::refused;
+use super::producers::{Marker, MarkerVerdict};
+use super::{Commit, Partition, Rejection, Verification};
+
+impl Partition {
+    /// Begins to verify a batch that would be the first of a transaction: the coordinator is to be
+    /// asked whether the transaction includes this partition, and then the batch to be appended
+    /// with the verification, or [`refute`](Self::refute) to be called. `None` where the batch needs
+    /// none.
+    pub(crate) fn verify(&self, batch: &BatchHeader) -> Option<Verification> {
+        let mut producers = self.lock_producers();
+        let begins = producers.begins_transaction(batch);
+        begins.then(|| producers.transactions.verify(batch.producer_id))
+    }
+
+    /// A producer may not begin a transaction here.
+    pub(crate) fn refute(&self, producer_id: i64) {
+        self.lock_producers().transactions.invalidate(producer_id);
+    }
+
+    /// Ends a producer's transaction. Its place is fixed when this returns.
+    ///
+    /// A marker that is there already is not stored again.
+    pub(crate) fn mark(
+        self: &Arc<Self>,
+        marker: &Marker,
+        outcome: Outcome,
+        now_ms: i64,
+    ) -> Result<Commit, Rejection> {
+        let end = EndTransaction { outcome, coordinator_epoch: marker.coordinator_epoch };
+        let batch = end.batch(marker.producer_id, marker.producer_epoch, now_ms);
+        let batch = batch
+            .map_err(|error| Rejection::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string()))?;
+        let mut producers = self.lock_producers();
+        let partition = Arc::clone(self);
+        if producers.judge_marker(marker).map_err(refused)? == MarkerVerdict::Duplicate {
+            let last_offset = self.log.offsets().end.get() - 1;
+            let commit = async move { partition.committed_beyond(last_offset).await };
+            return Ok(Commit::Awaited(Box::pin(commit)));
+        }
+        let append = Append::new(self.leader_epoch, vec![batch]);
+        let ticket = self.log.enqueue(append).map_err(|error| self.not_appended(&error))?;
+        producers.marked(marker, ticket.base_offset(), now_ms);
+        drop(producers);
+        let commit = Commit::Ticket(ticket);
+        Ok(Commit::Awaited(Box::pin(async move {
+            commit.await?;
+            partition.settle();
+            Ok(())
+        })))
+    }
+
+    /// Shows what has been decided for good to the readers of committed records.
+    fn settle(&self) {
+        let mut producers = self.lock_producers();
+        producers.transactions.settle(self.log.offsets().high_watermark.get());
+        self.log.set_stable_offset(producers.transactions.first_undecided());
+        drop(producers);
+        self.waiters.wake();
+    }
+}

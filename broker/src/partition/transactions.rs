@@ -1,0 +1,109 @@
+//! Which transactions are open in a partition, and who may open one. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// The transactions of one partition of which it is not known for good how they ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Transactions {
+    /// The first offsets of those that are open.
+    open: BTreeSet<i64>,
+    /// Those that are marked: by their first offsets the offsets of their markers.
+    ending: BTreeMap<i64, i64>,
+    /// Producers that may open a transaction, if what the coordinator is asked about them is true.
+    verifications: HashMap<i64, Verification>,
+    last_verification: u64,
+}
+
+/// Stands for a question to the coordinator, whether a producer's transaction includes the
+/// partition. No marker has come since it was asked as long as [`Transactions::is_valid`] says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verification(u64);
+
+impl Transactions {
+    /// The first offset that no reader of committed records may see yet.
+    pub(crate) fn first_undecided(&self) -> Option<i64> {
+        self.open.first().into_iter().chain(self.ending.keys().next()).min().copied()
+    }
+
+    /// A producer opens a transaction with the record at this offset.
+    pub(crate) fn open(&mut self, producer_id: i64, first_offset: i64) {
+        self.open.insert(first_offset);
+        self.verifications.remove(&producer_id);
+    }
+
+    /// The transaction that began there has its marker.
+    pub(crate) fn end(&mut self, first_offset: i64, marker_offset: i64) {
+        if self.open.remove(&first_offset) {
+            self.ending.insert(first_offset, marker_offset);
+        }
+    }
+
+    /// Everything before an offset is durable; ends before it are for good.
+    pub(crate) fn settle(&mut self, high_watermark: i64) {
+        self.ending.retain(|_, marker| *marker >= high_watermark);
+    }
+
+    /// Begins to verify that a producer may open a transaction.
+    pub(crate) fn verify(&mut self, producer_id: i64) -> Verification {
+        if let Some(known) = self.verifications.get(&producer_id) {
+            return *known;
+        }
+        self.last_verification += 1;
+        let verification = Verification(self.last_verification);
+        self.verifications.insert(producer_id, verification);
+        verification
+    }
+
+    /// Whether what was asked is still what counts: no marker has come since.
+    pub(crate) fn is_valid(&self, producer_id: i64, verification: Verification) -> bool {
+        self.verifications.get(&producer_id) == Some(&verification)
+    }
+
+    /// What was asked about a producer is not true, or may not be true any more.
+    pub(crate) fn invalidate(&mut self, producer_id: i64) {
+        self.verifications.remove(&producer_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_undecided_begins_with_the_first_open_or_unsettled_transaction() {
+        let mut transactions = Transactions::default();
+        let check = |transactions: &Transactions, first| {
+            assert_eq!(transactions.first_undecided(), first);
+        };
+        check(&transactions, None);
+        transactions.open(1, 10);
+        transactions.open(2, 20);
+        check(&transactions, Some(10));
+        transactions.end(10, 30);
+        check(&transactions, Some(10));
+        transactions.settle(30);
+        check(&transactions, Some(10));
+        transactions.settle(31);
+        check(&transactions, Some(20));
+        transactions.end(20, 32);
+        transactions.settle(33);
+        check(&transactions, None);
+        transactions.end(20, 40);
+        check(&transactions, None);
+    }
+
+    #[test]
+    fn a_verification_counts_until_a_marker_comes() {
+        let mut transactions = Transactions::default();
+        let first = transactions.verify(1);
+        assert_eq!(transactions.verify(1), first);
+        assert_ne!(transactions.verify(2), first);
+        assert!(transactions.is_valid(1, first) && !transactions.is_valid(2, first));
+        transactions.invalidate(1);
+        assert!(!transactions.is_valid(1, first));
+        let second = transactions.verify(1);
+        assert!(second != first && transactions.is_valid(1, second));
+        transactions.open(1, 10);
+        assert!(!transactions.is_valid(1, second));
+    }
+}
