@@ -109,7 +109,10 @@ pub mod verify;
 
 pub use compaction::{CompactError, CompactOptions, Compacted, Pace};
 pub use error::{AppendError, ChangeError, Corrupt, DiskError, OpenError, ReadError};
-pub use log::{Append, CommitListener, Log, NoListener, SegmentInfo, Slice, TimestampedOffset};
+pub use log::{
+    AbortedTransaction, Append, CommitListener, Log, NoListener, SegmentInfo, Slice,
+    TimestampedOffset,
+};
 pub use offsets::{Bound, EndOffset, HighWatermark, Offsets, StableOffset, StartOffset};
 pub use options::{Durability, LogOptions, StorageOptions, VerifyReads};
 pub use recover::{CutTail, RecoveryReport};

@@ -16,7 +16,9 @@ use crate::recent::Recent;
 pub(crate) const LOG: &str = "log";
 pub(crate) const INDEX: &str = "index";
 pub(crate) const TIME_INDEX: &str = "timeindex";
-/// All three.
+/// Aborted transactions; there is none where no transaction was.
+pub(crate) const ABORTED: &str = "txnindex";
+/// The files that every segment has.
 pub(crate) const EXTENSIONS: [&str; 3] = [LOG, INDEX, TIME_INDEX];
 /// Added to the name of a file that compaction is writing.
 pub(crate) const CLEANED: &str = "cleaned";
@@ -347,8 +349,8 @@ pub(crate) fn base_of(name: &str, extension: &str) -> Option<i64> {
 /// the same name starts with empty ones.
 pub(crate) fn mark_deleted(place: &Place, segment: &Segment) -> io::Result<Vec<PathBuf>> {
     segment.forget_files(&place.files);
-    let mut marked = Vec::with_capacity(3);
-    for extension in EXTENSIONS {
+    let mut marked = Vec::with_capacity(4);
+    for extension in EXTENSIONS.into_iter().chain([ABORTED]) {
         let path = place.path(segment.base, extension);
         let target = path.with_added_extension(DELETED);
         match crate::disk::found(place.files.disk().rename(&path, &target)) {

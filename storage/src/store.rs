@@ -16,6 +16,7 @@ use crate::core::Core;
 use crate::disk::{self, Disk, DiskLock, FileCache, Space};
 use crate::durable::{DurablePoint, Sidecar};
 use crate::error::{At, DiskError, OpenError};
+use crate::log::aborted::AbortedFiles;
 use crate::log::{CommitListener, Log, LogInner, Pending, State, Unsynced};
 use crate::options::{LogOptions, StorageOptions};
 use crate::recover::{self, Recovered, RecoveryReport};
@@ -339,6 +340,7 @@ fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> St
         durable: DurablePoint::default(),
         sidecar: Sidecar::default(),
         first_dirty: None,
+        aborted: AbortedFiles::default(),
         setback: None,
     };
     recovered.install(&mut state);

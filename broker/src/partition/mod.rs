@@ -25,14 +25,15 @@ pub(crate) use validate::{RejectedRecord, Rejection, validate};
 pub(crate) use waiters::Waiter;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Records;
 use klamm_storage::{
-    Bound, ChangeError, CommitListener, DiskError, HighWatermark, Log, Offsets, ReadError,
-    StartOffset,
+    AbortedTransaction, Bound, ChangeError, CommitListener, DiskError, HighWatermark, Log, Offsets,
+    ReadError, StartOffset,
 };
 
 use crate::topics::TopicInfo;
@@ -74,6 +75,15 @@ pub(crate) struct Read {
     /// Whether the first batch is given even if it is larger than `bytes_max`.
     pub(crate) at_least_one: bool,
     pub(crate) isolation: Isolation,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batches {
+    pub(crate) records: Records,
+    /// The transactions among the records that do not count, by first offset; none for readers of
+    /// what is not committed.
+    pub(crate) aborted: Vec<AbortedTransaction>,
 }
 
 /// What offset to look for.
@@ -213,7 +223,7 @@ impl Partition {
 
     /// Reads whole batches, beginning with the one that holds the offset. Empty where there is
     /// nothing to read yet. Waits only for what is not in memory.
-    pub(crate) async fn read(&self, read: Read, cold: &ColdReads) -> Result<Records, ErrorCode> {
+    pub(crate) async fn read(&self, read: Read, cold: &ColdReads) -> Result<Batches, ErrorCode> {
         self.check_present()?;
         let offsets = self.log.offsets();
         if read.offset < offsets.start.get() || read.offset > offsets.end.get() {
@@ -224,7 +234,7 @@ impl Partition {
             Isolation::ReadCommitted => offsets.stable.get(),
         };
         if read.offset >= end || (read.bytes_max == 0 && !read.at_least_one) {
-            return Ok(Records::default());
+            return Ok(Batches::default());
         }
         let Read { offset, bytes_max, at_least_one, isolation } = read;
         let bound = isolation.bound();
@@ -236,10 +246,28 @@ impl Partition {
             }
             Err(error) => Err(error),
         };
-        match slice {
-            Ok(slice) => Ok(Records::from(slice.bytes)),
-            Err(error) => Err(self.read_failed(&error)),
+        let slice = slice.map_err(|error| self.read_failed(&error))?;
+        let aborted = match isolation {
+            Isolation::ReadCommitted if !slice.bytes.is_empty() => {
+                self.aborted(offset..slice.next_offset, cold).await?
+            }
+            Isolation::ReadCommitted | Isolation::ReadUncommitted => Vec::new(),
+        };
+        Ok(Batches { records: Records::from(slice.bytes), aborted })
+    }
+
+    /// The aborted transactions with records in a range of offsets.
+    async fn aborted(
+        &self,
+        offsets: Range<i64>,
+        cold: &ColdReads,
+    ) -> Result<Vec<AbortedTransaction>, ErrorCode> {
+        if !self.log.may_have_aborted() {
+            return Ok(Vec::new());
         }
+        let log = self.log.clone();
+        let aborted = cold.run(move || log.aborted(offsets)).await?;
+        aborted.map_err(|error| self.read_failed(&error))
     }
 
     /// Deletes the records before an offset, or all that are committed. The offset at which the

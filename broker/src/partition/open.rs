@@ -108,6 +108,11 @@ impl Partition {
         if producers.is_empty() || *kept == Some(end) || self.log.fault().is_some() {
             return;
         }
+        if let Err(error) = self.log.sync_aborted() {
+            // What is not noted for good is read from the log again.
+            tracing::warn!(partition = %self, %error, "the state of producers was not kept");
+            return;
+        }
         snapshot::write(&**storage.disk(), &self.log, &producers, end);
         *kept = Some(end);
     }

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 
 use klamm_protocol::records::BatchHeader;
+use klamm_storage::AbortedTransaction;
 
 use super::transactions::{Transactions, Verification};
 
@@ -181,6 +182,19 @@ impl Producers {
             entry.open = Some(base_offset);
             self.transactions.open(batch.producer_id, base_offset);
         }
+    }
+
+    /// What is to be noted if a marker at an offset aborts a transaction; `None` if there is none
+    /// to abort.
+    pub(crate) fn aborted_by(&self, marker: &Marker, offset: i64) -> Option<AbortedTransaction> {
+        let first_offset = self.entries.get(&marker.producer_id)?.open?;
+        let next = self.transactions.first_open_but(first_offset);
+        Some(AbortedTransaction {
+            producer_id: marker.producer_id,
+            first_offset,
+            last_offset: offset,
+            stable_offset: next.unwrap_or(offset + 1),
+        })
     }
 
     /// Remembers the end of a transaction that was stored at an offset. Where the transaction

@@ -4,10 +4,10 @@
 //! appended behind that is read from the log. The file is a cache: without it, or where it does
 //! not fit, the whole log is read.
 
-use klamm_protocol::records::BatchHeader;
+use klamm_protocol::records::{BatchHeader, EndTransaction, Outcome, batches};
 use klamm_storage::checkpoint::{Checkpoint, Decode, Encode};
 use klamm_storage::disk::Disk;
-use klamm_storage::{Log, ReadError};
+use klamm_storage::{Bound, Log, ReadError};
 
 use super::producers::{Appended, BATCHES_MAX, Entry, Marker, Producers};
 
@@ -15,6 +15,8 @@ const FILE: &str = "producers.klamm";
 const VERSION: u32 = 2;
 /// Some hundred thousand producers; with more, the log is read.
 const SIZE_MAX: usize = 64 * 1024 * 1024;
+/// No marker is as large as this.
+const MARKER_BYTES_MAX: usize = 1 << 10;
 
 #[derive(Decode, Encode)]
 #[bincode(crate = "klamm_storage::checkpoint::bincode")]
@@ -81,16 +83,35 @@ pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<(Producers, Option<i64>
             tracing::warn!(log = log.name(), %error, "the state of producers is read from the log");
         }
     }
+    log.forget_aborted(from)?;
+    let mut ended = Vec::new();
     log.scan(from, |header, _| {
         let (offset, time_ms) = (header.base_offset, header.max_timestamp);
         if header.attributes.is_control() {
-            producers.marked(&marker(header), offset, time_ms);
+            let marker = marker(header);
+            ended.extend(producers.aborted_by(&marker, offset));
+            producers.marked(&marker, offset, time_ms);
         } else {
             producers.stored(header, offset, time_ms);
         }
     })?;
     producers.transactions.settle(offsets.end.get());
+    for ended in ended {
+        if is_abort(log, ended.last_offset)? {
+            log.add_aborted(&ended)?;
+        }
+    }
     Ok((producers, kept_at))
+}
+
+/// Whether the marker at an offset aborts a transaction.
+fn is_abort(log: &Log, offset: i64) -> Result<bool, ReadError> {
+    let slice = log.read(offset, 0, true, Bound::End)?;
+    let batch = batches(slice.bytes).next().and_then(Result::ok);
+    let records = batch.and_then(|batch| batch.records(MARKER_BYTES_MAX).ok());
+    let record = records.and_then(|mut records| records.next()).and_then(Result::ok);
+    let end = record.as_ref().and_then(EndTransaction::parse);
+    Ok(end.is_some_and(|end| end.outcome == Outcome::Abort))
 }
 
 /// What the header of a marker says.

@@ -25,6 +25,11 @@ impl Transactions {
         self.open.first().into_iter().chain(self.ending.keys().next()).min().copied()
     }
 
+    /// Where the first transaction begins that is open, apart from the one that begins there.
+    pub(crate) fn first_open_but(&self, first_offset: i64) -> Option<i64> {
+        self.open.iter().find(|first| **first != first_offset).copied()
+    }
+
     /// A producer opens a transaction with the record at this offset.
     pub(crate) fn open(&mut self, producer_id: i64, first_offset: i64) {
         self.open.insert(first_offset);

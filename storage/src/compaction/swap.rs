@@ -6,8 +6,8 @@
 //! 1. they are renamed to `.swap`, and the folder is synced;
 //! 2. the new `.log` replaces that of the first old segment, and the folder is synced: from here on
 //!    the old segments are history;
-//! 3. the other old segments are moved out of the way, the indexes of the first are removed, and
-//!    the folder is synced;
+//! 3. the aborted transactions of the old segments are gathered beside the first, the others are
+//!    moved out of the way, the indexes of the first are removed, and the folder is synced;
 //! 4. the new indexes get their names.
 //!
 //! At every moment the name of the first segment stands for its old content or its new one, and
@@ -21,7 +21,7 @@ use super::CompactError;
 use super::rewrite::{Rewritten, discard};
 use crate::disk::{self, Entry, OpenMode};
 use crate::error::{At, ChangeError, DiskError};
-use crate::log::{LogInner, State};
+use crate::log::{LogInner, State, aborted};
 use crate::scan::{ScanError, Scanner};
 use crate::segment::{self, CLEANED, EXTENSIONS, Place, SWAP, Segment};
 use crate::sweep::Rubbish;
@@ -123,6 +123,9 @@ fn finish(inner: &LogInner, old: &[Segment], new: &Rewritten) -> Result<(), Disk
     let sync = || disk.sync_dir(&place.dir).at("sync", &place.dir);
     sync()?;
     let delay = inner.lock().options.file_delete_delay;
+    let bases: Vec<i64> = old.iter().map(|segment| segment.base).collect();
+    aborted::merge(place, base, &bases)?;
+    inner.aborted_merged(base, &bases);
     for segment in old {
         segment.forget_files(&place.files);
         if segment.base != base {
@@ -185,7 +188,11 @@ fn settle_one(place: &Place, base: i64) -> Result<(), DiskError> {
         Some(last) => end_of(place, base, *last)?,
         None => base,
     };
-    for old in later.into_iter().filter(|old| *old < end) {
+    let replaced: Vec<i64> = later.into_iter().filter(|old| *old < end).collect();
+    aborted::merge(place, base, &replaced)?;
+    for old in replaced {
+        let path = place.path(old, segment::ABORTED);
+        disk::found(disk.remove_file(&path)).at("remove", path)?;
         let path = place.path(old, segment::LOG);
         tracing::info!(file = %path.display(), "replaced by compaction before the last stop");
         disk::found(disk.remove_file(&path)).at("remove", path)?;

@@ -1,5 +1,6 @@
 //! The log of one partition: appends with tickets, reads, offsets, retention.
 
+pub(crate) mod aborted;
 mod append;
 mod change;
 mod read;
@@ -12,6 +13,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use self::aborted::AbortedFiles;
 use crate::compaction::Setback;
 use crate::core::Core;
 use crate::disk::FileId;
@@ -24,6 +26,7 @@ use crate::segment::{Place, Segment};
 use crate::ticket::TicketCell;
 use crate::topic_id::TopicId;
 
+pub use aborted::AbortedTransaction;
 pub use append::Append;
 pub use read::Slice;
 pub use times::TimestampedOffset;
@@ -119,6 +122,7 @@ pub(crate) struct State {
     pub(crate) sidecar: Sidecar,
     /// The offset up to which the log was compacted; `None` until somebody asks.
     pub(crate) first_dirty: Option<i64>,
+    pub(crate) aborted: AbortedFiles,
     /// What the last compaction pass failed at, if it did.
     pub(crate) setback: Option<Setback>,
 }

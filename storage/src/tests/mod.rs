@@ -2,6 +2,7 @@
 
 mod support;
 
+mod aborted;
 mod basics;
 mod commit;
 mod compaction;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use klamm_protocol::api::fetch::{EpochEnd, PartitionAnswer};
+use klamm_protocol::api::fetch::{AbortedTransaction, EpochEnd, PartitionAnswer};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{Compression, batches};
 use klamm_protocol::wire::Records;
 use tokio::time::{Instant, timeout_at};
 
 use super::session::{Ask, Followed, Turn};
-use crate::partition::{ColdReads, Isolation, Partition, Read, Waiter};
+use crate::partition::{Batches, ColdReads, Isolation, Partition, Read, Waiter};
 
 /// The first version whose clients read zstd (KIP-110).
 const ZSTD_FROM_VERSION: i16 = 10;
@@ -124,11 +124,20 @@ impl Plan {
             at_least_one: bytes_so_far == 0,
             isolation: self.isolation,
         };
-        let records = partition.read(read, &self.cold).await?;
+        let Batches { records, aborted } = partition.read(read, &self.cold).await?;
         if self.version < ZSTD_FROM_VERSION && holds_zstd(&records) {
             return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
         }
-        Ok(PartitionAnswer { records: Some(records), ..self.offsets(partition) })
+        let aborted = aborted.into_iter().map(|it| AbortedTransaction {
+            producer_id: it.producer_id,
+            first_offset: it.first_offset,
+        });
+        let is_asked = self.isolation == Isolation::ReadCommitted;
+        Ok(PartitionAnswer {
+            records: Some(records),
+            aborted_transactions: is_asked.then(|| aborted.collect()),
+            ..self.offsets(partition)
+        })
     }
 
     fn offsets(&self, partition: &Partition) -> PartitionAnswer {

@@ -22,7 +22,6 @@ use klamm_protocol::api::produce::{
     PartitionAnswer, RecordError, Request, Response, Topic, TopicAnswer,
 };
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::records::BatchHeader;
 use klamm_protocol::wire::{Records, Str};
 use tokio::time::{Instant, timeout_at};
 
@@ -119,8 +118,7 @@ fn produce_topic(
             (Some(acks), Some(target)) => {
                 let records = partition.records.map(Records::into_bytes);
                 let verified = verified.get(target, records.as_deref());
-                verified
-                    .and_then(|verification| append(call, acks, target, records, verification))
+                verified.and_then(|verification| append(call, acks, target, records, verification))
             }
         };
         if let (Err(_), Some(topic)) = (&outcome, &found) {
