@@ -8,10 +8,16 @@
 //!   on them (KAFKA-17011).
 
 use klamm_protocol::api::ApiKey;
-use klamm_protocol::api::api_versions::{ApiVersion, Request, Response};
+use klamm_protocol::api::api_versions::{
+    ApiVersion, FinalizedFeature, Request, Response, SupportedFeature,
+};
 use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
 
 use crate::server::{Call, Reply, SERVED, Served};
+
+/// The second generation of transactions (KIP-890): clients follow its rules where it is finalized.
+const TRANSACTIONS: (&str, i16) = ("transaction.version", 2);
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let named = |text: &str| is_software_name(text);
@@ -25,7 +31,19 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         call.peer.note_software(&request.client_software_name, &request.client_software_version);
     }
     let api_keys = SERVED.iter().map(row).collect();
-    Reply::Now(Response { api_keys, finalized_features_epoch: 0, ..Response::default() })
+    let (name, version) = (Str::from_static(TRANSACTIONS.0), TRANSACTIONS.1);
+    let supported = SupportedFeature { name: name.clone(), min_version: 0, max_version: version };
+    let finalized =
+        FinalizedFeature { name, max_version_level: version, min_version_level: version };
+    // Older Java clients fail on features whose lowest version is 0 (KAFKA-17011).
+    let supported_features = if call.version >= 4 { vec![supported] } else { Vec::new() };
+    Reply::Now(Response {
+        api_keys,
+        supported_features,
+        finalized_features_epoch: 0,
+        finalized_features: vec![finalized],
+        ..Response::default()
+    })
 }
 
 /// The answer to a version that is not served; always of version 0.

@@ -1,0 +1,211 @@
+//! Transactions, through the socket.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod support;
+
+use klamm_broker::Broker;
+use klamm_protocol::api::{ApiVersions, ListTransactions};
+use klamm_protocol::api::{api_versions, list_transactions};
+use klamm_protocol::error_code::ErrorCode;
+
+use support::transaction::{Generation, Producer};
+use support::{Client, ephemeral};
+
+const GENERATIONS: [Generation; 2] = [Generation::First, Generation::Second];
+
+#[tokio::test]
+async fn what_is_committed_is_seen_and_what_is_aborted_is_not() {
+    for generation in GENERATIONS {
+        let broker = ephemeral().await;
+        let mut client = Client::connect(&broker).await;
+        client.create_topic("t", 2, &[]).await;
+        let mut producer = Producer::connect(&broker, "tx", generation).await;
+        producer.init().await;
+
+        producer.write("t", 0, "a").await;
+        producer.write("t", 1, "b").await;
+        assert_eq!(client.committed("t", 0).await, (vec![], 0));
+        producer.commit().await;
+        producer.settled().await;
+        assert_eq!(client.committed("t", 0).await, (vec!["a".into()], 2));
+        assert_eq!(client.committed("t", 1).await, (vec!["b".into()], 2));
+
+        producer.write("t", 0, "c").await;
+        producer.write("t", 0, "d").await;
+        producer.abort().await;
+        producer.settled().await;
+        producer.write("t", 0, "e").await;
+        assert_eq!(client.committed("t", 0).await, (vec!["a".into()], 5));
+        producer.commit().await;
+        producer.settled().await;
+        assert_eq!(client.committed("t", 0).await, (vec!["a".into(), "e".into()], 7));
+        broker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn transactions_of_several_producers_do_not_hide_each_other_longer_than_needed() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 1, &[]).await;
+    let mut one = Producer::connect(&broker, "one", Generation::Second).await;
+    let mut other = Producer::connect(&broker, "other", Generation::First).await;
+    one.init().await;
+    other.init().await;
+    one.write("t", 0, "a").await;
+    other.write("t", 0, "b").await;
+    other.commit().await;
+    other.settled().await;
+    assert_eq!(client.committed("t", 0).await, (vec![], 0));
+    one.abort().await;
+    one.settled().await;
+    assert_eq!(client.committed("t", 0).await, (vec!["b".into()], 4));
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_replaced_is_fenced_and_what_it_had_open_is_aborted() {
+    for generation in GENERATIONS {
+        let broker = ephemeral().await;
+        let mut client = Client::connect(&broker).await;
+        client.create_topic("t", 2, &[]).await;
+        let mut old = Producer::connect(&broker, "tx", generation).await;
+        old.init().await;
+        old.write("t", 0, "lost").await;
+        let mut new = Producer::connect(&broker, "tx", generation).await;
+        new.init().await;
+        assert_eq!(new.producer.0, old.producer.0);
+        assert_eq!(old.try_write("t", 0, "late").await, ErrorCode::INVALID_PRODUCER_EPOCH);
+        assert_eq!(old.try_add("t", 1).await, ErrorCode::PRODUCER_FENCED);
+        assert_eq!(old.try_end(true).await, ErrorCode::PRODUCER_FENCED);
+        new.write("t", 0, "kept").await;
+        new.commit().await;
+        new.settled().await;
+        assert_eq!(client.committed("t", 0).await.0, ["kept"]);
+        broker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_that_no_transaction_includes() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 1, &[]).await;
+    let mut producer = Producer::connect(&broker, "tx", Generation::First).await;
+    producer.init().await;
+    assert_eq!(producer.try_write("t", 0, "a").await, ErrorCode::INVALID_TXN_STATE);
+    producer.write("t", 0, "a").await;
+    producer.commit().await;
+    producer.settled().await;
+    assert_eq!(producer.try_write("t", 0, "late").await, ErrorCode::INVALID_TXN_STATE);
+    assert_eq!(producer.try_add("nowhere", 0).await, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(client.committed("t", 0).await, (vec!["a".into()], 2));
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_open_for_too_long_is_aborted() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 1, &[]).await;
+    let mut producer = Producer::connect(&broker, "tx", Generation::Second).await;
+    while producer.try_init(1).await != ErrorCode::NONE {}
+    producer.write("t", 0, "a").await;
+    while producer.describe().await.transaction_state != "CompleteAbort" {}
+    assert_eq!(producer.try_end(true).await, ErrorCode::PRODUCER_FENCED);
+    assert_eq!(client.committed("t", 0).await, (vec![], 2));
+    let too_long = producer.try_init(1_000_000_000).await;
+    assert_eq!(too_long, ErrorCode::INVALID_TRANSACTION_TIMEOUT);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn transactions_outlive_stops_and_crashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        Broker::builder()
+            .data_dir(folder.path())
+            .set("listeners", "PLAINTEXT://127.0.0.1:0")
+            .start()
+    };
+    for is_clean in [true, false] {
+        let topic = if is_clean { "clean" } else { "crashed" };
+        let broker = start().await.unwrap();
+        let mut client = Client::connect(&broker).await;
+        client.create_topic(topic, 1, &[]).await;
+        let mut producer = Producer::connect(&broker, topic, Generation::Second).await;
+        producer.init().await;
+        producer.write(topic, 0, "aborted").await;
+        producer.abort().await;
+        producer.write(topic, 0, "committed").await;
+        producer.commit().await;
+        producer.write(topic, 0, "open").await;
+        let known = producer.producer;
+        if is_clean {
+            broker.stop().await
+        } else {
+            broker.crash().await
+        }
+
+        let broker = start().await.unwrap();
+        let mut client = Client::connect(&broker).await;
+        let mut producer = Producer::connect(&broker, topic, Generation::Second).await;
+        while producer.describe().await.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {}
+        assert_eq!(producer.describe().await.transaction_state, "Ongoing");
+        assert_eq!(client.committed(topic, 0).await, (vec!["committed".into()], 4));
+        producer.producer = known;
+        producer.commit().await;
+        producer.settled().await;
+        let both = vec!["committed".into(), "open".into()];
+        assert_eq!(client.committed(topic, 0).await, (both, 6));
+        broker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn transactions_are_described_and_listed() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 2, &[]).await;
+    let mut producer = Producer::connect(&broker, "tx", Generation::Second).await;
+    assert_eq!(producer.describe().await.error_code, ErrorCode::TRANSACTIONAL_ID_NOT_FOUND);
+    producer.init().await;
+    producer.write("t", 1, "a").await;
+    let described = producer.describe().await;
+    assert_eq!(described.transaction_state, "Ongoing");
+    assert_eq!((described.producer_id, described.producer_epoch), producer.producer);
+    assert_eq!(described.topics[0].partitions, [1]);
+    assert!(described.transaction_start_time_ms > 0);
+    let list = |pattern: &str, states: &[&str]| list_transactions::Request {
+        state_filters: states.iter().map(|state| (*state).into()).collect(),
+        transactional_id_pattern: Some(pattern.into()),
+        ..Default::default()
+    };
+    let listed = client.call::<ListTransactions>(2, &list("t.", &["Ongoing"])).await;
+    assert_eq!(listed.transaction_states[0].transactional_id, "tx");
+    for (pattern, states) in [("t", &["Ongoing"]), ("", &["Empty"]), ("", &["Nothing"])] {
+        let listed = client.call::<ListTransactions>(2, &list(pattern, states)).await;
+        assert!(listed.transaction_states.is_empty());
+        assert_eq!(listed.unknown_state_filters.len(), usize::from(states == &["Nothing"]));
+    }
+    let listed = client.call::<ListTransactions>(2, &list("(", &[])).await;
+    assert_eq!(listed.error_code, ErrorCode::INVALID_REGULAR_EXPRESSION);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn clients_are_told_of_the_second_generation() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    for version in [3, 4] {
+        let request = api_versions::Request {
+            client_software_name: "test".into(),
+            client_software_version: "1".into(),
+        };
+        let told = client.call::<ApiVersions>(version, &request).await;
+        let finalized = &told.finalized_features[0];
+        assert_eq!((&*finalized.name, finalized.max_version_level), ("transaction.version", 2));
+        assert_eq!(told.supported_features.len(), usize::from(version >= 4));
+    }
+    broker.stop().await;
+}
