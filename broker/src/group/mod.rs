@@ -30,6 +30,7 @@ use self::shard::command::{Answer, Command};
 use crate::catalog::NewTopic;
 use crate::config::GroupConfig;
 use crate::node::Node;
+use crate::partition::Partition;
 use crate::shard::{Asked, partition_of};
 use crate::topics::Topic;
 
@@ -79,6 +80,27 @@ impl Groups {
             Some(shard) => ask(&shard, command).await,
             None => Asked::nobody(),
         }
+    }
+
+    /// Asks the shard of a partition of the topic that keeps groups; nobody if there is none.
+    pub(crate) async fn ask_partition<T>(
+        &self,
+        node: &Arc<Node>,
+        index: i32,
+        command: impl FnOnce(Answer<T>) -> Command,
+    ) -> Asked<T> {
+        let topic = node.topics.by_name(OFFSETS_TOPIC);
+        match topic.and_then(|topic| self.shard(node, &topic, index)) {
+            Some(shard) => ask(&shard, command).await,
+            None => Asked::nobody(),
+        }
+    }
+
+    /// The partition of the topic that keeps groups to which a group belongs, if it is there.
+    pub(crate) fn partition(&self, node: &Node, group: &str) -> Option<Arc<Partition>> {
+        let topic = node.topics.by_name(OFFSETS_TOPIC)?;
+        let count = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
+        topic.partition(partition_of(group, count)?)
     }
 
     /// Asks every shard that runs.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::records::{BatchHeader, EndTransaction, Outcome};
+use klamm_protocol::records::{BatchHeader, BatchProducer, EndTransaction, Outcome};
 use klamm_storage::Append;
 
 use super::append::refused;
@@ -19,6 +19,13 @@ impl Partition {
         let mut producers = self.lock_producers();
         let begins = producers.begins_transaction(batch);
         begins.then(|| producers.transactions.verify(batch.producer_id))
+    }
+
+    /// As [`verify`](Self::verify), for a batch that a coordinator writes for a producer.
+    pub(crate) fn verify_producer(&self, producer: BatchProducer) -> Option<Verification> {
+        let mut producers = self.lock_producers();
+        let begins = !producers.has_open(producer.id, producer.epoch);
+        begins.then(|| producers.transactions.verify(producer.id))
     }
 
     /// A producer may not begin a transaction here.

@@ -108,7 +108,9 @@ impl Producers {
         }
         let (id, epoch, sequence) = (batch.producer_id, batch.producer_epoch, batch.base_sequence);
         let known = self.entries.get(&id);
-        if let Some(stored) = known.and_then(|entry| entry.find(batch)) {
+        // A coordinator that writes for a producer has no sequence.
+        let has_sequence = sequence >= 0;
+        if let Some(stored) = known.filter(|_| has_sequence).and_then(|it| it.find(batch)) {
             return Ok(Verdict::Duplicate(*stored));
         }
         let is_valid = |verification| self.transactions.is_valid(id, verification);
@@ -121,7 +123,7 @@ impl Producers {
             Ordering::Greater => 0,
             Ordering::Equal => entry.next_sequence(),
         };
-        if sequence != expected {
+        if has_sequence && sequence != expected {
             return Err(Refusal::OutOfOrder { id, sequence, expected });
         }
         if entry.open.is_some() && !batch.attributes.is_transactional() {
@@ -132,10 +134,14 @@ impl Producers {
 
     /// Whether a batch is the first of a transaction, should it be stored.
     pub(crate) fn begins_transaction(&self, batch: &BatchHeader) -> bool {
-        let is_of_open =
-            |entry: &Entry| entry.open.is_some() && entry.epoch == batch.producer_epoch;
         let is_transactional = batch.has_producer() && batch.attributes.is_transactional();
-        is_transactional && !self.entries.get(&batch.producer_id).is_some_and(is_of_open)
+        is_transactional && !self.has_open(batch.producer_id, batch.producer_epoch)
+    }
+
+    /// Whether a producer has a transaction open.
+    pub(crate) fn has_open(&self, id: i64, epoch: i16) -> bool {
+        let is_open = |entry: &Entry| entry.open.is_some() && entry.epoch == epoch;
+        self.entries.get(&id).is_some_and(is_open)
     }
 
     /// Judges the end of a transaction before it is stored.
@@ -168,16 +174,18 @@ impl Producers {
         }
         let begins = self.begins_transaction(batch);
         let entry = self.entry(batch.producer_id, batch.producer_epoch, now_ms);
-        if entry.batches.len() == BATCHES_MAX {
-            entry.batches.pop_front();
+        if batch.base_sequence >= 0 {
+            if entry.batches.len() == BATCHES_MAX {
+                entry.batches.pop_front();
+            }
+            entry.batches.push_back(Appended {
+                base_sequence: batch.base_sequence,
+                last_sequence: batch.last_sequence(),
+                base_offset,
+                last_offset: base_offset + i64::from(batch.last_offset_delta),
+                timestamp: batch.max_timestamp,
+            });
         }
-        entry.batches.push_back(Appended {
-            base_sequence: batch.base_sequence,
-            last_sequence: batch.last_sequence(),
-            base_offset,
-            last_offset: base_offset + i64::from(batch.last_offset_delta),
-            timestamp: batch.max_timestamp,
-        });
         if begins && entry.open.is_none() {
             entry.open = Some(base_offset);
             self.transactions.open(batch.producer_id, base_offset);

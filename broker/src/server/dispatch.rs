@@ -80,7 +80,9 @@ served! {
     InitProducerId => api::transactions::init_producer_id::handle;
     OffsetForLeaderEpoch => api::offset_for_leader_epoch::handle;
     AddPartitionsToTxn => api::transactions::add_partitions::handle;
+    AddOffsetsToTxn => api::transactions::add_offsets::handle;
     EndTxn => api::transactions::end::handle;
+    TxnOffsetCommit => api::transactions::commit_offsets::handle;
     DescribeAcls => api::security::acls::describe;
     CreateAcls => api::security::acls::create;
     DeleteAcls => api::security::acls::delete;

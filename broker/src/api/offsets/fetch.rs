@@ -14,7 +14,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
 use crate::group::offsets::Committed;
-use crate::group::shard::command::{Command, FetchedTopic, Wanted};
+use crate::group::shard::command::{Command, FetchedTopic, Stability, Wanted};
 use crate::node::Node;
 use crate::server::{Call, Reply};
 use crate::shard::Asked;
@@ -25,9 +25,10 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         ..8 => vec![only_group(&request)],
         _ => request.groups,
     };
+    let stability = if request.require_stable { Stability::Required } else { Stability::Any };
     let mut asked = Vec::with_capacity(groups.len());
     for group in groups {
-        asked.push(ask(&call, group).await);
+        asked.push(ask(&call, group, stability).await);
     }
     Reply::later(async move {
         let mut answers = Vec::with_capacity(asked.len());
@@ -60,7 +61,7 @@ struct AskedGroup {
     offsets: Asked<Vec<FetchedTopic>>,
 }
 
-async fn ask(call: &Call, group: Group) -> AskedGroup {
+async fn ask(call: &Call, group: Group, stability: Stability) -> AskedGroup {
     let Group { group_id: group, topics, .. } = group;
     let node = &call.node;
     let wanted = match &topics {
@@ -73,7 +74,7 @@ async fn ask(call: &Call, group: Group) -> AskedGroup {
             Wanted::These(named.collect())
         }
     };
-    let command = |answer| Command::Fetch(group.clone(), wanted, answer);
+    let command = |answer| Command::Fetch(group.clone(), wanted, stability, answer);
     let offsets = node.groups.ask(node, &group, command).await;
     AskedGroup { group, topics, offsets }
 }
@@ -121,15 +122,19 @@ impl AskedGroup {
 /// Without what was committed for a topic of the same name that is gone: it is forgotten in time.
 fn of_topic(mut topic: FetchedTopic, id: Option<Uuid>) -> FetchedTopic {
     for (_, committed) in &mut topic.partitions {
-        committed.take_if(|committed| committed.topic_id().is_some_and(|known| Some(known) != id));
+        if let Ok(committed) = committed {
+            committed.take_if(|it| it.topic_id().is_some_and(|known| Some(known) != id));
+        }
     }
     topic
 }
 
 fn tell(topic: FetchedTopic, topic_id: Uuid) -> GroupTopicAnswer {
-    let tell = |(partition_index, committed): (i32, Option<Committed>)| match committed {
-        None => GroupPartitionAnswer { partition_index, ..nothing() },
-        Some(committed) => GroupPartitionAnswer {
+    type Told = Result<Option<Committed>, ErrorCode>;
+    let tell = |(partition_index, committed): (i32, Told)| match committed {
+        Err(error_code) => GroupPartitionAnswer { partition_index, error_code, ..nothing() },
+        Ok(None) => GroupPartitionAnswer { partition_index, ..nothing() },
+        Ok(Some(committed)) => GroupPartitionAnswer {
             partition_index,
             committed_offset: committed.offset,
             committed_leader_epoch: committed.leader_epoch,

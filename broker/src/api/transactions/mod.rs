@@ -1,6 +1,8 @@
 //! The APIs of transactions.
 
+pub(crate) mod add_offsets;
 pub(crate) mod add_partitions;
+pub(crate) mod commit_offsets;
 pub(crate) mod describe;
 pub(crate) mod end;
 pub(crate) mod init_producer_id;

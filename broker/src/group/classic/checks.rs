@@ -65,6 +65,23 @@ impl ClassicGroup {
         }
     }
 
+    /// Somebody commits offsets as part of a transaction: who names no member may at any time.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION: it is not a member, or not of this
+    /// generation.
+    pub(crate) fn check_transactional(
+        &self,
+        member: &Identity,
+        generation: i32,
+    ) -> Result<(), ErrorCode> {
+        let is_nobody = generation < 0 && *member == Identity::default();
+        if is_nobody || (generation < 0 && self.phase == Phase::Empty) {
+            return Ok(());
+        }
+        self.check_member(member, generation)
+    }
+
     fn check_member(&self, member: &Identity, generation: i32) -> Result<(), ErrorCode> {
         self.members.check(member)?;
         if generation == self.generation { Ok(()) } else { Err(ErrorCode::ILLEGAL_GENERATION) }

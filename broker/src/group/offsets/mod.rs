@@ -1,8 +1,13 @@
 //! The offsets that the groups of one partition of `__consumer_offsets` have committed. Pure.
 
+mod pending;
+
 use std::collections::{BTreeMap, HashMap};
 
+use klamm_protocol::records::Outcome;
 use klamm_protocol::wire::{Str, Uuid};
+
+pub(crate) use pending::Pending;
 
 /// How far a group has read a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +45,11 @@ impl Committed {
 pub(crate) type GroupOffsets = BTreeMap<Str, BTreeMap<i32, Committed>>;
 
 /// What all groups have committed. A group, or a topic of a group, without an offset takes no room.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Offsets {
     groups: HashMap<Str, GroupOffsets>,
+    /// What transactions may still change.
+    pub(crate) pending: Pending,
 }
 
 impl Offsets {
@@ -63,6 +70,7 @@ impl Offsets {
 
     /// Keeps a commit, in place of what the group had committed there.
     pub(crate) fn set(&mut self, group: &Str, topic: &Str, partition: i32, committed: Committed) {
+        self.pending.supersede(group, topic, partition);
         if let Some(known) = self.get_mut(group, topic, partition) {
             *known = committed;
             return;
@@ -73,6 +81,7 @@ impl Offsets {
 
     /// Forgets a commit; tells whether there was one.
     pub(crate) fn remove(&mut self, group: &str, topic: &str, partition: i32) -> bool {
+        self.pending.supersede(group, topic, partition);
         let Some(topics) = self.groups.get_mut(group) else { return false };
         let Some(partitions) = topics.get_mut(topic) else { return false };
         let was_there = partitions.remove(&partition).is_some();
@@ -92,6 +101,20 @@ impl Offsets {
             partitions.into_keys().map(move |index| (topic.clone(), index))
         };
         topics.flat_map(indexes).collect()
+    }
+
+    /// A producer's transaction has ended.
+    pub(crate) fn end_transaction(&mut self, producer_id: i64, outcome: Outcome) {
+        for ((group, topic, partition), committed) in self.pending.end(producer_id, outcome) {
+            // What others committed there later, in transactions that are open, is still to come.
+            match self.get_mut(&group, &topic, partition) {
+                Some(known) => *known = committed,
+                None => {
+                    let topics = self.groups.entry(group).or_default();
+                    topics.entry(topic).or_default().insert(partition, committed);
+                }
+            }
+        }
     }
 
     fn get_mut(&mut self, group: &str, topic: &str, partition: i32) -> Option<&mut Committed> {

@@ -135,6 +135,15 @@ impl Actor {
                 next_check = self.next_check();
             }
             match event {
+                Event::Command(Command::CommitInTransaction(commit, answer)) if taken.is_ok() => {
+                    self.commit_in_transaction(&mut coordinator, commit, answer, &mut writes);
+                }
+                Event::Command(Command::EndTransaction(marker, outcome, answer))
+                    if taken.is_ok() =>
+                {
+                    let end = (marker, outcome);
+                    self.end_transaction(&mut coordinator, end, answer, &mut writes);
+                }
                 Event::Command(command) if taken.is_ok() => {
                     taken = self.take(coordinator.handle(command, setting), &mut writes);
                 }
@@ -197,7 +206,7 @@ impl Actor {
         Moment { elapsed: clock.elapsed(), unix_ms: clock.now_ms() }
     }
 
-    fn setting<'a>(&self, config: &'a BrokerConfig) -> Setting<'a> {
+    pub(super) fn setting<'a>(&self, config: &'a BrokerConfig) -> Setting<'a> {
         Setting { now: self.now(), config: &config.groups }
     }
 

@@ -1,10 +1,12 @@
 //! What a shard is asked, in the words of groups.
 
 use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::{BatchProducer, Outcome};
 use klamm_protocol::wire::{Str, Uuid};
 
 use crate::group::classic::{Description, Identity, Join, JoinRefusal, Joined, Sync, Synced};
 use crate::group::offsets::{Committed, GroupOffsets};
+use crate::partition::{Marker, Verification};
 pub(crate) use crate::shard::Answer;
 
 /// What became of each of several things, in their order.
@@ -23,8 +25,12 @@ pub(crate) enum Command {
     Leave(Str, Vec<Identity>, Answer<Outcomes>),
     /// A group has read so far.
     Commit(Commit, Answer<Outcomes>),
+    /// A group has read so far, if a transaction is committed.
+    CommitInTransaction(TransactionalCommit, Answer<Outcomes>),
+    /// The transaction of a producer ends.
+    EndTransaction(Marker, Outcome, Answer<()>),
     /// How far has a group read?
-    Fetch(Str, Wanted, Answer<Vec<FetchedTopic>>),
+    Fetch(Str, Wanted, Stability, Answer<Vec<FetchedTopic>>),
     /// What a group has read of some partitions is to be forgotten.
     DeleteOffsets(Str, Vec<(Str, i32)>, Answer<Outcomes>),
     /// Which groups are there?
@@ -48,12 +54,14 @@ impl Command {
             Self::Sync(_, _, answer) => drop(answer.send(Err(code))),
             Self::Leave(_, _, answer)
             | Self::Commit(_, answer)
+            | Self::CommitInTransaction(_, answer)
             | Self::DeleteOffsets(_, _, answer) => drop(answer.send(Err(code))),
-            Self::Fetch(_, _, answer) => drop(answer.send(Err(code))),
+            Self::Fetch(_, _, _, answer) => drop(answer.send(Err(code))),
             Self::List(answer) => drop(answer.send(Err(code))),
             Self::Describe(_, answer) => drop(answer.send(Err(code))),
             Self::Heartbeat { answer, .. }
             | Self::DeleteGroup(_, answer)
+            | Self::EndTransaction(_, _, answer)
             | Self::TopicDeleted(_, _, answer) => drop(answer.send(Err(code))),
             Self::Overview(answer) => drop(answer.send(Err(code))),
         }
@@ -73,6 +81,30 @@ pub(crate) struct Commit {
     /// What to answer a member of a group that does not exist: it depends on the version.
     pub(crate) no_group: ErrorCode,
     pub(crate) offsets: Vec<NewOffset>,
+}
+
+/// A group has read so far, if a transaction is committed.
+#[derive(Debug)]
+pub(crate) struct TransactionalCommit {
+    pub(crate) group: Str,
+    /// Who says so; empty where membership is not checked.
+    pub(crate) member: Identity,
+    /// Negative where membership is not checked.
+    pub(crate) generation: i32,
+    /// Whose transaction it is.
+    pub(crate) producer: BatchProducer,
+    /// That the transaction includes the group's partition, if it was asked for.
+    pub(crate) verification: Option<Verification>,
+    pub(crate) offsets: Vec<NewOffset>,
+}
+
+/// What is to be told of offsets that an open transaction may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stability {
+    /// What they are now.
+    Any,
+    /// That it is not certain.
+    Required,
 }
 
 /// How far a partition of a topic that exists has been read.
@@ -99,7 +131,8 @@ pub(crate) enum Wanted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FetchedTopic {
     pub(crate) topic: Str,
-    pub(crate) partitions: Vec<(i32, Option<Committed>)>,
+    /// An error where it is not certain.
+    pub(crate) partitions: Vec<(i32, Result<Option<Committed>, ErrorCode>)>,
 }
 
 /// A group, in a list.

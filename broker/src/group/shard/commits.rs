@@ -3,7 +3,7 @@
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::command::{Commit, FetchedTopic, NewOffset, Outcomes, Wanted};
+use super::command::{Commit, FetchedTopic, NewOffset, Outcomes, Stability, Wanted};
 use super::coordinator::{Coordinator, Setting, Step};
 use crate::group::classic::ClassicGroup;
 use crate::group::offsets::Committed;
@@ -55,12 +55,23 @@ impl Coordinator {
     }
 
     /// Tells how far a group has read.
-    pub(super) fn fetch(&self, group: &Str, wanted: Wanted) -> Vec<FetchedTopic> {
+    pub(super) fn fetch(
+        &self,
+        group: &Str,
+        wanted: Wanted,
+        stability: Stability,
+    ) -> Vec<FetchedTopic> {
+        let tell = |topic: &Str, index: i32, committed: Option<&Committed>| {
+            let pending = &self.offsets.pending;
+            let is_certain = stability == Stability::Any || !pending.contains(group, topic, index);
+            let certain = is_certain.then(|| committed.cloned());
+            (index, certain.ok_or(ErrorCode::UNSTABLE_OFFSET_COMMIT))
+        };
         match wanted {
             Wanted::These(topics) => topics
                 .into_iter()
                 .map(|(topic, partitions)| {
-                    let get = |index| (index, self.offsets.get(group, &topic, index).cloned());
+                    let get = |index| tell(&topic, index, self.offsets.get(group, &topic, index));
                     let partitions = partitions.into_iter().map(get).collect();
                     FetchedTopic { topic, partitions }
                 })
@@ -71,9 +82,9 @@ impl Coordinator {
                 .into_iter()
                 .flatten()
                 .map(|(topic, partitions)| {
-                    let tell =
-                        |(index, committed): (&i32, &Committed)| (*index, Some(committed.clone()));
-                    let partitions = partitions.iter().map(tell).collect();
+                    let partitions =
+                        partitions.iter().map(|(index, it)| tell(topic, *index, Some(it)));
+                    let partitions = partitions.collect();
                     FetchedTopic { topic: topic.clone(), partitions }
                 })
                 .collect(),

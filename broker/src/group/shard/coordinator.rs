@@ -109,12 +109,19 @@ impl Coordinator {
                 let kept = self.commit(commit, setting, &mut step);
                 step.answer(answer, kept);
             }
-            Command::Fetch(group, wanted, answer) => {
-                step.answer(answer, Ok(self.fetch(&group, wanted)));
+            Command::Fetch(group, wanted, stability, answer) => {
+                step.answer(answer, Ok(self.fetch(&group, wanted, stability)));
             }
             Command::DeleteOffsets(group, partitions, answer) => {
                 let deleted = self.delete_offsets(&group, partitions, &mut step);
                 step.answer(answer, deleted);
+            }
+            // The actor does these, which must be appended before anything changes.
+            Command::CommitInTransaction(_, answer) => {
+                step.answer(answer, Err(ErrorCode::UNKNOWN_SERVER_ERROR));
+            }
+            Command::EndTransaction(_, _, answer) => {
+                step.answer(answer, Err(ErrorCode::UNKNOWN_SERVER_ERROR));
             }
             Command::List(answer) => step.answer(answer, Ok(self.list())),
             Command::Describe(group, answer) => step.answer(answer, Ok(self.describe(&group))),

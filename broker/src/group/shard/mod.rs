@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`command`] | what a shard is asked |
 //! | `coordinator` | the state, pure: `members`, `commits`, `admin` and `upkeep` do the work |
+//! | `transactions` | offsets that are committed as part of transactions |
 //! | `actor` | the task that owns it: mailbox, deadlines, appends |
 //! | `replay` | from the log to the state |
 //!
@@ -32,6 +33,7 @@ mod members;
 mod replay;
 #[cfg(test)]
 mod tests;
+mod transactions;
 mod upkeep;
 
 use std::sync::Arc;

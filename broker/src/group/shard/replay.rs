@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use klamm_protocol::records::Batch;
+use klamm_protocol::records::{Batch, EndTransaction};
 use klamm_protocol::wire::Str;
 
 use super::coordinator::{Coordinator, Setting};
@@ -23,27 +23,42 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// Takes the records of a batch in, in their order. Those of control batches mean nothing
-    /// here; one that cannot be read is told and passed over, so that it costs one group at most.
+    /// Takes the records of a batch in, in their order. One that cannot be read is told and passed over, so that it costs one group at most.
     pub(super) fn read(&mut self, batch: &Batch) {
-        if batch.header().attributes.is_control() {
-            return;
-        }
-        let offset = batch.header().base_offset;
+        let header = batch.header();
+        let offset = header.base_offset;
+        let transaction = header.attributes.is_transactional().then_some(header.producer_id);
         let records = match batch.records(BATCH_BYTES_MAX) {
             Ok(records) => records,
             Err(error) => return tracing::error!(offset, %error, "a batch of group records"),
         };
         for record in records {
+            if let (true, Ok(record)) = (header.attributes.is_control(), &record) {
+                if let Some(end) = EndTransaction::parse(record) {
+                    self.offsets.end_transaction(header.producer_id, end.outcome);
+                }
+                continue;
+            }
             let decoded = match &record {
                 Ok(record) => GroupRecord::decode(record),
                 Err(error) => return tracing::error!(offset, %error, "a record of a group"),
             };
             match decoded {
-                Ok(record) => self.apply(record),
+                Ok(record) => self.apply_in(transaction, record),
                 Err(RecordError::UnknownType(_)) => self.passed_over += 1,
                 Err(error) => tracing::error!(offset, %error, "a record of a group"),
             }
+        }
+    }
+
+    /// Takes a record in that belongs to the transaction of a producer, or to none.
+    fn apply_in(&mut self, transaction: Option<i64>, record: GroupRecord) {
+        match (transaction, record) {
+            (Some(producer_id), GroupRecord::Offset(key, Some(value))) => {
+                let place = (&key.group, &key.topic, key.partition);
+                self.offsets.pending.add(producer_id, place, value.into());
+            }
+            (_, record) => self.apply(record),
         }
     }
 

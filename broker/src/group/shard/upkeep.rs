@@ -21,7 +21,9 @@ impl Coordinator {
             let Some(group) = self.groups.get(name) else { continue };
             for (topic, partitions) in topics {
                 let is_over = |committed: &Committed| is_over(group, topic, committed, setting);
+                let is_pending = |index| self.offsets.pending.contains(name, topic, index);
                 let over = partitions.iter().filter(|(_, committed)| is_over(committed));
+                let over = over.filter(|(index, _)| !is_pending(**index));
                 expired.extend(over.map(|(index, _)| (name.clone(), topic.clone(), *index)));
             }
         }
@@ -60,7 +62,9 @@ impl Coordinator {
     fn erase_void_groups(&mut self, step: &mut Step) {
         let is_void = |(name, group): &(&Str, &ClassicGroup)| {
             let is_unused = group.state() == State::Empty && !group.has_pending();
-            is_unused && self.offsets.of_group(name).is_none()
+            let has_offsets =
+                self.offsets.of_group(name).is_some() || self.offsets.pending.has_group(name);
+            is_unused && !has_offsets
         };
         let void: Vec<Str> =
             self.groups.iter().filter(is_void).map(|(name, _)| name.clone()).collect();

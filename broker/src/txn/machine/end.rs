@@ -3,7 +3,7 @@
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::Outcome;
 
-use super::{Effects, Generation, Partitions, Producer, SpareId, State, Transaction};
+use super::{Generation, Partitions, Producer, State, Transaction, Turn};
 
 /// A producer ends its transaction.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +27,7 @@ pub(crate) struct Markers {
 impl Transaction {
     /// Decides how the transaction ends. What the producer is from then on; in the second
     /// generation that is news.
-    pub(crate) fn end(
-        &mut self,
-        end: End,
-        now_ms: i64,
-        spare: &mut SpareId,
-        effects: &mut Effects,
-    ) -> Result<Producer, ErrorCode> {
+    pub(crate) fn end(&mut self, end: End, turn: &mut Turn) -> Result<Producer, ErrorCode> {
         let may_end = match end.generation {
             Generation::First => self.may_end_first(end)?,
             Generation::Second => self.may_end_second(end)?,
@@ -41,8 +35,8 @@ impl Transaction {
         if may_end {
             let ends_with_new_epoch = end.generation == Generation::Second;
             let is_last_epoch = ends_with_new_epoch && self.producer.is_exhausted();
-            self.next_id = if is_last_epoch { Some(spare.take()?) } else { None };
-            self.decide(end.outcome, end.generation, now_ms, effects);
+            self.next_id = if is_last_epoch { Some(turn.take_id()?) } else { None };
+            self.decide(end.outcome, end.generation, turn);
         }
         let next = self.next_id.map(|id| Producer { id, epoch: 0 });
         Ok(next.unwrap_or(self.producer))
@@ -84,18 +78,18 @@ impl Transaction {
     }
 
     /// Aborts the open transaction in spite of its producer, which is fenced.
-    pub(super) fn fence(&mut self, now_ms: i64, effects: &mut Effects) {
+    pub(super) fn fence(&mut self, turn: &mut Turn) {
         // This epoch is given to nobody. The one that the end brings is then two higher than the
         // producer's, so that the producer does not take the end for its own.
         self.producer = self.producer.with_next_epoch();
-        self.decide(Outcome::Abort, Generation::Second, now_ms, effects);
+        self.decide(Outcome::Abort, Generation::Second, turn);
         self.last_epoch = None;
     }
 
     /// Aborts the transaction if it has been open for too long.
-    pub(crate) fn expire(&mut self, now_ms: i64, effects: &mut Effects) {
-        if self.deadline_ms().is_some_and(|deadline| deadline <= now_ms) {
-            self.fence(now_ms, effects);
+    pub(crate) fn expire(&mut self, turn: &mut Turn) {
+        if self.deadline_ms().is_some_and(|deadline| deadline <= turn.now_ms) {
+            self.fence(turn);
         }
     }
 
@@ -107,15 +101,9 @@ impl Transaction {
         Some(started_ms.saturating_add(self.timeout_ms.into()))
     }
 
-    fn decide(
-        &mut self,
-        outcome: Outcome,
-        generation: Generation,
-        now_ms: i64,
-        effects: &mut Effects,
-    ) {
+    fn decide(&mut self, outcome: Outcome, generation: Generation, turn: &mut Turn) {
         if self.state != State::Ongoing {
-            self.started_ms = Some(now_ms);
+            self.started_ms = Some(turn.now_ms);
         }
         let producer = match generation {
             Generation::First => self.producer,
@@ -125,8 +113,8 @@ impl Transaction {
             }
         };
         self.generation = generation;
-        self.enter(State::Prepare(outcome), producer, now_ms, effects);
-        self.complete(now_ms, effects);
+        self.enter(State::Prepare(outcome), producer, turn);
+        self.complete(turn);
     }
 
     /// The markers that are to be written before the transaction is complete, if its end is
@@ -138,14 +126,7 @@ impl Transaction {
     }
 
     /// The marker of a partition is durable, or the partition is gone.
-    pub(crate) fn marked(
-        &mut self,
-        producer: Producer,
-        topic: &str,
-        index: i32,
-        now_ms: i64,
-        effects: &mut Effects,
-    ) {
+    pub(crate) fn marked(&mut self, producer: Producer, topic: &str, index: i32, turn: &mut Turn) {
         if !matches!(self.state, State::Prepare(_)) || producer != self.producer {
             return;
         }
@@ -155,17 +136,17 @@ impl Transaction {
                 self.partitions.remove(topic);
             }
         }
-        self.complete(now_ms, effects);
+        self.complete(turn);
     }
 
     /// Completes the transaction if all of its partitions have their markers.
-    fn complete(&mut self, now_ms: i64, effects: &mut Effects) {
+    fn complete(&mut self, turn: &mut Turn) {
         let State::Prepare(outcome) = self.state else { return };
         if !self.partitions.is_empty() {
             return;
         }
         let next = self.next_id.take().map(|id| Producer { id, epoch: 0 });
         let producer = next.unwrap_or(self.producer);
-        self.enter(State::Complete(outcome), producer, now_ms, effects);
+        self.enter(State::Complete(outcome), producer, turn);
     }
 }

@@ -2,7 +2,7 @@
 
 use klamm_protocol::error_code::ErrorCode;
 
-use super::{Effects, Partitions, Producer, SpareId, State, Transaction};
+use super::{Partitions, Producer, State, Transaction, Turn};
 
 /// A client wants to be the producer.
 #[derive(Clone, Copy, Debug)]
@@ -16,28 +16,22 @@ pub(crate) struct Init {
 impl Transaction {
     /// Gives the id to a client with a new epoch, which fences whoever had it. A transaction that is
     /// open is aborted first, and the client told to come back.
-    pub(crate) fn init(
-        &mut self,
-        init: Init,
-        now_ms: i64,
-        spare: &mut SpareId,
-        effects: &mut Effects,
-    ) -> Result<Producer, ErrorCode> {
+    pub(crate) fn init(&mut self, init: Init, turn: &mut Turn) -> Result<Producer, ErrorCode> {
         self.check_settled()?;
         if init.known.is_some_and(|known| !self.knows(known)) {
             return Err(ErrorCode::PRODUCER_FENCED);
         }
         if self.state == State::Ongoing {
-            self.fence(now_ms, effects);
+            self.fence(turn);
             return Err(ErrorCode::CONCURRENT_TRANSACTIONS);
         }
         let known_epoch = init.known.map(|known| known.epoch);
-        let (producer, last_epoch) = self.next_producer(known_epoch, spare)?;
+        let (producer, last_epoch) = self.next_producer(known_epoch, turn)?;
         self.last_epoch = last_epoch;
         self.timeout_ms = init.timeout_ms;
         self.partitions = Partitions::new();
         self.started_ms = None;
-        self.enter(State::Empty, producer, now_ms, effects);
+        self.enter(State::Empty, producer, turn);
         Ok(producer)
     }
 
@@ -53,7 +47,7 @@ impl Transaction {
     fn next_producer(
         &self,
         known_epoch: Option<i16>,
-        spare: &mut SpareId,
+        turn: &mut Turn,
     ) -> Result<(Producer, Option<i16>), ErrorCode> {
         let known_epoch = known_epoch.filter(|_| self.producer.epoch >= 0);
         match known_epoch {
@@ -64,7 +58,7 @@ impl Transaction {
                 Ok((producer.ok_or(ErrorCode::PRODUCER_FENCED)?, self.last_epoch))
             }
             _ if self.producer.is_exhausted() => {
-                Ok((Producer { id: spare.take()?, epoch: 0 }, known_epoch))
+                Ok((Producer { id: turn.take_id()?, epoch: 0 }, known_epoch))
             }
             _ => Ok((self.producer.with_next_epoch(), known_epoch)),
         }

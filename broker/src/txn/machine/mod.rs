@@ -3,7 +3,7 @@
 //! It has no task, no clock, no socket and no log. The coordinator that drives it
 //!
 //! 1. calls one of the methods that take a request, with the time,
-//! 2. appends the [`records`](Effects::records) of the effects to the log,
+//! 2. appends the [`records`](Turn::records) that come of it to the log,
 //! 3. lets the answer go once they are durable, and all that was appended before them,
 //! 4. after each call that gave records, and at a start, has the [`markers`](Transaction::markers)
 //!    written once the records are durable, and tells of each that is ([`marked`]), and
@@ -93,21 +93,30 @@ pub(crate) enum Generation {
     Second,
 }
 
-/// A producer id that nobody has, for the machine that needs one.
-#[derive(Debug, Default)]
-pub(crate) struct SpareId(pub(crate) Option<i64>);
-
-impl SpareId {
-    pub(super) fn take(&mut self) -> Result<i64, ErrorCode> {
-        self.0.take().ok_or(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
-    }
-}
-
-/// What is to be done after one call.
+/// One call: when it comes, what it may take, and what comes of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Effects {
+pub(crate) struct Turn {
+    /// The time, by the wall clock.
+    pub(crate) now_ms: i64,
+    /// A producer id that nobody has; gone if it was needed.
+    pub(crate) spare_id: Option<i64>,
     /// What the transactional id has come to, to be written in this order before the answer leaves.
     pub(crate) records: Vec<Snapshot>,
+}
+
+impl Turn {
+    /// A call that takes nothing.
+    pub(crate) fn at(now_ms: i64) -> Self {
+        Self { now_ms, ..Self::default() }
+    }
+
+    /// Takes the producer id that nobody has.
+    ///
+    /// # Errors
+    /// There is none now.
+    pub(super) fn take_id(&mut self) -> Result<i64, ErrorCode> {
+        self.spare_id.take().ok_or(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
+    }
 }
 
 /// One transactional id, and its transaction if there is any.
@@ -178,11 +187,11 @@ impl Transaction {
     }
 
     /// Comes into a state under a producer.
-    fn enter(&mut self, state: State, producer: Producer, now_ms: i64, effects: &mut Effects) {
+    fn enter(&mut self, state: State, producer: Producer, turn: &mut Turn) {
         self.previous_id = Some(self.producer.id);
         self.producer = producer;
         self.state = state;
-        self.updated_ms = now_ms;
-        effects.records.push(self.snapshot());
+        self.updated_ms = turn.now_ms;
+        turn.records.push(self.snapshot());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::{Effects, Generation, Producer, State, Transaction};
+use super::{Generation, Producer, State, Transaction, Turn};
 
 /// Partitions, by the names of their topics.
 pub(crate) type Partitions = BTreeMap<Str, BTreeSet<i32>>;
@@ -17,8 +17,7 @@ impl Transaction {
         producer: Producer,
         added: &Partitions,
         generation: Generation,
-        now_ms: i64,
-        effects: &mut Effects,
+        turn: &mut Turn,
     ) -> Result<(), ErrorCode> {
         self.check_settled()?;
         self.check(producer)?;
@@ -27,7 +26,7 @@ impl Transaction {
             return Ok(());
         }
         if !is_ongoing {
-            self.started_ms = Some(now_ms);
+            self.started_ms = Some(turn.now_ms);
         }
         for (topic, indexes) in added {
             match self.partitions.get_mut(topic) {
@@ -36,7 +35,7 @@ impl Transaction {
             }
         }
         self.generation = generation;
-        self.enter(State::Ongoing, self.producer, now_ms, effects);
+        self.enter(State::Ongoing, self.producer, turn);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::partition::Partition;
 use crate::shard::append::append;
 use crate::shard::load::{LoadError, is_empty, load};
 use crate::shard::writes::{LOST, Release, Writes};
-use crate::txn::machine::SpareId;
+use crate::txn::machine::Turn;
 use crate::txn::records::TransactionRecord;
 
 /// How long a shard whose log failed waits before it reads it anew.
@@ -30,7 +30,8 @@ pub(super) struct Actor {
     partition: Arc<Partition>,
     mailbox: mpsc::Receiver<Command>,
     markings: Arc<Markings>,
-    spare: SpareId,
+    /// A producer id that nobody has.
+    spare_id: Option<i64>,
 }
 
 /// Why a shard is not served any longer.
@@ -67,7 +68,7 @@ impl Actor {
             partition: Arc::clone(partition),
             mailbox: commands,
             markings: Arc::new(markings),
-            spare: SpareId::default(),
+            spare_id: None,
         }
     }
 
@@ -149,8 +150,10 @@ impl Actor {
             match event {
                 Event::Command(command) if taken.is_ok() => {
                     self.find_spare_id(&command).await;
-                    let now_ms = self.node.clock.now_ms();
-                    let step = coordinator.handle(command, now_ms, &mut self.spare);
+                    let mut turn = Turn::at(self.node.clock.now_ms());
+                    turn.spare_id = self.spare_id.take();
+                    let step = coordinator.handle(command, &mut turn);
+                    self.spare_id = turn.spare_id;
                     taken = self.take(step, &mut writes);
                 }
                 Event::Command(command) => command.refuse(LOST),
@@ -203,8 +206,8 @@ impl Actor {
     /// Has a producer id ready for a command that may need one. Where there is none to be had, the
     /// command is told so if it does.
     async fn find_spare_id(&mut self, command: &Command) {
-        if self.spare.0.is_none() && command.may_take_id() {
-            self.spare.0 = self.node.producer_ids.next(&self.node.catalog).await.ok();
+        if self.spare_id.is_none() && command.may_take_id() {
+            self.spare_id = self.node.producer_ids.next(&self.node.catalog).await.ok();
         }
     }
 

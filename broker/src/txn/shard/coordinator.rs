@@ -10,7 +10,7 @@ use super::command::{Add, Command, Listed, Outcomes};
 use crate::shard::Answer;
 use crate::shard::timers::Timers;
 use crate::shard::writes::{Release, held};
-use crate::txn::machine::{Effects, End, Init, Markers, Producer, Snapshot, SpareId, Transaction};
+use crate::txn::machine::{End, Init, Markers, Producer, Snapshot, Transaction, Turn};
 use crate::txn::records::TransactionRecord;
 
 /// What one event brings about.
@@ -52,30 +52,32 @@ impl Coordinator {
     }
 
     /// Does what a command asks.
-    pub(super) fn handle(&mut self, command: Command, now_ms: i64, spare: &mut SpareId) -> Step {
+    pub(super) fn handle(&mut self, command: Command, turn: &mut Turn) -> Step {
         let mut step = Step::default();
         match command {
             Command::Init(id, init, answer) => {
-                let given = self.init(&id, init, now_ms, spare, &mut step);
+                let given = self.init(&id, init, turn);
+                self.carry_out(&id, turn, &mut step);
                 step.answer(answer, given);
             }
             Command::Add(id, add, answer) => {
-                let added = self.add(&id, &add, now_ms, &mut step);
+                let added = self.add(&id, &add, turn);
+                self.carry_out(&id, turn, &mut step);
                 step.answer(answer, added);
             }
             Command::Verify(id, producer, partitions, answer) => {
                 step.answer(answer, self.verify(&id, producer, &partitions));
             }
             Command::End(id, end, answer) => {
-                let next = self.end(&id, end, now_ms, spare, &mut step);
+                let next = self.end(&id, end, turn);
+                self.carry_out(&id, turn, &mut step);
                 step.answer(answer, next);
             }
             Command::Marked { transactional_id, producer, topic, partition } => {
-                let mut effects = Effects::default();
                 if let Some(transaction) = self.transactions.get_mut(&transactional_id) {
-                    transaction.marked(producer, &topic, partition, now_ms, &mut effects);
+                    transaction.marked(producer, &topic, partition, turn);
                 }
-                self.carry_out(&transactional_id, effects, &mut step);
+                self.carry_out(&transactional_id, turn, &mut step);
             }
             Command::Describe(id, answer) => {
                 let found = self.transactions.get(&id).map(Transaction::snapshot);
@@ -94,11 +96,11 @@ impl Coordinator {
     /// Aborts one transaction that has been open for too long by now; `None` if none has.
     pub(super) fn expire(&mut self, now_ms: i64) -> Option<Step> {
         let id = self.timers.take_due(now_ms)?;
-        let (mut effects, mut step) = (Effects::default(), Step::default());
+        let (mut turn, mut step) = (Turn::at(now_ms), Step::default());
         if let Some(transaction) = self.transactions.get_mut(&id) {
-            transaction.expire(now_ms, &mut effects);
+            transaction.expire(&mut turn);
         }
-        self.carry_out(&id, effects, &mut step);
+        self.carry_out(&id, &mut turn, &mut step);
         Some(step)
     }
 
@@ -115,30 +117,19 @@ impl Coordinator {
         step
     }
 
-    fn init(
-        &mut self,
-        id: &Str,
-        init: Init,
-        now_ms: i64,
-        spare: &mut SpareId,
-        step: &mut Step,
-    ) -> Result<Producer, ErrorCode> {
+    fn init(&mut self, id: &Str, init: Init, turn: &mut Turn) -> Result<Producer, ErrorCode> {
         if !self.transactions.contains_key(id) {
-            self.transactions.insert(id.detached(), Transaction::new(spare.take()?));
+            self.transactions.insert(id.detached(), Transaction::new(turn.take_id()?));
         }
-        let mut effects = Effects::default();
-        let given = self.get(id)?.init(init, now_ms, spare, &mut effects);
-        self.carry_out(id, effects, step);
-        given
+        self.get(id)?.init(init, turn)
     }
 
-    fn add(&mut self, id: &Str, add: &Add, now_ms: i64, step: &mut Step) -> Result<(), ErrorCode> {
-        let mut effects = Effects::default();
-        let (partitions, generation) = (&add.partitions, add.generation);
-        let transaction = self.get(id)?;
-        let added = transaction.add(add.producer, partitions, generation, now_ms, &mut effects);
-        self.carry_out(id, effects, step);
-        added
+    fn add(&mut self, id: &Str, add: &Add, turn: &mut Turn) -> Result<(), ErrorCode> {
+        self.get(id)?.add(add.producer, &add.partitions, add.generation, turn)
+    }
+
+    fn end(&mut self, id: &Str, end: End, turn: &mut Turn) -> Result<Producer, ErrorCode> {
+        self.get(id)?.end(end, turn)
     }
 
     fn verify(
@@ -150,20 +141,6 @@ impl Coordinator {
         let transaction = self.get(id)?;
         let verify = |(topic, index): &(Str, i32)| transaction.verify(producer, topic, *index);
         Ok(partitions.iter().map(verify).collect())
-    }
-
-    fn end(
-        &mut self,
-        id: &Str,
-        end: End,
-        now_ms: i64,
-        spare: &mut SpareId,
-        step: &mut Step,
-    ) -> Result<Producer, ErrorCode> {
-        let mut effects = Effects::default();
-        let next = self.get(id)?.end(end, now_ms, spare, &mut effects);
-        self.carry_out(id, effects, step);
-        next
     }
 
     fn list(&self) -> Vec<Listed> {
@@ -180,13 +157,14 @@ impl Coordinator {
     }
 
     /// Carries out what a transactional id wants done, and has it looked at again in time.
-    fn carry_out(&mut self, id: &Str, effects: Effects, step: &mut Step) {
+    fn carry_out(&mut self, id: &Str, turn: &mut Turn, step: &mut Step) {
         let transaction = self.transactions.get(id);
         self.timers.set(id, transaction.and_then(Transaction::deadline_ms));
-        if effects.records.is_empty() {
+        let records = std::mem::take(&mut turn.records);
+        if records.is_empty() {
             return;
         }
-        step.records.extend(effects.records.iter().map(|it| TransactionRecord::now(id, it)));
+        step.records.extend(records.iter().map(|it| TransactionRecord::now(id, it)));
         let markers = transaction.and_then(Transaction::markers);
         step.markers.extend(markers.map(|markers| (id.detached(), markers)));
     }

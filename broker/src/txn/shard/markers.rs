@@ -8,12 +8,43 @@ use klamm_protocol::wire::Str;
 use tokio::sync::mpsc::WeakSender;
 
 use super::command::Command;
+use crate::group::OFFSETS_TOPIC;
+use crate::group::shard::command::Command as GroupCommand;
 use crate::node::Node;
-use crate::partition::{Commit, Marker, Rejection};
+use crate::partition::{Commit, Marker};
+use crate::shard::Asked;
 use crate::txn::machine::{Generation, Markers};
 
 /// How long a partition that does not take its marker is left alone.
 const REST: Duration = Duration::from_secs(1);
+
+/// A marker on its way.
+enum Marking {
+    Needless,
+    Begun(Commit),
+    /// Of groups' own partitions, who coordinates them writes the marker.
+    Asked(Asked<()>),
+    Refused(ErrorCode),
+}
+
+impl Marking {
+    /// Waits until it is durable. Where a newer producer has written, nothing of this one is open
+    /// any more.
+    async fn end(self) -> Result<(), ErrorCode> {
+        let ended = match self {
+            Self::Needless => return Ok(()),
+            Self::Begun(commit) => commit.await,
+            Self::Asked(asked) => asked.answer().await,
+            Self::Refused(code) => Err(code),
+        };
+        match ended {
+            Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::INVALID_PRODUCER_EPOCH) => {
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+}
 
 /// Where to tell of markers that are durable.
 #[derive(Clone, Debug)]
@@ -44,20 +75,13 @@ impl Markings {
         let mut left: Vec<(Str, i32)> = all.collect();
         loop {
             // All are on their way before one is waited for: they share a sync.
-            let begun: Vec<_> = left
-                .drain(..)
-                .map(|(topic, index)| {
-                    let commit = self.write(&markers, &topic, index);
-                    (topic, index, commit)
-                })
-                .collect();
-            for (topic, index, commit) in begun {
-                let written = match commit {
-                    Ok(Some(commit)) => commit.await,
-                    Ok(None) => Ok(()),
-                    Err(rejection) => Err(rejection.code),
-                };
-                match written {
+            let mut begun = Vec::with_capacity(left.len());
+            for (topic, index) in left.drain(..) {
+                let marking = self.write(&markers, &topic, index).await;
+                begun.push((topic, index, marking));
+            }
+            for (topic, index, marking) in begun {
+                match marking.end().await {
                     Ok(()) => self.tell(&transactional_id, &markers, topic, index).await,
                     Err(code) => {
                         let name = code.name();
@@ -73,32 +97,28 @@ impl Markings {
         }
     }
 
-    /// Begins to write one marker. A partition that is gone needs none, and neither does one whose
-    /// producer was replaced by somebody: nothing of its transaction is open then.
-    fn write(
-        &self,
-        markers: &Markers,
-        topic: &str,
-        index: i32,
-    ) -> Result<Option<Commit>, Rejection> {
-        let topic = self.node.topics.by_name(topic);
-        let Some(partition) = topic.and_then(|topic| topic.partition(index)) else {
-            return Ok(None);
+    /// Begins to write one marker. A partition that is gone needs none.
+    async fn write(&self, markers: &Markers, topic: &str, index: i32) -> Marking {
+        let found = self.node.topics.by_name(topic);
+        let Some(partition) = found.and_then(|topic| topic.partition(index)) else {
+            return Marking::Needless;
         };
+        let outcome = markers.outcome;
         let marker = Marker {
             producer_id: markers.producer.id,
             producer_epoch: markers.producer.epoch,
             has_new_epoch: markers.generation == Generation::Second,
             coordinator_epoch: self.coordinator_epoch,
         };
-        match partition.mark(&marker, markers.outcome, self.node.clock.now_ms()) {
-            Ok(commit) => Ok(Some(commit)),
-            Err(rejection) if rejection.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Ok(None),
-            Err(rejection) if rejection.code == ErrorCode::INVALID_PRODUCER_EPOCH => {
-                tracing::error!(%partition, error = %rejection.message, "a marker came too late");
-                Ok(None)
-            }
-            Err(rejection) => Err(rejection),
+        if topic == OFFSETS_TOPIC {
+            let command = |answer| GroupCommand::EndTransaction(marker, outcome, answer);
+            return Marking::Asked(
+                self.node.groups.ask_partition(&self.node, index, command).await,
+            );
+        }
+        match partition.mark(&marker, outcome, self.node.clock.now_ms()) {
+            Ok(commit) => Marking::Begun(commit),
+            Err(rejection) => Marking::Refused(rejection.code),
         }
     }
 

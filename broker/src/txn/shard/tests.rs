@@ -9,7 +9,7 @@ use super::coordinator::{Coordinator, Step};
 use super::replay::Replay;
 use crate::shard::Answer;
 use crate::txn::machine::{
-    End, Generation, Init, Markers, Partitions, Producer, Snapshot, SpareId, State,
+    End, Generation, Init, Markers, Partitions, Producer, Snapshot, State, Turn,
 };
 
 #[derive(Default)]
@@ -31,9 +31,9 @@ impl World {
     }
 
     fn handle(&mut self, command: Command) {
-        let mut spare = SpareId(Some(self.ids + 1));
-        let step = self.coordinator.handle(command, self.now_ms, &mut spare);
-        self.ids += i64::from(spare.0.is_none());
+        let mut turn = Turn { spare_id: Some(self.ids + 1), ..Turn::at(self.now_ms) };
+        let step = self.coordinator.handle(command, &mut turn);
+        self.ids += i64::from(turn.spare_id.is_none());
         self.write(step);
     }
 
@@ -118,7 +118,7 @@ fn nobody_becomes_a_producer_without_an_id_to_give() {
     let (answer, mut asked) = oneshot::channel();
     let init = Init { known: None, timeout_ms: 1_000 };
     let command = Command::Init("a".into(), init, answer);
-    let step = coordinator.handle(command, 0, &mut SpareId::default());
+    let step = coordinator.handle(command, &mut Turn::at(0));
     step.answers.into_iter().for_each(|release| release(Ok(())));
     assert_eq!(asked.try_recv(), Ok(Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)));
     assert!(step.records.is_empty());

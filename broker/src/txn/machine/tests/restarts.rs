@@ -99,28 +99,26 @@ fn a_repeated_init_is_fenced_after_a_restart() {
 
 #[test]
 fn an_id_at_rest_may_be_forgotten() {
-    let (mut spare, mut effects) = (SpareId::default(), Effects::default());
     let mut transaction = Transaction::new(1);
     let init = Init { known: None, timeout_ms: 10 };
-    let producer = transaction.init(init, 1_000, &mut spare, &mut effects).unwrap();
+    let producer = transaction.init(init, &mut Turn::at(1_000)).unwrap();
     assert!(transaction.is_unused_since(1_000) && !transaction.is_unused_since(999));
     let partitions = Partitions::from([("t".into(), [0].into())]);
-    transaction.add(producer, &partitions, Generation::First, 2_000, &mut effects).unwrap();
+    transaction.add(producer, &partitions, Generation::First, &mut Turn::at(2_000)).unwrap();
     assert!(!transaction.is_unused_since(9_000));
-    transaction.expire(2_010, &mut effects);
+    transaction.expire(&mut Turn::at(2_010));
     assert!(!transaction.is_unused_since(9_000));
     let marked = transaction.markers().unwrap().producer;
-    transaction.marked(marked, "t", 0, 3_000, &mut effects);
+    transaction.marked(marked, "t", 0, &mut Turn::at(3_000));
     assert!(transaction.is_unused_since(3_000));
 }
 
 #[test]
 fn a_transaction_without_a_bound_is_never_late() {
-    let (mut spare, mut effects) = (SpareId::default(), Effects::default());
     let mut transaction = Transaction::new(1);
     let init = Init { known: None, timeout_ms: i32::MAX };
-    let producer = transaction.init(init, 0, &mut spare, &mut effects).unwrap();
+    let producer = transaction.init(init, &mut Turn::at(0)).unwrap();
     let partitions = Partitions::from([("t".into(), [0].into())]);
-    transaction.add(producer, &partitions, Generation::First, 0, &mut effects).unwrap();
+    transaction.add(producer, &partitions, Generation::First, &mut Turn::at(0)).unwrap();
     assert_eq!(transaction.deadline_ms(), None);
 }

@@ -134,11 +134,9 @@ impl Scene {
         self.transaction.as_mut().expect("there is an init before")
     }
 
-    fn spare(&mut self, words: &Words<'_>) -> SpareId {
-        match words.value("spare") {
-            Some(_) => SpareId(None),
-            None => SpareId(Some(self.ids + 1)),
-        }
+    fn turn(&self, words: &Words<'_>) -> Turn {
+        let spare_id = words.value("spare").is_none().then_some(self.ids + 1);
+        Turn { spare_id, ..Turn::at(self.now_ms) }
     }
 
     fn producer(&self, words: &Words<'_>) -> Producer {
@@ -153,10 +151,9 @@ impl Scene {
         let timeout_ms = millis(words.value("timeout").unwrap_or("60s"));
         let timeout_ms = i32::try_from(timeout_ms).expect("a short time");
         let init = Init { known: words.producer("known"), timeout_ms };
-        let (mut spare, mut effects) = (self.spare(words), Effects::default());
-        let now_ms = self.now_ms;
-        let given = self.transaction().init(init, now_ms, &mut spare, &mut effects);
-        self.told_producer(given, words, &spare, effects);
+        let mut turn = self.turn(words);
+        let given = self.transaction().init(init, &mut turn);
+        self.told_producer(given, words, turn);
     }
 
     fn end(&mut self, outcome: &str, words: &Words<'_>) {
@@ -167,22 +164,15 @@ impl Scene {
         };
         let generation = words.generation();
         let end = End { producer: self.producer(words), outcome, generation };
-        let (mut spare, mut effects) = (self.spare(words), Effects::default());
-        let now_ms = self.now_ms;
-        let next = self.transaction().end(end, now_ms, &mut spare, &mut effects);
-        self.told_producer(next, words, &spare, effects);
+        let mut turn = self.turn(words);
+        let next = self.transaction().end(end, &mut turn);
+        self.told_producer(next, words, turn);
     }
 
-    fn told_producer(
-        &mut self,
-        told: Result<Producer, ErrorCode>,
-        words: &Words<'_>,
-        spare: &SpareId,
-        effects: Effects,
-    ) {
-        let was_taken = spare.0.is_none() && words.value("spare").is_none();
+    fn told_producer(&mut self, told: Result<Producer, ErrorCode>, words: &Words<'_>, turn: Turn) {
+        let was_taken = turn.spare_id.is_none() && words.value("spare").is_none();
         self.ids += i64::from(was_taken);
-        self.carry_out(effects);
+        self.carry_out(turn);
         match told {
             Ok(producer) => {
                 self.last_told = producer;
@@ -194,10 +184,10 @@ impl Scene {
 
     fn add(&mut self, words: &Words<'_>) {
         let (producer, added) = (self.producer(words), words.partitions());
-        let (now_ms, mut effects) = (self.now_ms, Effects::default());
+        let mut turn = Turn::at(self.now_ms);
         let generation = words.generation();
-        let result = self.transaction().add(producer, &added, generation, now_ms, &mut effects);
-        self.carry_out(effects);
+        let result = self.transaction().add(producer, &added, generation, &mut turn);
+        self.carry_out(turn);
         self.tell(result.map_or_else(ErrorCode::name, |()| "yes"));
     }
 
@@ -210,10 +200,10 @@ impl Scene {
     fn mark(&mut self, words: &Words<'_>) {
         let marked = self.transaction().markers().map(|markers| markers.producer);
         let producer = words.producer("as").or(marked).unwrap_or(self.last_told);
-        let (now_ms, mut effects) = (self.now_ms, Effects::default());
+        let mut turn = Turn::at(self.now_ms);
         let (topic, index) = words.partition();
-        self.transaction().marked(producer, &topic, index, now_ms, &mut effects);
-        self.carry_out(effects);
+        self.transaction().marked(producer, &topic, index, &mut turn);
+        self.carry_out(turn);
     }
 
     fn wait(&mut self, time_ms: i64) {
@@ -221,16 +211,16 @@ impl Scene {
         while let Some(at_ms) = self.transaction().deadline_ms().filter(|at_ms| *at_ms <= end_ms) {
             self.now_ms = at_ms;
             self.tell(&format!("at {}s", at_ms / 1_000));
-            let mut effects = Effects::default();
-            self.transaction().expire(at_ms, &mut effects);
-            self.carry_out(effects);
+            let mut turn = Turn::at(at_ms);
+            self.transaction().expire(&mut turn);
+            self.carry_out(turn);
         }
         self.now_ms = end_ms;
     }
 
-    fn carry_out(&mut self, effects: Effects) {
-        let has_stored = !effects.records.is_empty();
-        for record in effects.records {
+    fn carry_out(&mut self, turn: Turn) {
+        let has_stored = !turn.records.is_empty();
+        for record in turn.records {
             let mut line = format!("stored: {} {}", record.state.name(), name(record.producer));
             if let Some(next) = record.next_id {
                 write!(line, ", then {next}").expect("text takes text");

@@ -72,32 +72,32 @@ impl World {
     }
 
     fn ask(&mut self, client: usize, request: Request) {
-        let (mut spare, mut effects) = (SpareId(Some(self.ids + 1)), Effects::default());
-        let (now_ms, generation) = (self.now_ms, self.clients[client].generation);
+        let mut turn = Turn { spare_id: Some(self.ids + 1), ..Turn::at(self.now_ms) };
+        let generation = self.clients[client].generation;
         let answer = match request {
             Request::Init(known) => {
                 let init = Init { known, timeout_ms: TIMEOUT_MS };
-                self.machine.init(init, now_ms, &mut spare, &mut effects).map(Some)
+                self.machine.init(init, &mut turn).map(Some)
             }
             Request::Add(producer, index) => {
                 let added = Partitions::from([(TOPIC.into(), [index].into())]);
-                let result = self.machine.add(producer, &added, generation, now_ms, &mut effects);
+                let result = self.machine.add(producer, &added, generation, &mut turn);
                 result.map(|()| None)
             }
             Request::End(producer, outcome) => {
                 let end = End { producer, outcome, generation };
-                self.machine.end(end, now_ms, &mut spare, &mut effects).map(Some)
+                self.machine.end(end, &mut turn).map(Some)
             }
         };
-        self.ids += i64::from(spare.0.is_none());
-        self.carry_out(effects);
+        self.ids += i64::from(turn.spare_id.is_none());
+        self.carry_out(turn);
         let (after, life) = (self.records.len(), self.clients[client].life);
         self.held.push(Held { after, client, life, answer });
         self.deliver();
     }
 
-    fn carry_out(&mut self, effects: Effects) {
-        self.records.extend(effects.records);
+    fn carry_out(&mut self, turn: Turn) {
+        self.records.extend(turn.records);
         assert_eq!(self.machine.snapshot().state, self.records.last().expect("one").state);
     }
 
@@ -171,9 +171,9 @@ impl World {
         let indexes: Vec<i32> = markers.partitions.values().flatten().copied().collect();
         let index = indexes[choice % indexes.len()];
         self.write_marker(&markers, index);
-        let (now_ms, mut effects) = (self.now_ms, Effects::default());
-        self.machine.marked(markers.producer, TOPIC, index, now_ms, &mut effects);
-        self.carry_out(effects);
+        let mut turn = Turn::at(self.now_ms);
+        self.machine.marked(markers.producer, TOPIC, index, &mut turn);
+        self.carry_out(turn);
     }
 
     /// A partition takes a marker, once or again.
@@ -194,9 +194,9 @@ impl World {
 
     pub(super) fn wait(&mut self, time_ms: i64) {
         self.now_ms += time_ms;
-        let mut effects = Effects::default();
-        self.machine.expire(self.now_ms, &mut effects);
-        self.carry_out(effects);
+        let mut turn = Turn::at(self.now_ms);
+        self.machine.expire(&mut turn);
+        self.carry_out(turn);
     }
 
     pub(super) fn crash(&mut self, kept: usize) {

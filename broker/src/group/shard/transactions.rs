@@ -1,0 +1,136 @@
+//! Offsets that are committed as part of transactions.
+
+use std::sync::Arc;
+
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::{BatchBuilder, BatchOptions, BatchProducer, Outcome};
+
+use super::actor::Actor;
+use super::command::{Answer, NewOffset, Outcomes, TransactionalCommit};
+use super::coordinator::{Coordinator, Setting};
+use crate::group::classic::ClassicGroup;
+use crate::group::offsets::Committed;
+use crate::group::records::GroupRecord;
+use crate::partition::Marker;
+use crate::shard::writes::{LOST, Writes, held};
+
+impl Coordinator {
+    /// What is to be appended if a commit of a transaction is kept. Nothing has changed by that.
+    pub(super) fn plan(
+        &mut self,
+        commit: TransactionalCommit,
+        setting: Setting<'_>,
+    ) -> Result<(Vec<GroupRecord>, Outcomes), ErrorCode> {
+        match self.groups.get(&commit.group) {
+            Some(group) => group.check_transactional(&commit.member, commit.generation)?,
+            None if commit.generation < 0 => {}
+            None => return Err(ErrorCode::ILLEGAL_GENERATION),
+        }
+        let (mut records, metadata_max) = (Vec::new(), setting.config.metadata_bytes_max);
+        let outcomes = commit.offsets.into_iter().map(|new| {
+            // Kafka counts a text as Java does.
+            if new.metadata.encode_utf16().count() > metadata_max {
+                return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
+            }
+            let NewOffset { topic, topic_id, partition, offset, leader_epoch, metadata } = new;
+            let committed = Committed {
+                offset,
+                leader_epoch,
+                metadata,
+                committed_ms: setting.now.unix_ms,
+                expires_ms: None,
+                topic_id,
+            };
+            records.push(GroupRecord::offset(&commit.group, &topic, partition, &committed));
+            Ok(())
+        });
+        let outcomes = outcomes.collect();
+        Ok((records, outcomes))
+    }
+
+    /// Keeps what was appended for a producer's transaction until that ends.
+    pub(super) fn pend(
+        &mut self,
+        producer_id: i64,
+        records: Vec<GroupRecord>,
+        setting: Setting<'_>,
+    ) {
+        for record in records {
+            let GroupRecord::Offset(key, Some(value)) = record else { continue };
+            if !self.groups.contains_key(&key.group) {
+                let group = ClassicGroup::new(setting.limits(), setting.now);
+                self.put_group(&key.group.detached(), group);
+            }
+            let place = (&key.group, &key.topic, key.partition);
+            self.offsets.pending.add(producer_id, place, value.into());
+        }
+    }
+}
+
+impl Actor {
+    /// Appends a commit of a transaction, and keeps it if the partition takes it.
+    pub(super) fn commit_in_transaction(
+        &self,
+        coordinator: &mut Coordinator,
+        commit: TransactionalCommit,
+        answer: Answer<Outcomes>,
+        writes: &mut Writes,
+    ) {
+        let config = self.node.config();
+        let setting = self.setting(&config);
+        let TransactionalCommit { producer, verification, .. } = commit;
+        let appended = coordinator.plan(commit, setting).and_then(|(records, outcomes)| {
+            if records.is_empty() {
+                return Ok(outcomes);
+            }
+            let batch = batch(producer, &records, setting.now.unix_ms)?;
+            let appended = self.partition.append(batch, verification, setting.now.unix_ms);
+            writes.push(appended.map_err(|rejection| rejection.code)?.commit);
+            coordinator.pend(producer.id, records, setting);
+            Ok(outcomes)
+        });
+        writes.hold(vec![held(answer, appended)]);
+    }
+
+    /// Appends the end of a producer's transaction, and does what it says.
+    pub(super) fn end_transaction(
+        &self,
+        coordinator: &mut Coordinator,
+        (marker, outcome): (Marker, Outcome),
+        answer: Answer<()>,
+        writes: &mut Writes,
+    ) {
+        let now_ms = self.node.clock.now_ms();
+        let marked = self.partition.mark(&marker, outcome, now_ms).map_err(|rejection| {
+            let partition = Arc::clone(&self.partition);
+            tracing::error!(%partition, error = %rejection.message, "a transaction was not ended");
+            rejection.code
+        });
+        let marked = marked.map(|commit| {
+            writes.push(commit);
+            coordinator.offsets.end_transaction(marker.producer_id, outcome);
+        });
+        writes.hold(vec![held(answer, marked)]);
+    }
+}
+
+/// The records of a commit, as a batch of its transaction.
+fn batch(
+    producer: BatchProducer,
+    records: &[GroupRecord],
+    now_ms: i64,
+) -> Result<klamm_protocol::records::Batch, ErrorCode> {
+    let unsayable = |error: &dyn std::error::Error| {
+        tracing::error!(%error, "what a transaction commits cannot be said in records");
+        LOST
+    };
+    let options = BatchOptions { transactional: true, ..BatchOptions::default() };
+    let mut builder = BatchBuilder::new(options);
+    builder.set_producer(producer);
+    for record in records {
+        let record = record.encode().map_err(|error| unsayable(&error))?;
+        let pushed = builder.push(now_ms, Some(&record.key), record.value.as_deref(), &[]);
+        pushed.map_err(|error| unsayable(&error))?;
+    }
+    builder.build(0).map_err(|error| unsayable(&error))
+}
