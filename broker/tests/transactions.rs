@@ -209,3 +209,78 @@ async fn clients_are_told_of_the_second_generation() {
     }
     broker.stop().await;
 }
+
+#[tokio::test]
+async fn offsets_count_once_their_transaction_is_committed() {
+    for generation in GENERATIONS {
+        let broker = ephemeral().await;
+        let mut client = Client::connect(&broker).await;
+        client.create_topic("t", 1, &[]).await;
+        client.find_group("g").await;
+        let mut producer = Producer::connect(&broker, "tx", generation).await;
+        producer.init().await;
+        producer.write("t", 0, "a").await;
+        assert_eq!(client.certain_offset("g", "t").await, Ok(-1));
+        producer.commit_offset("g", "t", 5).await;
+        let uncertain = Err(ErrorCode::UNSTABLE_OFFSET_COMMIT);
+        assert_eq!(client.certain_offset("g", "t").await, uncertain);
+        producer.commit().await;
+        producer.settled().await;
+        assert_eq!(client.certain_offset("g", "t").await, Ok(5));
+        producer.commit_offset("g", "t", 7).await;
+        assert_eq!(client.certain_offset("g", "t").await, uncertain);
+        producer.abort().await;
+        producer.settled().await;
+        assert_eq!(client.certain_offset("g", "t").await, Ok(5));
+        let epoch = producer.producer.1;
+        producer.producer.1 = epoch + 1;
+        let fenced = producer.try_commit_offset("g", "t", 9).await;
+        let expected = match generation {
+            Generation::First => ErrorCode::PRODUCER_FENCED,
+            Generation::Second => ErrorCode::INVALID_PRODUCER_EPOCH,
+        };
+        assert_eq!(fenced, expected);
+        broker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn offsets_of_transactions_outlive_stops_and_crashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        let builder = Broker::builder().data_dir(folder.path());
+        builder.set("listeners", "PLAINTEXT://127.0.0.1:0").start()
+    };
+    for is_clean in [true, false] {
+        let group = if is_clean { "clean" } else { "crashed" };
+        let broker = start().await.unwrap();
+        let mut client = Client::connect(&broker).await;
+        if is_clean {
+            client.create_topic("t", 1, &[]).await;
+        }
+        client.find_group(group).await;
+        let mut producer = Producer::connect(&broker, group, Generation::Second).await;
+        producer.init().await;
+        producer.commit_offset(group, "t", 3).await;
+        producer.commit().await;
+        producer.commit_offset(group, "t", 4).await;
+        let known = producer.producer;
+        if is_clean {
+            broker.stop().await
+        } else {
+            broker.crash().await
+        }
+
+        let broker = start().await.unwrap();
+        let mut client = Client::connect(&broker).await;
+        let uncertain = Err(ErrorCode::UNSTABLE_OFFSET_COMMIT);
+        assert_eq!(client.certain_offset(group, "t").await, uncertain);
+        let mut producer = Producer::connect(&broker, group, Generation::Second).await;
+        while producer.describe().await.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {}
+        producer.producer = known;
+        producer.abort().await;
+        producer.settled().await;
+        assert_eq!(client.certain_offset(group, "t").await, Ok(3));
+        broker.stop().await;
+    }
+}

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use klamm_broker::Broker;
 use klamm_protocol::api::{
-    AddPartitionsToTxn, DescribeTransactions, EndTxn, Fetch, FindCoordinator, InitProducerId,
-    Produce,
+    AddOffsetsToTxn, AddPartitionsToTxn, DescribeTransactions, EndTxn, Fetch, FindCoordinator,
+    InitProducerId, OffsetFetch, Produce, TxnOffsetCommit,
 };
 use klamm_protocol::api::{
-    add_partitions_to_txn, describe_transactions, end_txn, fetch, find_coordinator,
-    init_producer_id, produce,
+    add_offsets_to_txn, add_partitions_to_txn, describe_transactions, end_txn, fetch,
+    find_coordinator, init_producer_id, offset_fetch, produce, txn_offset_commit,
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BatchBuilder, BatchOptions, BatchProducer, batches};
@@ -134,6 +134,50 @@ impl Producer {
         }
     }
 
+    /// Commits an offset of partition 0 of a topic for a group once.
+    pub async fn try_commit_offset(&mut self, group: &str, topic: &str, offset: i64) -> ErrorCode {
+        if self.generation == Generation::First {
+            let request = add_offsets_to_txn::Request {
+                transactional_id: self.id.into(),
+                producer_id: self.producer.0,
+                producer_epoch: self.producer.1,
+                group_id: group.into(),
+            };
+            let added = self.client.call::<AddOffsetsToTxn>(3, &request).await.error_code;
+            if !added.is_none() {
+                return added;
+            }
+        }
+        let partition = txn_offset_commit::Partition {
+            committed_offset: offset,
+            committed_metadata: Some("m".into()),
+            ..Default::default()
+        };
+        let topic = txn_offset_commit::Topic { name: topic.into(), partitions: vec![partition] };
+        let request = txn_offset_commit::Request {
+            transactional_id: self.id.into(),
+            group_id: group.into(),
+            producer_id: self.producer.0,
+            producer_epoch: self.producer.1,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let version = if self.generation == Generation::First { 3 } else { 5 };
+        let committed = self.client.call::<TxnOffsetCommit>(version, &request).await;
+        committed.topics[0].partitions[0].error_code
+    }
+
+    /// Has an offset committed as part of the transaction.
+    pub async fn commit_offset(&mut self, group: &str, topic: &str, offset: i64) {
+        loop {
+            match self.try_commit_offset(group, topic, offset).await {
+                ErrorCode::NONE => return,
+                ErrorCode::CONCURRENT_TRANSACTIONS | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => {}
+                code => panic!("{}", code.name()),
+            }
+        }
+    }
+
     /// Ends the transaction once.
     pub async fn try_end(&mut self, committed: bool) -> ErrorCode {
         let request = end_txn::Request {
@@ -189,6 +233,47 @@ impl Client {
             }
             offset = next.unwrap_or(offset);
         }
+    }
+}
+
+impl Client {
+    /// How far a group has read partition 0 of a topic, or why that is not certain.
+    pub async fn certain_offset(&mut self, group: &str, topic: &str) -> Result<i64, ErrorCode> {
+        let topic = offset_fetch::GroupTopic {
+            name: topic.into(),
+            partition_indexes: vec![0],
+            ..Default::default()
+        };
+        let asked = offset_fetch::Group {
+            group_id: group.into(),
+            topics: Some(vec![topic]),
+            ..Default::default()
+        };
+        let request = offset_fetch::Request {
+            groups: vec![asked],
+            require_stable: true,
+            ..Default::default()
+        };
+        loop {
+            let told = self.call::<OffsetFetch>(8, &request).await.groups[0].clone();
+            if told.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {
+                continue;
+            }
+            assert_eq!(told.error_code, ErrorCode::NONE);
+            let partition = &told.topics[0].partitions[0];
+            let code = partition.error_code;
+            return if code.is_none() { Ok(partition.committed_offset) } else { Err(code) };
+        }
+    }
+
+    /// Has the coordinator of a group be there.
+    pub async fn find_group(&mut self, group: &str) {
+        let request = find_coordinator::Request {
+            coordinator_keys: vec![group.into()],
+            ..Default::default()
+        };
+        let found = self.call::<FindCoordinator>(4, &request).await;
+        assert_eq!(found.coordinators[0].error_code, ErrorCode::NONE);
     }
 }
 
