@@ -67,8 +67,7 @@ impl Producer {
         loop {
             match self.try_init(60_000).await {
                 ErrorCode::NONE => return,
-                ErrorCode::CONCURRENT_TRANSACTIONS | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => {}
-                code => panic!("{}", code.name()),
+                code => assert!(is_passing(code), "{}", code.name()),
             }
         }
     }
@@ -128,8 +127,7 @@ impl Producer {
         loop {
             match self.try_write(topic, partition, value).await {
                 ErrorCode::NONE => return,
-                ErrorCode::CONCURRENT_TRANSACTIONS => {}
-                code => panic!("{}", code.name()),
+                code => assert!(is_passing(code), "{}", code.name()),
             }
         }
     }
@@ -172,8 +170,7 @@ impl Producer {
         loop {
             match self.try_commit_offset(group, topic, offset).await {
                 ErrorCode::NONE => return,
-                ErrorCode::CONCURRENT_TRANSACTIONS | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => {}
-                code => panic!("{}", code.name()),
+                code => assert!(is_passing(code), "{}", code.name()),
             }
         }
     }
@@ -234,6 +231,11 @@ impl Client {
             offset = next.unwrap_or(offset);
         }
     }
+}
+
+/// Whether a client is to try again.
+fn is_passing(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::CONCURRENT_TRANSACTIONS | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
 }
 
 impl Client {
