@@ -2,7 +2,7 @@
 
 mod pending;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use klamm_protocol::records::Outcome;
 use klamm_protocol::wire::{Str, Uuid};
@@ -103,9 +103,11 @@ impl Offsets {
         topics.flat_map(indexes).collect()
     }
 
-    /// A producer's transaction has ended.
-    pub(crate) fn end_transaction(&mut self, producer_id: i64, outcome: Outcome) {
+    /// A producer's transaction has ended. The groups for which something counts by that.
+    pub(crate) fn end_transaction(&mut self, producer_id: i64, outcome: Outcome) -> BTreeSet<Str> {
+        let mut groups = BTreeSet::new();
         for ((group, topic, partition), committed) in self.pending.end(producer_id, outcome) {
+            groups.insert(group.clone());
             // What others committed there later, in transactions that are open, is still to come.
             match self.get_mut(&group, &topic, partition) {
                 Some(known) => *known = committed,
@@ -115,6 +117,7 @@ impl Offsets {
                 }
             }
         }
+        groups
     }
 
     fn get_mut(&mut self, group: &str, topic: &str, partition: i32) -> Option<&mut Committed> {

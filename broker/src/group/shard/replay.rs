@@ -35,7 +35,7 @@ impl Replay {
         for record in records {
             if let (true, Ok(record)) = (header.attributes.is_control(), &record) {
                 if let Some(end) = EndTransaction::parse(record) {
-                    self.offsets.end_transaction(header.producer_id, end.outcome);
+                    drop(self.offsets.end_transaction(header.producer_id, end.outcome));
                 }
                 continue;
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BatchBuilder, BatchOptions, BatchProducer, Outcome};
+use klamm_protocol::wire::Str;
 
 use super::actor::Actor;
 use super::command::{Answer, NewOffset, Outcomes, TransactionalCommit};
@@ -57,12 +58,23 @@ impl Coordinator {
     ) {
         for record in records {
             let GroupRecord::Offset(key, Some(value)) = record else { continue };
-            if !self.groups.contains_key(&key.group) {
-                let group = ClassicGroup::new(setting.limits(), setting.now);
-                self.put_group(&key.group.detached(), group);
-            }
+            self.have_group(&key.group, setting);
             let place = (&key.group, &key.topic, key.partition);
             self.offsets.pending.add(producer_id, place, value.into());
+        }
+    }
+
+    /// A producer's transaction has ended. After a restart, groups may come up that were only in it.
+    fn end_transaction(&mut self, producer_id: i64, outcome: Outcome, setting: Setting<'_>) {
+        for group in self.offsets.end_transaction(producer_id, outcome) {
+            self.have_group(&group, setting);
+        }
+    }
+
+    fn have_group(&mut self, name: &Str, setting: Setting<'_>) {
+        if !self.groups.contains_key(name) {
+            let group = ClassicGroup::new(setting.limits(), setting.now);
+            self.put_group(&name.detached(), group);
         }
     }
 }
@@ -108,7 +120,8 @@ impl Actor {
         });
         let marked = marked.map(|commit| {
             writes.push(commit);
-            coordinator.offsets.end_transaction(marker.producer_id, outcome);
+            let config = self.node.config();
+            coordinator.end_transaction(marker.producer_id, outcome, self.setting(&config));
         });
         writes.hold(vec![held(answer, marked)]);
     }
