@@ -4,8 +4,8 @@
 mod support;
 
 use klamm_broker::Broker;
-use klamm_protocol::api::{ApiVersions, ListTransactions};
-use klamm_protocol::api::{api_versions, list_transactions};
+use klamm_protocol::api::{ApiVersions, DescribeProducers, ListTransactions, WriteTxnMarkers};
+use klamm_protocol::api::{api_versions, describe_producers, list_transactions, write_txn_markers};
 use klamm_protocol::error_code::ErrorCode;
 
 use support::transaction::{Generation, Producer};
@@ -283,4 +283,40 @@ async fn offsets_of_transactions_outlive_stops_and_crashes() {
         assert_eq!(client.certain_offset(group, "t").await, Ok(3));
         broker.stop().await;
     }
+}
+
+#[tokio::test]
+async fn who_writes_is_told_and_what_hangs_is_ended() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 1, &[]).await;
+    let mut producer = Producer::connect(&broker, "tx", Generation::First).await;
+    producer.init().await;
+    producer.write("t", 0, "a").await;
+    producer.write("t", 0, "b").await;
+    let topic = describe_producers::Topic { name: "t".into(), partition_indexes: vec![0, 1] };
+    let request = describe_producers::Request { topics: vec![topic] };
+    let told = client.call::<DescribeProducers>(0, &request).await;
+    let unknown = told.topics[0].partitions[1].error_code;
+    assert_eq!(unknown, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    let active = &told.topics[0].partitions[0].active_producers[0];
+    assert_eq!((active.producer_id, active.producer_epoch), (producer.producer.0, 0));
+    assert_eq!((active.last_sequence, active.current_txn_start_offset), (1, 0));
+    assert_eq!(active.coordinator_epoch, -1);
+
+    let topic = write_txn_markers::Topic { name: "t".into(), partition_indexes: vec![0, 1] };
+    let marker = write_txn_markers::Marker {
+        producer_id: producer.producer.0,
+        producer_epoch: producer.producer.1,
+        coordinator_epoch: 0,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let request = write_txn_markers::Request { markers: vec![marker] };
+    let written = client.call::<WriteTxnMarkers>(1, &request).await;
+    let codes = written.markers[0].topics[0].partitions.iter().map(|it| it.error_code);
+    let codes: Vec<_> = codes.collect();
+    assert_eq!(codes, [ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]);
+    assert_eq!(client.committed("t", 0).await, (vec![], 3));
+    broker.stop().await;
 }

@@ -9,6 +9,7 @@ pub(crate) mod configs;
 pub(crate) mod delete_records;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_log_dirs;
+pub(crate) mod describe_producers;
 pub(crate) mod describe_quorum;
 pub(crate) mod describe_topic_partitions;
 pub(crate) mod fetch;

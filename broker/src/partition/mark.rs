@@ -10,7 +10,37 @@ use super::append::refused;
 use super::producers::{Marker, MarkerVerdict};
 use super::{Commit, Partition, Rejection, Verification};
 
+/// A producer that a partition remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ActiveProducer {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) last_sequence: Option<i32>,
+    /// When it last wrote, in milliseconds since 1970.
+    pub(crate) last_write_ms: i64,
+    /// Of the coordinator that last ended a transaction of it; -1 where unknown.
+    pub(crate) coordinator_epoch: i32,
+    /// Where its open transaction begins.
+    pub(crate) open: Option<i64>,
+}
+
 impl Partition {
+    /// The producers that are remembered, by their ids.
+    pub(crate) fn active_producers(&self) -> Vec<ActiveProducer> {
+        let producers = self.lock_producers();
+        let active = producers.iter().map(|(id, entry)| ActiveProducer {
+            id,
+            epoch: entry.epoch,
+            last_sequence: entry.batches.back().map(|batch| batch.last_sequence),
+            last_write_ms: entry.last_write_ms,
+            coordinator_epoch: entry.coordinator_epoch,
+            open: entry.open,
+        });
+        let mut active: Vec<_> = active.collect();
+        active.sort_unstable_by_key(|active| active.id);
+        active
+    }
+
     /// Begins to verify a batch that would be the first of a transaction: the coordinator is to be
     /// asked whether the transaction includes this partition, and then the batch to be appended
     /// with the verification, or [`refute`](Self::refute) to be called. `None` where the batch needs

@@ -19,6 +19,7 @@ mod waiters;
 
 pub(crate) use append::{Appended, Commit};
 pub(crate) use cold::ColdReads;
+pub(crate) use mark::ActiveProducer;
 pub(crate) use producers::Marker;
 pub(crate) use transactions::Verification;
 pub(crate) use validate::{RejectedRecord, Rejection, validate};

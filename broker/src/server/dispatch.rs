@@ -82,6 +82,7 @@ served! {
     AddPartitionsToTxn => api::transactions::add_partitions::handle;
     AddOffsetsToTxn => api::transactions::add_offsets::handle;
     EndTxn => api::transactions::end::handle;
+    WriteTxnMarkers => api::transactions::write_markers::handle;
     TxnOffsetCommit => api::transactions::commit_offsets::handle;
     DescribeAcls => api::security::acls::describe;
     CreateAcls => api::security::acls::create;
@@ -101,6 +102,7 @@ served! {
     DescribeUserScramCredentials => api::security::users::handle;
     DescribeQuorum => api::describe_quorum::handle;
     DescribeCluster => api::describe_cluster::handle;
+    DescribeProducers => api::describe_producers::handle;
     UnregisterBroker => api::unregister_broker::handle;
     DescribeTransactions => api::transactions::describe::handle;
     ListTransactions => api::transactions::list::handle;

@@ -14,6 +14,7 @@
 //! that hold records are read, and the ends of transactions that were decided are told.
 
 pub(crate) mod machine;
+pub(crate) mod marking;
 pub mod records;
 pub(crate) mod shard;
 

@@ -7,6 +7,7 @@ pub(crate) mod describe;
 pub(crate) mod end;
 pub(crate) mod init_producer_id;
 pub(crate) mod list;
+pub(crate) mod write_markers;
 
 use klamm_protocol::error_code::ErrorCode;
 

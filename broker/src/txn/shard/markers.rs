@@ -8,43 +8,13 @@ use klamm_protocol::wire::Str;
 use tokio::sync::mpsc::WeakSender;
 
 use super::command::Command;
-use crate::group::OFFSETS_TOPIC;
-use crate::group::shard::command::Command as GroupCommand;
 use crate::node::Node;
-use crate::partition::{Commit, Marker};
-use crate::shard::Asked;
+use crate::partition::Marker;
 use crate::txn::machine::{Generation, Markers};
+use crate::txn::marking::Marking;
 
 /// How long a partition that does not take its marker is left alone.
 const REST: Duration = Duration::from_secs(1);
-
-/// A marker on its way.
-enum Marking {
-    Needless,
-    Begun(Commit),
-    /// Of groups' own partitions, who coordinates them writes the marker.
-    Asked(Asked<()>),
-    Refused(ErrorCode),
-}
-
-impl Marking {
-    /// Waits until it is durable. Where a newer producer has written, nothing of this one is open
-    /// any more.
-    async fn end(self) -> Result<(), ErrorCode> {
-        let ended = match self {
-            Self::Needless => return Ok(()),
-            Self::Begun(commit) => commit.await,
-            Self::Asked(asked) => asked.answer().await,
-            Self::Refused(code) => Err(code),
-        };
-        match ended {
-            Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::INVALID_PRODUCER_EPOCH) => {
-                Ok(())
-            }
-            ended => ended,
-        }
-    }
-}
 
 /// Where to tell of markers that are durable.
 #[derive(Clone, Debug)]
@@ -70,6 +40,7 @@ impl Markings {
 
     /// Writes all markers, those that fail again after a while, and tells the shard of each.
     async fn write_all(&self, transactional_id: Str, markers: Markers) {
+        let (outcome, marker) = (markers.outcome, self.marker(&markers));
         let all = markers.partitions.iter();
         let all = all.flat_map(|(topic, indexes)| indexes.iter().map(|it| (topic.clone(), *it)));
         let mut left: Vec<(Str, i32)> = all.collect();
@@ -77,11 +48,12 @@ impl Markings {
             // All are on their way before one is waited for: they share a sync.
             let mut begun = Vec::with_capacity(left.len());
             for (topic, index) in left.drain(..) {
-                let marking = self.write(&markers, &topic, index).await;
+                let place = (topic.as_str(), index);
+                let marking = Marking::begin(&self.node, place, marker, outcome).await;
                 begun.push((topic, index, marking));
             }
             for (topic, index, marking) in begun {
-                match marking.end().await {
+                match settled(marking.end().await) {
                     Ok(()) => self.tell(&transactional_id, &markers, topic, index).await,
                     Err(code) => {
                         let name = code.name();
@@ -97,28 +69,12 @@ impl Markings {
         }
     }
 
-    /// Begins to write one marker. A partition that is gone needs none.
-    async fn write(&self, markers: &Markers, topic: &str, index: i32) -> Marking {
-        let found = self.node.topics.by_name(topic);
-        let Some(partition) = found.and_then(|topic| topic.partition(index)) else {
-            return Marking::Needless;
-        };
-        let outcome = markers.outcome;
-        let marker = Marker {
+    fn marker(&self, markers: &Markers) -> Marker {
+        Marker {
             producer_id: markers.producer.id,
             producer_epoch: markers.producer.epoch,
             has_new_epoch: markers.generation == Generation::Second,
             coordinator_epoch: self.coordinator_epoch,
-        };
-        if topic == OFFSETS_TOPIC {
-            let command = |answer| GroupCommand::EndTransaction(marker, outcome, answer);
-            return Marking::Asked(
-                self.node.groups.ask_partition(&self.node, index, command).await,
-            );
-        }
-        match partition.mark(&marker, outcome, self.node.clock.now_ms()) {
-            Ok(commit) => Marking::Begun(commit),
-            Err(rejection) => Marking::Refused(rejection.code),
         }
     }
 
@@ -132,5 +88,14 @@ impl Markings {
             partition: index,
         };
         drop(mailbox.send(marked).await);
+    }
+}
+
+/// What is to be done about a marker. A partition that is gone needs none, and where a newer
+/// producer has written, nothing of this one is open any more.
+fn settled(ended: Result<(), ErrorCode>) -> Result<(), ErrorCode> {
+    match ended {
+        Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::INVALID_PRODUCER_EPOCH) => Ok(()),
+        ended => ended,
     }
 }
