@@ -28,6 +28,12 @@ DELETE_RECORDS = "records deleted"
 CONFIGS = "configs described, altered"
 CLUSTER = "cluster described"
 
+TRANSACTIONS = "transactions committed, aborted"
+TRANSACTIONS_CUT = "transactions through cuts"
+TRANSACTIONS_FENCED = "a transactional producer is fenced"
+TRANSACTION_OFFSETS = "offsets in transactions"
+TRANSACTIONS_DESCRIBED = "transactions listed, described"
+
 
 def compression(codec: str) -> str:
     return f"produce and consume, {codec}"

@@ -17,7 +17,7 @@ from ..broker import Broker
 from ..groups import kinds, scenarios
 from ..proxy import CuttingProxy
 from ..table import Table
-from . import confluent_admin
+from . import confluent_admin, confluent_transactions
 
 CLIENT = "confluent-kafka"
 COUNT = 500
@@ -127,6 +127,7 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
     table.check(CLIENT, features.TOO_LARGE, lambda: too_large(clients))
     table.check(CLIENT, features.CUT, lambda: through_cuts(clients, broker))
     confluent_admin.run(broker, table, CLIENT)
+    confluent_transactions.run(broker, table, CLIENT)
     scenarios.run(table, broker, kinds.confluent(CLIENT), "cf-")
 
 

@@ -37,6 +37,12 @@ public final class ClientFeatures {
         all.put("records deleted", admin::deleteRecords);
         all.put("configs described, altered", admin::configs);
         all.put("cluster described", admin::cluster);
+        TransactionFeatures transactions = new TransactionFeatures(args[0], args[1], args[2]);
+        all.put("transactions committed, aborted", transactions::commitsAndAborts);
+        all.put("transactions through cuts", transactions::throughCuts);
+        all.put("a transactional producer is fenced", transactions::fencing);
+        all.put("offsets in transactions", transactions::offsets);
+        all.put("transactions listed, described", transactions::described);
         all.forEach(ClientFeatures::report);
     }
 

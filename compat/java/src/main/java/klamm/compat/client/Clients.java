@@ -40,9 +40,20 @@ final class Clients {
         return new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
+    /** A producer with a transactional id. */
+    KafkaProducer<byte[], byte[]> transactional(String id, Map<String, Object> options) {
+        Map<String, Object> config = new HashMap<>(Map.of("transactional.id", id));
+        config.putAll(options);
+        return producer(config);
+    }
+
     /** A consumer for `assign`: it has no group and commits nothing. */
     KafkaConsumer<byte[], byte[]> consumer() {
-        Map<String, Object> config = new HashMap<>();
+        return consumer(Map.of());
+    }
+
+    private KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> options) {
+        Map<String, Object> config = new HashMap<>(options);
         config.put("bootstrap.servers", address);
         config.put("enable.auto.commit", false);
         config.put("auto.offset.reset", "none");
@@ -92,9 +103,19 @@ final class Clients {
 
     /** Everything in partition 0 from `start` up to the end at the time of the call. */
     List<ConsumerRecord<byte[], byte[]>> consume(String topic, long start) {
-        TopicPartition partition = new TopicPartition(topic, 0);
+        return consume(new TopicPartition(topic, 0), start, Map.of());
+    }
+
+    /** Everything in a partition that is committed at the time of the call. */
+    List<ConsumerRecord<byte[], byte[]>> committed(String topic, int partition) {
+        Map<String, Object> options = Map.of("isolation.level", "read_committed");
+        return consume(new TopicPartition(topic, partition), 0, options);
+    }
+
+    private List<ConsumerRecord<byte[], byte[]>> consume(
+            TopicPartition partition, long start, Map<String, Object> options) {
         List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(options)) {
             consumer.assign(List.of(partition));
             long end = consumer.endOffsets(List.of(partition)).get(partition);
             consumer.seek(partition, start);
