@@ -94,13 +94,13 @@ impl Log {
     pub fn aborted(&self, offsets: Range<i64>) -> Result<Vec<AbortedTransaction>, ReadError> {
         let inner = &self.0;
         inner.find_aborted_files()?;
+        if inner.lock().aborted.bases.as_ref().is_none_or(BTreeSet::is_empty) {
+            return Ok(Vec::new());
+        }
         // Compaction does not move what is noted meanwhile.
         let _layout = inner.hold_layout();
         let first = {
             let state = inner.lock();
-            if state.aborted.bases.as_ref().is_none_or(BTreeSet::is_empty) {
-                return Ok(Vec::new());
-            }
             state.check_readable(offsets.start)?;
             state.snapshot(offsets.start).segment.base
         };

@@ -1,6 +1,6 @@
 //! Offsets that groups have committed in transactions that are open. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use klamm_protocol::records::Outcome;
 use klamm_protocol::wire::Str;
@@ -13,8 +13,10 @@ type Place = (Str, Str, i32);
 /// What counts once the transactions of its producers are committed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Pending {
-    /// By the id of the producer, with the number of the commit among all.
-    producers: HashMap<i64, BTreeMap<Place, (u64, Committed)>>,
+    /// By place and the id of the producer, with the number of the commit among all.
+    commits: BTreeMap<Place, BTreeMap<i64, (u64, Committed)>>,
+    /// The places for which each producer has committed.
+    producers: HashMap<i64, BTreeSet<Place>>,
     last: u64,
 }
 
@@ -28,52 +30,67 @@ impl Pending {
     ) {
         self.last += 1;
         let place = (group.detached(), topic.detached(), partition);
-        self.producers.entry(producer_id).or_default().insert(place, (self.last, committed));
+        let commits = self.commits.entry(place.clone()).or_default();
+        commits.insert(producer_id, (self.last, committed));
+        self.producers.entry(producer_id).or_default().insert(place);
     }
 
     /// What was committed for a place before counts no more, whatever becomes of its transaction:
     /// somebody has committed there outside of any, or deleted what was there.
     pub(crate) fn supersede(&mut self, group: &str, topic: &str, partition: i32) {
-        self.retain(|place, _| !is_at(place, group, topic, partition));
+        if self.commits.is_empty() {
+            return;
+        }
+        let place = place(group, topic, partition);
+        for producer_id in self.commits.remove(&place).unwrap_or_default().into_keys() {
+            self.forget(producer_id, &place);
+        }
     }
 
     /// A producer's transaction ends. What counts from now on.
     pub(crate) fn end(&mut self, producer_id: i64, outcome: Outcome) -> Vec<(Place, Committed)> {
-        let ended = self.producers.remove(&producer_id).unwrap_or_default();
-        if outcome == Outcome::Abort {
-            return Vec::new();
-        }
-        let mut counts = Vec::with_capacity(ended.len());
-        for (place, (number, committed)) in ended {
+        let mut counts = Vec::new();
+        for place in self.producers.remove(&producer_id).unwrap_or_default() {
+            let Some(commits) = self.commits.get_mut(&place) else { continue };
+            let ended = commits.remove(&producer_id).filter(|_| outcome == Outcome::Commit);
+            let newest = ended.as_ref().map_or(0, |(number, _)| *number);
             // Others that were committed before and are still open come too late.
-            self.retain(|other, at| *other != place || at > number);
-            counts.push((place, committed));
+            let late = commits.iter().filter(|(_, (number, _))| *number < newest);
+            let late: Vec<i64> = late.map(|(other, _)| *other).collect();
+            commits.retain(|_, (number, _)| *number >= newest);
+            if commits.is_empty() {
+                self.commits.remove(&place);
+            }
+            late.into_iter().for_each(|other| self.forget(other, &place));
+            counts.extend(ended.map(|(_, committed)| (place, committed)));
         }
         counts
     }
 
     /// Whether a transaction is open that may change what is committed for a place.
     pub(crate) fn contains(&self, group: &str, topic: &str, partition: i32) -> bool {
-        let mut places = self.producers.values().flat_map(BTreeMap::keys);
-        places.any(|place| is_at(place, group, topic, partition))
+        !self.commits.is_empty() && self.commits.contains_key(&place(group, topic, partition))
     }
 
     /// Whether a transaction is open that may change what is committed for a group.
     pub(crate) fn has_group(&self, group: &str) -> bool {
-        let mut places = self.producers.values().flat_map(BTreeMap::keys);
-        places.any(|place| place.0 == *group)
+        let first = self.commits.range(place(group, "", i32::MIN)..).next();
+        first.is_some_and(|((known, _, _), _)| known.as_str() == group)
     }
 
-    fn retain(&mut self, keep: impl Fn(&Place, u64) -> bool) {
-        self.producers.retain(|_, places| {
-            places.retain(|place, (number, _)| keep(place, *number));
-            !places.is_empty()
-        });
+    /// A producer's commit for a place counts no more.
+    fn forget(&mut self, producer_id: i64, place: &Place) {
+        if let Some(places) = self.producers.get_mut(&producer_id) {
+            places.remove(place);
+            if places.is_empty() {
+                self.producers.remove(&producer_id);
+            }
+        }
     }
 }
 
-fn is_at((known_group, known_topic, index): &Place, group: &str, topic: &str, at: i32) -> bool {
-    *known_group == *group && *known_topic == *topic && *index == at
+fn place(group: &str, topic: &str, partition: i32) -> Place {
+    (group.into(), topic.into(), partition)
 }
 
 #[cfg(test)]
