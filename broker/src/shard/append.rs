@@ -47,7 +47,8 @@ fn close(
 ) -> Result<(), ErrorCode> {
     let batch = builder.build(0).map_err(|error| unsayable(partition, &error))?;
     let appended = partition.append(batch, None, now_ms).map_err(|rejection| {
-        tracing::error!(%partition, error = %rejection.message, "what a coordinator did was not stored");
+        let error = &rejection.message;
+        tracing::error!(%partition, %error, "what a coordinator did was not stored");
         rejection.code
     })?;
     writes.push(appended.commit);

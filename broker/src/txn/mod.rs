@@ -7,8 +7,9 @@
 //!                                                └─ markers ─▶ the partitions that took part
 //! ```
 //!
-//! A transactional id belongs to the partition of `__transaction_state` that Java's hash of it says,
-//! and that partition to one `shard`: a task that owns its ids and is asked through a mailbox.
+//! A transactional id belongs to the partition of `__transaction_state` that Java's hash of it
+//! says, and that partition to one `shard`: a task that owns its ids and is asked through a
+//! mailbox.
 //!
 //! `__transaction_state` is made when a coordinator is first asked for. At a start, the partitions
 //! that hold records are read, and the ends of transactions that were decided are told.

@@ -14,8 +14,8 @@ pub(crate) struct Init {
 }
 
 impl Transaction {
-    /// Gives the id to a client with a new epoch, which fences whoever had it. A transaction that is
-    /// open is aborted first, and the client told to come back.
+    /// Gives the id to a client with a new epoch, which fences whoever had it. A transaction that
+    /// is open is aborted first, and the client told to come back.
     pub(crate) fn init(&mut self, init: Init, turn: &mut Turn) -> Result<Producer, ErrorCode> {
         self.check_settled()?;
         if init.known.is_some_and(|known| !self.knows(known)) {

@@ -36,7 +36,8 @@ enum Action {
 fn action(clients: usize) -> impl Strategy<Value = Action> {
     let client = 0..clients;
     prop_oneof![
-        40 => (client.clone(), any::<u8>()).prop_map(|(client, choice)| Action::Step(client, choice)),
+        40 => (client.clone(), any::<u8>())
+            .prop_map(|(client, choice)| Action::Step(client, choice)),
         4 => client.clone().prop_map(Action::LoseAnswer),
         1 => client.prop_map(Action::Kill),
         25 => (1usize..4).prop_map(Action::Keep),
