@@ -124,6 +124,9 @@ pub struct TransactionConfig {
     pub id_check_interval: Duration,
     /// `transaction.partition.verification.enable`.
     pub verifies_partitions: bool,
+    /// `add.partitions.to.txn.retry.backoff.max.ms`: how long a write that begins a transaction
+    /// waits for the end of the last one.
+    pub inclusion_patience: Duration,
     /// `transaction.state.log.num.partitions`.
     pub topic_partitions: i32,
     /// `transaction.state.log.segment.bytes`.
@@ -389,6 +392,7 @@ impl Read<'_> {
             id_check_interval: self
                 .millis("transaction.remove.expired.transaction.cleanup.interval.ms"),
             verifies_partitions: self.boolean("transaction.partition.verification.enable"),
+            inclusion_patience: self.millis("add.partitions.to.txn.retry.backoff.max.ms"),
             topic_partitions: self.number("transaction.state.log.num.partitions"),
             topic_segment_bytes: self.number("transaction.state.log.segment.bytes"),
         }

@@ -14,6 +14,7 @@
 //! `__transaction_state` is made when a coordinator is first asked for. At a start, the partitions
 //! that hold records are read, and the ends of transactions that were decided are told.
 
+pub(crate) mod inclusion;
 pub(crate) mod machine;
 pub(crate) mod marking;
 pub mod records;

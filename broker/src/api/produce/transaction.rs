@@ -17,8 +17,9 @@ use super::find_topic;
 use crate::partition::{Partition, Rejection, Verification};
 use crate::server::Call;
 use crate::topics::is_internal;
-use crate::txn::machine::{Generation, Partitions, Producer};
-use crate::txn::shard::command::{Add, Command, Outcomes};
+use crate::txn::inclusion::{Inclusion, include};
+use crate::txn::machine::Producer;
+use crate::txn::shard::command::Outcomes;
 
 /// From this version on, partitions are added to transactions by what is written to them.
 const ADDS_PARTITIONS: i16 = 12;
@@ -109,25 +110,12 @@ fn begins(call: &Call, request: &Request) -> Vec<Begin> {
 /// Whether the partitions take part in the transaction of the producer that they share.
 async fn ask(call: &Call, id: &Str, begins: &[Begin]) -> Outcomes {
     let Some(first) = begins.first() else { return Outcomes::new() };
-    let (node, producer) = (&call.node, first.producer);
     let places = begins.iter().map(|it| (it.partition.topic.name.clone(), it.partition.index));
-    if call.version >= ADDS_PARTITIONS {
-        let mut partitions = Partitions::new();
-        for (topic, index) in places {
-            partitions.entry(topic).or_default().insert(index);
-        }
-        let add = Add { producer, partitions, generation: Generation::Second };
-        let command = |answer| Command::Add(id.clone(), add, answer);
-        let added = node.transactions.ask(node, id, command).await.answer().await;
-        vec![added; begins.len()]
-    } else if node.config().transactions.verifies_partitions {
-        let places = places.collect();
-        let command = |answer| Command::Verify(id.clone(), producer, places, answer);
-        let verified = node.transactions.ask(node, id, command).await.answer().await;
-        verified.unwrap_or_else(|code| vec![Err(code); begins.len()])
-    } else {
-        vec![Ok(()); begins.len()]
-    }
+    let inclusion = match call.version {
+        ADDS_PARTITIONS.. => Inclusion::ByWrite,
+        _ => Inclusion::ByClient,
+    };
+    include(&call.node, id, first.producer, places.collect(), inclusion).await
 }
 
 /// What a client is told of it. Older ones do not try again on all codes on which they should; they

@@ -27,6 +27,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         producer: Producer { id: request.producer_id, epoch: request.producer_epoch },
         partitions: Partitions::from([(topic, [partition.index].into())]),
         generation: Generation::First,
+        is_patient: false,
     };
     let command = |answer| Command::Add(id.clone(), add, answer);
     let asked = node.transactions.ask(node, &id, command).await;

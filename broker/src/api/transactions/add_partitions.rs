@@ -83,7 +83,8 @@ async fn begin(call: &Call, transaction: Transaction) -> Pending {
         for (topic, index) in places {
             partitions.entry(topic).or_default().insert(index);
         }
-        let add = Add { producer, partitions, generation: generation(call.version, 4) };
+        let generation = generation(call.version, 4);
+        let add = Add { producer, partitions, generation, is_patient: false };
         let command = |answer| Command::Add(id.clone(), add, answer);
         Question::Added(node.transactions.ask(node, &id, command).await)
     };

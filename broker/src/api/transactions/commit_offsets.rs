@@ -24,8 +24,8 @@ use crate::partition::{Partition, Verification};
 use crate::server::{Call, Reply};
 use crate::shard::Asked;
 use crate::topics::Topic;
-use crate::txn::machine::{Generation, Partitions, Producer};
-use crate::txn::shard::command::{Add, Command as TransactionCommand};
+use crate::txn::inclusion::{Inclusion, include};
+use crate::txn::machine::Producer;
 
 /// From this version on, the group's partition is added to the transaction.
 const ADDS_PARTITION: i16 = 5;
@@ -91,26 +91,19 @@ async fn verify(
     producer: BatchProducer,
 ) -> Result<Option<Verification>, ErrorCode> {
     let Some(verification) = partition.verify_producer(producer) else { return Ok(None) };
-    let (node, id) = (&call.node, &request.transactional_id);
-    let (topic, index) = (Str::from_static(OFFSETS_TOPIC), partition.index);
+    let places = vec![(Str::from_static(OFFSETS_TOPIC), partition.index)];
     let named = Producer { id: producer.id, epoch: producer.epoch };
-    let verified = if call.version >= ADDS_PARTITION {
-        let partitions = Partitions::from([(topic, [index].into())]);
-        let add = Add { producer: named, partitions, generation: Generation::Second };
-        let command = |answer| TransactionCommand::Add(id.clone(), add, answer);
-        node.transactions.ask(node, id, command).await.answer().await
-    } else if node.config().transactions.verifies_partitions {
-        let places = vec![(topic, index)];
-        let command = |answer| TransactionCommand::Verify(id.clone(), named, places, answer);
-        let verified = node.transactions.ask(node, id, command).await.answer().await;
-        verified.and_then(|outcomes| outcomes.into_iter().collect())
-    } else {
-        Ok(())
+    let inclusion = match call.version {
+        ADDS_PARTITION.. => Inclusion::ByWrite,
+        _ => Inclusion::ByClient,
     };
-    if verified.is_err() {
+    let id = &request.transactional_id;
+    let included = include(&call.node, id, named, places, inclusion).await;
+    let included: Result<(), ErrorCode> = included.into_iter().collect();
+    if included.is_err() {
         partition.refute(producer.id);
     }
-    verified.map(|()| Some(verification))
+    included.map(|()| Some(verification))
 }
 
 /// What a client is told of it: codes on which it does what Kafka's clients do.

@@ -4,7 +4,9 @@ use crate::config::key::{Key, boolean, int, short};
 
 /// The rows, by name.
 pub(super) const KEYS: &[Key] = &[
-    int("add.partitions.to.txn.retry.backoff.max.ms", "100").at_least(0),
+    int("add.partitions.to.txn.retry.backoff.max.ms", "100")
+        .at_least(0)
+        .used("How long a write that begins a transaction waits for the end of the last one."),
     int("add.partitions.to.txn.retry.backoff.ms", "20").at_least(1),
     int("producer.id.expiration.ms", "86400000")
         .at_least(1)

@@ -34,6 +34,8 @@ pub(crate) struct Add {
     pub(crate) producer: Producer,
     pub(crate) partitions: Partitions,
     pub(crate) generation: Generation,
+    /// Whether to wait while the end of the last transaction is being told.
+    pub(crate) is_patient: bool,
 }
 
 /// A transactional id, in a list.

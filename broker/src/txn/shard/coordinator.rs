@@ -36,7 +36,12 @@ pub(super) struct Coordinator {
     transactions: HashMap<Str, Transaction>,
     /// When transactions will have been open for too long, by the wall clock.
     timers: Timers<i64>,
+    /// What is to be added once the end of the last transaction has been told.
+    waiting: HashMap<Str, Vec<(Add, Answer<()>)>>,
 }
+
+/// As many may wait for the end of one transaction.
+const WAITING_MAX: usize = 16;
 
 impl Coordinator {
     /// Puts a transactional id in as it was left.
@@ -60,11 +65,7 @@ impl Coordinator {
                 self.carry_out(&id, turn, &mut step);
                 step.answer(answer, given);
             }
-            Command::Add(id, add, answer) => {
-                let added = self.add(&id, &add, turn);
-                self.carry_out(&id, turn, &mut step);
-                step.answer(answer, added);
-            }
+            Command::Add(id, add, answer) => self.take_add(&id, (add, answer), turn, &mut step),
             Command::Verify(id, producer, partitions, answer) => {
                 step.answer(answer, self.verify(&id, producer, &partitions));
             }
@@ -78,6 +79,7 @@ impl Coordinator {
                     transaction.marked(producer, &topic, partition, turn);
                 }
                 self.carry_out(&transactional_id, turn, &mut step);
+                self.take_waiting(&transactional_id, turn, &mut step);
             }
             Command::Describe(id, answer) => {
                 let found = self.transactions.get(&id).map(Transaction::snapshot);
@@ -122,6 +124,40 @@ impl Coordinator {
             self.transactions.insert(id.detached(), Transaction::new(turn.take_id()?));
         }
         self.get(id)?.init(init, turn)
+    }
+
+    /// Adds partitions, now or once the end of the last transaction has been told.
+    fn take_add(
+        &mut self,
+        id: &Str,
+        (add, answer): (Add, Answer<()>),
+        turn: &mut Turn,
+        step: &mut Step,
+    ) {
+        let added = self.add(id, &add, turn);
+        self.carry_out(id, turn, step);
+        if add.is_patient && added == Err(ErrorCode::CONCURRENT_TRANSACTIONS) {
+            let waiting = self.waiting.entry(id.detached()).or_default();
+            // Who has lost patience is gone.
+            waiting.retain(|(_, answer)| !answer.is_closed());
+            if waiting.len() < WAITING_MAX {
+                return waiting.push((add, answer));
+            }
+        }
+        step.answer(answer, added);
+    }
+
+    /// Adds what has waited, if the end of the last transaction has been told.
+    fn take_waiting(&mut self, id: &Str, turn: &mut Turn, step: &mut Step) {
+        let is_told = self.transactions.get(id).is_none_or(|it| it.markers().is_none());
+        if !is_told || !self.waiting.contains_key(id) {
+            return;
+        }
+        for (add, answer) in self.waiting.remove(id).unwrap_or_default() {
+            if !answer.is_closed() {
+                self.take_add(id, (add, answer), turn, step);
+            }
+        }
     }
 
     fn add(&mut self, id: &Str, add: &Add, turn: &mut Turn) -> Result<(), ErrorCode> {

@@ -53,8 +53,24 @@ impl World {
 
     fn add(&mut self, id: &str, producer: Producer, partition: i32) -> Result<(), ErrorCode> {
         let partitions = Partitions::from([("t".into(), [partition].into())]);
-        let add = Add { producer, partitions, generation: Generation::Second };
+        let generation = Generation::Second;
+        let add = Add { producer, partitions, generation, is_patient: false };
         self.ask(|answer| Command::Add(id.into(), add, answer))
+    }
+
+    /// Adds a partition as soon as the last transaction is complete.
+    fn add_patiently(
+        &mut self,
+        id: &str,
+        producer: Producer,
+        partition: i32,
+    ) -> Receiver<Result<(), ErrorCode>> {
+        let (answer, asked) = oneshot::channel();
+        let partitions = Partitions::from([("t".into(), [partition].into())]);
+        let generation = Generation::Second;
+        let add = Add { producer, partitions, generation, is_patient: true };
+        self.handle(Command::Add(id.into(), add, answer));
+        asked
     }
 
     fn end(&mut self, id: &str, producer: Producer) -> Result<Producer, ErrorCode> {
@@ -122,6 +138,28 @@ fn nobody_becomes_a_producer_without_an_id_to_give() {
     step.answers.into_iter().for_each(|release| release(Ok(())));
     assert_eq!(asked.try_recv(), Ok(Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)));
     assert!(step.records.is_empty());
+}
+
+#[test]
+fn who_is_patient_is_answered_when_the_last_transaction_is_complete() {
+    let mut world = World::default();
+    let a = world.init("a").unwrap();
+    world.add("a", a, 0).unwrap();
+    world.add("a", a, 1).unwrap();
+    let next = world.end("a", a).unwrap();
+    assert_eq!(world.add("a", next, 2), Err(ErrorCode::CONCURRENT_TRANSACTIONS));
+    let gone = world.add_patiently("a", next, 3);
+    drop(gone);
+    let mut patient = world.add_patiently("a", next, 2);
+    world.mark("a", next, 0);
+    assert!(patient.try_recv().is_err());
+    world.mark("a", next, 1);
+    assert_eq!(told(patient), Ok(()));
+    let described = world.describe("a").unwrap();
+    assert_eq!(described.state, State::Ongoing);
+    assert_eq!(described.partitions, Partitions::from([("t".into(), [2].into())]));
+    let stranger = world.add_patiently("a", a, 2);
+    assert_eq!(told(stranger), Err(ErrorCode::PRODUCER_FENCED));
 }
 
 #[test]
