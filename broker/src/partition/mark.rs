@@ -83,17 +83,17 @@ impl Partition {
             let commit = async move { partition.committed_beyond(last_offset).await };
             return Ok(Commit::Awaited(Box::pin(commit)));
         }
-        let offset = self.log.offsets().end.get();
-        let aborted = producers.aborted_by(marker, offset).filter(|_| outcome == Outcome::Abort);
-        if let Some(aborted) = aborted {
-            // Nobody may see the records as if they counted, not even for a moment.
-            self.log.add_aborted(&aborted).map_err(|error| {
-                tracing::error!(partition = %self, %error, "an abort was not noted");
-                Rejection::new(ErrorCode::KAFKA_STORAGE_ERROR, error.to_string())
-            })?;
-        }
         let append = Append::new(self.leader_epoch, vec![batch]);
         let ticket = self.log.enqueue(append).map_err(|error| self.not_appended(&error))?;
+        let aborted = producers.aborted_by(marker, ticket.base_offset());
+        if let Some(aborted) = aborted.filter(|_| outcome == Outcome::Abort)
+            && let Err(error) = self.log.add_aborted(&aborted)
+        {
+            // Nobody may see the records as if they counted. For its partition the transaction
+            // stays open until a marker comes that can be noted.
+            tracing::error!(partition = %self, %error, "an abort was not noted");
+            return Err(Rejection::new(ErrorCode::KAFKA_STORAGE_ERROR, error.to_string()));
+        }
         producers.marked(marker, ticket.base_offset(), now_ms);
         drop(producers);
         let commit = Commit::Ticket(ticket);

@@ -64,8 +64,8 @@ pub(crate) struct AbortedFiles {
 }
 
 impl Log {
-    /// Notes an aborted transaction beside the segment that holds the offset of its marker, or
-    /// will. May block on the disk.
+    /// Notes an aborted transaction, whose marker is in the log, beside the segment that holds it.
+    /// The stable offset must not pass the transaction before. May block on the disk.
     ///
     /// # Errors
     /// It is not noted.

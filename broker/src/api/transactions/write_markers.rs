@@ -10,6 +10,7 @@ use klamm_protocol::api::write_txn_markers::{
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::Outcome;
+use tokio::sync::oneshot;
 
 use crate::node::Node;
 use crate::partition::Marker;
@@ -24,17 +25,29 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     for sent in request.markers {
         begun.push(begin(&call.node, sent).await);
     }
-    Reply::later(async move {
-        let mut markers = Vec::with_capacity(begun.len());
-        for (mut answer, markings) in begun {
-            let partitions = answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
-            for (partition, marking) in partitions.zip(markings) {
-                partition.error_code = marking.end().await.err().unwrap_or(ErrorCode::NONE);
-            }
-            markers.push(answer);
+    let (answer, answered) = oneshot::channel();
+    let stopping = call.node.tasks.stopping();
+    // What ends a transaction is seen through, also if who asked for it goes away.
+    call.node.tasks.spawn("markers", async move {
+        tokio::select! {
+            () = stopping => {}
+            response = end(begun) => drop(answer.send(response)),
         }
-        Response { markers }
-    })
+    });
+    Reply::later(async move { answered.await.unwrap_or_default() })
+}
+
+/// Waits until all markers are durable, or refused.
+async fn end(begun: Vec<(MarkerAnswer, Vec<Marking>)>) -> Response {
+    let mut markers = Vec::with_capacity(begun.len());
+    for (mut answer, markings) in begun {
+        let partitions = answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+        for (partition, marking) in partitions.zip(markings) {
+            partition.error_code = marking.end().await.err().unwrap_or(ErrorCode::NONE);
+        }
+        markers.push(answer);
+    }
+    Response { markers }
 }
 
 /// Begins to write a marker to all of its partitions, in their order.

@@ -23,7 +23,8 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// Takes the records of a batch in, in their order. One that cannot be read is told and passed over, so that it costs one group at most.
+    /// Takes the records of a batch in, in their order. One that cannot be read is told and passed
+    /// over, so that it costs one group at most.
     pub(super) fn read(&mut self, batch: &Batch) {
         let header = batch.header();
         let offset = header.base_offset;
