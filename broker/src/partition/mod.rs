@@ -34,7 +34,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Records;
 use klamm_storage::{
     AbortedTransaction, Bound, ChangeError, CommitListener, DiskError, HighWatermark, Log, Offsets,
-    ReadError, StartOffset,
+    ReadError, Slice, StartOffset,
 };
 
 use crate::topics::TopicInfo;
@@ -237,6 +237,31 @@ impl Partition {
         if read.offset >= end || (read.bytes_max == 0 && !read.at_least_one) {
             return Ok(Batches::default());
         }
+        match read.isolation {
+            Isolation::ReadUncommitted => {
+                let slice = self.read_slice(read, cold).await?;
+                Ok(Batches { records: Records::from(slice.bytes), aborted: Vec::new() })
+            }
+            Isolation::ReadCommitted => self.read_committed(read, cold).await,
+        }
+    }
+
+    /// Reads batches and what of them does not count, which compaction may not change in between.
+    async fn read_committed(&self, read: Read, cold: &ColdReads) -> Result<Batches, ErrorCode> {
+        loop {
+            let generation = self.log.generation();
+            let slice = self.read_slice(read, cold).await?;
+            let aborted = match slice.bytes.is_empty() {
+                true => Vec::new(),
+                false => self.aborted(read.offset..slice.next_offset, cold).await?,
+            };
+            if self.log.generation() == generation {
+                return Ok(Batches { records: Records::from(slice.bytes), aborted });
+            }
+        }
+    }
+
+    async fn read_slice(&self, read: Read, cold: &ColdReads) -> Result<Slice, ErrorCode> {
         let Read { offset, bytes_max, at_least_one, isolation } = read;
         let bound = isolation.bound();
         let slice = match self.log.read_at_once(offset, bytes_max, at_least_one, bound) {
@@ -247,14 +272,7 @@ impl Partition {
             }
             Err(error) => Err(error),
         };
-        let slice = slice.map_err(|error| self.read_failed(&error))?;
-        let aborted = match isolation {
-            Isolation::ReadCommitted if !slice.bytes.is_empty() => {
-                self.aborted(offset..slice.next_offset, cold).await?
-            }
-            Isolation::ReadCommitted | Isolation::ReadUncommitted => Vec::new(),
-        };
-        Ok(Batches { records: Records::from(slice.bytes), aborted })
+        slice.map_err(|error| self.read_failed(&error))
     }
 
     /// The aborted transactions with records in a range of offsets.
@@ -263,7 +281,7 @@ impl Partition {
         offsets: Range<i64>,
         cold: &ColdReads,
     ) -> Result<Vec<AbortedTransaction>, ErrorCode> {
-        if !self.log.may_have_aborted() {
+        if !self.log.may_have_aborted(offsets.start) {
             return Ok(Vec::new());
         }
         let log = self.log.clone();

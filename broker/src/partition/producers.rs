@@ -218,6 +218,13 @@ impl Producers {
         first
     }
 
+    /// The last transaction of a producer was ended by a coordinator of this epoch.
+    pub(crate) fn ended_by(&mut self, producer_id: i64, coordinator_epoch: i32) {
+        if let Some(entry) = self.entries.get_mut(&producer_id) {
+            entry.coordinator_epoch = entry.coordinator_epoch.max(coordinator_epoch);
+        }
+    }
+
     /// What is known of a producer, which writes now.
     fn entry(&mut self, id: i64, epoch: i16, now_ms: i64) -> &mut Entry {
         let fresh = || Entry {

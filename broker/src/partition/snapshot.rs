@@ -4,10 +4,12 @@
 //! appended behind that is read from the log. The file is a cache: without it, or where it does
 //! not fit, the whole log is read.
 
+use std::collections::HashMap;
+
 use klamm_protocol::records::{BatchHeader, EndTransaction, Outcome, batches};
 use klamm_storage::checkpoint::{Checkpoint, Decode, Encode};
 use klamm_storage::disk::Disk;
-use klamm_storage::{Bound, Log, ReadError};
+use klamm_storage::{AbortedTransaction, Bound, Log, ReadError};
 
 use super::producers::{Appended, BATCHES_MAX, Entry, Marker, Producers};
 
@@ -84,34 +86,58 @@ pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<(Producers, Option<i64>
         }
     }
     log.forget_aborted(from)?;
-    let mut ended = Vec::new();
+    let mut markers = Markers::default();
     log.scan(from, |header, _| {
         let (offset, time_ms) = (header.base_offset, header.max_timestamp);
         if header.attributes.is_control() {
             let marker = marker(header);
-            ended.extend(producers.aborted_by(&marker, offset));
+            markers.newest.insert(marker.producer_id, offset);
+            markers.ends.extend(producers.aborted_by(&marker, offset));
             producers.marked(&marker, offset, time_ms);
         } else {
             producers.stored(header, offset, time_ms);
         }
     })?;
     producers.transactions.settle(offsets.end.get());
-    for ended in ended {
-        if is_abort(log, ended.last_offset)? {
-            log.add_aborted(&ended)?;
-        }
-    }
+    markers.read(log, &mut producers)?;
     Ok((producers, kept_at))
 }
 
-/// Whether the marker at an offset aborts a transaction.
-fn is_abort(log: &Log, offset: i64) -> Result<bool, ReadError> {
+/// Markers of which the headers were read.
+#[derive(Default)]
+struct Markers {
+    /// The transactions that they end, in their order, as if all had been aborted.
+    ends: Vec<AbortedTransaction>,
+    /// The newest of each producer.
+    newest: HashMap<i64, i64>,
+}
+
+impl Markers {
+    /// Notes the transactions that were aborted, and remembers who has ended the last of each
+    /// producer.
+    fn read(self, log: &Log, producers: &mut Producers) -> Result<(), ReadError> {
+        for ended in self.ends {
+            let end = read_end(log, ended.last_offset)?;
+            if end.is_some_and(|end| end.outcome == Outcome::Abort) {
+                log.add_aborted(&ended)?;
+            }
+        }
+        for (producer_id, offset) in self.newest {
+            if let Some(end) = read_end(log, offset)? {
+                producers.ended_by(producer_id, end.coordinator_epoch);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the marker at an offset says, if it can be understood.
+fn read_end(log: &Log, offset: i64) -> Result<Option<EndTransaction>, ReadError> {
     let slice = log.read(offset, 0, true, Bound::End)?;
     let batch = batches(slice.bytes).next().and_then(Result::ok);
     let records = batch.and_then(|batch| batch.records(MARKER_BYTES_MAX).ok());
     let record = records.and_then(|mut records| records.next()).and_then(Result::ok);
-    let end = record.as_ref().and_then(EndTransaction::parse);
-    Ok(end.is_some_and(|end| end.outcome == Outcome::Abort))
+    Ok(record.as_ref().and_then(EndTransaction::parse))
 }
 
 /// What the header of a marker says.

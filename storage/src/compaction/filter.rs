@@ -1,8 +1,9 @@
 //! What compaction leaves of a batch: a pure function.
 
-use klamm_protocol::records::{Batch, BatchError, Record};
+use klamm_protocol::records::{Batch, BatchError, EndTransaction, Record};
 
 use super::newest::NewestOffsets;
+use super::transactions::Standing;
 use crate::log::RECORDS_SIZE_MAX;
 
 /// What is left of a batch.
@@ -21,35 +22,36 @@ pub(crate) enum Left {
 pub(crate) struct Filter<'a> {
     pub(crate) newest: &'a NewestOffsets,
     pub(crate) now_ms: i64,
-    /// How long a tombstone stays after it was first compacted.
+    /// How long a tombstone stays after it was first compacted, and a marker after nothing was left
+    /// of its transaction.
     pub(crate) tombstone_retention_ms: i64,
 }
 
-/// The records of a batch, if compaction may look at them. Marks, and records whose transaction may
-/// have been aborted, are left alone, and so is what cannot be read.
+/// The records of a batch. What cannot be read is left alone.
 pub(crate) fn records(batch: &Batch) -> Option<Vec<Record>> {
-    let attributes = batch.header().attributes;
-    if attributes.is_control() || attributes.is_transactional() {
-        return None;
-    }
     let read = || batch.records(RECORDS_SIZE_MAX)?.collect::<Result<_, BatchError>>();
     read().ok()
 }
 
 impl Filter<'_> {
     /// What is left of a batch. With `keep_header` a batch without records stays as its header.
-    pub(crate) fn apply(&self, batch: &Batch, keep_header: bool) -> Left {
+    pub(crate) fn apply(&self, batch: &Batch, standing: Standing, keep_header: bool) -> Left {
+        match standing {
+            Standing::Counts => self.apply_to_records(batch, keep_header),
+            Standing::Aborted => nothing_of(batch, keep_header),
+            Standing::NeededMarker => Left::All,
+            Standing::SpentMarker => self.apply_to_marker(batch, keep_header),
+        }
+    }
+
+    fn apply_to_records(&self, batch: &Batch, keep_header: bool) -> Left {
         let Some(records) = records(batch) else { return Left::All };
         let header = batch.header();
         let count = records.len();
         let stays = |record: &Record| self.stays(batch, record);
         let left: Vec<Record> = records.into_iter().filter(stays).collect();
         if left.is_empty() {
-            return match count {
-                _ if !keep_header => Left::Nothing,
-                0 => Left::All,
-                _ => Left::Some(batch.emptied()),
-            };
+            return nothing_of(batch, keep_header);
         }
         let covered = header.last_offset() < self.newest.end();
         let marked = header.attributes.has_delete_horizon();
@@ -61,6 +63,26 @@ impl Filter<'_> {
         }
         // A batch that cannot be built anew is no reason to lose anything.
         batch.retain(&left, horizon).map_or(Left::All, Left::Some)
+    }
+
+    /// A marker of which nobody has a use goes as a tombstone does: after a while, in which those
+    /// who have read a part of its transaction can read on.
+    fn apply_to_marker(&self, batch: &Batch, keep_header: bool) -> Left {
+        let header = batch.header();
+        let Some(records) = records(batch) else { return Left::All };
+        if records.is_empty() {
+            return nothing_of(batch, keep_header);
+        }
+        if !records.iter().all(|record| EndTransaction::parse(record).is_some()) {
+            return Left::All;
+        }
+        if !header.attributes.has_delete_horizon() {
+            let horizon = self.now_ms.saturating_add(self.tombstone_retention_ms);
+            return batch.retain(&records, Some(horizon)).map_or(Left::All, Left::Some);
+        }
+        // Without its record a marker would be one of which no reader knows what it says.
+        let stays = keep_header || header.base_timestamp > self.now_ms;
+        if stays { Left::All } else { Left::Nothing }
     }
 
     fn stays(&self, batch: &Batch, record: &Record) -> bool {
@@ -77,9 +99,18 @@ impl Filter<'_> {
     }
 }
 
+/// What is left of a batch of which no record stays.
+fn nothing_of(batch: &Batch, keep_header: bool) -> Left {
+    match batch.header().record_count {
+        _ if !keep_header => Left::Nothing,
+        0 => Left::All,
+        _ => Left::Some(batch.emptied()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use klamm_protocol::records::{BatchBuilder, BatchOptions, Compression};
+    use klamm_protocol::records::{BatchBuilder, BatchOptions, Compression, Outcome};
 
     use super::*;
 
@@ -117,7 +148,7 @@ mod tests {
         for compression in Compression::ALL {
             let options = BatchOptions { compression, ..BatchOptions::default() };
             let batch = batch(options, 10, records);
-            match (filter.apply(&batch, false), left) {
+            match (filter.apply(&batch, Standing::Counts, false), left) {
                 (Left::All, Some(left)) => assert_eq!(described(&batch), left),
                 (Left::Some(batch), Some(left)) => assert_eq!(described(&batch), left),
                 (Left::Nothing, None) => {}
@@ -147,29 +178,60 @@ mod tests {
         map.cover(11);
         let at = |now_ms| Filter { newest: &map, now_ms, tombstone_retention_ms: 100 };
         let plain = batch(BatchOptions::default(), 10, &["a"]);
-        let Left::Some(marked) = at(5000).apply(&plain, false) else { panic!("no horizon") };
+        let Left::Some(marked) = at(5000).apply(&plain, Standing::Counts, false) else {
+            panic!("no horizon")
+        };
         assert_eq!(marked.header().base_timestamp, 5100);
         assert!(marked.header().attributes.has_delete_horizon());
-        assert_eq!(at(5099).apply(&marked, false), Left::All);
-        assert_eq!(at(5100).apply(&marked, false), Left::Nothing);
-        assert_eq!(at(5100).apply(&marked, true), Left::Some(marked.emptied()));
-        assert_eq!(at(5100).apply(&marked.emptied(), true), Left::All);
-        assert_eq!(at(5100).apply(&marked.emptied(), false), Left::Nothing);
+        assert_eq!(at(5099).apply(&marked, Standing::Counts, false), Left::All);
+        assert_eq!(at(5100).apply(&marked, Standing::Counts, false), Left::Nothing);
+        assert_eq!(at(5100).apply(&marked, Standing::Counts, true), Left::Some(marked.emptied()));
+        assert_eq!(at(5100).apply(&marked.emptied(), Standing::Counts, true), Left::All);
+        assert_eq!(at(5100).apply(&marked.emptied(), Standing::Counts, false), Left::Nothing);
         let uncovered = NewestOffsets::new(1 << 20, 10);
         let filter = Filter { newest: &uncovered, now_ms: 5000, tombstone_retention_ms: 100 };
-        assert_eq!(filter.apply(&plain, false), Left::All);
+        assert_eq!(filter.apply(&plain, Standing::Counts, false), Left::All);
     }
 
     #[test]
-    fn marks_and_transactions_are_left_alone() {
-        let mut map = NewestOffsets::new(1 << 20, 0);
-        assert!(map.note(b"a", 15));
-        map.cover(20);
-        let filter = Filter { newest: &map, now_ms: 0, tombstone_retention_ms: 0 };
+    fn of_an_aborted_transaction_nothing_stays() {
+        let newest = NewestOffsets::new(1 << 20, 0);
+        let filter = Filter { newest: &newest, now_ms: 0, tombstone_retention_ms: 0 };
         let transactional = BatchOptions { transactional: true, ..BatchOptions::default() };
-        let control = BatchOptions { control: true, ..transactional };
-        for options in [transactional, control] {
-            assert_eq!(filter.apply(&batch(options, 10, &["a=1", "a"]), false), Left::All);
-        }
+        let data = batch(transactional, 10, &["a=1"]);
+        assert_eq!(filter.apply(&data, Standing::Aborted, false), Left::Nothing);
+        let emptied = data.emptied();
+        let left = filter.apply(&data, Standing::Aborted, true);
+        assert_eq!(left, Left::Some(emptied.clone()));
+        assert_eq!(filter.apply(&emptied, Standing::Aborted, true), Left::All);
+        assert_eq!(filter.apply(&emptied, Standing::Aborted, false), Left::Nothing);
+    }
+
+    #[test]
+    fn a_marker_goes_a_while_after_its_transaction() {
+        let newest = NewestOffsets::new(1 << 20, 0);
+        let at = |now_ms| Filter { newest: &newest, now_ms, tombstone_retention_ms: 100 };
+        let end = EndTransaction { outcome: Outcome::Abort, coordinator_epoch: 3 };
+        let marker = end.batch(7, 0, 1000).unwrap();
+        assert_eq!(at(5000).apply(&marker, Standing::NeededMarker, false), Left::All);
+        let Left::Some(marked) = at(5000).apply(&marker, Standing::SpentMarker, false) else {
+            panic!("no horizon")
+        };
+        assert_eq!(marked.header().base_timestamp, 5100);
+        let record = records(&marked).unwrap().remove(0);
+        assert_eq!(EndTransaction::parse(&record), Some(end));
+        assert_eq!(at(5099).apply(&marked, Standing::SpentMarker, false), Left::All);
+        assert_eq!(at(5100).apply(&marked, Standing::NeededMarker, false), Left::All);
+        assert_eq!(at(5100).apply(&marked, Standing::SpentMarker, true), Left::All);
+        assert_eq!(at(5100).apply(&marked, Standing::SpentMarker, false), Left::Nothing);
+    }
+
+    #[test]
+    fn control_records_of_other_kinds_are_left_alone() {
+        let newest = NewestOffsets::new(1 << 20, 0);
+        let filter = Filter { newest: &newest, now_ms: 0, tombstone_retention_ms: 0 };
+        let control = BatchOptions { control: true, ..BatchOptions::default() };
+        let other = batch(control, 10, &["a=1"]);
+        assert_eq!(filter.apply(&other, Standing::SpentMarker, false), Left::All);
     }
 }

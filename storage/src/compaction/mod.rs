@@ -7,8 +7,9 @@
 //!
 //! What stays is what stays in Kafka: offsets; of each key the newest record; tombstones for a time
 //! after they were first compacted; of each producer that may go on its last batch, if need be
-//! without records. Records of transactions and their marks are left alone. The active segment is
-//! never touched.
+//! without records; the markers of transactions as long as there is a batch of their transaction,
+//! and then for as long as tombstones. Records of aborted transactions go, and hide nothing. The
+//! active segment is never touched.
 
 mod filter;
 mod newest;
@@ -16,6 +17,7 @@ mod plan;
 mod rewrite;
 mod setback;
 mod swap;
+mod transactions;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +33,8 @@ use crate::segment::Segment;
 use filter::Filter;
 use newest::NewestOffsets;
 use plan::{Dirt, Extent, SegmentLimits};
-use rewrite::Source;
+use rewrite::{Rules, Source};
+use transactions::Transactions;
 
 pub(crate) use setback::Setback;
 pub(crate) use swap::settle;
@@ -47,7 +50,8 @@ pub struct CompactOptions {
     /// `max.compaction.lag.ms`: a pass is due when a record has waited for longer. The active
     /// segment is rolled for it.
     pub lag_max: Duration,
-    /// `delete.retention.ms`: how long a tombstone stays after it was first compacted.
+    /// `delete.retention.ms`: how long a tombstone stays after it was first compacted, and the marker
+    /// of a transaction after nothing else was left of it.
     pub tombstone_retention: Duration,
     /// The active segment is rolled once it has this many bytes and a pass would then be due;
     /// `None` leaves it to `segment.bytes` and `segment.ms`, as Kafka does.
@@ -224,7 +228,8 @@ impl LogInner {
             now_ms,
             tombstone_retention_ms: millis(options.tombstone_retention),
         };
-        let mut pass = Pass { source, filter, producers, compacted: Compacted::default() };
+        let rules = Rules { filter, producers, transactions: Transactions::default() };
+        let mut pass = Pass { source, rules, compacted: Compacted::default() };
         let limits = SegmentLimits {
             bytes: log_options.segment_bytes,
             index_bytes: log_options.index_bytes_max,
@@ -242,8 +247,7 @@ impl LogInner {
 /// The second part of a pass.
 struct Pass<'a> {
     source: &'a Source<'a>,
-    filter: Filter<'a>,
-    producers: &'a HashMap<i64, i64>,
+    rules: Rules<'a>,
     compacted: Compacted,
 }
 
@@ -260,6 +264,11 @@ impl Pass<'_> {
             let new = self.rewrite(group, index_interval)?;
             let Some(new) = new else { continue };
             let bytes_after = u64::from(new.segment.size);
+            if !new.spent.is_empty() {
+                // Were an abort noted whose marker is gone, readers would not see where it ends.
+                let offsets = new.segment.base..new.segment.facts.next_offset;
+                self.source.inner.forget_spent(offsets, &new.spent)?;
+            }
             if swap::swap(self.source.inner, group, new)? {
                 self.source.generation.update(|generation| generation + 1);
                 self.compacted.segments_before += group.len();
@@ -274,12 +283,12 @@ impl Pass<'_> {
 
     /// Writes one group aside; `None`, with nothing left there, when it is to stay as it is.
     fn rewrite(
-        &self,
+        &mut self,
         group: &[Segment],
         index_interval: u32,
     ) -> Result<Option<rewrite::Rewritten>, CompactError> {
-        let Self { source, filter, producers, .. } = self;
-        let new = rewrite::rewrite(source, group, filter, producers, index_interval);
+        let Self { source, rules, .. } = self;
+        let new = rewrite::rewrite(source, group, rules, index_interval);
         if let Ok(Some(new)) = &new
             && new.changed
         {

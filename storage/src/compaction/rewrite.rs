@@ -1,18 +1,19 @@
 //! Reading full segments and writing, aside, the one that takes their place.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use klamm_protocol::records::Batch;
 
 use super::filter::{self, Filter, Left};
 use super::newest::NewestOffsets;
+use super::transactions::{Standing, Transactions};
 use super::{CompactError, Pace};
 use crate::disk::{DiskFile, OpenMode};
 use crate::error::{At, Corrupt, DiskError};
 use crate::index::IndexEntry;
-use crate::log::LogInner;
+use crate::log::{AbortedTransaction, LogInner};
 use crate::scan::{Found, ScanError, Scanner};
 use crate::segment::{self, NewEntries, Place, Segment};
 
@@ -39,14 +40,17 @@ pub(super) fn note_newest(
     newest: &mut NewestOffsets,
 ) -> Result<(), CompactError> {
     let first_dirty = newest.end();
+    let mut transactions = Transactions::default();
     for segment in dirty {
+        transactions.begin_segment(&source.aborted_in(segment)?);
         let mut full = false;
         source.for_each_batch(segment, |found, batch| {
+            let standing = transactions.pass(&found.header);
             let last_offset = found.header.last_offset();
             if full || last_offset < first_dirty {
                 return Ok(());
             }
-            full = !note_batch(batch, first_dirty, newest);
+            full = standing == Standing::Counts && !note_batch(batch, first_dirty, newest);
             if !full {
                 newest.cover(last_offset + 1);
             }
@@ -120,6 +124,11 @@ impl<'a> Source<'a> {
         self.moved.update(|moved| moved + bytes.len() as u64);
     }
 
+    /// The aborted transactions that reach into a full segment.
+    fn aborted_in(&self, segment: &Segment) -> Result<Vec<AbortedTransaction>, DiskError> {
+        self.inner.aborted(segment.base..segment.facts.next_offset)
+    }
+
     /// Waits until the pass may go on.
     fn check(&self) -> Result<(), CompactError> {
         loop {
@@ -142,31 +151,47 @@ pub(super) struct Rewritten {
     pub(super) segment: Segment,
     /// Whether it differs from what it was made of.
     pub(super) changed: bool,
+    /// Where noted transactions have their markers of which there was nothing else left.
+    pub(super) spent: BTreeSet<i64>,
 }
 
-/// Writes what a filter leaves of neighbouring segments into the files of one segment aside, and
-/// syncs them. `producers` are the last offsets of producers that may go on. `None` when the result
-/// would be too large.
+/// By what is decided which batches stay.
+pub(super) struct Rules<'a> {
+    pub(super) filter: Filter<'a>,
+    /// The last offsets of producers that may go on.
+    pub(super) producers: &'a HashMap<i64, i64>,
+    /// Has gone through all segments before.
+    pub(super) transactions: Transactions,
+}
+
+/// Writes what the rules leave of neighbouring segments into the files of one segment aside, and
+/// syncs them. `None` when the result would be too large.
 pub(super) fn rewrite(
     source: &Source<'_>,
     group: &[Segment],
-    filter: &Filter<'_>,
-    producers: &HashMap<i64, i64>,
+    rules: &mut Rules<'_>,
     index_interval: u32,
 ) -> Result<Option<Rewritten>, CompactError> {
+    let Rules { filter, producers, transactions } = rules;
     let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(None) };
     let place = &source.inner.place;
     let mut writer = Writer::new(place, first.base, last.facts.created_ms, index_interval)?;
     let mut changed = group.len() > 1;
     let mut too_large = false;
+    let mut spent = BTreeSet::new();
     for segment in group {
+        transactions.begin_segment(&source.aborted_in(segment)?);
         source.for_each_batch(segment, |found, batch| {
+            let standing = transactions.pass(&found.header);
+            if standing == Standing::SpentMarker && transactions.is_noted(&found.header) {
+                spent.insert(found.header.base_offset);
+            }
             let last_offset = found.header.last_offset();
             // The last header of a segment is kept so that the segment says by itself where it
             // ends: recovery depends on it.
             let keep_header = last_offset + 1 == last.facts.next_offset
                 || producers.get(&found.header.producer_id) == Some(&last_offset);
-            let left = filter.apply(batch, keep_header);
+            let left = filter.apply(batch, standing, keep_header);
             changed |= left != Left::All;
             let kept = match &left {
                 Left::All => batch,
@@ -186,7 +211,7 @@ pub(super) fn rewrite(
     }
     let mut segment = writer.finish()?;
     segment.facts.next_offset = last.facts.next_offset;
-    Ok(Some(Rewritten { segment, changed }))
+    Ok(Some(Rewritten { segment, changed, spent }))
 }
 
 /// Removes what a rewrite has left aside.

@@ -195,6 +195,12 @@ impl Log {
         self.0.lock().size_bytes()
     }
 
+    /// Rises when segments are replaced or go: what was read while it stayed the same fits together.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.0.lock().generation
+    }
+
     /// The segments, by base offset; the last one takes appends.
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentInfo> {

@@ -8,6 +8,7 @@ mod commit;
 mod compaction;
 mod compaction_crash;
 mod compaction_end;
+mod compaction_transactions;
 mod crash;
 mod faults;
 mod lookup;
