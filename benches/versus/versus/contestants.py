@@ -90,12 +90,13 @@ class Tansu(Measured):
 
     def __init__(self, folder: Path, binary: Path, engine: str):
         super().__init__(None, folder)
+        self.data.mkdir()
         self.binary, self.engine = binary, engine
 
     def command(self) -> list[str]:
         address = f"tcp://{self.address}"
         return [
-            *("env", "RUST_LOG=error", str(self.binary), "broker"),
+            *("env", f"--chdir={self.folder}", "RUST_LOG=error", str(self.binary), "broker"),
             *("--listener-url", address, "--advertised-listener-url", address),
             *("--storage-engine", self.engine, "--silent"),
         ]
@@ -108,7 +109,8 @@ def tansu_memory(folder: Path) -> Tansu:
 
 
 def tansu_sqlite(folder: Path) -> Tansu:
-    return Tansu(folder, TANSU_SQLITE / "bin" / "tansu", f"libsql://{folder}/tansu.db")
+    # Relative to where it runs: it takes no absolute path.
+    return Tansu(folder, TANSU_SQLITE / "bin" / "tansu", "libsql://data/tansu.db")
 
 
 @dataclass(frozen=True)

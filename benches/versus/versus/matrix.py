@@ -12,8 +12,8 @@ TANSU, SQLITE = "tansu", "tansu-sqlite"
 
 PEERS = (OS_CACHED, KAFKA, TANSU)
 CACHED = (*PEERS, TUNED)
-# Kafka's own clients; its consumer reads nothing from Tansu.
-JAVA = (OS_CACHED, KAFKA, TUNED)
+# Kafka's own clients, whose consumer reads nothing from Tansu, and rates that it does not reach.
+JVM_PEERS = (OS_CACHED, KAFKA, TUNED)
 # With an engine that takes long for everything, where a criterion asks for it.
 CRITICAL = (*CACHED, SQLITE)
 ALL = (*CRITICAL, SYNCED, FLUSH)
@@ -147,7 +147,7 @@ CELLS = (
         "java/produce",
         "`kafka-producer-perf-test`, 1 KiB records",
         PerfProducer(),
-        JAVA,
+        JVM_PEERS,
     ),
     Cell(
         "java/produce-to-device",
@@ -160,14 +160,14 @@ CELLS = (
         "java/consume",
         "`kafka-consumer-perf-test`, 1 KiB records",
         PerfConsumer(),
-        JAVA,
+        JVM_PEERS,
     ),
     Cell("latency/1000", "end to end, 1,000 records/s", latency(1000), ALL),
     Cell(
         "latency/20000",
         "end to end, 20,000 records/s",
         latency(20_000),
-        (*CACHED, *TO_DEVICE),
+        (*JVM_PEERS, *TO_DEVICE),
     ),
     Cell(
         "latency/idle",
