@@ -1,6 +1,5 @@
 """Where things lie."""
 
-import os
 from pathlib import Path
 
 from bench.paths import RDKAFKA
@@ -10,10 +9,10 @@ ROOT = VERSUS.parent.parent
 WORK = VERSUS / ".work"
 RESULTS = WORK / "results"
 VENV = WORK / "venv"
+# Where the bench of the storage leaves its figures.
+CRITERION = WORK / "criterion"
 SHIM = WORK / "slowsync.so"
 TANSU_SQLITE = WORK / "tansu-sqlite"
-# Where Cargo's benches leave their figures.
-CRITERION = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "criterion"
 REPORT = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 
