@@ -22,6 +22,7 @@ SUITES = (
     "tools",
     "connect",
     "mirror",
+    "streams",
     "parity",
 )
 # So that a killed member is missed soon. Raw requests meet the default.

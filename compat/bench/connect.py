@@ -1,15 +1,12 @@
 """Kafka Connect: distributed workers in processes of their own, told over REST."""
 
 import json
-import signal
-import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from .broker import free_port
-from .java import FRAMEWORK_JVM
-from .paths import JARS
+from .java import Framework
 from .waiting import until
 
 MAIN = "org.apache.kafka.connect.cli.ConnectDistributed"
@@ -42,7 +39,7 @@ consumer.heartbeat.interval.ms=500
 """
 
 
-class Worker:
+class Worker(Framework):
     """One worker; workers of the same group share the connectors."""
 
     def __init__(self, folder: Path, group: str, address: str):
@@ -50,20 +47,18 @@ class Worker:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.properties = folder / f"{group}-{self.port}.properties"
-        self.process: subprocess.Popen | None = None
+        super().__init__(self.properties.with_suffix(".log"))
 
     @property
     def id(self) -> str:
         """As the statuses of connectors and tasks name it."""
         return f"127.0.0.1:{self.port}"
 
-    def start(self, *settings: str) -> None:
+    def begin(self, *settings: str) -> None:
         """Starts the process; `ready` waits for it."""
         text = PROPERTIES.format(address=self.address, group=self.group, port=self.port)
         self.properties.write_text(text + "".join(f"{setting}\n" for setting in settings))
-        command = ["java", *FRAMEWORK_JVM, "-cp", f"{JARS}/*", MAIN, self.properties]
-        with self.properties.with_suffix(".log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.start(MAIN, self.properties)
 
     def ready(self) -> None:
         """Waits until it has joined its group and has read the three topics."""
@@ -97,27 +92,6 @@ class Worker:
         """Where it is, as it has committed it."""
         listed = self.ask("GET", f"/connectors/{connector}/offsets")["offsets"]
         return [each["offset"] for each in listed]
-
-    def kill(self) -> None:
-        self.end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        self.end(signal.SIGTERM)
-
-    def end(self, sign: signal.Signals) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(sign)
-            try:
-                self.process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.kill()
 
 
 class ConnectError(OSError):

@@ -9,6 +9,7 @@ from confluent_kafka.admin import ConfigResource
 
 from ..broker import Broker
 from ..connect import Worker
+from ..follower import Follower
 from ..paths import WORK
 from ..table import Table
 from ..waiting import until
@@ -18,6 +19,7 @@ CLIENT = "Kafka Connect"
 GROUP = "connect"
 LINES = 2000
 FILE_CONNECTORS = "org.apache.kafka.connect.file."
+EXACTLY_ONCE = "exactly.once.source.support=enabled"
 # While lines are written without end: so many, so often.
 BURST, EVERY_S = 20, 0.02
 
@@ -34,13 +36,18 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
         table.check(CLIENT, "goes on when its worker was killed", plain.worker_killed)
         table.check(CLIENT, "goes on when the broker was killed", plain.broker_killed)
         table.check(CLIENT, "offsets told and reset", plain.reset)
+    workers = [Worker(folder, GROUP, broker.address) for _ in range(2)]
+    with workers[0], workers[1]:
+        pair = Pair(broker, workers, Lines(broker, folder, "connect-exactly"))
+        table.check(CLIENT, "two workers share what is to be done", pair.share)
+        table.check(CLIENT, "exactly-once source, worker and broker killed", pair.exactly_once)
 
 
 class Lines:
     """A file of numbered lines, the topic that it is read into, and the file written from that."""
 
     def __init__(self, broker: Broker, folder: Path, topic: str):
-        self.clients = Clients(broker.address)
+        self.broker, self.clients = broker, Clients(broker.address)
         self.topic = topic
         self.source, self.sink = folder / f"{topic}.in", folder / f"{topic}.out"
         self.source.touch()
@@ -88,6 +95,13 @@ class Lines:
 
         until(ended, f"committed {wanted}", lambda: str(found))
 
+    def follow(self) -> Follower:
+        return Follower(self.broker.address, self.topic, 1)
+
+    def stored(self) -> list[str]:
+        """What the topic holds for those who read committed records only, as librdkafka does."""
+        return [value.decode() for value in self.clients.values(self.topic)]
+
     def connect(self, worker: Worker, **source: str) -> None:
         """Makes both connectors."""
         common = {"tasks.max": "1"}
@@ -106,7 +120,7 @@ class Plain:
         self.broker, self.worker, self.lines = broker, worker, lines
 
     def topics(self) -> None:
-        self.worker.start()
+        self.worker.begin()
         self.worker.ready()
         admin = self.lines.clients.admin
         known = admin.list_topics(timeout=30).topics
@@ -126,7 +140,7 @@ class Plain:
     def worker_killed(self) -> None:
         self.worker.kill()
         self.lines.write(LINES)
-        self.worker.start()
+        self.worker.begin()
         self.lines.arrived()
         self.lines.settled(self.worker)
 
@@ -158,3 +172,47 @@ class Plain:
 
     def forgotten(self) -> bool:
         return bool(self.worker.ask("DELETE", "/connectors/sink/offsets"))
+
+
+class Pair:
+    """Two workers that read their sources exactly once."""
+
+    def __init__(self, broker: Broker, workers: list[Worker], lines: Lines):
+        self.broker, self.workers, self.lines = broker, workers, lines
+
+    def share(self) -> None:
+        for worker in self.workers:
+            worker.begin(EXACTLY_ONCE)
+        for worker in self.workers:
+            worker.ready()
+        self.lines.write(LINES)
+        # A transaction is open nearly all the time.
+        boundary = {"transaction.boundary": "interval", "transaction.boundary.interval.ms": "300"}
+        self.lines.connect(self.workers[0], **{"exactly.once.support": "required"}, **boundary)
+        everyone = {worker.id for worker in self.workers}
+        until(lambda: self.busy("source") | self.busy("sink") == everyone, "both at work")
+        self.lines.arrived()
+
+    def busy(self, connector: str) -> set[str]:
+        return self.workers[0].running(connector)
+
+    def exactly_once(self) -> str:
+        with self.lines.flowing(), self.lines.follow() as topic:
+            topic.progress()
+            survivor = self.kill_reader()
+            topic.progress()
+            self.broker.kill()
+            self.broker.start()
+            topic.progress()
+        until(lambda: len(self.lines.stored()) >= self.lines.count, f"{self.lines.count} lines")
+        same(self.lines.stored(), self.lines.source.read_text().splitlines())
+        same(survivor.running("source"), {survivor.id})
+        return f"{self.lines.count} lines"
+
+    def kill_reader(self) -> Worker:
+        """Kills the worker whose task reads the file, and returns the other."""
+        status = self.workers[0].ask("GET", "/connectors/source/status")
+        reader = status["tasks"][0]["worker_id"]
+        survivor = next(worker for worker in self.workers if worker.id != reader)
+        next(worker for worker in self.workers if worker.id == reader).kill()
+        return survivor

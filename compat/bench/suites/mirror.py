@@ -1,8 +1,5 @@
 """MirrorMaker 2 between Apache Kafka and the broker under test, both ways at once."""
 
-import signal
-import subprocess
-
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (
     AlterConfigOpType,
@@ -12,8 +9,8 @@ from confluent_kafka.admin import (
 )
 
 from ..broker import Broker, Kafka
-from ..java import FRAMEWORK_JVM
-from ..paths import JARS, WORK
+from ..java import Framework
+from ..paths import WORK
 from ..table import Table
 from ..waiting import until
 from .confluent import Clients, same, until_end
@@ -64,17 +61,12 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
         back.fill()
         properties = folder / "mm2.properties"
         properties.write_text(PROPERTIES.format(kafka=kafka.address, tested=broker.address))
-        with (folder / "mm2.log").open("ab") as log:
-            command = ["java", *FRAMEWORK_JVM, "-cp", f"{JARS}/*", MAIN, properties]
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
+        with Framework(folder / "mm2.log") as mirror:
+            mirror.start(MAIN, properties)
             for direction, way in ((there, "from Apache Kafka"), (back, "to Apache Kafka")):
                 table.check(CLIENT, f"records, {way}", direction.copied)
                 table.check(CLIENT, f"settings and new partitions, {way}", direction.followed)
                 table.check(CLIENT, f"a group goes on after its move, {way}", direction.moved)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
 
 
 class Direction:
