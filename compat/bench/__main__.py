@@ -23,6 +23,7 @@ SUITES = (
     "connect",
     "mirror",
     "streams",
+    "copier",
     "parity",
 )
 # So that a killed member is missed soon. Raw requests meet the default.
