@@ -210,6 +210,35 @@ async fn clients_are_told_of_the_second_generation() {
     broker.stop().await;
 }
 
+/// The end of a transaction is still being told when the next one begins: the marker that comes then
+/// is not taken for the end of the new one.
+#[tokio::test]
+async fn the_next_transaction_begins_while_the_last_one_ends() {
+    for generation in GENERATIONS {
+        let broker = ephemeral().await;
+        let mut client = Client::connect(&broker).await;
+        client.create_topic("t", 1, &[]).await;
+        client.find_group("g").await;
+        let mut producer = Producer::connect(&broker, "tx", generation).await;
+        producer.init().await;
+        let mut written = Vec::new();
+        for number in 0..50 {
+            // Which of both comes first meets the marker.
+            if number % 2 == 0 {
+                producer.commit_offset("g", "t", number).await;
+            }
+            written.push(format!("{number}"));
+            producer.write("t", 0, &written[written.len() - 1]).await;
+            producer.commit_offset("g", "t", number).await;
+            producer.commit().await;
+        }
+        producer.settled().await;
+        assert_eq!(client.committed("t", 0).await.0, written);
+        assert_eq!(client.certain_offset("g", "t").await, Ok(49));
+        broker.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn offsets_count_once_their_transaction_is_committed() {
     for generation in GENERATIONS {

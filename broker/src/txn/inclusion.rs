@@ -22,26 +22,29 @@ pub(crate) enum Inclusion {
 /// Has partitions take part in the transaction of a producer, or finds out whether they do.
 ///
 /// While the end of the last transaction is being told, it waits for a moment: clients of the second
-/// generation begin the next at once, and would have to come back.
+/// generation begin the next at once, and would have to come back. A marker that comes meanwhile
+/// ends what partitions are verifying; `verify_anew` says whether one did, and then an answer is
+/// sought that counts.
 pub(crate) async fn include(
     node: &Arc<Node>,
     id: &Str,
     producer: Producer,
     places: Vec<(Str, i32)>,
     inclusion: Inclusion,
+    verify_anew: impl FnOnce() -> bool,
 ) -> Outcomes {
     let count = places.len();
     match inclusion {
         Inclusion::ByWrite => {
-            let added = add(node, id, producer, &places, false).await;
-            let patience = node.config().transactions.inclusion_patience;
-            let added = match added {
-                Err(ErrorCode::CONCURRENT_TRANSACTIONS) => {
-                    let added = timeout(patience, add(node, id, producer, &places, true)).await;
-                    added.unwrap_or(Err(ErrorCode::CONCURRENT_TRANSACTIONS))
-                }
-                added => added,
-            };
+            let mut added = add(node, id, producer, &places, false).await;
+            if added == Err(ErrorCode::CONCURRENT_TRANSACTIONS) {
+                let patience = node.config().transactions.inclusion_patience;
+                let patient = timeout(patience, add(node, id, producer, &places, true)).await;
+                added = patient.unwrap_or(added);
+            }
+            if added.is_ok() && verify_anew() {
+                added = add(node, id, producer, &places, false).await;
+            }
             vec![added; count]
         }
         Inclusion::ByClient if node.config().transactions.verifies_partitions => {

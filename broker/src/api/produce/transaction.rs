@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use klamm_protocol::api::produce::Request;
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::records::BatchHeader;
+use klamm_protocol::records::{BatchHeader, BatchProducer};
 use klamm_protocol::wire::Str;
 
 use super::find_topic;
@@ -63,6 +63,17 @@ struct Begin {
     verification: Verification,
 }
 
+impl Begin {
+    /// Whether a marker has come since, so that it has to be verified anew.
+    fn verify_anew(&mut self) -> bool {
+        let Producer { id, epoch } = self.producer;
+        let producer = BatchProducer { id, epoch, ..BatchProducer::NONE };
+        let known = self.verification;
+        self.verification = self.partition.verify_producer(producer).unwrap_or(known);
+        self.verification != known
+    }
+}
+
 /// Asks the coordinator about all batches of a request that begin transactions.
 pub(super) async fn verify(call: &Call, request: &Request) -> Verified {
     let Some(id) = &request.transactional_id else { return Verified::default() };
@@ -71,8 +82,8 @@ pub(super) async fn verify(call: &Call, request: &Request) -> Verified {
         producers.entry((begin.producer.id, begin.producer.epoch)).or_default().push(begin);
     }
     let mut verified = Verified { has_id: true, ..Verified::default() };
-    for begins in producers.into_values() {
-        let outcomes = ask(call, id, &begins).await;
+    for mut begins in producers.into_values() {
+        let outcomes = ask(call, id, &mut begins).await;
         for (begin, outcome) in begins.into_iter().zip(outcomes) {
             let Begin { partition, producer, verification } = begin;
             if outcome.is_err() {
@@ -108,14 +119,17 @@ fn begins(call: &Call, request: &Request) -> Vec<Begin> {
 }
 
 /// Whether the partitions take part in the transaction of the producer that they share.
-async fn ask(call: &Call, id: &Str, begins: &[Begin]) -> Outcomes {
-    let Some(first) = begins.first() else { return Outcomes::new() };
+async fn ask(call: &Call, id: &Str, begins: &mut [Begin]) -> Outcomes {
+    let Some(producer) = begins.first().map(|begin| begin.producer) else { return Outcomes::new() };
     let places = begins.iter().map(|it| (it.partition.topic.name.clone(), it.partition.index));
     let inclusion = match call.version {
         ADDS_PARTITIONS.. => Inclusion::ByWrite,
         _ => Inclusion::ByClient,
     };
-    include(&call.node, id, first.producer, places.collect(), inclusion).await
+    let places = places.collect();
+    // Of each, not up to the first.
+    let verify_anew = || begins.iter_mut().fold(false, |any, it| it.verify_anew() || any);
+    include(&call.node, id, producer, places, inclusion, verify_anew).await
 }
 
 /// What a client is told of it. Older ones do not try again on all codes on which they should; they

@@ -90,7 +90,12 @@ async fn verify(
     partition: &Arc<Partition>,
     producer: BatchProducer,
 ) -> Result<Option<Verification>, ErrorCode> {
-    let Some(verification) = partition.verify_producer(producer) else { return Ok(None) };
+    let Some(mut verification) = partition.verify_producer(producer) else { return Ok(None) };
+    let verify_anew = || {
+        let known = verification;
+        verification = partition.verify_producer(producer).unwrap_or(known);
+        verification != known
+    };
     let places = vec![(Str::from_static(OFFSETS_TOPIC), partition.index)];
     let named = Producer { id: producer.id, epoch: producer.epoch };
     let inclusion = match call.version {
@@ -98,7 +103,7 @@ async fn verify(
         _ => Inclusion::ByClient,
     };
     let id = &request.transactional_id;
-    let included = include(&call.node, id, named, places, inclusion).await;
+    let included = include(&call.node, id, named, places, inclusion, verify_anew).await;
     let included: Result<(), ErrorCode> = included.into_iter().collect();
     if included.is_err() {
         partition.refute(producer.id);
