@@ -1,4 +1,4 @@
-"""Kafka's own TransactionalMessageCopier: records moved in transactions of which some are aborted."""
+"""Kafka's TransactionalMessageCopier: transactions of which some are aborted, and killed ones."""
 
 import shutil
 from pathlib import Path
