@@ -194,7 +194,7 @@ async fn transactions_are_described_and_listed() {
 }
 
 #[tokio::test]
-async fn clients_are_told_of_the_second_generation() {
+async fn clients_are_told_which_rules_hold() {
     let broker = ephemeral().await;
     let mut client = Client::connect(&broker).await;
     for version in [3, 4] {
@@ -203,9 +203,10 @@ async fn clients_are_told_of_the_second_generation() {
             client_software_version: "1".into(),
         };
         let told = client.call::<ApiVersions>(version, &request).await;
-        let finalized = &told.finalized_features[0];
-        assert_eq!((&*finalized.name, finalized.max_version_level), ("transaction.version", 2));
-        assert_eq!(told.supported_features.len(), usize::from(version >= 4));
+        let finalized = told.finalized_features.iter();
+        let finalized: Vec<_> = finalized.map(|it| (&*it.name, it.max_version_level)).collect();
+        assert_eq!(finalized, [("group.version", 1), ("transaction.version", 2)]);
+        assert_eq!(told.supported_features.len(), if version >= 4 { 2 } else { 0 });
     }
     broker.stop().await;
 }

@@ -16,8 +16,9 @@ use klamm_protocol::wire::Str;
 
 use crate::server::{Call, Reply, SERVED, Served};
 
-/// The second generation of transactions (KIP-890): clients follow its rules where it is finalized.
-const TRANSACTIONS: (&str, i16) = ("transaction.version", 2);
+/// Features and the level that they are at: clients follow their rules. The first is the protocol of
+/// groups of KIP-848, the second the second generation of transactions (KIP-890).
+const FEATURES: [(&str, i16); 2] = [("group.version", 1), ("transaction.version", 2)];
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let named = |text: &str| is_software_name(text);
@@ -31,17 +32,23 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         call.peer.note_software(&request.client_software_name, &request.client_software_version);
     }
     let api_keys = SERVED.iter().map(row).collect();
-    let (name, version) = (Str::from_static(TRANSACTIONS.0), TRANSACTIONS.1);
-    let supported = SupportedFeature { name: name.clone(), min_version: 0, max_version: version };
-    let finalized =
-        FinalizedFeature { name, max_version_level: version, min_version_level: version };
+    let supported = FEATURES.map(|(name, level)| SupportedFeature {
+        name: Str::from_static(name),
+        min_version: 0,
+        max_version: level,
+    });
+    let finalized = FEATURES.map(|(name, level)| FinalizedFeature {
+        name: Str::from_static(name),
+        max_version_level: level,
+        min_version_level: level,
+    });
     // Older Java clients fail on features whose lowest version is 0 (KAFKA-17011).
-    let supported_features = if call.version >= 4 { vec![supported] } else { Vec::new() };
+    let supported_features = if call.version >= 4 { supported.into() } else { Vec::new() };
     Reply::Now(Response {
         api_keys,
         supported_features,
         finalized_features_epoch: 0,
-        finalized_features: vec![finalized],
+        finalized_features: finalized.into(),
         ..Response::default()
     })
 }

@@ -85,7 +85,7 @@ impl Image {
     }
 
     /// Every topic, by name.
-    pub fn topics(&self) -> impl Iterator<Item = &Arc<TopicImage>> {
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<TopicImage>> + Clone {
         self.topics.values()
     }
 

@@ -99,6 +99,8 @@ pub struct GroupConfig {
     pub initial_delay: Duration,
     /// `group.max.size`.
     pub size_max: usize,
+    /// What holds for groups of the consumer protocol that set nothing themselves.
+    pub consumer: ConsumerGroupConfig,
     /// `offset.metadata.max.bytes`.
     pub metadata_bytes_max: usize,
     /// `offsets.retention.minutes`.
@@ -111,6 +113,79 @@ pub struct GroupConfig {
     pub topic_segment_bytes: u32,
     /// `offsets.topic.compression.codec`.
     pub topic_compression: Compression,
+}
+
+/// What holds for a group of the consumer protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerGroupConfig {
+    /// `group.consumer.session.timeout.ms`.
+    pub session_timeout: Duration,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub heartbeat_interval: Duration,
+    /// `group.consumer.assignment.interval.ms`.
+    pub assignment_interval: Duration,
+    /// `group.consumer.max.size`.
+    pub size_max: usize,
+    /// `group.consumer.assignors`, the default first.
+    pub assignors: Vec<String>,
+    /// `group.consumer.migration.policy`.
+    pub migration: Migration,
+}
+
+/// Which way groups may go from one protocol to the other while they have members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migration {
+    /// Both ways.
+    Bidirectional,
+    /// To the consumer protocol.
+    Upgrade,
+    /// To the classic protocol.
+    Downgrade,
+    /// None.
+    Disabled,
+}
+
+impl Migration {
+    fn named(name: &str) -> Self {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "upgrade" => Self::Upgrade,
+            "downgrade" => Self::Downgrade,
+            "disabled" => Self::Disabled,
+            _ => Self::Bidirectional,
+        }
+    }
+
+    /// Whether a group may go on with the consumer protocol.
+    #[must_use]
+    pub fn allows_upgrade(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Upgrade)
+    }
+
+    /// Whether a group may go back to the classic protocol.
+    #[must_use]
+    pub fn allows_downgrade(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Downgrade)
+    }
+}
+
+impl ConsumerGroupConfig {
+    /// What holds for a group on which this was set.
+    #[must_use]
+    pub fn with(&self, own: &Values) -> Self {
+        let millis = |name: &str, inherited: Duration| {
+            let set = own.get(name).and_then(|text| text.trim().parse().ok());
+            set.map_or(inherited, Duration::from_millis)
+        };
+        Self {
+            session_timeout: millis("consumer.session.timeout.ms", self.session_timeout),
+            heartbeat_interval: millis("consumer.heartbeat.interval.ms", self.heartbeat_interval),
+            assignment_interval: millis(
+                "consumer.assignment.interval.ms",
+                self.assignment_interval,
+            ),
+            ..self.clone()
+        }
+    }
 }
 
 /// What holds for transactions.
@@ -376,6 +451,18 @@ impl Read<'_> {
             session_max: self.millis("group.max.session.timeout.ms"),
             initial_delay: self.millis("group.initial.rebalance.delay.ms"),
             size_max: self.number("group.max.size"),
+            consumer: ConsumerGroupConfig {
+                session_timeout: self.millis("group.consumer.session.timeout.ms"),
+                heartbeat_interval: self.millis("group.consumer.heartbeat.interval.ms"),
+                assignment_interval: self.millis("group.consumer.assignment.interval.ms"),
+                size_max: self.number("group.consumer.max.size"),
+                assignors: self
+                    .text("group.consumer.assignors")
+                    .map_or_else(Vec::new, |text| elements(&text).map(String::from).collect()),
+                migration: Migration::named(
+                    &self.text("group.consumer.migration.policy").unwrap_or_default(),
+                ),
+            },
             metadata_bytes_max: self.limit("offset.metadata.max.bytes").unwrap_or_default(),
             offsets_retention: self.minutes("offsets.retention.minutes"),
             offsets_check_interval: self.millis("offsets.retention.check.interval.ms"),

@@ -33,8 +33,8 @@ mod value;
 
 pub use address::{Address, Advertise, Bind, Listener, ListenerError};
 pub use broker::{
-    BrokerConfig, BrokerConfigError, CleanerConfig, ConnectionLimits, GroupConfig, RequestLimits,
-    SocketOptions, TransactionConfig,
+    BrokerConfig, BrokerConfigError, CleanerConfig, ConnectionLimits, ConsumerGroupConfig,
+    GroupConfig, Migration, RequestLimits, SocketOptions, TransactionConfig,
 };
 pub(crate) use client_metrics::validate_client_metrics;
 pub use describe::ConfigEntry;

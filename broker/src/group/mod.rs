@@ -14,6 +14,8 @@
 //! that hold records are read; until that is done, who asks is told to come back.
 
 pub(crate) mod classic;
+pub(crate) mod consumer;
+pub(crate) mod kind;
 pub(crate) mod offsets;
 pub mod records;
 pub(crate) mod shard;
@@ -25,10 +27,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use klamm_protocol::wire::{Str, Uuid};
 
 use self::classic::{Limits, Token};
+use self::consumer::{Assignor, Topics};
 use self::shard::Shard;
 use self::shard::command::{Answer, Command};
-use crate::catalog::NewTopic;
-use crate::config::GroupConfig;
+use crate::catalog::{Image, NewTopic};
+use crate::config::{ConsumerGroupConfig, GroupConfig};
 use crate::node::Node;
 use crate::partition::Partition;
 use crate::shard::{Asked, partition_of};
@@ -45,7 +48,16 @@ const SEGMENT_BYTES_MIN: u32 = 1 << 20;
 pub(crate) struct Groups {
     /// By partition. Guarded by a lock that is held for a look-up or to start a task.
     shards: Mutex<HashMap<i32, Shard>>,
+    /// The topics as groups see them. Guarded by a lock that is held to compare and replace them.
+    topics: Mutex<SeenTopics>,
     last_token: AtomicU64,
+}
+
+/// The topics of an image.
+#[derive(Debug, Default)]
+struct SeenTopics {
+    image: Arc<Image>,
+    topics: Arc<Topics>,
 }
 
 impl Groups {
@@ -57,6 +69,18 @@ impl Groups {
                 self.shard(node, &topic, partition.index);
             }
         }
+    }
+
+    /// The topics of an image, the same ones until they change.
+    pub(crate) fn topics(&self, image: &Arc<Image>) -> Arc<Topics> {
+        let mut seen = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&seen.image, image) {
+            if let Some(topics) = seen.topics.follow(image) {
+                seen.topics = Arc::new(topics);
+            }
+            seen.image = Arc::clone(image);
+        }
+        Arc::clone(&seen.topics)
     }
 
     /// Stands for one who waits for the answer to a join or a sync.
@@ -155,6 +179,18 @@ impl From<&GroupConfig> for Limits {
             initial_delay: config.initial_delay,
             size_max: config.size_max,
             record_bytes_max: usize::try_from(record_bytes_max).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+impl From<&ConsumerGroupConfig> for consumer::Limits {
+    fn from(config: &ConsumerGroupConfig) -> Self {
+        let named = config.assignors.iter().find_map(|name| Assignor::named(name));
+        Self {
+            session_timeout: config.session_timeout,
+            assignment_interval: config.assignment_interval,
+            size_max: config.size_max,
+            assignor: named.unwrap_or(Assignor::Uniform),
         }
     }
 }

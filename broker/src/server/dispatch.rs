@@ -106,6 +106,8 @@ served! {
     UnregisterBroker => api::unregister_broker::handle;
     DescribeTransactions => api::transactions::describe::handle;
     ListTransactions => api::transactions::list::handle;
+    ConsumerGroupHeartbeat => api::groups::consumer_heartbeat::handle;
+    ConsumerGroupDescribe => api::groups::consumer_describe::handle;
     GetTelemetrySubscriptions => api::telemetry::subscribe::handle;
     PushTelemetry => api::telemetry::push::handle;
     ListConfigResources => api::configs::list::handle;

@@ -1,15 +1,14 @@
 //! DescribeGroups: describes groups. Versions 0 to 6.
 //!
 //! A group that does not exist is in the state Dead: without an error up to version 5, and with
-//! GROUP_ID_NOT_FOUND later.
+//! GROUP_ID_NOT_FOUND later. So is one of the consumer protocol.
 
 use klamm_protocol::api::describe_groups::{GroupAnswer, Member, Request, Response};
-use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
 use crate::api::operations;
 use crate::group::classic::{Description, MemberDescription};
-use crate::group::shard::command::Command;
+use crate::group::shard::command::{Command, Refused};
 use crate::server::{Call, Reply};
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
@@ -29,8 +28,8 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         let mut groups = Vec::with_capacity(asked.len());
         for (group_id, answer) in asked {
             let mut group = match answer.answer().await {
-                Ok(Some(description)) => describe(description),
-                Ok(None) => unknown(version, &group_id),
+                Ok(Ok(description)) => describe(description),
+                Ok(Err(refused)) => unknown(version, refused),
                 Err(error_code) => GroupAnswer { error_code, ..GroupAnswer::default() },
             };
             if group.error_code.is_none() {
@@ -60,13 +59,13 @@ fn describe(description: Description) -> GroupAnswer {
     }
 }
 
-fn unknown(version: i16, group: &str) -> GroupAnswer {
+fn unknown(version: i16, refused: Refused) -> GroupAnswer {
     let dead = GroupAnswer { group_state: Str::from_static("Dead"), ..GroupAnswer::default() };
     match version {
         ..6 => dead,
         _ => GroupAnswer {
-            error_code: ErrorCode::GROUP_ID_NOT_FOUND,
-            error_message: Some(format!("Group {group} not found.").into()),
+            error_code: refused.code,
+            error_message: Some(refused.message.into()),
             ..dead
         },
     }

@@ -78,7 +78,7 @@ fn millis(millis: i32) -> Duration {
 }
 
 /// An address as Java writes it, with the name that was not looked up before the slash.
-fn host(address: IpAddr) -> Str {
+pub(super) fn host(address: IpAddr) -> Str {
     match address.to_canonical() {
         IpAddr::V4(address) => format!("/{address}").into(),
         IpAddr::V6(address) => {

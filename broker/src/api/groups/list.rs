@@ -10,9 +10,6 @@ use klamm_protocol::wire::Str;
 use crate::group::shard::command::{Command, Listed};
 use crate::server::{Call, Reply};
 
-/// All groups are of this type so far.
-const TYPE: &str = "classic";
-
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let asked = call.node.groups.ask_all(Command::List).await;
     Reply::later(async move {
@@ -27,7 +24,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
             group_id: it.group,
             protocol_type: it.protocol_type,
             group_state: Str::from_static(it.state),
-            group_type: Str::from_static(TYPE),
+            group_type: Str::from_static(it.kind),
         });
         Response { groups: groups.collect(), ..Response::default() }
     })
@@ -37,5 +34,5 @@ fn is_meant(request: &Request, listed: &Listed) -> bool {
     let is_among = |filter: &[Str], value: &str| {
         filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
     };
-    is_among(&request.states_filter, listed.state) && is_among(&request.types_filter, TYPE)
+    is_among(&request.states_filter, listed.state) && is_among(&request.types_filter, listed.kind)
 }

@@ -1,5 +1,7 @@
 //! Consumer groups: their members, and what administrators ask about them.
 
+pub(crate) mod consumer_describe;
+pub(crate) mod consumer_heartbeat;
 pub(crate) mod delete;
 pub(crate) mod describe;
 pub(crate) mod heartbeat;

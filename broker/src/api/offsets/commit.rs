@@ -31,6 +31,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         member: Identity { member_id: request.member_id, instance_id: request.group_instance_id },
         generation: request.generation_id_or_member_epoch,
         retention_ms: Some(request.retention_time_ms).filter(|retention| *retention >= 0),
+        knows_epochs: call.version >= 9,
         no_group: match call.version {
             ..9 => ErrorCode::ILLEGAL_GENERATION,
             _ => ErrorCode::GROUP_ID_NOT_FOUND,

@@ -2,9 +2,9 @@
 //! topics by id in version 10.
 //!
 //! - A partition without a commit is answered with -1 and no error, whether it exists or not.
-//! - Nobody is refused: also who is no member may ask, as in Kafka.
+//! - Groups of the consumer protocol refuse members that say another epoch than theirs (version 9).
+//!   Others refuse nobody: also who is no member may ask, as in Kafka.
 //! - Version 1 has no error for the group: each partition says it.
-//! - There are no transactions yet, so every commit is stable.
 
 use klamm_protocol::api::offset_fetch::{
     Group, GroupAnswer, GroupPartitionAnswer, GroupTopic, GroupTopicAnswer, PartitionAnswer,
@@ -14,7 +14,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
 use crate::group::offsets::Committed;
-use crate::group::shard::command::{Command, FetchedTopic, Stability, Wanted};
+use crate::group::shard::command::{Asker, Command, FetchedTopic, Stability, Wanted};
 use crate::node::Node;
 use crate::server::{Call, Reply};
 use crate::shard::Asked;
@@ -62,7 +62,8 @@ struct AskedGroup {
 }
 
 async fn ask(call: &Call, group: Group, stability: Stability) -> AskedGroup {
-    let Group { group_id: group, topics, .. } = group;
+    let Group { group_id: group, member_id, member_epoch: epoch, topics } = group;
+    let asker = Asker { member_id, epoch, stability };
     let node = &call.node;
     let wanted = match &topics {
         None => Wanted::All,
@@ -74,7 +75,7 @@ async fn ask(call: &Call, group: Group, stability: Stability) -> AskedGroup {
             Wanted::These(named.collect())
         }
     };
-    let command = |answer| Command::Fetch(group.clone(), wanted, stability, answer);
+    let command = |answer| Command::Fetch(group.clone(), asker, wanted, answer);
     let offsets = node.groups.ask(node, &group, command).await;
     AskedGroup { group, topics, offsets }
 }

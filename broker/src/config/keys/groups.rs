@@ -4,18 +4,29 @@ use crate::config::key::{Key, int, list, long, short, string};
 
 /// The rows, by name.
 pub(super) const KEYS: &[Key] = &[
-    int("group.consumer.assignment.interval.ms", "1000").at_least(0).cluster_wide(),
-    list("group.consumer.assignors", "uniform,range"),
-    int("group.consumer.heartbeat.interval.ms", "5000").at_least(1),
+    int("group.consumer.assignment.interval.ms", "1000")
+        .at_least(0)
+        .cluster_wide()
+        .used("How long a group keeps an assignment at least, in milliseconds."),
+    list("group.consumer.assignors", "uniform,range")
+        .used("The ways of assigning that groups know; the first where no member wishes one."),
+    int("group.consumer.heartbeat.interval.ms", "5000")
+        .at_least(1)
+        .used("How often members of the consumer protocol are to be heard of."),
     int("group.consumer.max.assignment.interval.ms", "15000").at_least(0),
     int("group.consumer.max.heartbeat.interval.ms", "15000").at_least(1),
     int("group.consumer.max.session.timeout.ms", "60000").at_least(1),
-    int("group.consumer.max.size", "2147483647").at_least(1),
-    string("group.consumer.migration.policy", "bidirectional"),
+    int("group.consumer.max.size", "2147483647")
+        .at_least(1)
+        .used("The most members of a group of the consumer protocol."),
+    string("group.consumer.migration.policy", "bidirectional")
+        .used("Which way groups may go from one protocol to the other while they have members."),
     int("group.consumer.min.assignment.interval.ms", "0").at_least(0),
     int("group.consumer.min.heartbeat.interval.ms", "5000").at_least(1),
     int("group.consumer.min.session.timeout.ms", "45000").at_least(1),
-    int("group.consumer.session.timeout.ms", "45000").at_least(1),
+    int("group.consumer.session.timeout.ms", "45000")
+        .at_least(1)
+        .used("How long a member of the consumer protocol may be silent."),
     int("group.coordinator.append.linger.ms", "-1").at_least(-1),
     int("group.coordinator.background.threads", "2").at_least(1),
     int("group.coordinator.cached.buffer.max.bytes", "1048588").at_least(524_288).cluster_wide(),

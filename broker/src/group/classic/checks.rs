@@ -6,7 +6,7 @@ use super::events::{Identity, Moment};
 use super::{ClassicGroup, Phase};
 
 /// The kind of group whose members' metadata says what they consume.
-pub(super) const CONSUMER: &str = "consumer";
+pub(crate) const CONSUMER: &str = "consumer";
 
 /// From when on a committed offset grows old. Offsets of topics that the group
 /// [subscribes to](ClassicGroup::subscribes_to) never do.

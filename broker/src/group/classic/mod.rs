@@ -52,6 +52,7 @@ mod describe;
 mod effects;
 mod events;
 mod expire;
+mod handover;
 mod join;
 mod leave;
 mod member;
@@ -68,10 +69,11 @@ use std::time::Duration;
 
 use klamm_protocol::wire::Str;
 
-pub(crate) use checks::OffsetExpiry;
+pub(crate) use checks::{CONSUMER, OffsetExpiry};
 pub(crate) use describe::{Description, MemberDescription, State};
 pub(crate) use effects::{Effects, JoinRefusal, Joined, JoinedMember, Synced, Token};
 pub(crate) use events::{Identity, Join, Limits, Moment, Protocol, Sync};
+pub(crate) use handover::{HandedMember, Handover};
 use members::Members;
 pub(crate) use snapshot::{MemberSnapshot, Snapshot};
 

@@ -11,8 +11,10 @@ use tokio::sync::mpsc;
 use super::command::Command;
 use super::coordinator::{Coordinator, Setting, Step};
 use super::replay::Replay;
+use crate::catalog::Image;
 use crate::config::BrokerConfig;
 use crate::group::classic::Moment;
+use crate::group::consumer::Topics;
 use crate::group::records::GroupRecord;
 use crate::node::Node;
 use crate::partition::Partition;
@@ -37,6 +39,19 @@ enum Interruption {
     End,
     /// The log failed, and what groups did since is not certain.
     Failure,
+}
+
+/// What holds at one moment.
+pub(super) struct Circumstances {
+    config: Arc<BrokerConfig>,
+    image: Arc<Image>,
+    topics: Arc<Topics>,
+}
+
+impl Circumstances {
+    pub(super) fn setting(&self, now: Moment) -> Setting<'_> {
+        Setting { now, config: &self.config.groups, topics: &self.topics, image: &self.image }
+    }
 }
 
 #[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
@@ -91,8 +106,8 @@ impl Actor {
             let code = ErrorCode::COORDINATOR_LOAD_IN_PROGRESS;
             self.refuse_until(loading, code).await?.map_err(LoadError::from).flatten()
         };
-        let config = self.node.config();
-        Some(loaded.map(|replay| replay.finish(self.setting(&config))))
+        let circumstances = self.circumstances();
+        Some(loaded.map(|replay| replay.finish(circumstances.setting(self.now()))))
     }
 
     /// Refuses all commands while something else happens; `None` when the broker stops.
@@ -127,9 +142,9 @@ impl Actor {
         while taken.is_ok() {
             let wake = coordinator.deadline().map_or(next_check, |due| due.min(next_check));
             let event = self.next_event(&mut writes, wake).await;
-            let config = self.node.config();
-            let setting = self.setting(&config);
-            taken = self.take_due(&mut coordinator, &mut writes);
+            let circumstances = self.circumstances();
+            let setting = circumstances.setting(self.now());
+            taken = self.take_due(&mut coordinator, setting, &mut writes);
             if taken.is_ok() && next_check <= setting.now.elapsed {
                 taken = self.take(coordinator.expire_offsets(setting), &mut writes);
                 next_check = self.next_check();
@@ -178,10 +193,10 @@ impl Actor {
     fn take_due(
         &self,
         coordinator: &mut Coordinator,
+        setting: Setting<'_>,
         writes: &mut Writes,
     ) -> Result<(), ErrorCode> {
-        let now = self.now();
-        while let Some(step) = coordinator.expire(now) {
+        while let Some(step) = coordinator.expire(setting) {
             self.take(step, writes)?;
         }
         Ok(())
@@ -201,13 +216,15 @@ impl Actor {
         appended
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         let clock = &self.node.clock;
         Moment { elapsed: clock.elapsed(), unix_ms: clock.now_ms() }
     }
 
-    pub(super) fn setting<'a>(&self, config: &'a BrokerConfig) -> Setting<'a> {
-        Setting { now: self.now(), config: &config.groups }
+    pub(super) fn circumstances(&self) -> Circumstances {
+        let image = self.node.catalog.image();
+        let topics = self.node.groups.topics(&image);
+        Circumstances { config: self.node.config(), image, topics }
     }
 
     fn next_check(&self) -> Duration {

@@ -5,6 +5,7 @@ use klamm_protocol::records::{BatchProducer, Outcome};
 use klamm_protocol::wire::{Str, Uuid};
 
 use crate::group::classic::{Description, Identity, Join, JoinRefusal, Joined, Sync, Synced};
+use crate::group::consumer::{self, Beat};
 use crate::group::offsets::{Committed, GroupOffsets};
 use crate::partition::{Marker, Verification};
 pub(crate) use crate::shard::Answer;
@@ -21,6 +22,12 @@ pub(crate) enum Command {
     Sync(Str, Sync, Answer<Synced>),
     /// A member lives.
     Heartbeat { group: Str, member: Identity, generation: i32, answer: Answer<()> },
+    /// A member of the consumer protocol lives, or a client wants to be one.
+    ConsumerHeartbeat(Str, consumer::Heartbeat, Answer<Result<Beat, Refused>>),
+    /// A member of the consumer protocol goes.
+    ConsumerLeave(Str, consumer::Leave, Answer<Result<(), Refused>>),
+    /// What is a group of the consumer protocol like?
+    ConsumerDescribe(Str, Answer<Result<consumer::Description, Refused>>),
     /// Members go.
     Leave(Str, Vec<Identity>, Answer<Outcomes>),
     /// A group has read so far.
@@ -30,13 +37,13 @@ pub(crate) enum Command {
     /// The transaction of a producer ends.
     EndTransaction(Marker, Outcome, Answer<()>),
     /// How far has a group read?
-    Fetch(Str, Wanted, Stability, Answer<Vec<FetchedTopic>>),
+    Fetch(Str, Asker, Wanted, Answer<Vec<FetchedTopic>>),
     /// What a group has read of some partitions is to be forgotten.
     DeleteOffsets(Str, Vec<(Str, i32)>, Answer<Outcomes>),
     /// Which groups are there?
     List(Answer<Vec<Listed>>),
-    /// What is a group like? None if there is none of this name.
-    Describe(Str, Answer<Option<Description>>),
+    /// What is a group of the classic protocol like?
+    Describe(Str, Answer<Result<Description, Refused>>),
     /// A group is to be no more.
     DeleteGroup(Str, Answer<()>),
     /// A topic is gone, and with it what was committed for it.
@@ -56,6 +63,9 @@ impl Command {
             | Self::Commit(_, answer)
             | Self::CommitInTransaction(_, answer)
             | Self::DeleteOffsets(_, _, answer) => drop(answer.send(Err(code))),
+            Self::ConsumerHeartbeat(_, _, answer) => drop(answer.send(Err(code))),
+            Self::ConsumerLeave(_, _, answer) => drop(answer.send(Err(code))),
+            Self::ConsumerDescribe(_, answer) => drop(answer.send(Err(code))),
             Self::Fetch(_, _, _, answer) => drop(answer.send(Err(code))),
             Self::List(answer) => drop(answer.send(Err(code))),
             Self::Describe(_, answer) => drop(answer.send(Err(code))),
@@ -78,6 +88,8 @@ pub(crate) struct Commit {
     pub(crate) generation: i32,
     /// How long to keep it, if the client says so, in milliseconds.
     pub(crate) retention_ms: Option<i64>,
+    /// Whether the request can be meant for a group of the consumer protocol.
+    pub(crate) knows_epochs: bool,
     /// What to answer a member of a group that does not exist: it depends on the version.
     pub(crate) no_group: ErrorCode,
     pub(crate) offsets: Vec<NewOffset>,
@@ -99,9 +111,10 @@ pub(crate) struct TransactionalCommit {
 }
 
 /// What is to be told of offsets that an open transaction may change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stability {
     /// What they are now.
+    #[default]
     Any,
     /// That it is not certain.
     Required,
@@ -116,6 +129,24 @@ pub(crate) struct NewOffset {
     pub(crate) offset: i64,
     pub(crate) leader_epoch: i32,
     pub(crate) metadata: Str,
+}
+
+/// Somebody who asks for offsets. Groups of the consumer protocol tell members their own epochs'
+/// only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asker {
+    /// None for somebody outside the group.
+    pub(crate) member_id: Option<Str>,
+    /// Negative for somebody outside the group.
+    pub(crate) epoch: i32,
+    pub(crate) stability: Stability,
+}
+
+/// A refusal of which more is told than a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
 }
 
 /// Of what partitions somebody wants to know.
@@ -139,6 +170,8 @@ pub(crate) struct FetchedTopic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) group: Str,
+    /// Kafka's name for the protocol that its members speak.
+    pub(crate) kind: &'static str,
     pub(crate) protocol_type: Str,
     pub(crate) state: &'static str,
 }

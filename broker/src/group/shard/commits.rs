@@ -3,9 +3,11 @@
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::command::{Commit, FetchedTopic, NewOffset, Outcomes, Stability, Wanted};
+use super::command::{Asker, Commit, FetchedTopic, NewOffset, Outcomes, Stability, Wanted};
 use super::coordinator::{Coordinator, Setting, Step};
 use crate::group::classic::ClassicGroup;
+use crate::group::consumer::Committer;
+use crate::group::kind::Group;
 use crate::group::offsets::Committed;
 use crate::group::records::GroupRecord;
 
@@ -44,23 +46,41 @@ impl Coordinator {
     /// A commit from outside makes a group, so that its offsets are seen and deleted as others are.
     fn check_commit(&mut self, commit: &Commit, setting: Setting<'_>) -> Result<(), ErrorCode> {
         match self.groups.get_mut(&commit.group) {
-            Some(group) => group.commit(&commit.member, commit.generation, setting.now),
+            Some(Group::Classic(group)) => {
+                group.commit(&commit.member, commit.generation, setting.now)
+            }
+            Some(Group::Consumer(group)) => {
+                let committer = Committer {
+                    member_id: commit.member.member_id.clone(),
+                    epoch: commit.generation,
+                    knows_protocol: commit.knows_epochs,
+                };
+                let partitions = commit.offsets.iter().map(|new| (new.topic_id, new.partition));
+                group.check_commit(&committer, partitions)
+            }
             None if commit.generation < 0 => {
                 let group = ClassicGroup::new(setting.limits(), setting.now);
-                self.groups.insert(commit.group.detached(), group);
+                self.groups.insert(commit.group.detached(), Group::Classic(group));
                 Ok(())
             }
             None => Err(commit.no_group),
         }
     }
 
-    /// Tells how far a group has read.
+    /// Tells how far a group has read, if whoever asks may know.
     pub(super) fn fetch(
         &self,
         group: &Str,
+        asker: &Asker,
         wanted: Wanted,
-        stability: Stability,
-    ) -> Vec<FetchedTopic> {
+    ) -> Result<Vec<FetchedTopic>, ErrorCode> {
+        if let Some(Group::Consumer(group)) = self.groups.get(group) {
+            group.check_fetch(asker.member_id.as_deref(), asker.epoch)?;
+        }
+        Ok(self.fetched(group, wanted, asker.stability))
+    }
+
+    fn fetched(&self, group: &Str, wanted: Wanted, stability: Stability) -> Vec<FetchedTopic> {
         let tell = |topic: &Str, index: i32, committed: Option<&Committed>| {
             let pending = &self.offsets.pending;
             let is_certain = stability == Stability::Any || !pending.contains(group, topic, index);

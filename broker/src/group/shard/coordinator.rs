@@ -8,10 +8,11 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
 use super::command::{Answer, Command};
+use crate::catalog::{Image, Resource};
 use crate::config::GroupConfig;
-use crate::group::classic::{
-    ClassicGroup, Effects, JoinRefusal, Joined, Limits, Moment, Synced, Token,
-};
+use crate::group::classic::{Effects, JoinRefusal, Joined, Limits, Moment, Synced, Token};
+use crate::group::consumer::{self, Scope, Topics};
+use crate::group::kind::Group;
 use crate::group::offsets::Offsets;
 use crate::group::records::GroupRecord;
 use crate::shard::timers::Timers;
@@ -46,14 +47,41 @@ impl Step {
     }
 }
 
+impl Step {
+    /// Both, one after the other.
+    pub(super) fn followed_by(mut self, other: Self) -> Self {
+        self.records.extend(other.records);
+        self.answers.extend(other.answers);
+        self.rebalances += other.rebalances;
+        self
+    }
+}
+
 /// When something happens, and under which settings.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
     pub(super) now: Moment,
     pub(super) config: &'a GroupConfig,
+    /// The topics that there are.
+    pub(super) topics: &'a Topics,
+    /// What was set on groups.
+    pub(super) image: &'a Image,
 }
 
-impl Setting<'_> {
+impl<'a> Setting<'a> {
+    /// What holds for a group of the consumer protocol.
+    pub(super) fn consumer_limits(&self, group: &Str) -> consumer::Limits {
+        let own = self.image.settings(&Resource::Group(group.clone()));
+        (&self.config.consumer.with(own)).into()
+    }
+
+    pub(super) fn scope<'b>(&self, limits: &'b consumer::Limits) -> Scope<'b>
+    where
+        'a: 'b,
+    {
+        Scope { now: self.now, limits, topics: self.topics }
+    }
+
     pub(super) fn limits(&self) -> Limits {
         self.config.into()
     }
@@ -66,10 +94,10 @@ impl Setting<'_> {
 #[derive(Default)]
 pub(super) struct Coordinator {
     /// Every group that has a member, an offset, or a record.
-    pub(super) groups: HashMap<Str, ClassicGroup>,
+    pub(super) groups: HashMap<Str, Group>,
     pub(super) offsets: Offsets,
     timers: Timers<Duration>,
-    joins: HashMap<Token, Answer<Result<Joined, JoinRefusal>>>,
+    pub(super) joins: HashMap<Token, Answer<Result<Joined, JoinRefusal>>>,
     syncs: HashMap<Token, Answer<Synced>>,
 }
 
@@ -80,7 +108,7 @@ impl Coordinator {
     }
 
     /// Puts a group in.
-    pub(super) fn put_group(&mut self, name: &Str, group: ClassicGroup) {
+    pub(super) fn put_group(&mut self, name: &Str, group: Group) {
         self.timers.set(name, group.deadline());
         self.groups.insert(name.clone(), group);
     }
@@ -101,16 +129,29 @@ impl Coordinator {
                 return self.leave(&group, &members, answer, setting);
             }
             Command::Heartbeat { group, member, generation, answer } => {
+                let (alive, made) = self.heartbeat(&group, &member, generation, setting);
                 // It shows nothing that a record could take back: it need not wait for any.
-                let alive = self.heartbeat(&group, &member, generation, setting);
                 held(answer, alive)(Ok(()));
+                return made;
             }
             Command::Commit(commit, answer) => {
                 let kept = self.commit(commit, setting, &mut step);
                 step.answer(answer, kept);
             }
-            Command::Fetch(group, wanted, stability, answer) => {
-                step.answer(answer, Ok(self.fetch(&group, wanted, stability)));
+            Command::ConsumerHeartbeat(group, beat, answer) => {
+                let told = self.consumer_heartbeat(&group, beat, setting, &mut step);
+                step.answer(answer, Ok(told));
+            }
+            Command::ConsumerLeave(group, leave, answer) => {
+                let left = self.consumer_leave(&group, &leave, setting, &mut step);
+                step.answer(answer, Ok(left));
+            }
+            Command::ConsumerDescribe(group, answer) => {
+                let described = self.consumer_describe(&group, setting);
+                step.answer(answer, Ok(described));
+            }
+            Command::Fetch(group, asker, wanted, answer) => {
+                step.answer(answer, self.fetch(&group, &asker, wanted));
             }
             Command::DeleteOffsets(group, partitions, answer) => {
                 let deleted = self.delete_offsets(&group, partitions, &mut step);
@@ -149,19 +190,25 @@ impl Coordinator {
     }
 
     /// Does what is due by now in one group; `None` if nothing is.
-    pub(super) fn expire(&mut self, now: Moment) -> Option<Step> {
+    pub(super) fn expire(&mut self, setting: Setting<'_>) -> Option<Step> {
+        let now = setting.now;
         let name = self.timers.take_due(now.elapsed)?;
+        if let Some(Group::Consumer(group)) = self.groups.get_mut(&name) {
+            let limits = setting.consumer_limits(&name);
+            let mut effects = consumer::Effects::default();
+            group.expire(setting.scope(&limits), &mut effects);
+            let mut step = Step::default();
+            self.take_changes(&name, effects, &mut step);
+            self.give_over_if_due(&name, setting, &mut step);
+            return Some(step);
+        }
         let mut effects = Effects::default();
-        if let Some(group) = self.groups.get_mut(&name) {
+        if let Some(group) = self.groups.get_mut(&name).and_then(Group::classic) {
             let joins = |token| self.joins.get(&token).is_some_and(|to| !to.is_closed());
             let syncs = |token| self.syncs.get(&token).is_some_and(|to| !to.is_closed());
             group.expire(now, |token| joins(token) || syncs(token), &mut effects);
         }
         Some(self.carry_out(&name, effects))
-    }
-
-    pub(super) fn await_join(&mut self, token: Token, answer: Answer<Result<Joined, JoinRefusal>>) {
-        self.joins.insert(token, answer);
     }
 
     pub(super) fn await_sync(&mut self, token: Token, answer: Answer<Synced>) {
@@ -184,15 +231,21 @@ impl Coordinator {
                 step.answer(answer, synced);
             }
         }
-        if let Some(group) = self.groups.get_mut(name) {
+        if let Some(group) = self.groups.get_mut(name).and_then(Group::classic) {
             missed.into_iter().for_each(|token| group.missed(token));
         }
-        let group = self.groups.get(name);
-        self.timers.set(name, group.and_then(ClassicGroup::deadline));
-        if let Some(group) = group.filter(|_| effects.store) {
+        self.look_in_time(name);
+        if let Some(Group::Classic(group)) = self.groups.get(name)
+            && effects.store
+        {
             step.records.push(GroupRecord::group(name, group.snapshot()));
         }
         step
+    }
+
+    /// Has a group looked at when it wants.
+    pub(super) fn look_in_time(&mut self, name: &Str) {
+        self.timers.set(name, self.groups.get(name).and_then(Group::deadline));
     }
 
     /// Takes a group out that nobody waits in.

@@ -9,7 +9,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | [`command`] | what a shard is asked |
-//! | `coordinator` | the state, pure: `members`, `commits`, `admin` and `upkeep` do the work |
+//! | `coordinator` | the state, pure: `members`, `consumers`, `commits`, `admin` and `upkeep` do the work |
 //! | `transactions` | offsets that are committed as part of transactions |
 //! | `actor` | the task that owns it: mailbox, deadlines, appends |
 //! | `replay` | from the log to the state |
@@ -28,6 +28,7 @@ mod actor;
 mod admin;
 pub(crate) mod command;
 mod commits;
+mod consumers;
 mod coordinator;
 mod members;
 mod replay;

@@ -7,16 +7,25 @@ use klamm_protocol::wire::Str;
 
 use super::coordinator::{Coordinator, Setting};
 use crate::group::classic::{ClassicGroup, Snapshot};
+use crate::group::consumer::{Change, ConsumerGroup};
+use crate::group::kind::Group;
 use crate::group::offsets::Offsets;
 use crate::group::records::{GroupRecord, RecordError};
 
 /// A batch that holds more than this, decompressed, was not written here.
 const BATCH_BYTES_MAX: usize = 1 << 30;
 
+/// A group, as its records tell of it.
+#[derive(Clone, Debug)]
+enum Stored {
+    Classic(Snapshot),
+    Consumer(ConsumerGroup),
+}
+
 /// What the records that were read so far amount to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Replay {
-    groups: HashMap<Str, Snapshot>,
+    groups: HashMap<Str, Stored>,
     offsets: Offsets,
     /// Records of kinds that are not known here.
     passed_over: usize,
@@ -73,10 +82,32 @@ impl Replay {
                 self.offsets.remove(&key.group, &key.topic, key.partition);
             }
             GroupRecord::Group(key, Some(value)) => {
-                self.groups.insert(key.group.detached(), value.into());
+                self.groups.insert(key.group.detached(), Stored::Classic(value.into()));
             }
             GroupRecord::Group(key, None) => {
-                self.groups.remove(&key.group);
+                if let Some(Stored::Classic(_)) = self.groups.get(&key.group) {
+                    self.groups.remove(&key.group);
+                }
+            }
+            GroupRecord::Consumer(record) => {
+                if let (group, Some(change)) = record.into_change() {
+                    self.apply_change(group, change);
+                }
+            }
+        }
+    }
+
+    /// What is no more makes no group.
+    fn apply_change(&mut self, name: Str, change: Change) {
+        let is_end = change == Change::Epoch(None);
+        match self.groups.get_mut(&name) {
+            Some(Stored::Consumer(_)) if is_end => drop(self.groups.remove(&name)),
+            Some(Stored::Consumer(group)) => group.apply(change),
+            _ if change.is_end() => {}
+            _ => {
+                let mut group = ConsumerGroup::default();
+                group.apply(change);
+                self.groups.insert(name, Stored::Consumer(group));
             }
         }
     }
@@ -92,12 +123,22 @@ impl Replay {
         }
         let (limits, now) = (setting.limits(), setting.now);
         let mut coordinator = Coordinator::with_offsets(self.offsets);
-        for (name, snapshot) in self.groups {
-            coordinator.put_group(&name, ClassicGroup::restore(snapshot, limits, now));
+        for (name, stored) in self.groups {
+            let group = match stored {
+                Stored::Classic(snapshot) => {
+                    Group::Classic(ClassicGroup::restore(snapshot, limits, now))
+                }
+                Stored::Consumer(group) => {
+                    let limits = setting.consumer_limits(&name);
+                    Group::Consumer(group.restored(setting.scope(&limits)))
+                }
+            };
+            coordinator.put_group(&name, group);
         }
         // Who commits without joining has no record of a group.
         for name in coordinator.groupless_offsets() {
-            coordinator.put_group(&name, ClassicGroup::new(limits, now));
+            let group = Group::Classic(ClassicGroup::new(limits, now));
+            coordinator.put_group(&name, group);
         }
         coordinator
     }

@@ -11,8 +11,12 @@ use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 use super::command::{Command, Commit, NewOffset};
 use super::coordinator::{Coordinator, Setting, Step};
 use super::replay::Replay;
+use crate::catalog::Image;
 use crate::config::{BrokerConfig, GroupConfig};
 use crate::group::classic::{Identity, Join, Moment, Protocol, Snapshot, State, Sync, Token};
+use crate::group::consumer::{Heartbeat, Leave, Partitions, Topic, Topics};
+use crate::group::kind::Group;
+use klamm_protocol::consumer_protocol;
 use klamm_protocol::error_code::ErrorCode;
 
 const GROUPS: [&str; 2] = ["one", "other"];
@@ -26,6 +30,8 @@ enum Happening {
     Join { group: usize, client: usize },
     Sync { group: usize, client: usize },
     Leave { group: usize, client: usize },
+    Beat { group: usize, client: usize },
+    ConsumerLeave { group: usize, client: usize },
     Commit { group: usize, client: usize, partition: i32, offset: i64 },
     CommitFromOutside { group: usize, partition: i32, offset: i64 },
     DeleteOffset { group: usize, partition: i32 },
@@ -38,8 +44,8 @@ enum Happening {
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
-        Commit, CommitFromOutside, DeleteGroup, DeleteOffset, DeleteTopic, ExpireOffsets, Join,
-        Leave, Restart, Sync, Wait,
+        Beat, Commit, CommitFromOutside, ConsumerLeave, DeleteGroup, DeleteOffset, DeleteTopic,
+        ExpireOffsets, Join, Leave, Restart, Sync, Wait,
     };
     let (group, client) = (0..GROUPS.len(), 0..CLIENTS);
     let who = (group.clone(), client);
@@ -48,6 +54,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         6 => who.clone().prop_map(|(group, client)| Join { group, client }),
         6 => who.clone().prop_map(|(group, client)| Sync { group, client }),
         1 => who.clone().prop_map(|(group, client)| Leave { group, client }),
+        6 => who.clone().prop_map(|(group, client)| Beat { group, client }),
+        1 => who.clone().prop_map(|(group, client)| ConsumerLeave { group, client }),
         3 => (who, place.clone()).prop_map(|((group, client), (partition, offset))| {
             Commit { group, client, partition, offset }
         }),
@@ -71,13 +79,23 @@ struct Client {
     leads: bool,
 }
 
+/// A client of the consumer protocol, as far as it knows; it comes to what it is told at once.
+#[derive(Clone, Debug, Default)]
+struct Consumer {
+    epoch: i32,
+    told: Partitions,
+}
+
 struct World {
     coordinator: Coordinator,
     /// Everything that was asked to be written.
     log: Replay,
     config: GroupConfig,
+    topics: Topics,
+    image: Image,
     now: Moment,
     clients: BTreeMap<(usize, usize), Client>,
+    consumers: BTreeMap<(usize, usize), Consumer>,
     last_token: u64,
 }
 
@@ -89,8 +107,11 @@ impl World {
             coordinator: Coordinator::default(),
             log: Replay::default(),
             config: GroupConfig { initial_delay: Duration::ZERO, ..config },
+            topics: topics(),
+            image: Image::default(),
             now: Moment { elapsed: Duration::from_secs(5), unix_ms: 1_700_000_000_000 },
             clients: BTreeMap::new(),
+            consumers: BTreeMap::new(),
             last_token: 0,
         }
     }
@@ -100,7 +121,12 @@ impl World {
         command: impl FnOnce(super::command::Answer<T>) -> Command,
     ) -> Receiver<Result<T, ErrorCode>> {
         let (answer, asked) = oneshot::channel();
-        let setting = Setting { now: self.now, config: &self.config };
+        let setting = Setting {
+            now: self.now,
+            config: &self.config,
+            topics: &self.topics,
+            image: &self.image,
+        };
         let step = self.coordinator.handle(command(answer), setting);
         self.write(step);
         asked
@@ -132,6 +158,13 @@ impl World {
                 self.ask(|answer| Command::Leave(GROUPS[group].into(), vec![leaver], answer));
                 self.clients.remove(&(group, client));
             }
+            Happening::Beat { group, client } => self.beat(group, client),
+            Happening::ConsumerLeave { group, client } => {
+                self.consumers.remove(&(group, client));
+                let leave = Leave { member_id: consumer_id(client), ..Leave::default() };
+                let group = GROUPS[group].into();
+                self.ask(|answer| Command::ConsumerLeave(group, leave, answer));
+            }
             Happening::Commit { group, client, partition, offset } => {
                 let member = self.identity(group, client);
                 let generation = self.clients.get(&(group, client)).map_or(0, |it| it.generation);
@@ -153,7 +186,12 @@ impl World {
             }
             Happening::Wait { seconds } => self.wait(Duration::from_secs(seconds)),
             Happening::ExpireOffsets => {
-                let setting = Setting { now: self.now, config: &self.config };
+                let setting = Setting {
+                    now: self.now,
+                    config: &self.config,
+                    topics: &self.topics,
+                    image: &self.image,
+                };
                 let step = self.coordinator.expire_offsets(setting);
                 self.write(step);
             }
@@ -163,8 +201,9 @@ impl World {
 
     fn join(&mut self, group: usize, client: usize) {
         let token = self.token();
-        let protocol =
-            Protocol { name: "range".into(), metadata: Bytes::from_static(b"\0\0\0\0\0\0") };
+        let said =
+            consumer_protocol::Subscription { topics: vec![topic(0).0], ..Default::default() };
+        let protocol = Protocol { name: "range".into(), metadata: said.encode(1).unwrap() };
         let join = Join {
             token,
             member: self.identity(group, client),
@@ -190,7 +229,7 @@ impl World {
     fn sync(&mut self, group: usize, client: usize) {
         let Some(known) = self.clients.get(&(group, client)).cloned() else { return };
         let assignments = match known.leads {
-            true => vec![(known.member_id.clone(), Bytes::from_static(b"mine"))],
+            true => vec![(known.member_id.clone(), everything())],
             false => Vec::new(),
         };
         let sync = Sync {
@@ -208,6 +247,30 @@ impl World {
         }
     }
 
+    fn beat(&mut self, group: usize, client: usize) {
+        let known = self.consumers.get(&(group, client)).cloned().unwrap_or_default();
+        let beat = Heartbeat {
+            member_id: consumer_id(client),
+            epoch: known.epoch,
+            client_id: "client".into(),
+            client_host: "/host".into(),
+            rebalance_timeout: Some(Duration::from_secs(20)),
+            topic_names: Some(vec![topic(0).0, topic(1).0]),
+            owned: Some(known.told),
+            ..Heartbeat::default()
+        };
+        let asked = GROUPS[group].into();
+        let mut asked = self.ask(|answer| Command::ConsumerHeartbeat(asked, beat, answer));
+        match asked.try_recv() {
+            Ok(Ok(Ok(beat))) => {
+                let told = beat.assignment.unwrap_or_default();
+                self.consumers.insert((group, client), Consumer { epoch: beat.epoch, told });
+            }
+            Ok(Ok(Err(_))) => drop(self.consumers.remove(&(group, client))),
+            other => panic!("an answer comes at once: {other:?}"),
+        }
+    }
+
     fn commit(&mut self, group: usize, member: Identity, generation: i32, place: (i32, i64)) {
         let (partition, offset) = place;
         let (topic, topic_id) = topic(partition);
@@ -218,6 +281,7 @@ impl World {
             member,
             generation,
             retention_ms: None,
+            knows_epochs: true,
             no_group: ErrorCode::ILLEGAL_GENERATION,
             offsets: vec![new],
         };
@@ -227,14 +291,27 @@ impl World {
     fn wait(&mut self, time: Duration) {
         self.now.elapsed += time;
         self.now.unix_ms += i64::try_from(time.as_millis()).unwrap();
-        while let Some(step) = self.coordinator.expire(self.now) {
+        while let Some(step) = {
+            let setting = Setting {
+                now: self.now,
+                config: &self.config,
+                topics: &self.topics,
+                image: &self.image,
+            };
+            self.coordinator.expire(setting)
+        } {
             self.write(step);
         }
     }
 
     /// What another coordinator makes of the log.
     fn restored(&self) -> Coordinator {
-        self.log.clone().finish(Setting { now: self.now, config: &self.config })
+        self.log.clone().finish(Setting {
+            now: self.now,
+            config: &self.config,
+            topics: &self.topics,
+            image: &self.image,
+        })
     }
 
     fn check(&self) {
@@ -248,8 +325,17 @@ impl World {
         }
         for (name, group) in &self.coordinator.groups {
             let Some(other) = restored.groups.get(name) else { continue };
-            if group.state() == State::Stable {
-                assert_eq!(durable(other.snapshot()), durable(group.snapshot()), "{name}");
+            match (group, other) {
+                (Group::Classic(group), Group::Classic(other)) => {
+                    if group.state() == State::Stable {
+                        assert_eq!(durable(other.snapshot()), durable(group.snapshot()), "{name}");
+                    }
+                }
+                (Group::Consumer(group), Group::Consumer(other)) => {
+                    group.assert_consistent();
+                    other.assert_same(group);
+                }
+                _ => panic!("{name} is of another kind"),
             }
         }
     }
@@ -263,6 +349,28 @@ fn durable(snapshot: Snapshot) -> Snapshot {
 fn topic(partition: i32) -> (Str, Uuid) {
     let topic = u8::try_from(partition % 2).unwrap();
     (format!("topic-{topic}").into(), Uuid([topic + 1; 16]))
+}
+
+/// Both topics, with two partitions each.
+fn topics() -> Topics {
+    let told = |partition| {
+        let (name, id) = topic(partition);
+        (name, Topic { id, partitions: 4 })
+    };
+    Topics::new(1, [told(0), told(1)])
+}
+
+fn consumer_id(client: usize) -> Str {
+    format!("consumer-{client}").into()
+}
+
+/// All of one topic, as leaders assign it.
+fn everything() -> Bytes {
+    let all =
+        consumer_protocol::TopicPartitions { topic: topic(0).0, partitions: vec![0, 1, 2, 3] };
+    let assigned_partitions = vec![all];
+    let said = consumer_protocol::Assignment { assigned_partitions, user_data: None };
+    said.encode(1).unwrap()
 }
 
 proptest! {

@@ -10,6 +10,8 @@ use super::actor::Actor;
 use super::command::{Answer, NewOffset, Outcomes, TransactionalCommit};
 use super::coordinator::{Coordinator, Setting};
 use crate::group::classic::ClassicGroup;
+use crate::group::consumer::Committer;
+use crate::group::kind::Group;
 use crate::group::offsets::Committed;
 use crate::group::records::GroupRecord;
 use crate::partition::Marker;
@@ -22,11 +24,7 @@ impl Coordinator {
         commit: TransactionalCommit,
         setting: Setting<'_>,
     ) -> Result<(Vec<GroupRecord>, Outcomes), ErrorCode> {
-        match self.groups.get(&commit.group) {
-            Some(group) => group.check_transactional(&commit.member, commit.generation)?,
-            None if commit.generation < 0 => {}
-            None => return Err(ErrorCode::ILLEGAL_GENERATION),
-        }
+        self.check_transactional(&commit)?;
         let (mut records, metadata_max) = (Vec::new(), setting.config.metadata_bytes_max);
         let outcomes = commit.offsets.into_iter().map(|new| {
             // Kafka counts a text as Java does.
@@ -47,6 +45,29 @@ impl Coordinator {
         });
         let outcomes = outcomes.collect();
         Ok((records, outcomes))
+    }
+
+    fn check_transactional(&self, commit: &TransactionalCommit) -> Result<(), ErrorCode> {
+        match self.groups.get(&commit.group) {
+            Some(Group::Classic(group)) => {
+                group.check_transactional(&commit.member, commit.generation)
+            }
+            Some(Group::Consumer(group)) => {
+                let committer = Committer {
+                    member_id: commit.member.member_id.clone(),
+                    epoch: commit.generation,
+                    knows_protocol: true,
+                };
+                let partitions = commit.offsets.iter().map(|new| (new.topic_id, new.partition));
+                group.check_transactional(
+                    &committer,
+                    commit.member.instance_id.as_ref(),
+                    partitions,
+                )
+            }
+            None if commit.generation < 0 => Ok(()),
+            None => Err(ErrorCode::ILLEGAL_GENERATION),
+        }
     }
 
     /// Keeps what was appended for a producer's transaction until that ends.
@@ -73,7 +94,7 @@ impl Coordinator {
 
     fn have_group(&mut self, name: &Str, setting: Setting<'_>) {
         if !self.groups.contains_key(name) {
-            let group = ClassicGroup::new(setting.limits(), setting.now);
+            let group = Group::Classic(ClassicGroup::new(setting.limits(), setting.now));
             self.put_group(&name.detached(), group);
         }
     }
@@ -88,8 +109,8 @@ impl Actor {
         answer: Answer<Outcomes>,
         writes: &mut Writes,
     ) {
-        let config = self.node.config();
-        let setting = self.setting(&config);
+        let circumstances = self.circumstances();
+        let setting = circumstances.setting(self.now());
         let TransactionalCommit { producer, verification, .. } = commit;
         let appended = coordinator.plan(commit, setting).and_then(|(records, outcomes)| {
             if records.is_empty() {
@@ -120,8 +141,9 @@ impl Actor {
         });
         let marked = marked.map(|commit| {
             writes.push(commit);
-            let config = self.node.config();
-            coordinator.end_transaction(marker.producer_id, outcome, self.setting(&config));
+            let circumstances = self.circumstances();
+            let setting = circumstances.setting(self.now());
+            coordinator.end_transaction(marker.producer_id, outcome, setting);
         });
         writes.hold(vec![held(answer, marked)]);
     }

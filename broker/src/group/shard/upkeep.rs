@@ -4,7 +4,8 @@
 use klamm_protocol::wire::{Str, Uuid};
 
 use super::coordinator::{Coordinator, Setting, Step};
-use crate::group::classic::{ClassicGroup, OffsetExpiry, State};
+use crate::group::classic::OffsetExpiry;
+use crate::group::kind::Group;
 use crate::group::offsets::Committed;
 use crate::group::records::GroupRecord;
 
@@ -60,8 +61,8 @@ impl Coordinator {
     }
 
     fn erase_void_groups(&mut self, step: &mut Step) {
-        let is_void = |(name, group): &(&Str, &ClassicGroup)| {
-            let is_unused = group.state() == State::Empty && !group.has_pending();
+        let is_void = |(name, group): &(&Str, &Group)| {
+            let is_unused = group.is_empty() && !group.has_pending();
             let has_offsets =
                 self.offsets.of_group(name).is_some() || self.offsets.pending.has_group(name);
             is_unused && !has_offsets
@@ -74,7 +75,7 @@ impl Coordinator {
     }
 }
 
-fn is_over(group: &ClassicGroup, topic: &str, it: &Committed, setting: Setting<'_>) -> bool {
+fn is_over(group: &Group, topic: &str, it: &Committed, setting: Setting<'_>) -> bool {
     let since_ms = match group.offset_expiry() {
         OffsetExpiry::Never => return false,
         OffsetExpiry::SinceCommit => it.committed_ms,
@@ -82,6 +83,6 @@ fn is_over(group: &ClassicGroup, topic: &str, it: &Committed, setting: Setting<'
     };
     let retention = setting.config.offsets_retention.as_millis();
     let retention_ms = i64::try_from(retention).unwrap_or(i64::MAX);
-    let is_used = group.state() != State::Empty && group.subscribes_to(topic);
+    let is_used = !group.is_empty() && group.subscribes_to(topic);
     !is_used && it.has_expired(since_ms, retention_ms, setting.now.unix_ms)
 }

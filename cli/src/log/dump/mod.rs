@@ -1,5 +1,6 @@
 //! `klamm log dump`.
 
+mod consumer_groups;
 mod lines;
 mod offsets;
 

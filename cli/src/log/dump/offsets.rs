@@ -9,6 +9,7 @@ use klamm_protocol::consumer_protocol::{Assignment, Subscription, TopicPartition
 use klamm_protocol::records::Record;
 use serde::{Serialize, Serializer};
 
+use super::consumer_groups;
 use crate::output::Base64;
 
 /// The protocol type of members that are consumers.
@@ -33,6 +34,7 @@ pub(super) struct Value {
 enum KeyData {
     Offset { group: String, topic: String, partition: i32 },
     Group { group: String },
+    Consumer(consumer_groups::KeyData),
 }
 
 #[derive(Debug, Serialize)]
@@ -40,6 +42,7 @@ enum KeyData {
 enum ValueData {
     Offset(OffsetData),
     Group(GroupData),
+    Consumer(consumer_groups::ValueData),
 }
 
 #[derive(Debug, Serialize)]
@@ -119,7 +122,7 @@ struct TopicData {
 
 /// Bytes, printed in base 64.
 #[derive(Debug)]
-struct UserData(Bytes);
+pub(super) struct UserData(pub(super) Bytes);
 
 impl Serialize for UserData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -145,6 +148,10 @@ pub(super) fn decode(record: &Record) -> Result<(Key, Option<Value>), RecordErro
         GroupRecord::Group(key, value) => {
             let about = KeyData::Group { group: key.group.to_string() };
             (about, value.map(|value| ValueData::Group(GroupData::new(value, version))))
+        }
+        GroupRecord::Consumer(record) => {
+            let (about, said) = consumer_groups::tell(record);
+            (KeyData::Consumer(about), said.map(ValueData::Consumer))
         }
     };
     let key = Key { r#type: head(record.key.as_ref()).to_string(), data: key };
@@ -267,6 +274,23 @@ mod tests {
         );
         check(key, Some(Bytes::from_static(value)), (about, said));
         check(key, None, (about, "null"));
+    }
+
+    #[test]
+    fn groups_of_the_consumer_protocol_are_printed_as_by_kafka() {
+        let said = r#"{"version":"0","data":{"epoch":7,"metadataHash":9}}"#;
+        let value = Bytes::from_static(b"\0\0\0\0\0\x07\x01\0\x08\0\0\0\0\0\0\0\x09");
+        let about = r#"{"type":"3","data":{"groupId":"g"}}"#;
+        check(b"\0\x03\0\x01g", Some(value), (about, said));
+        let value = b"\0\0\0\0\0\x07\0\0\0\x06\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+            \x02\0\0\0\x01\x01\0\x05\x02\0\0\0\x04\x01\0";
+        let said = concat!(
+            r#"{"version":"0","data":{"memberEpoch":7,"previousMemberEpoch":6,"state":0,"#,
+            r#""assignedPartitions":[{"topicId":"AAAAAAAAAAAAAAAAAAAAAA","partitions":[1],"#,
+            r#""assignmentEpochs":[4]}],"partitionsPendingRevocation":[]}}"#
+        );
+        let about = r#"{"type":"8","data":{"groupId":"g","memberId":"m"}}"#;
+        check(b"\0\x08\0\x01g\0\x01m", Some(Bytes::from_static(value)), (about, said));
     }
 
     #[test]

@@ -4,74 +4,34 @@
 //! stands the type of the record, before the value the version of its body, both as 16 bits. A
 //! record without a value is a tombstone: what its key names is no more.
 
+mod classic;
+mod consumer;
+mod offset;
+
 use std::time::Duration;
 
+use bytes::Bytes;
 use klamm_protocol::records::Record;
 use klamm_protocol::wire::{Encoded, Reader, Wire, WireError, Writer};
 
-use super::classic::{MemberSnapshot, Snapshot};
-use super::offsets::Committed;
+pub use self::classic::{GroupKey, GroupValue, MemberValue};
+pub use self::consumer::{
+    ClassicMemberValue, ConsumerMemberKey, ConsumerRecord, CurrentTopic, CurrentValue, EpochValue,
+    PatternKey, PatternValue, ProtocolValue, RackedPartition, SubscriptionValue, TargetEpochValue,
+    TargetTopic, TargetValue, TopicValue, TopicsValue,
+};
+pub use self::offset::{OffsetKey, OffsetValue};
 use crate::shard::EncodedRecord;
-
-klamm_protocol::structs! {
-    /// Names what a group has committed for a partition.
-    struct OffsetKey {
-        group: Str,
-        topic: Str,
-        partition: i32,
-    }
-
-    /// What a group has committed for a partition.
-    struct OffsetValue {
-        offset: i64,
-        leader_epoch: i32 [3..] = -1,
-        metadata: Str,
-        commit_timestamp: i64,
-        /// When the client wants it to be forgotten; -1 leaves it to the broker.
-        expire_timestamp: i64 [1..=1] = -1;
-        tagged {
-            0 => topic_id: Uuid [4..],
-        }
-    }
-
-    /// Names a group.
-    struct GroupKey {
-        group: Str,
-    }
-
-    /// A generation of a group of the classic protocol.
-    struct GroupValue {
-        /// Empty where no member ever joined.
-        protocol_type: Str,
-        generation: i32,
-        protocol: Option<Str>,
-        leader: Option<Str>,
-        /// When the group came to the state it is in; -1 where unknown.
-        current_state_timestamp: i64 [2..] = -1,
-        members: Vec<MemberValue>,
-    }
-
-    /// A member of a generation.
-    struct MemberValue {
-        member_id: Str,
-        group_instance_id: Option<Str> [3..],
-        client_id: Str,
-        client_host: Str,
-        /// -1 stands for the session timeout.
-        rebalance_timeout: i32 [1..] = -1,
-        session_timeout: i32,
-        subscription: Bytes,
-        assignment: Bytes,
-    }
-}
 
 /// One record of the log of groups.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupRecord {
     /// An offset is committed, or forgotten.
     Offset(OffsetKey, Option<OffsetValue>),
-    /// A group is in another generation, or no more.
+    /// A group of the classic protocol is in another generation, or no more.
     Group(GroupKey, Option<GroupValue>),
+    /// A group of the consumer protocol is not what it was.
+    Consumer(ConsumerRecord),
 }
 
 /// Why bytes are no record of the log of groups.
@@ -100,126 +60,26 @@ pub enum RecordError {
 const OLD_OFFSET: i16 = 0;
 const OFFSET: i16 = 1;
 const GROUP: i16 = 2;
-/// The versions of values that are read, for both types.
-const VALUE_VERSION_MAX: i16 = 4;
-/// From this version on, values are in the flexible form.
-const VALUE_FLEXIBLE_FROM: i16 = 4;
 /// Written where the client says when the offset expires, which later versions cannot say.
 const EXPIRING_OFFSET_VERSION: i16 = 1;
 const OFFSET_VERSION: i16 = 4;
 const GROUP_VERSION: i16 = 3;
 
-impl GroupRecord {
-    /// A group is in this generation.
-    pub(crate) fn group(name: &Str, snapshot: Snapshot) -> Self {
-        let key = GroupKey { group: name.clone() };
-        Self::Group(key, Some(snapshot.into()))
-    }
-
-    /// A group is no more.
-    pub(crate) fn group_gone(name: &Str) -> Self {
-        Self::Group(GroupKey { group: name.clone() }, None)
-    }
-
-    /// A group has read a partition so far.
-    pub(crate) fn offset(group: &Str, topic: &Str, partition: i32, it: &Committed) -> Self {
-        let value = OffsetValue {
-            offset: it.offset,
-            leader_epoch: it.leader_epoch,
-            metadata: it.metadata.clone(),
-            commit_timestamp: it.committed_ms,
-            expire_timestamp: it.expires_ms.unwrap_or(-1),
-            topic_id: it.topic_id,
-        };
-        Self::Offset(
-            OffsetKey { group: group.clone(), topic: topic.clone(), partition },
-            Some(value),
-        )
-    }
-
-    /// What a group has read of a partition is forgotten.
-    pub(crate) fn offset_gone(group: &Str, topic: &Str, partition: i32) -> Self {
-        Self::Offset(OffsetKey { group: group.clone(), topic: topic.clone(), partition }, None)
-    }
+/// The versions of the values of one type.
+#[derive(Clone, Copy)]
+struct Form {
+    kind: i16,
+    /// The last version that is read.
+    version_max: i16,
+    /// From this version on, values are in the flexible form.
+    flexible_from: i16,
 }
 
-impl From<OffsetValue> for Committed {
-    fn from(value: OffsetValue) -> Self {
-        Self {
-            offset: value.offset,
-            leader_epoch: value.leader_epoch,
-            metadata: value.metadata.detached(),
-            committed_ms: value.commit_timestamp,
-            expires_ms: Some(value.expire_timestamp).filter(|ms| *ms >= 0),
-            topic_id: value.topic_id,
-        }
+impl Form {
+    /// The form of offsets and of classic groups.
+    fn classic(kind: i16) -> Self {
+        Self { kind, version_max: 4, flexible_from: 4 }
     }
-}
-
-impl From<Snapshot> for GroupValue {
-    fn from(snapshot: Snapshot) -> Self {
-        Self {
-            protocol_type: snapshot.protocol_type.unwrap_or_default(),
-            generation: snapshot.generation,
-            protocol: snapshot.protocol,
-            leader: snapshot.leader,
-            current_state_timestamp: snapshot.state_since_ms.unwrap_or(-1),
-            members: snapshot.members.into_iter().map(MemberValue::from).collect(),
-        }
-    }
-}
-
-impl From<GroupValue> for Snapshot {
-    fn from(value: GroupValue) -> Self {
-        Self {
-            protocol_type: Some(value.protocol_type.detached()),
-            generation: value.generation,
-            protocol: value.protocol.map(|protocol| protocol.detached()),
-            leader: value.leader.map(|leader| leader.detached()),
-            state_since_ms: Some(value.current_state_timestamp).filter(|ms| *ms >= 0),
-            members: value.members.into_iter().map(MemberSnapshot::from).collect(),
-        }
-    }
-}
-
-impl From<MemberSnapshot> for MemberValue {
-    fn from(member: MemberSnapshot) -> Self {
-        Self {
-            member_id: member.member_id,
-            group_instance_id: member.instance_id,
-            client_id: member.client_id,
-            client_host: member.client_host,
-            rebalance_timeout: millis(member.rebalance_timeout),
-            session_timeout: millis(member.session_timeout),
-            subscription: member.metadata,
-            assignment: member.assignment,
-        }
-    }
-}
-
-impl From<MemberValue> for MemberSnapshot {
-    fn from(value: MemberValue) -> Self {
-        let of_millis = |millis: i32| Duration::from_millis(millis.max(0).unsigned_abs().into());
-        let rebalance_timeout = if value.rebalance_timeout < 0 {
-            value.session_timeout
-        } else {
-            value.rebalance_timeout
-        };
-        Self {
-            member_id: value.member_id.detached(),
-            instance_id: value.group_instance_id.map(|id| id.detached()),
-            client_id: value.client_id.detached(),
-            client_host: value.client_host.detached(),
-            rebalance_timeout: of_millis(rebalance_timeout),
-            session_timeout: of_millis(value.session_timeout),
-            metadata: Bytes::copy_from_slice(&value.subscription),
-            assignment: Bytes::copy_from_slice(&value.assignment),
-        }
-    }
-}
-
-fn millis(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 impl GroupRecord {
@@ -230,11 +90,12 @@ impl GroupRecord {
     pub fn decode(record: &Record) -> Result<Self, RecordError> {
         let mut key = Reader::new(record.key.clone().ok_or(RecordError::NoKey)?, 0, false);
         let kind = i16::read(&mut key)?;
+        let form = Form::classic(kind);
         let value = record.value.clone();
         Ok(match kind {
-            OLD_OFFSET | OFFSET => Self::Offset(body(&mut key)?, decode_value(kind, value)?),
-            GROUP => Self::Group(body(&mut key)?, decode_value(kind, value)?),
-            _ => return Err(RecordError::UnknownType(kind)),
+            OLD_OFFSET | OFFSET => Self::Offset(decode_key(&mut key)?, decode_value(form, value)?),
+            GROUP => Self::Group(decode_key(&mut key)?, decode_value(form, value)?),
+            _ => Self::Consumer(ConsumerRecord::decode(kind, &mut key, value)?),
         })
     }
 
@@ -247,32 +108,38 @@ impl GroupRecord {
             Self::Offset(key, value) => {
                 let expires = value.as_ref().is_some_and(|value| value.expire_timestamp >= 0);
                 let version = if expires { EXPIRING_OFFSET_VERSION } else { OFFSET_VERSION };
-                encode(OFFSET, key, version, value.as_ref())
+                encode(Form::classic(OFFSET), key, version, value.as_ref())
             }
-            Self::Group(key, value) => encode(GROUP, key, GROUP_VERSION, value.as_ref()),
+            Self::Group(key, value) => {
+                encode(Form::classic(GROUP), key, GROUP_VERSION, value.as_ref())
+            }
+            Self::Consumer(record) => record.encode(),
         }
     }
 }
 
-fn body<T: Wire>(reader: &mut Reader) -> Result<T, WireError> {
+fn decode_key<T: Wire>(reader: &mut Reader) -> Result<T, WireError> {
     let body = T::read(reader)?;
     reader.finish()?;
     Ok(body)
 }
 
-fn decode_value<T: Wire>(kind: i16, value: Option<Bytes>) -> Result<Option<T>, RecordError> {
+fn decode_value<T: Wire>(form: Form, value: Option<Bytes>) -> Result<Option<T>, RecordError> {
     let Some(value) = value else { return Ok(None) };
     let mut head = Reader::new(value, 0, false);
     let version = i16::read(&mut head)?;
-    if !(0..=VALUE_VERSION_MAX).contains(&version) {
-        return Err(RecordError::UnknownVersion { kind, version });
+    if !(0..=form.version_max).contains(&version) {
+        return Err(RecordError::UnknownVersion { kind: form.kind, version });
     }
     let rest = head.take(head.remaining())?;
-    Ok(Some(body(&mut Reader::new(rest, version, version >= VALUE_FLEXIBLE_FROM))?))
+    let mut reader = Reader::new(rest, version, version >= form.flexible_from);
+    let body = T::read(&mut reader)?;
+    reader.finish()?;
+    Ok(Some(body))
 }
 
 fn encode(
-    kind: i16,
+    form: Form,
     key: &impl Wire,
     version: i16,
     value: Option<&impl Wire>,
@@ -282,16 +149,26 @@ fn encode(
         body(&mut writer);
         writer.finish().map(Encoded::into_bytes)
     };
-    let key = with_head(kind, Writer::new(0, false), &|writer| key.write(writer))?;
+    let key = with_head(form.kind, Writer::new(0, false), &|writer| key.write(writer))?;
     let value = value.map(|value| {
-        let writer = Writer::new(version, version >= VALUE_FLEXIBLE_FROM);
+        let writer = Writer::new(version, version >= form.flexible_from);
         with_head(version, writer, &|writer| value.write(writer))
     });
     Ok(EncodedRecord { key, value: value.transpose()? })
 }
 
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+fn of_millis(millis: i32) -> Duration {
+    Duration::from_millis(millis.max(0).unsigned_abs().into())
+}
+
 #[cfg(test)]
 mod tests {
+    use klamm_protocol::wire::Uuid;
+
     use super::*;
 
     fn check(record: GroupRecord, key: &[u8], value: Option<&[u8]>) {
@@ -375,7 +252,7 @@ mod tests {
             let (key, value) = (Some(Bytes::from_static(key)), Some(Bytes::from_static(value)));
             GroupRecord::decode(&Record { key, value, ..Record::default() })
         };
-        assert_eq!(decode(b"\0\x03\0\x01g", b""), Err(RecordError::UnknownType(3)));
+        assert_eq!(decode(b"\0\x09\0\x01g", b""), Err(RecordError::UnknownType(9)));
         let unknown = RecordError::UnknownVersion { kind: 2, version: 5 };
         assert_eq!(decode(b"\0\x02\0\x01g", b"\0\x05"), Err(unknown));
         assert_eq!(GroupRecord::decode(&Record::default()), Err(RecordError::NoKey));
