@@ -27,7 +27,13 @@ SUITES = (
     "parity",
 )
 # So that a killed member is missed soon. Raw requests meet the default.
-SETTINGS = ("group.min.session.timeout.ms=1000",)
+SETTINGS = (
+    "group.min.session.timeout.ms=1000",
+    "group.consumer.min.session.timeout.ms=3000",
+    "group.consumer.session.timeout.ms=3000",
+    "group.consumer.min.heartbeat.interval.ms=300",
+    "group.consumer.heartbeat.interval.ms=300",
+)
 
 
 def arguments() -> argparse.Namespace:

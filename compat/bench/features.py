@@ -39,5 +39,8 @@ def compression(codec: str) -> str:
     return f"produce and consume, {codec}"
 
 
+MIGRATION = "a group changes its protocol and goes back"
+
+
 def mixed(assignor: str) -> str:
     return f"Java, librdkafka and ours, {assignor}"

@@ -6,7 +6,11 @@ from commands import Commands, name, place, settings, tell
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 # What a commit meets while the group changes under a cooperative member, which reads on meanwhile.
-LATER = (KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION)
+LATER = (
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.STALE_MEMBER_EPOCH,
+)
 
 
 class Member:
@@ -27,15 +31,20 @@ class Member:
         config = {
             "bootstrap.servers": address,
             "group.id": group,
-            "session.timeout.ms": int(given["session-ms"]),
-            "heartbeat.interval.ms": 300,
-            "partition.assignment.strategy": given["assignor"],
             "enable.auto.commit": self.commit == "auto",
             "auto.commit.interval.ms": 100,
             "auto.offset.reset": "earliest",
             "topic.metadata.refresh.interval.ms": 500,
             "log_level": 3,
         }
+        if given["protocol"] == "consumer":
+            config |= {"group.protocol": "consumer", "group.remote.assignor": given["assignor"]}
+        else:
+            config |= {
+                "session.timeout.ms": int(given["session-ms"]),
+                "heartbeat.interval.ms": 300,
+                "partition.assignment.strategy": given["assignor"],
+            }
         return config | ({"group.instance.id": given["instance"]} if "instance" in given else {})
 
     def assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

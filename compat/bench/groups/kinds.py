@@ -1,5 +1,7 @@
 """How a member of each client is started."""
 
+from dataclasses import replace
+
 from .. import features
 from ..java import java_program
 from ..paths import COMPAT, KLAMM_MEMBER, NODE_MODULES, RDKAFKA, VENV_PYTHON
@@ -18,6 +20,11 @@ def confluent(client: str) -> MemberKind:
 
 def java(client: str, version: str | None) -> MemberKind:
     return MemberKind(client, java_program(version, "klamm.compat.client.Member"), ALL)
+
+
+def of_consumer_protocol(kind: MemberKind) -> MemberKind:
+    """The same client, with the protocol by which the broker assigns."""
+    return replace(kind, assignors=("uniform", "range"), protocol="consumer")
 
 
 def kafka_python(client: str) -> MemberKind:

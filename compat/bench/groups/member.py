@@ -1,7 +1,8 @@
 """A member of a group in a process of its own, told over stdin and telling over stdout.
 
 Every client has a program for it (in `compat/members`, `java`, `kafkajs`, `rdkafka`). It takes the
-broker's address, the group, and `key=value` settings, and prints a line per event, with tabs:
+broker's address, the group, and `key=value` settings, of which `session-ms` is for members of the
+classic protocol alone: for others the group has it. It prints a line per event, with tabs:
 
     assigned   topic:0 ...              partitions that came
     revoked    topic:0 ...              partitions that went, by request or by loss
@@ -31,6 +32,8 @@ class MemberKind:
     client: str
     command: tuple[str, ...]
     assignors: tuple[str, ...] = ("range", "roundrobin")
+    # Of groups: `classic`, or `consumer` (KIP-848).
+    protocol: str = "classic"
     lacks: dict[str, str] = field(default_factory=dict)
     settings: dict[str, object] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class Member:
     def __init__(self, kind: MemberKind, address: str, group: str, settings: dict[str, object]):
         self.kind = kind
         given = {"session-ms": SESSION_MS, "commit": "batch", "assignor": "range"}
+        given["protocol"] = kind.protocol
         given |= kind.settings | settings
         self.process = subprocess.Popen(
             [*kind.command, address, group, *(f"{key}={value}" for key, value in given.items())],

@@ -31,7 +31,10 @@ class Party:
             member.kill()
 
     def join(self, kind: MemberKind, **settings: object) -> Member:
-        member = Member(kind, self.broker.address, self.group, self.settings | settings)
+        settings = self.settings | settings
+        if kind.protocol == "consumer" and "session-ms" in settings:
+            self.probe.set_session(self.group, settings["session-ms"])
+        member = Member(kind, self.broker.address, self.group, settings)
         self.everyone.append(member)
         self.living.append(member)
         return member

@@ -7,6 +7,8 @@ from ..rawconn import RawConnection
 
 ILLEGAL_GENERATION, RETRIABLE = 22, (14, 15, 16)
 TIMEOUT_S = 30
+# A type of resource that has settings.
+GROUP = 32
 
 
 class Probe:
@@ -22,6 +24,21 @@ class Probe:
     def describe(self, group: str) -> dict:
         asked = {"groups": [group], "includeAuthorizedOperations": False}
         return self.ask("DescribeGroups", 5, asked)["groups"][0]
+
+    def describe_consumers(self, group: str) -> dict:
+        """A group of the consumer protocol."""
+        asked = {"groupIds": [group], "includeAuthorizedOperations": False}
+        return self.ask("ConsumerGroupDescribe", 1, asked)["groups"][0]
+
+    def set_session(self, group: str, session_ms: int) -> None:
+        """Members of the consumer protocol take the group's."""
+        name, value = "consumer.session.timeout.ms", str(session_ms)
+        set_to = {"name": name, "configOperation": 0, "value": value}
+        resource = {"resourceType": GROUP, "resourceName": group, "configs": [set_to]}
+        body = {"resources": [resource], "validateOnly": False}
+        (answer,) = self.ask("IncrementalAlterConfigs", 1, body)["responses"]
+        if answer["errorCode"]:
+            raise AssertionError(f"session of {group}: {answer['errorMessage']}")
 
     def committed(self, group: str) -> dict[str, int]:
         """The committed offset of each partition, as `topic:0`."""
@@ -39,7 +56,11 @@ class Probe:
         }
 
     def generation(self, group: str) -> int:
-        """The generation of a stable group: the one whose heartbeat is taken."""
+        """The generation of a stable group: the one whose heartbeat is taken. Of a group of the
+        consumer protocol it is the epoch."""
+        described = self.describe_consumers(group)
+        if not described["errorCode"]:
+            return described["groupEpoch"]
         described = self.describe(group)
         if described["groupState"] != "Stable":
             raise AssertionError(f"{group} is {described['groupState']}")

@@ -83,10 +83,39 @@ def changing(broker: Broker, kinds: list[MemberKind], name: str, assignor: str) 
         return f"{end * len(partitions)} records"
 
 
+def migrating(broker: Broker, classic: MemberKind, consumer: MemberKind, name: str) -> str:
+    """A group goes from one protocol to the other, member by member, and back, while records flow.
+
+    Nothing is lost, and nothing read twice.
+    """
+    partitions = create(broker, name, 6)
+    with (
+        Feed(broker, name, len(partitions)) as feed,
+        Party(broker, name, subscribe=name) as party,
+    ):
+        for kind in (classic, consumer, classic):
+            leaving = list(party.living)
+            for _ in range(2):
+                party.join(kind)
+                party.settle(partitions)
+                if leaving:
+                    party.close(leaving.pop(0))
+                    party.settle(partitions)
+            is_consumer = party.probe.describe_consumers(name)["errorCode"] == 0
+            same(is_consumer, kind.protocol == "consumer")
+        end = feed.end()
+        party.until_read(partitions, end)
+        party.close_all()
+        party.expect_read_once(partitions)
+        party.expect_committed(partitions, end)
+        return f"{end * len(partitions)} records"
+
+
 def cooperative(broker: Broker, kind: MemberKind, name: str) -> None:
     """Only partitions that move are revoked."""
     partitions = create(broker, name, 6)
-    with Party(broker, name, subscribe=name, assignor="cooperative-sticky") as party:
+    assignor = "uniform" if kind.protocol == "consumer" else "cooperative-sticky"
+    with Party(broker, name, subscribe=name, assignor=assignor) as party:
         first = party.join(kind)
         party.settle(partitions)
         second = party.join(kind)
@@ -99,7 +128,8 @@ def cooperative(broker: Broker, kind: MemberKind, name: str) -> None:
 
 
 def static(broker: Broker, kind: MemberKind, name: str) -> None:
-    """A static member that is killed and comes back finds what it had; nobody notices."""
+    """A static member that comes back finds what it had; nobody notices. In the consumer protocol
+    it has to say that it will be back; in the classic one it may be killed."""
     partitions = create(broker, name, 4)
     with Party(broker, name, subscribe=name, **{"session-ms": 30_000}) as party:
         first = party.join(kind, instance="one")
@@ -108,7 +138,10 @@ def static(broker: Broker, kind: MemberKind, name: str) -> None:
         party.settle(partitions)
         generation, had = party.probe.generation(name), set(second.owned)
         rebalances = first.assignments
-        party.kill(second)
+        if kind.protocol == "consumer":
+            party.close(second)
+        else:
+            party.kill(second)
         again = party.join(kind, instance="two")
         again.until(lambda: again.owned, "given anything")
         same(again.owned, had)

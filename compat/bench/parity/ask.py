@@ -6,6 +6,7 @@ from . import (
     alter_configs,
     configs,
     connection,
+    consumer_groups,
     deletion,
     fetch,
     group_offsets,
@@ -41,6 +42,7 @@ GROUPS = {
     "topic_pages": topic_pages,
     "groups": groups,
     "group_offsets": group_offsets,
+    "consumer_groups": consumer_groups,
     "telemetry": telemetry,
 }
 CLOSED = {"closed": True}

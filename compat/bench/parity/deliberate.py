@@ -41,6 +41,7 @@ BLANKS = "an element of a list is the same with blanks around it"
 OPERATION = "Kafka says UNKNOWN_SERVER_ERROR of an operation that it does not know"
 DEFAULTS = "defaults of one broker, where Kafka's are those of three"
 EMPTY = "Kafka fails the whole request with UNKNOWN_SERVER_ERROR, which clients retry"
+NO_MEMBER = "Kafka says UNKNOWN_SERVER_ERROR where no member is named; ours is unknown"
 ELR = "Kafka's eligible leader replicas keep it as a setting of the whole cluster"
 
 NO_PLUGIN = "clients' metrics are told at /metrics; Kafka takes them only for a plug-in"
@@ -87,6 +88,7 @@ DELIBERATE = (
         UNREAD,
     ),
     Deliberate("produce", ("batch: codec 5", "batch: codec 7"), "logStartOffset", (0,), UNREAD),
+    Deliberate("consumer_groups", ("fetch: no member with an epoch",), "", (), NO_MEMBER),
     Deliberate("fetch", ("the id of a deleted topic",), "", (), RACE),
     Deliberate(
         "offsets",

@@ -1,6 +1,8 @@
-"""Our own consumer in groups, and groups whose members are different clients."""
+"""Our own consumer in groups, members of the consumer protocol, and groups whose members are
+different clients."""
 
 import subprocess
+from dataclasses import replace
 
 from .. import features
 from ..broker import Broker
@@ -19,6 +21,16 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
     ours = kinds.klamm(CLIENT)
     scenarios.run(table, broker, ours, "klamm-")
     java, librdkafka = kinds.java("Java", None), kinds.confluent("confluent-kafka")
+    for kind in (java, librdkafka):
+        client = f"{kind.client}, consumer protocol"
+        consumer = kinds.of_consumer_protocol(replace(kind, client=client))
+        prefix = f"consumer-{kind.client.lower()}-"
+        scenarios.run(table, broker, consumer, prefix)
+        table.check(
+            client,
+            features.MIGRATION,
+            lambda: scenarios.migrating(broker, kind, consumer, f"{prefix}migration"),
+        )
     # Each client leads once, and the member that leaves and the one that is killed change, too.
     for assignor, members in (
         ("range", [java, librdkafka, ours, java]),

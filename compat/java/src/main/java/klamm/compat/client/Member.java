@@ -5,6 +5,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -57,8 +58,11 @@ public final class Member implements ConsumerRebalanceListener {
                         config(address, group, settings),
                         new ByteArrayDeserializer(),
                         new ByteArrayDeserializer());
-        if (settings.containsKey("pattern")) {
-            consumer.subscribe(Pattern.compile(settings.get("pattern")), this);
+        String pattern = settings.get("pattern");
+        if (pattern != null && isOfConsumerProtocol(settings)) {
+            consumer.subscribe(new SubscriptionPattern(pattern), this);
+        } else if (pattern != null) {
+            consumer.subscribe(Pattern.compile(pattern), this);
         } else {
             consumer.subscribe(List.of(settings.get("subscribe").split(",")), this);
         }
@@ -69,9 +73,14 @@ public final class Member implements ConsumerRebalanceListener {
         Map<String, Object> config = new HashMap<>();
         config.put("bootstrap.servers", address);
         config.put("group.id", group);
-        config.put("session.timeout.ms", settings.get("session-ms"));
-        config.put("heartbeat.interval.ms", 300);
-        config.put("partition.assignment.strategy", ASSIGNORS.get(settings.get("assignor")));
+        if (isOfConsumerProtocol(settings)) {
+            config.put("group.protocol", "consumer");
+            config.put("group.remote.assignor", settings.get("assignor"));
+        } else {
+            config.put("session.timeout.ms", settings.get("session-ms"));
+            config.put("heartbeat.interval.ms", 300);
+            config.put("partition.assignment.strategy", ASSIGNORS.get(settings.get("assignor")));
+        }
         config.put("enable.auto.commit", settings.get("commit").equals("auto"));
         config.put("auto.commit.interval.ms", 100);
         config.put("auto.offset.reset", "earliest");
@@ -80,6 +89,10 @@ public final class Member implements ConsumerRebalanceListener {
             config.put("group.instance.id", settings.get("instance"));
         }
         return config;
+    }
+
+    private static boolean isOfConsumerProtocol(Map<String, String> settings) {
+        return "consumer".equals(settings.get("protocol"));
     }
 
     public static void main(String[] args) {
