@@ -19,6 +19,15 @@ pub(crate) enum Inclusion {
     ByClient,
 }
 
+/// What is to take part in the transaction of a producer.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) transactional_id: &'a Str,
+    pub(crate) producer: Producer,
+    /// Partitions, each with the name of its topic.
+    pub(crate) places: Vec<(Str, i32)>,
+}
+
 /// Has partitions take part in the transaction of a producer, or finds out whether they do.
 ///
 /// While the end of the last transaction is being told, it waits for a moment: clients of the second
@@ -27,27 +36,26 @@ pub(crate) enum Inclusion {
 /// sought that counts.
 pub(crate) async fn include(
     node: &Arc<Node>,
-    id: &Str,
-    producer: Producer,
-    places: Vec<(Str, i32)>,
+    part: Part<'_>,
     inclusion: Inclusion,
     verify_anew: impl FnOnce() -> bool,
 ) -> Outcomes {
-    let count = places.len();
+    let count = part.places.len();
     match inclusion {
         Inclusion::ByWrite => {
-            let mut added = add(node, id, producer, &places, false).await;
+            let mut added = add(node, &part, false).await;
             if added == Err(ErrorCode::CONCURRENT_TRANSACTIONS) {
                 let patience = node.config().transactions.inclusion_patience;
-                let patient = timeout(patience, add(node, id, producer, &places, true)).await;
+                let patient = timeout(patience, add(node, &part, true)).await;
                 added = patient.unwrap_or(added);
             }
             if added.is_ok() && verify_anew() {
-                added = add(node, id, producer, &places, false).await;
+                added = add(node, &part, false).await;
             }
             vec![added; count]
         }
         Inclusion::ByClient if node.config().transactions.verifies_partitions => {
+            let Part { transactional_id: id, producer, places } = part;
             let command = |answer| Command::Verify(id.clone(), producer, places, answer);
             let verified = node.transactions.ask(node, id, command).await.answer().await;
             verified.unwrap_or_else(|code| vec![Err(code); count])
@@ -56,18 +64,14 @@ pub(crate) async fn include(
     }
 }
 
-async fn add(
-    node: &Arc<Node>,
-    id: &Str,
-    producer: Producer,
-    places: &[(Str, i32)],
-    is_patient: bool,
-) -> Result<(), ErrorCode> {
+async fn add(node: &Arc<Node>, part: &Part<'_>, is_patient: bool) -> Result<(), ErrorCode> {
+    let Part { transactional_id: id, producer, places } = part;
     let mut partitions = Partitions::new();
     for (topic, index) in places {
         partitions.entry(topic.clone()).or_default().insert(*index);
     }
-    let add = Add { producer, partitions, generation: Generation::Second, is_patient };
-    let command = |answer| Command::Add(id.clone(), add, answer);
+    let generation = Generation::Second;
+    let add = Add { producer: *producer, partitions, generation, is_patient };
+    let command = |answer| Command::Add((*id).clone(), add, answer);
     node.transactions.ask(node, id, command).await.answer().await
 }

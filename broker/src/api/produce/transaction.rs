@@ -17,7 +17,7 @@ use super::find_topic;
 use crate::partition::{Partition, Rejection, Verification};
 use crate::server::Call;
 use crate::topics::is_internal;
-use crate::txn::inclusion::{Inclusion, include};
+use crate::txn::inclusion::{Inclusion, Part, include};
 use crate::txn::machine::Producer;
 use crate::txn::shard::command::Outcomes;
 
@@ -126,10 +126,15 @@ async fn ask(call: &Call, id: &Str, begins: &mut [Begin]) -> Outcomes {
         ADDS_PARTITIONS.. => Inclusion::ByWrite,
         _ => Inclusion::ByClient,
     };
-    let places = places.collect();
-    // Of each, not up to the first.
-    let verify_anew = || begins.iter_mut().fold(false, |any, it| it.verify_anew() || any);
-    include(&call.node, id, producer, places, inclusion, verify_anew).await
+    let part = Part { transactional_id: id, producer, places: places.collect() };
+    let verify_anew = || {
+        let mut is_new = false;
+        for begin in begins {
+            is_new |= begin.verify_anew();
+        }
+        is_new
+    };
+    include(&call.node, part, inclusion, verify_anew).await
 }
 
 /// What a client is told of it. Older ones do not try again on all codes on which they should; they

@@ -24,7 +24,7 @@ use crate::partition::{Partition, Verification};
 use crate::server::{Call, Reply};
 use crate::shard::Asked;
 use crate::topics::Topic;
-use crate::txn::inclusion::{Inclusion, include};
+use crate::txn::inclusion::{Inclusion, Part, include};
 use crate::txn::machine::Producer;
 
 /// From this version on, the group's partition is added to the transaction.
@@ -102,8 +102,8 @@ async fn verify(
         ADDS_PARTITION.. => Inclusion::ByWrite,
         _ => Inclusion::ByClient,
     };
-    let id = &request.transactional_id;
-    let included = include(&call.node, id, named, places, inclusion, verify_anew).await;
+    let part = Part { transactional_id: &request.transactional_id, producer: named, places };
+    let included = include(&call.node, part, inclusion, verify_anew).await;
     let included: Result<(), ErrorCode> = included.into_iter().collect();
     if included.is_err() {
         partition.refute(producer.id);
