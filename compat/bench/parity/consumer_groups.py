@@ -262,8 +262,10 @@ def describe_asks() -> list[Ask]:
         Ask(
             "describe: as a classic group",
             "DescribeGroups",
-            lambda w, v: one(w, f"gc-tell-as-v{v}")
-            or {"groups": [f"gc-tell-as-v{v}"], "includeAuthorizedOperations": False},
+            lambda w, v: (
+                one(w, f"gc-tell-as-v{v}")
+                or {"groups": [f"gc-tell-as-v{v}"], "includeAuthorizedOperations": False}
+            ),
         ),
     ]
 
@@ -347,9 +349,9 @@ def classic_asks() -> list[Ask]:
         return {"groupId": name, "memberId": "a", "members": members}
 
     def removal(start: Start):
-        return lambda w, v: start(w, f"gc-{start.__name__}-v{v}") or {
-            "groupsNames": [f"gc-{start.__name__}-v{v}"]
-        }
+        return lambda w, v: (
+            start(w, f"gc-{start.__name__}-v{v}") or {"groupsNames": [f"gc-{start.__name__}-v{v}"]}
+        )
 
     synced = {"protocolType": "consumer", "protocolName": "range", "assignments": []}
     return [

@@ -19,6 +19,7 @@ def run(table: Table, client: str, shell: ToolShell, broker: Broker) -> None:
     table.check(client, "kafka-metadata-quorum", tools.quorum)
     table.check(client, "kafka-broker-api-versions", tools.versions)
     table.check(client, "kafka-cluster", tools.cluster)
+    table.check(client, "kafka-features", tools.features)
     table.check(client, "kafka-groups", tools.groups)
     table.check(client, "kafka-client-metrics", tools.client_metrics)
     told = "metrics that a producer pushes are told"
@@ -89,6 +90,16 @@ class ClusterTools:
         expect(told.startswith("Cluster ID: "), told)
         endpoints = self.shell.alone("kafka-cluster", "list-endpoints", *self.at)
         expect(self.at[1].rsplit(":", 1)[1] in endpoints, endpoints)
+
+    def features(self) -> None:
+        described = self.text("kafka-features", "describe").splitlines()
+        levels = [line.split() for line in described if "transaction.version" in line]
+        expect(levels and "FinalizedVersionLevel: 2" in " ".join(levels[0]), f"{described}")
+        # These two are known to the tool itself.
+        needs = self.text("kafka-features", "feature-dependencies", "--feature", "group.version=1")
+        expect("group.version=1" in needs, needs)
+        mapped = self.text("kafka-features", "version-mapping", "--release-version", "4.3")
+        expect("transaction.version=2" in mapped, mapped)
 
     def groups(self) -> None:
         listed = self.text("kafka-groups", "--list")
