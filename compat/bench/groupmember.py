@@ -38,7 +38,9 @@ class Line:
         await self.writer.drain()
         length = struct.unpack(">i", await self.reader.readexactly(4))[0]
         answer = await self.reader.readexactly(length)
-        return decode(self.schemas.by_name[api + "Response"], version, answer[4:])
+        # The correlation id, and in newer versions the header's tags, of which there are none.
+        header = 5 if version in request.flexible else 4
+        return decode(self.schemas.by_name[api + "Response"], version, answer[header:])
 
     def cut(self) -> None:
         """Ends the connection as a process that dies does."""

@@ -27,6 +27,7 @@ def run(table: Table, client: str, shell: ToolShell, broker: Broker) -> None:
     table.check(client, f"{TOOL} --reset-offsets", tools.reset)
     table.check(client, f"{TOOL} --reset-offsets, files", tools.reset_files)
     table.check(client, f"{TOOL} with members", tools.members)
+    table.check(client, f"{TOOL}, consumer protocol", tools.consumers)
     table.check(client, f"{TOOL} --delete, --delete-offsets", tools.delete)
     table.check(client, "kafka-dump-log --offsets-decoder", tools.dump_offsets)
 
@@ -155,6 +156,42 @@ class GroupTools:
             same("GroupSubscribedToTopicException" in self.fails(*offsets), True)
             party.close_all()
 
+    def consumers(self) -> None:
+        """A group of the consumer protocol, with a member at work."""
+        name = "tools-consumers"
+        partitions = feed.create(self.broker, name, 2)
+        feed.produce(self.broker, name, 0, 3)
+        group = ("--group", name)
+        kind = kinds.of_consumer_protocol(kinds.confluent("confluent-kafka"))
+        with Party(self.broker, name, subscribe=name) as party:
+            member = party.join(kind)
+            party.settle(partitions)
+            member.until(lambda: len(member.records) == 3, "through")
+            party.until_committed(partitions[0], 3)
+            types = {row["GROUP"]: row["TYPE"] for row in self.rows("--list", "--type")}
+            same((types[name], types[GROUP]), ("Consumer", "Classic"))
+            listed = self.rows("--list", "--type", "consumer", "--state", "stable")
+            same([row["GROUP"] for row in listed], [name])
+            (row,) = self.rows("--describe", *group, "--members", "--verbose")
+            told = ("CLIENT-ID", "#PARTITIONS", "CURRENT-EPOCH", "CURRENT-ASSIGNMENT")
+            same([row[each] for each in told], ["rdkafka", "2", "2", f"{name}:0,1"])
+            same((row["TARGET-EPOCH"], row["TARGET-ASSIGNMENT"]), ("2", f"{name}:0,1"))
+            (row,) = self.rows("--describe", *group, "--state", "--verbose")
+            told = ("ASSIGNMENT-STRATEGY", "STATE", "GROUP-EPOCH", "TARGET-ASSIGNMENT-EPOCH")
+            same([row[each] for each in told], ["range", "Stable", "2", "2"])
+            offsets = self.rows("--describe", *group, "--offsets")
+            lags = {row["PARTITION"]: (row["CURRENT-OFFSET"], row["LAG"]) for row in offsets}
+            same(lags["0"], ("3", "0"))
+            kinds_told = self.shell.run("kafka-groups", *self.at, "--list", "--consumer").text()
+            same(name in kinds_told.split(), True)
+            reset = ("--reset-offsets", *group, "--topic", name, "--to-earliest", "--execute")
+            same("inactive" in self.fails(*reset), True)
+            same("GroupNotEmptyException" in self.fails("--delete", *group), True)
+            party.close_all()
+        same([row["NEW-OFFSET"] for row in self.rows(*reset)], ["0", "0"])
+        self.text("--delete", *group)
+        same(name in self.text("--list").split(), False)
+
     def delete(self) -> None:
         self.text("--delete-offsets", "--group", GROUP, "--topic", f"{GROUP}:0")
         left = [row["PARTITION"] for row in self.rows("--describe", "--group", GROUP)]
@@ -175,6 +212,10 @@ class GroupTools:
         # The last word on the group: its offsets and its metadata are gone.
         same("payload: <DELETE>" in lines[-1], True)
         same(any('"protocolType":"consumer"' in line for line in lines), True)
+        # Of the consumer protocol: who was in it, and that it is no more.
+        consumers = [line for line in text.splitlines() if '"groupId":"tools-consumers"' in line]
+        same(any('"memberEpoch":2' in line for line in consumers), True)
+        same("payload: <DELETE>" in consumers[-1], True)
         return f"{len(lines)} records"
 
 
