@@ -8,7 +8,7 @@ from ..broker import Broker, Klamm
 from ..paths import WORK
 from ..table import NOT_APPLICABLE, Table
 from ..toolshell import ToolShell
-from . import cluster_tools, config_tools, group_tools
+from . import cluster_tools, config_tools, group_tools, transaction_tools
 
 CLIENT = "Kafka tools"
 PERF_RECORDS = 20_000
@@ -36,6 +36,7 @@ def run(broker: Broker, table: Table, quick: bool) -> None:
         group_tools.run(table, CLIENT, shell, broker)
         config_tools.run(table, CLIENT, shell, broker)
         cluster_tools.run(table, CLIENT, shell, broker)
+        transaction_tools.run(table, CLIENT, shell, broker)
 
 
 class Tools:
