@@ -88,7 +88,7 @@ def matched(w: World, group: str) -> None:
     if group in w.members:
         return
     nobody(w, group)
-    reads = {"subscribedTopicNames": [], "subscribedTopicRegex": "gc-(log|other)"}
+    reads = {"subscribedTopicNames": [], "subscribedTopicRegex": "gc-(log|none)"}
     w.request(BEAT, 1, beat(group, "a", JOINS, **(ALL | reads)))
     until(
         w,

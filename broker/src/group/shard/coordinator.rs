@@ -45,9 +45,7 @@ impl Step {
     ) {
         self.answers.push(held(to, content));
     }
-}
 
-impl Step {
     /// Both, one after the other.
     pub(super) fn followed_by(mut self, other: Self) -> Self {
         self.records.extend(other.records);

@@ -164,6 +164,12 @@ impl Client {
         }
     }
 
+    /// As it commits what it has read.
+    pub(super) fn committer(&self) -> Committer {
+        let member_id = self.member_id.clone();
+        Committer { member_id, epoch: self.epoch, knows_protocol: true }
+    }
+
     fn identity(&self) -> Identity {
         let instance_id = self.instance_id.clone();
         Identity { member_id: self.member_id.clone(), instance_id }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
 use super::super::super::topics::Topic;
@@ -238,6 +239,25 @@ impl World {
                     || current.revoking.contains_key(partition);
                 assert!(is_held, "{partition:?} is not {client:?}'s any more: {current:?}");
             }
+            let consumed: Vec<TopicPartition> =
+                client.owned.iter().filter(is_there).copied().collect();
+            let committed = self.group.check_commit(&client.committer(), consumed.into_iter());
+            assert!(
+                !client.runs || client.epoch == 0 || committed.is_ok(),
+                "{client:?}: {current:?}"
+            );
+        }
+        self.check_strangers();
+    }
+
+    /// Who is out commits nothing any more.
+    fn check_strangers(&self) {
+        let is_out = |client: &&Client| {
+            !self.group.members.contains_key(&client.member_id) && client.epoch > 0
+        };
+        for client in self.clients.iter().filter(is_out) {
+            let committed = self.group.check_commit(&client.committer(), std::iter::empty());
+            assert_eq!(committed, Err(ErrorCode::UNKNOWN_MEMBER_ID), "{client:?}");
         }
     }
 
