@@ -57,10 +57,10 @@ def prepare(chosen: Plan) -> None:
     klamm_binary()
     fetch.load_generator()
     fetch.slow_sync()
-    if any(cell.name == LOOK_UP for cell in chosen.cells):
-        fetch.look_up_bench()
     for contestant in chosen.contestants:
         contestant.fetch()
+        if any(cell.name == LOOK_UP for cell in chosen.cells_of(contestant, 0)):
+            fetch.look_up_bench()
 
 
 def main() -> int:

@@ -110,13 +110,15 @@ def tansu_memory(folder: Path) -> Tansu:
 
 def tansu_sqlite(folder: Path) -> Tansu:
     # Relative to where it runs: it takes no absolute path.
-    return Tansu(folder, TANSU_SQLITE / "bin" / "tansu", "libsql://data/tansu.db")
+    return Tansu(folder, TANSU_SQLITE / "bin" / "tansu", "sqlite://data/tansu.db")
 
 
 @dataclass(frozen=True)
 class Contestant:
     """A broker with a configuration. `start_s` estimates how long it takes to come and to go;
-    `warm_up_s` is how long it is used before its first cell, since a JVM compiles what it runs."""
+    `warm_up_s` is how long it is used before its first cell, since a JVM compiles what it runs.
+    One that is slow to fill holds a `filled` share of what the others do when it is read from. One
+    that loses the records of all topics with a deleted one `deletes` none."""
 
     name: str
     what: str
@@ -124,6 +126,8 @@ class Contestant:
     fetch: Callable[[], None]
     start_s: float
     warm_up_s: float = 0
+    filled: float = 1
+    deletes: bool = True
 
 
 def nothing() -> None:
@@ -182,6 +186,8 @@ CONTESTANTS = (
         tansu_sqlite,
         fetch.tansu_sqlite,
         0.5,
+        filled=0.1,
+        deletes=False,
     ),
 )
 ON_REQUEST = ("tansu-sqlite",)

@@ -140,7 +140,7 @@ class Run:
             remove(session.broker)
 
     def session(self, contestant: Contestant) -> Session:
-        return Session(lambda: fresh(contestant, self.folder), self.plan.seconds)
+        return Session(contestant, lambda: fresh(contestant, self.folder), self.plan.seconds)
 
     def measure(self, number: int, cell: str, contestant: str, tool) -> None:
         """Runs the tool and appends what came of it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.broker import Broker, klamm_binary
 
+from .contestants import Contestant
 from .paths import LOAD
 
 FILLED, WARM_UP = "filled", "warm-up"
@@ -29,7 +30,8 @@ class Refused(Exception):
 class Session:
     """One contestant over one folder, from its start to its end."""
 
-    def __init__(self, make: Callable[[], Broker], seconds: float):
+    def __init__(self, of: Contestant, make: Callable[[], Broker], seconds: float):
+        self.of = of
         self.make = make
         self.seconds = seconds
         self.broker = make()
@@ -89,10 +91,11 @@ class Session:
         self.delete(WARM_UP, 0)
 
     def topic_to_read(self) -> str:
-        """A topic that all cells that read share; it holds `records` records."""
+        """A topic that all cells that read share; it holds `records` or a share of as many."""
         if not self.filled:
             shape = ("--size", "1024", "--records", "64", "--partitions", "1", "--acks", "1")
-            missing, deadline = self.records, time.monotonic() + FILL_WITHIN_S
+            missing = self.records * self.of.filled
+            deadline = time.monotonic() + FILL_WITHIN_S
             while missing > 0:
                 if time.monotonic() > deadline:
                     raise Refused(f"not filled within {FILL_WITHIN_S} s")
@@ -103,6 +106,8 @@ class Session:
 
     def delete(self, topic: str, bytes_before: int) -> None:
         """Deletes the topic and waits for its files to go: no cell pays for another."""
+        if not self.of.deletes:
+            return
         try:
             self.klamm("topic", "delete", "--yes", topic)
         except Refused:
