@@ -27,7 +27,8 @@ from .toolshell import JAVA
 
 TIMEOUT_S = writer.TIMEOUT_S
 WRITERS, READERS = 3, 2
-# Writers use librdkafka (transactions of the first generation), copiers are Kafka's own (the second).
+# Writers use librdkafka, with transactions of the first generation; copiers are Kafka's own, with
+# the second.
 SOURCE, TARGET = "txn-source", "txn-target"
 COPIERS, COPIED_PER_ROUND = 2, 400
 COPIED_AT_ONCE = 20
@@ -50,7 +51,11 @@ class Client:
     def start(self) -> None:
         self.lives += 1
         self.process = subprocess.Popen(
-            self.command(), stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=ROOT / "compat"
+            self.command(),
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            cwd=ROOT / "compat",
         )
         self.follower = threading.Thread(target=self.follow, args=(self.process.stdout,))
         self.follower.start()

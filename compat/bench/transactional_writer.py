@@ -3,7 +3,8 @@
     python -m bench.transactional_writer ADDRESS NAME FIRST SEED
 
 Each transaction has a number, and a record with it in some partitions. Every step is told in a line
-before and after it is taken: `begun 7 0,2`, `committing 7`, `committed 7`, `aborting 7`, `aborted 7`.
+before and after it is taken: `begun 7 0,2`, `committing 7`, `committed 7`, `aborting 7`,
+`aborted 7`.
 """
 
 import os
@@ -51,7 +52,10 @@ class Session:
         dice: random.Random,
         say: Callable[[str], None] = lambda step: None,
     ) -> bool:
-        """Fills a transaction and ends it. Whether it is committed: one that cannot be is aborted."""
+        """Fills a transaction and ends it; one that cannot be committed is aborted.
+
+        Whether it is committed.
+        """
         try:
             self.producer.begin_transaction()
             fill(self.producer)
