@@ -30,7 +30,7 @@ WRITERS, READERS = 3, 2
 # Writers use librdkafka, with transactions of the first generation; copiers are Kafka's own, with
 # the second.
 SOURCE, TARGET = "txn-source", "txn-target"
-COPIERS, COPIED_PER_ROUND = 2, 400
+COPIERS, COPIED_PER_ROUND = 2, 200
 COPIED_AT_ONCE = 20
 LIFE_S = (0.1, 1.5)
 BROKER_KILLED = 0.4

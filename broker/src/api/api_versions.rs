@@ -18,7 +18,7 @@ use crate::server::{Call, Reply, SERVED, Served};
 
 /// Features and the level that they are at: clients follow their rules. The first is the protocol of
 /// groups of KIP-848, the second the second generation of transactions (KIP-890).
-const FEATURES: [(&str, i16); 2] = [("group.version", 1), ("transaction.version", 2)];
+pub(super) const FEATURES: [(&str, i16); 2] = [("group.version", 1), ("transaction.version", 2)];
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let named = |text: &str| is_software_name(text);

@@ -27,3 +27,4 @@ pub(crate) mod telemetry;
 pub(crate) mod topics;
 pub(crate) mod transactions;
 pub(crate) mod unregister_broker;
+pub(crate) mod update_features;

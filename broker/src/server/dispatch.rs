@@ -101,6 +101,7 @@ served! {
     DescribeClientQuotas => api::security::quotas::handle;
     DescribeUserScramCredentials => api::security::users::handle;
     DescribeQuorum => api::describe_quorum::handle;
+    UpdateFeatures => api::update_features::handle;
     DescribeCluster => api::describe_cluster::handle;
     DescribeProducers => api::describe_producers::handle;
     UnregisterBroker => api::unregister_broker::handle;
