@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use klamm_protocol::frame::FrameCodec;
-use klamm_protocol::wire::{Encoded, WireError};
+use klamm_protocol::wire::{Chunk, Encoded, WireError};
 use klamm_utils::task::TaskGroup;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -265,8 +265,8 @@ async fn write(
 ) -> std::io::Result<()> {
     let mut requests = Vec::with_capacity(WRITE_TOGETHER);
     while queue.recv_many(&mut requests, WRITE_TOGETHER).await > 0 {
-        let mut chunks: Chunks =
-            Chunks(requests.drain(..).flat_map(Encoded::into_chunks).collect());
+        let chunks = requests.drain(..).flat_map(Encoded::into_chunks);
+        let mut chunks = Chunks(chunks.filter_map(Chunk::into_bytes).collect());
         output.write_all_buf(&mut chunks).await?;
     }
     output.shutdown().await

@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::wire::Encoded;
+use crate::wire::{Chunk, Encoded};
 
 /// The bytes of a frame's length.
 pub const LENGTH_SIZE: usize = 4;
@@ -81,7 +81,8 @@ impl Encoder<Encoded> for FrameCodec {
 
     fn encode(&mut self, message: Encoded, buffer: &mut BytesMut) -> Result<(), FrameError> {
         buffer.reserve(message.len());
-        message.into_chunks().iter().for_each(|chunk| buffer.extend_from_slice(chunk));
+        let chunks = message.into_chunks().into_iter().filter_map(Chunk::into_bytes);
+        chunks.for_each(|chunk| buffer.extend_from_slice(&chunk));
         Ok(())
     }
 }

@@ -30,7 +30,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | `store` | the folder of all logs: lock, threads, opening, removing, the clean stop |
-//! | `log` | one log: `append`, `sync`, `read`, `times`, `retention`, `change` |
+//! | `log` | one log: `append`, `sync`, `read`, `span`, `times`, `retention`, `change` |
 //! | `ticket`, `commit` | what becomes of an append, and the threads that decide it |
 //! | `segment`, `scan` | one segment, and the walk over its batches |
 //! | `index`, `recent` | its indexes, and their entries that are not in a file yet |
@@ -62,6 +62,8 @@
 //! - Compaction moves no offset, changes neither the start nor the end, and of each key the newest
 //!   record stays. Until the segment that takes their place is durable, the old ones are there.
 //! - Indexes are caches. A failure to write one never fails an append.
+//! - A [`Span`] is sent only while its bytes are in memory and count as verified. What was cut off
+//!   is not sent, even if something else has come in its place.
 //! - There is no request, response or error code here, no async runtime, and no sleep.
 //! - There is no lock that all logs share on the path of an append, but for the moment in which a
 //!   log that has nothing queued is handed to the committer.
@@ -110,7 +112,7 @@ pub mod verify;
 pub use compaction::{CompactError, CompactOptions, Compacted, Pace};
 pub use error::{AppendError, ChangeError, Corrupt, DiskError, OpenError, ReadError};
 pub use log::{
-    AbortedTransaction, Append, CommitListener, Log, NoListener, SegmentInfo, Slice,
+    AbortedTransaction, Append, CommitListener, Log, NoListener, SegmentInfo, Slice, Span,
     TimestampedOffset,
 };
 pub use offsets::{Bound, EndOffset, HighWatermark, Offsets, StableOffset, StartOffset};

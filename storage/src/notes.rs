@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use klamm_protocol::records::{BatchHeader, Compression};
 
 /// Ranges with verified checksums that are remembered at most: readers that go on from where they
 /// were leave one each.
@@ -15,13 +18,17 @@ const ENDS_MAX: usize = 16;
 pub(crate) struct Notes {
     verified: Mutex<Verified>,
     ends: Mutex<Ends>,
+    is_cut: AtomicBool,
+    has_zstd: AtomicBool,
 }
 
 impl Notes {
     /// Of a segment of this size, of which nothing was read since the start. What is appended to
     /// it was verified before.
     pub(crate) fn new(size: u32) -> Self {
-        Self { verified: Mutex::new(Verified::behind(size)), ends: Mutex::default() }
+        let verified = Mutex::new(Verified::behind(size));
+        let (is_cut, has_zstd) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { verified, ends: Mutex::default(), is_cut, has_zstd }
     }
 
     /// Which checksums need not be verified again.
@@ -32,6 +39,28 @@ impl Notes {
     /// Where reads ended.
     pub(crate) fn ends(&self) -> MutexGuard<'_, Ends> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a batch that is appended, or about to count as verified.
+    pub(crate) fn note_batch(&self, header: &BatchHeader) {
+        if header.attributes.compression() == Ok(Compression::Zstd) {
+            self.has_zstd.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any batch that was verified may be compressed with zstd.
+    pub(crate) fn has_zstd(&self) -> bool {
+        self.has_zstd.load(Ordering::Relaxed)
+    }
+
+    /// Says that the file is about to be cut: what was behind the cut may come to be another.
+    pub(crate) fn note_cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+    }
+
+    /// Whether the file was cut since. The notes of what is left are others.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
     }
 }
 

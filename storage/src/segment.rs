@@ -229,6 +229,7 @@ impl Segment {
     /// are due now, which Kafka adds *before* it counts the batch's bytes.
     pub(crate) fn add(&mut self, header: &BatchHeader, interval: u32) -> NewEntries {
         let position = self.size;
+        self.notes.note_batch(header);
         let facts = &mut self.facts;
         let relative = u32::try_from(header.last_offset() - self.base).unwrap_or(u32::MAX);
         // What compaction left of a batch without records says no time that a record has.

@@ -21,7 +21,7 @@ impl Default for ColdReads {
 
 impl ColdReads {
     /// Runs a read where it may wait, once it is its turn.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ErrorCode> {

@@ -31,10 +31,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::wire::Records;
+use klamm_protocol::wire::{Lent, Records};
 use klamm_storage::{
     AbortedTransaction, Bound, ChangeError, CommitListener, DiskError, HighWatermark, Log, Offsets,
-    ReadError, Slice, StartOffset,
+    ReadError, Slice, Span, StartOffset,
 };
 
 use crate::topics::TopicInfo;
@@ -76,6 +76,8 @@ pub(crate) struct Read {
     /// Whether the first batch is given even if it is larger than `bytes_max`.
     pub(crate) at_least_one: bool,
     pub(crate) isolation: Isolation,
+    /// Whether the reader knows zstd, so that nobody has to look at batches for it.
+    pub(crate) knows_zstd: bool,
 }
 
 /// What was read.
@@ -239,8 +241,8 @@ impl Partition {
         }
         match read.isolation {
             Isolation::ReadUncommitted => {
-                let slice = self.read_slice(read, cold).await?;
-                Ok(Batches { records: Records::from(slice.bytes), aborted: Vec::new() })
+                let (records, _) = self.batches(read, cold).await?;
+                Ok(Batches { records, aborted: Vec::new() })
             }
             Isolation::ReadCommitted => self.read_committed(read, cold).await,
         }
@@ -250,20 +252,36 @@ impl Partition {
     async fn read_committed(&self, read: Read, cold: &ColdReads) -> Result<Batches, ErrorCode> {
         loop {
             let generation = self.log.generation();
-            let slice = self.read_slice(read, cold).await?;
-            let aborted = match slice.bytes.is_empty() {
+            let (records, next_offset) = self.batches(read, cold).await?;
+            let aborted = match records.is_empty() {
                 true => Vec::new(),
-                false => self.aborted(read.offset..slice.next_offset, cold).await?,
+                false => self.aborted(read.offset..next_offset, cold).await?,
             };
             if self.log.generation() == generation {
-                return Ok(Batches { records: Records::from(slice.bytes), aborted });
+                return Ok(Batches { records, aborted });
             }
         }
     }
 
+    /// Batches, in memory or still in their file, and the offset behind them.
+    async fn batches(&self, read: Read, cold: &ColdReads) -> Result<(Records, i64), ErrorCode> {
+        if let Some(span) = self.span(read) {
+            let (size, next_offset) = (span.size(), span.next_offset());
+            return Ok((Records::lent(Lent::new(size, Arc::new(span))), next_offset));
+        }
+        let slice = self.read_slice(read, cold).await?;
+        Ok((slice.bytes.into(), slice.next_offset))
+    }
+
+    /// A long run of batches that can be sent from its file.
+    fn span(&self, read: Read) -> Option<Span> {
+        let span = self.log.span(read.offset, read.bytes_max, read.isolation.bound())?;
+        (read.knows_zstd || !span.may_hold_zstd()).then_some(span)
+    }
+
     async fn read_slice(&self, read: Read, cold: &ColdReads) -> Result<Slice, ErrorCode> {
-        let Read { offset, bytes_max, at_least_one, isolation } = read;
-        let bound = isolation.bound();
+        let Read { offset, bytes_max, at_least_one, .. } = read;
+        let bound = read.isolation.bound();
         let slice = match self.log.read_at_once(offset, bytes_max, at_least_one, bound) {
             Ok(Some(slice)) => Ok(slice),
             Ok(None) => {

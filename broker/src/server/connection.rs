@@ -5,10 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Buf as _;
 use klamm_protocol::frame::FrameError;
 use klamm_protocol::wire::WireError;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -43,6 +42,8 @@ pub(super) enum ConnectionError {
     TooSlow(Duration),
     #[error("the client took no bytes of an answer within {} s", WRITE_TIME_MAX.as_secs())]
     NotReading,
+    #[error("the rest of an answer cannot be read from its log: {0}")]
+    Unreadable(io::Error),
     #[error("{0}")]
     HangUp(&'static str),
     #[error(transparent)]
@@ -257,10 +258,14 @@ impl Connection<'_> {
     }
 
     async fn flush(&mut self) -> Result<(), ConnectionError> {
-        while self.out.has_remaining() {
-            match timeout(WRITE_TIME_MAX, self.write.write_buf(&mut self.out)).await {
-                Ok(written) => self.node.metrics.count_sent(written?),
-                Err(_) => return Err(ConnectionError::NotReading),
+        while self.out.remaining() > 0 {
+            let sent = timeout(WRITE_TIME_MAX, self.out.send(self.write.as_ref())).await;
+            match sent.map_err(|_| ConnectionError::NotReading)?? {
+                Some(bytes) => self.node.metrics.count_sent(bytes),
+                None => {
+                    let read = self.out.bring_in(&self.node.cold_reads).await;
+                    read.map_err(ConnectionError::Unreadable)?;
+                }
             }
         }
         if !self.answered.is_empty() {

@@ -92,6 +92,12 @@ impl Client {
         }
     }
 
+    /// Waits until some of an answer is there, without taking any of it.
+    pub async fn readable(&mut self) {
+        let readable = tokio::time::timeout(PATIENCE, self.stream.readable()).await;
+        readable.expect("no answer came").unwrap();
+    }
+
     pub async fn is_closed(&mut self) -> bool {
         self.frame().await.is_none()
     }

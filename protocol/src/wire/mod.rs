@@ -11,6 +11,7 @@
 //! - Strings, bytes and records that were read are slices of the frame; nothing is copied.
 //! - Nothing here knows a connection, a clock or a file.
 
+mod chunk;
 mod error;
 mod reader;
 mod shape;
@@ -20,6 +21,7 @@ mod value;
 mod varint;
 mod writer;
 
+pub use chunk::{Chunk, Lent};
 pub use error::WireError;
 pub use klamm_utils::uuid::Uuid;
 pub use reader::Reader;

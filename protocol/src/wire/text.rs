@@ -7,7 +7,8 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use super::{Reader, Result, Shape, Wire, WireError, Writer};
+use super::writer::in_one_piece;
+use super::{Chunk, Lent, Reader, Result, Shape, Wire, WireError, Writer};
 
 /// UTF-8 text that shares the buffer it was read from.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,20 +131,26 @@ impl Wire for Str {
 /// Record batches, one after the other; never copied, neither in nor out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
-    chunks: Vec<Bytes>,
+    chunks: Vec<Chunk>,
 }
 
 impl Records {
     /// Record batches in several pieces, to be sent one after the other.
     #[must_use]
     pub fn from_chunks(chunks: Vec<Bytes>) -> Self {
-        Self { chunks }
+        Self { chunks: chunks.into_iter().map(Chunk::from).collect() }
+    }
+
+    /// Record batches that lie elsewhere.
+    #[must_use]
+    pub fn lent(lent: Lent) -> Self {
+        Self { chunks: vec![Chunk::Lent(lent)] }
     }
 
     /// How many bytes there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.chunks.iter().map(Bytes::len).sum()
+        self.chunks.iter().map(Chunk::len).sum()
     }
 
     /// Whether there is not one byte.
@@ -152,19 +159,16 @@ impl Records {
         self.len() == 0
     }
 
-    /// The whole in one piece; copies only where there is more than one chunk.
+    /// All that is in memory in one piece; copies only where there is more than one chunk.
     #[must_use]
-    pub fn into_bytes(mut self) -> Bytes {
-        match self.chunks.len() {
-            1 => self.chunks.remove(0),
-            _ => self.chunks.concat().into(),
-        }
+    pub fn into_bytes(self) -> Bytes {
+        in_one_piece(self.chunks)
     }
 }
 
 impl From<Bytes> for Records {
     fn from(bytes: Bytes) -> Self {
-        Self { chunks: vec![bytes] }
+        Self { chunks: vec![bytes.into()] }
     }
 }
 
@@ -178,7 +182,7 @@ impl Wire for Records {
     fn write(&self, w: &mut Writer) {
         w.length(Some(self.len()));
         for chunk in &self.chunks {
-            w.put_shared(chunk.clone());
+            w.put_chunk(chunk.clone());
         }
     }
 

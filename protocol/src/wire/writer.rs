@@ -1,6 +1,6 @@
 use bytes::{BufMut as _, Bytes};
 
-use super::{Result, WireError, varint};
+use super::{Chunk, Result, WireError, varint};
 use crate::frame::LENGTH_SIZE;
 
 /// Room for a message to begin with: most answers are no larger.
@@ -18,28 +18,28 @@ pub struct Writer {
     error: Option<WireError>,
 }
 
-/// A message as it goes to a socket: its own bytes, and between them bytes that are shared with
+/// A message as it goes to a socket: its own bytes, and between them chunks that are shared with
 /// others and were not copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
     own: Vec<u8>,
     /// Each with the number of own bytes before it. None is empty.
-    shared: Vec<(usize, Bytes)>,
+    shared: Vec<(usize, Chunk)>,
 }
 
 impl Encoded {
     /// The chunks to be written one after the other; none is empty.
     #[must_use]
-    pub fn into_chunks(self) -> Vec<Bytes> {
+    pub fn into_chunks(self) -> Vec<Chunk> {
         let mut chunks = Vec::with_capacity(2 * self.shared.len() + 1);
         let mut own = Bytes::from(self.own);
         let mut taken = 0;
         for (place, shared) in self.shared {
-            let before = own.split_to(place - taken);
+            let before = own.split_to(place - taken).into();
             taken = place;
             chunks.extend([before, shared].into_iter().filter(|chunk| !chunk.is_empty()));
         }
-        chunks.extend((!own.is_empty()).then_some(own));
+        chunks.extend((!own.is_empty()).then_some(own.into()));
         chunks
     }
 
@@ -61,12 +61,12 @@ impl Encoded {
         self.own.is_empty() && self.shared.is_empty()
     }
 
-    /// The whole in one piece; copies only where there is more than one chunk.
+    /// All that is in memory in one piece; copies only where there is more than one chunk.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self.shared.is_empty() {
             true => self.own.into(),
-            false => self.into_chunks().concat().into(),
+            false => in_one_piece(self.into_chunks()),
         }
     }
 }
@@ -105,8 +105,13 @@ impl Writer {
 
     /// Puts shared bytes as a chunk of their own, without copying them.
     pub fn put_shared(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.message.shared.push((self.message.own.len(), bytes));
+        self.put_chunk(bytes.into());
+    }
+
+    /// Puts a chunk as it is.
+    pub fn put_chunk(&mut self, chunk: Chunk) {
+        if !chunk.is_empty() {
+            self.message.shared.push((self.message.own.len(), chunk));
         }
     }
 
@@ -164,5 +169,14 @@ impl Writer {
         let length = i32::try_from(length).map_err(|_| WireError::Length(length as i64))?;
         message.own[..LENGTH_SIZE].copy_from_slice(&length.to_be_bytes());
         Ok(message)
+    }
+}
+
+/// What of `chunks` is in memory; copies only where that is more than one chunk.
+pub(super) fn in_one_piece(chunks: Vec<Chunk>) -> Bytes {
+    let mut bytes: Vec<Bytes> = chunks.into_iter().filter_map(Chunk::into_bytes).collect();
+    match bytes.len() {
+        1 => bytes.remove(0),
+        _ => bytes.concat().into(),
     }
 }

@@ -1,6 +1,7 @@
 //! A disk that fails chosen calls of another one.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,6 +132,15 @@ impl DiskFile for FaultyFile {
     fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         self.plan.step()?;
         self.inner.read_cached_at(buffer, position)
+    }
+
+    fn is_cached(&self, position: u64, len: u64) -> bool {
+        self.inner.is_cached(position, len)
+    }
+
+    fn send_at(&self, socket: BorrowedFd<'_>, position: u64, len: usize) -> io::Result<usize> {
+        self.plan.step()?;
+        self.inner.send_at(socket, position, len)
     }
 
     fn read_ahead(&self, position: u64, len: u64) {

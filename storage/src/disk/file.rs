@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{Disk, DiskFile, DiskLock, Entry, Mapping, OpenMode, Space};
+use super::{Disk, DiskFile, DiskLock, Entry, Mapping, OpenMode, Space, residency};
 
 /// Parts of one `pwritev`: those of eight batches, more than an append usually has.
 const PARTS_MAX: usize = 16;
@@ -112,6 +113,15 @@ impl DiskFile for RealFile {
         Ok(read)
     }
 
+    fn is_cached(&self, position: u64, len: u64) -> bool {
+        residency::is_cached(&self.0, position, len)
+    }
+
+    fn send_at(&self, socket: BorrowedFd<'_>, position: u64, len: usize) -> io::Result<usize> {
+        let mut at = position;
+        Ok(rustix::fs::sendfile(socket, &self.0, Some(&mut at), len)?)
+    }
+
     fn read_ahead(&self, position: u64, len: u64) {
         // A hint: where it is not taken, the read itself waits for the device.
         let _ = rustix::fs::fadvise(&self.0, position, NonZeroU64::new(len), Advice::WillNeed);
@@ -166,6 +176,8 @@ impl DiskFile for RealFile {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
     use super::*;
 
     fn file_in(dir: &tempfile::TempDir) -> Arc<dyn DiskFile> {
@@ -194,6 +206,21 @@ mod tests {
             Ok(count) => assert_eq!(read[..count], *b"written"),
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
         }
+    }
+
+    #[test]
+    fn bytes_go_from_a_file_to_a_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = file_in(&dir);
+        file.write_all_at(&[b"not all of this"], 0).unwrap();
+        let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(file.send_at(near.as_fd(), 4, 3).unwrap(), 3);
+        assert_eq!(file.send_at(near.as_fd(), 15, 3).unwrap(), 0);
+        drop(near);
+        let mut sent = String::new();
+        io::Read::read_to_string(&mut far, &mut sent).unwrap();
+        assert_eq!(sent, "all");
+        assert!(!file.is_cached(0, 1 << 20), "there is no such page");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The one file with `unsafe`: read-only mappings of sealed index files.
+//! Read-only mappings of sealed index files.
 #![allow(unsafe_code)]
 
 use std::fs::File;

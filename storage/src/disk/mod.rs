@@ -8,9 +8,11 @@ mod faulty;
 mod file;
 mod map;
 mod memory;
+mod residency;
 
 use std::fmt::Debug;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,6 +67,18 @@ pub trait DiskFile: Debug + Send + Sync {
     /// disk cannot tell.
     fn read_cached_at(&self, _buffer: &mut [u8], _position: u64) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Whether all these bytes are in memory now, so that [`send_at`](Self::send_at) need not wait
+    /// for a device; `false` where this disk cannot tell or cannot send.
+    fn is_cached(&self, _position: u64, _len: u64) -> bool {
+        false
+    }
+
+    /// Sends up to `len` bytes from where they lie to a socket, and says how many went: fewer when
+    /// the socket takes no more, none at the end of the file.
+    fn send_at(&self, _socket: BorrowedFd<'_>, _position: u64, _len: usize) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Says that these bytes will be read soon, so that they may come into memory meanwhile.

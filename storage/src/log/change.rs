@@ -160,6 +160,7 @@ impl State {
         let path = place.path(base, segment::LOG);
         self.active.forget_files(&place.files);
         let file = self.active.log_file(place, OpenMode::Create).at("open", &path)?;
+        self.active.notes.note_cut();
         file.file().set_len(position).at("cut", &path)?;
         let created_ms = self.active.facts.created_ms;
         self.active = recover::reload(place, base, position, &self.options)?;

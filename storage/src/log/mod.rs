@@ -5,6 +5,7 @@ mod append;
 mod change;
 mod read;
 mod retention;
+mod span;
 mod sync;
 mod times;
 
@@ -29,6 +30,7 @@ use crate::topic_id::TopicId;
 pub use aborted::AbortedTransaction;
 pub use append::Append;
 pub use read::Slice;
+pub use span::Span;
 pub use times::TimestampedOffset;
 
 pub(crate) use append::jitter;

@@ -10,6 +10,7 @@ use super::{Log, LogInner, State};
 use crate::disk::{CachedFile, OpenMode, Reach};
 use crate::error::{At, Corrupt, DiskError, ReadError};
 use crate::index::Access;
+use crate::notes::Notes;
 use crate::offsets::Bound;
 use crate::options::VerifyReads;
 use crate::scan::{Found, ScanError, Scanner};
@@ -400,8 +401,8 @@ impl Snapshot {
             VerifyReads::Unseen => notes.verified().reach(first.position),
         };
         let trusted = usize::try_from(verified - first.position).unwrap_or(usize::MAX);
-        let whole =
-            Whole { limit: wanted.limit, end_offset: self.segment.facts.next_offset, trusted };
+        let end_offset = self.segment.facts.next_offset;
+        let whole = Whole { limit: wanted.limit, end_offset, trusted, notes };
         let (end, next_offset) = whole.batches(bytes.clone(), first.header.base_offset);
         if end == 0 {
             return Slice::empty(wanted.from);
@@ -422,16 +423,18 @@ impl Snapshot {
 
 /// What batches must be like to be given out.
 #[derive(Clone, Copy, Debug)]
-struct Whole {
+struct Whole<'a> {
     /// They begin below this offset.
     limit: i64,
     /// They end below this one, as the segment does.
     end_offset: i64,
     /// So many bytes were verified before.
     trusted: usize,
+    /// Hear of each.
+    notes: &'a Notes,
 }
 
-impl Whole {
+impl Whole<'_> {
     /// How many bytes of sound batches there are at the start of `rest`, and the offset behind
     /// them. The first begins with `next_offset`.
     fn batches(self, mut rest: Bytes, mut next_offset: i64) -> (usize, i64) {
@@ -454,6 +457,7 @@ impl Whole {
             {
                 break;
             }
+            self.notes.note_batch(header);
             end = batch_end;
             next_offset = header.last_offset().saturating_add(1);
         }

@@ -16,3 +16,4 @@ mod model;
 mod reads;
 mod retention;
 mod rot;
+mod spans;

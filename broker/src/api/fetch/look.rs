@@ -123,9 +123,10 @@ impl Plan {
             // The first batch of all is given whatever its size, so that every client gets on.
             at_least_one: bytes_so_far == 0,
             isolation: self.isolation,
+            knows_zstd: self.version >= ZSTD_FROM_VERSION,
         };
         let Batches { records, aborted } = partition.read(read, &self.cold).await?;
-        if self.version < ZSTD_FROM_VERSION && holds_zstd(&records) {
+        if !read.knows_zstd && holds_zstd(&records) {
             return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
         }
         let aborted = aborted.into_iter().map(|it| AbortedTransaction {
