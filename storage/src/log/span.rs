@@ -14,6 +14,7 @@ use crate::disk::{CachedFile, Reach, read_exact_at};
 use crate::notes::Notes;
 use crate::offsets::Bound;
 use crate::options::VerifyReads;
+use crate::segment::Segment;
 
 /// Shorter runs are read: a place in a file takes some calls to find and to check.
 const LEN_MIN: u64 = 128 << 10;
@@ -50,6 +51,11 @@ impl Log {
             let limit = state.limit(bound);
             if from >= limit || state.options.verify_reads == VerifyReads::Always {
                 return None;
+            }
+            // Readers of the tail come often, and for little: a look tells, without a snapshot.
+            if from >= state.active.base {
+                let position = begin(&state.active, state.generation, from)?;
+                u64::from(state.active.size).checked_sub(position + LEN_MIN)?;
             }
             (state.snapshot(from), limit)
         };
@@ -124,6 +130,14 @@ fn are_sound(mut rest: Bytes) -> bool {
     rest.is_empty()
 }
 
+/// Where the batch lies that begins with `from`, if that is known without a look at the index.
+fn begin(segment: &Segment, generation: u64, from: i64) -> Option<u64> {
+    match from {
+        first if first == segment.base => Some(0),
+        from => segment.notes.ends().find(generation, from),
+    }
+}
+
 /// A place between two batches.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
@@ -135,10 +149,7 @@ struct Cut {
 impl Snapshot {
     fn span(&self, log: &LogInner, from: i64, size_max: u64, limit: i64) -> Option<Span> {
         let segment = &self.segment;
-        let position = match from {
-            first if first == segment.base => 0,
-            from => segment.notes.ends().find(self.generation, from)?,
-        };
+        let position = begin(segment, self.generation, from)?;
         let trusted = segment.notes.verified().reach(position);
         let end_max = position.saturating_add(size_max).min(trusted).min(segment.size.into());
         if end_max.checked_sub(position)? < LEN_MIN {
