@@ -16,6 +16,8 @@ from .session import Refused, Session, cpu_s, output
 TOOL_JVM = ("java", "-Xmx512M", *JVM, "-cp", f"{JARS}/*")
 RECORD_BYTES = 1024
 GIB = 1 << 30
+# A tool that counts records may take long to a slow device.
+PATIENCE_S = 150
 MIB = 1 << 20
 
 
@@ -125,7 +127,7 @@ class PerfProducer:
             *("--num-records", str(records), "--record-size", str(RECORD_BYTES)),
             *("--throughput", "-1", "--bootstrap-server", address),
             *("--warmup-records", str(records // 4)),
-        ])  # fmt: skip
+        ], PATIENCE_S)  # fmt: skip
         line = said.strip().splitlines()[-1]
         number = r"([\d.]+)"
         pattern = (
