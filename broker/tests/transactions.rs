@@ -119,6 +119,14 @@ async fn what_is_open_for_too_long_is_aborted() {
     broker.stop().await;
 }
 
+/// The epoch of the coordinator that ended the last transaction of the only producer.
+async fn coordinator_epoch(client: &mut Client, topic: &str) -> i32 {
+    let topic = describe_producers::Topic { name: topic.into(), partition_indexes: vec![0] };
+    let request = describe_producers::Request { topics: vec![topic] };
+    let told = client.call::<DescribeProducers>(0, &request).await;
+    told.topics[0].partitions[0].active_producers[0].coordinator_epoch
+}
+
 #[tokio::test]
 async fn transactions_outlive_stops_and_crashes() {
     let folder = tempfile::tempdir().unwrap();
@@ -141,6 +149,8 @@ async fn transactions_outlive_stops_and_crashes() {
         producer.commit().await;
         producer.write(topic, 0, "open").await;
         let known = producer.producer;
+        let ended_by = coordinator_epoch(&mut client, topic).await;
+        assert!(ended_by >= 0);
         if is_clean {
             broker.stop().await
         } else {
@@ -150,6 +160,7 @@ async fn transactions_outlive_stops_and_crashes() {
         let broker = start().await.unwrap();
         let mut client = Client::connect(&broker).await;
         let mut producer = Producer::connect(&broker, topic, Generation::Second).await;
+        assert_eq!(coordinator_epoch(&mut client, topic).await, ended_by);
         while producer.describe().await.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {}
         assert_eq!(producer.describe().await.transaction_state, "Ongoing");
         assert_eq!(client.committed(topic, 0).await, (vec!["committed".into()], 4));
