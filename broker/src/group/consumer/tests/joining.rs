@@ -223,6 +223,14 @@ fn what_is_committed_needs_the_epoch_or_what_was_held_before() {
         a: STALE_MEMBER_EPOCH
         > commit a epoch=4 t0
         a: STALE_MEMBER_EPOCH
+        > commit nobody txn t0
+        nobody: fine
+        > commit a txn t0
+        a: fine
+        > commit a epoch=4 txn t0
+        a: ILLEGAL_GENERATION
+        > commit stranger epoch=3 txn t0
+        stranger: UNKNOWN_MEMBER_ID
         > beat b
         b is at 3 and has t1
         > commit b epoch=2 t1

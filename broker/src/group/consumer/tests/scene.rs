@@ -21,7 +21,7 @@
 //! | `beat a [epoch=n] [owns=t0,t1] …` | a heartbeat that says only this |
 //! | `ack a` | the client has come to what it was told, and says so |
 //! | `leave a [instance=i]`, `away a instance=i` | a client leaves, for good or for a while |
-//! | `commit a [epoch=n] [old] t0 …`, `fetch a [epoch=n]` | a client commits, or asks for offsets |
+//! | `commit a [epoch=n] [old] [txn] t0 …`, `fetch a [epoch=n]` | a client commits, or asks for offsets |
 //! | `cjoin a [new] [instance=i] [reads=t] [owns=t0] [protocols=range] [timeout=9s]` | a client of the classic protocol joins; `new` without an id |
 //! | `csync a`, `cbeat a`, `cleave a` | a client of the classic protocol goes on |
 //! | `wait 5s` | time goes by, and the group is asked when it wants |
@@ -281,7 +281,10 @@ impl Scene {
         };
         let is_partition = |word: &&&str| word[1..].parse::<i32>().is_ok();
         let partitions = words.0[1..].iter().filter(is_partition).map(|word| partition(word));
-        let allowed = self.group.check_commit(&committer, partitions);
+        let allowed = match words.0.contains(&"txn") {
+            true => self.group.check_transactional(&committer, None, partitions),
+            false => self.group.check_commit(&committer, partitions),
+        };
         self.tell(&outcome(name, allowed));
     }
 
