@@ -8,6 +8,7 @@ from . import (
     connection,
     consumer_groups,
     deletion,
+    features,
     fetch,
     group_offsets,
     groups,
@@ -44,6 +45,7 @@ GROUPS = {
     "group_offsets": group_offsets,
     "consumer_groups": consumer_groups,
     "telemetry": telemetry,
+    "features": features,
 }
 CLOSED = {"closed": True}
 

@@ -43,6 +43,7 @@ DEFAULTS = "defaults of one broker, where Kafka's are those of three"
 EMPTY = "Kafka fails the whole request with UNKNOWN_SERVER_ERROR, which clients retry"
 NO_MEMBER = "Kafka says UNKNOWN_SERVER_ERROR where no member is named; ours is unknown"
 ELR = "Kafka's eligible leader replicas keep it as a setting of the whole cluster"
+FIXED = "features are at their highest levels, and stay there"
 
 NO_PLUGIN = "clients' metrics are told at /metrics; Kafka takes them only for a plug-in"
 
@@ -107,6 +108,9 @@ DELIBERATE = (
         (CORRUPT_MESSAGE, INVALID_RECORD),
         "Kafka says UNKNOWN_SERVER_ERROR of bytes that no codec can read, which clients retry",
     ),
+    Deliberate("features", ("feature: a level below",), "", (), FIXED),
+    Deliberate("features", ("feature: a level below, with losses",), "", (), FIXED),
+    Deliberate("features", ("feature: a feature twice",), "", (), FIXED),
 )
 
 

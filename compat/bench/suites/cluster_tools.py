@@ -95,6 +95,13 @@ class ClusterTools:
         described = self.text("kafka-features", "describe").splitlines()
         levels = [line.split() for line in described if "transaction.version" in line]
         expect(levels and "FinalizedVersionLevel: 2" in " ".join(levels[0]), f"{described}")
+        self.text("kafka-features", "upgrade", "--feature", "transaction.version=2")
+        for args in (
+            ("upgrade", "--feature", "transaction.version=99"),
+            ("disable", "--feature", "nothing"),
+        ):
+            outcome = self.shell.attempt("kafka-features", *self.at, *args)
+            expect(outcome.code != 0, f"{args} is no error")
         # These two are known to the tool itself.
         needs = self.text("kafka-features", "feature-dependencies", "--feature", "group.version=1")
         expect("group.version=1" in needs, needs)
