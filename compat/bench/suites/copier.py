@@ -102,7 +102,10 @@ class Copying:
             copied.progress()
             one.kill()
             one.begin()
-            until(lambda: one.ended() and two.ended(), "all copied")
+            until(lambda: one.ended() and two.ended(), "both at an end")
+            # A copier that is given no partition ends, and what the dead one had may be left.
+            one.begin()
+            until(one.ended, "all copied")
         return self.exact(target)
 
     def exact(self, target: str) -> str:
