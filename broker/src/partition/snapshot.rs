@@ -80,7 +80,9 @@ pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<(Producers, Option<i64>
             kept_at = Some(from);
             kept.producers.into_iter().for_each(|it| producers.restore(it.id, from_file(it)));
         }
-        Ok(_) => {}
+        Ok(None) => {}
+        // It would fit again once the log has grown, and be of a past that is not this one's.
+        Ok(Some(_)) => forget(disk, log),
         Err(error) => {
             tracing::warn!(log = log.name(), %error, "the state of producers is read from the log");
         }
@@ -101,6 +103,13 @@ pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<(Producers, Option<i64>
     producers.transactions.settle(offsets.end.get());
     markers.read(log, &mut producers)?;
     Ok((producers, kept_at))
+}
+
+/// Removes what was kept. Blocks.
+fn forget(disk: &dyn Disk, log: &Log) {
+    if let Err(error) = checkpoint(log).remove(disk) {
+        tracing::error!(log = log.name(), %error, "an outdated state of producers is still there");
+    }
 }
 
 /// Markers of which the headers were read.
@@ -133,7 +142,13 @@ impl Markers {
 
 /// What the marker at an offset says, if it can be understood.
 fn read_end(log: &Log, offset: i64) -> Result<Option<EndTransaction>, ReadError> {
-    let slice = log.read(offset, 0, true, Bound::End)?;
+    let slice = match log.read(offset, 0, true, Bound::End) {
+        Err(ReadError::Corrupt(corrupt)) => {
+            tracing::error!(log = log.name(), %corrupt, "how a transaction ended is not known");
+            return Ok(None);
+        }
+        read => read?,
+    };
     let batch = batches(slice.bytes).next().and_then(Result::ok);
     let records = batch.and_then(|batch| batch.records(MARKER_BYTES_MAX).ok());
     let record = records.and_then(|mut records| records.next()).and_then(Result::ok);
@@ -184,5 +199,41 @@ fn from_file(producer: Producer) -> Entry {
         last_write_ms: producer.last_write_ms,
         open: producer.open,
         coordinator_epoch: producer.coordinator_epoch,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use klamm_storage::disk::MemoryDisk;
+    use klamm_storage::{
+        Append, Durability, LogOptions, NoListener, Storage, StorageOptions, TopicId,
+    };
+    use klamm_utils::clock::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn what_was_kept_of_a_log_that_was_cut_is_not_believed_once_it_has_grown() {
+        let disk = MemoryDisk::new();
+        let clock = Arc::new(ManualClock::at(1_000));
+        let options = StorageOptions::default();
+        let storage = Storage::open(Arc::new(disk.clone()), Path::new("/d"), &options, clock);
+        let storage = storage.unwrap();
+        let options = LogOptions { durability: Durability::OsCached, ..LogOptions::default() };
+        let opened = storage.open_log("t-0", TopicId([7; 16]), options, Arc::new(NoListener));
+        let (log, _) = opened.unwrap();
+        let end = EndTransaction { outcome: Outcome::Commit, coordinator_epoch: 0 };
+        let append = || {
+            let batch = end.batch(1, 0, 1_000).unwrap();
+            drop(log.enqueue(Append::new(0, vec![batch])).unwrap());
+        };
+        append();
+        write(&disk, &log, &Producers::default(), 2);
+        assert_eq!(read(&disk, &log).unwrap().1, None, "the log ends before");
+        append();
+        assert_eq!(read(&disk, &log).unwrap().1, None, "it ends there now, and is another");
     }
 }

@@ -101,7 +101,8 @@ impl Log {
     }
 
     /// Calls `visit` with the header and the position in its segment of each batch from the one
-    /// that contains `from` on, up to the end of the log, in order. May block on the disk.
+    /// that contains `from` on, up to the end of the log, in order. Damage is passed over and told
+    /// in the program's log. May block on the disk.
     pub fn scan(
         &self,
         from: i64,
@@ -121,6 +122,10 @@ impl Log {
                 Ok(()) => at = at.max(snapshot.next),
                 // The segment changed under the scan, which goes on where it is.
                 Err(_) if self.0.lock().generation != snapshot.generation => {}
+                Err(ReadError::Corrupt(corrupt)) => {
+                    tracing::warn!(log = self.name(), %corrupt, "what is there is not looked at");
+                    at = at.max(corrupt.offsets.end);
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -64,6 +64,23 @@ fn any_damaged_batch_is_an_error_for_its_range_and_no_other() {
 }
 
 #[test]
+fn a_scan_passes_damage_over() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, small());
+    for tag in 0..40 {
+        commit(&world.log, plain(1, tag));
+    }
+    let batch = world.log.read(0, 1, true, Bound::End).unwrap().bytes.len() as u64;
+    for offset in [0, 1, 3] {
+        // A scan of headers sees a wrong magic, and no wrong checksum.
+        flip(&disk, &segment(0), batch * offset + 16);
+    }
+    let (mut scanned, sound) = (Vec::new(), |offset: &i64| ![0, 1, 3].contains(offset));
+    world.log.scan(0, |header, _| scanned.push(header.base_offset)).unwrap();
+    assert_eq!(scanned, (0..40).filter(sound).collect::<Vec<_>>());
+}
+
+#[test]
 fn rot_at_the_very_end_cuts_nothing_and_frees_no_offset() {
     let disk = MemoryDisk::new();
     let world = open(&disk, small());
