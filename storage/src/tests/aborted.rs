@@ -1,10 +1,11 @@
 //! Aborted transactions: noted, found, forgotten, and kept through everything.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::AbortedTransaction;
-use crate::disk::{Disk, MemoryDisk, OpenMode};
+use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, OpenMode};
 
 use super::support::*;
 
@@ -45,6 +46,19 @@ fn what_overlaps_a_range_is_found_by_first_offset() {
     check(&world, 12..13, &[4]);
     check(&world, 36..40, &[4]);
     check(&world, 39..40, &[]);
+}
+
+#[test]
+fn after_a_sync_that_failed_nothing_is_said_to_be_durable() {
+    let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+    let world = try_open(Arc::new(disk.clone()), small()).unwrap();
+    commit(&world.log, plain(1, 0));
+    world.log.add_aborted(&aborted(1, 0, 0)).unwrap();
+    let first = disk.calls() + 1;
+    disk.fail(Some(Fault { first, count: 1, kind: ErrorKind::Other }));
+    for _ in 0..2 {
+        assert!(world.log.sync_aborted().is_err());
+    }
 }
 
 #[test]

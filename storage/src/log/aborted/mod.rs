@@ -34,6 +34,8 @@ pub(crate) struct AbortedFiles {
     known: Option<Known>,
     /// The base offsets of those that were written to since the last sync.
     unsynced: BTreeSet<i64>,
+    /// Why a sync failed. Another one may say that all is well without writing anything.
+    fault: Option<DiskError>,
 }
 
 #[derive(Debug, Default)]
@@ -97,21 +99,20 @@ impl Log {
     /// Makes what was noted durable. Blocks on the disk.
     ///
     /// # Errors
-    /// Some of it may not be.
+    /// Some of it may not be, until the log is opened anew and it is noted again.
     pub fn sync_aborted(&self) -> Result<(), DiskError> {
         let inner = &self.0;
         let _layout = inner.hold_layout();
-        let bases = std::mem::take(&mut inner.lock().aborted.unsynced);
-        if bases.is_empty() {
-            return Ok(());
-        }
-        let disk = inner.place.files.disk();
-        for base in bases {
-            let path = file::path(&inner.place, base);
-            let file = disk::found(disk.open(&path, OpenMode::Existing)).at("open", &path)?;
-            file.map_or(Ok(()), |file| file.sync_data()).at("sync", &path)?;
-        }
-        disk.sync_dir(&inner.place.dir).at("sync", &inner.place.dir)
+        let bases = {
+            let files = &mut inner.lock().aborted;
+            if let Some(fault) = &files.fault {
+                return Err(fault.clone());
+            }
+            std::mem::take(&mut files.unsynced)
+        };
+        let synced = inner.sync_aborted(&bases);
+        inner.lock().aborted.fault = synced.clone().err();
+        synced
     }
 }
 
@@ -164,6 +165,19 @@ impl LogInner {
         let _layout = self.hold_layout();
         self.find_aborted_files()?;
         self.retain_aborted(segments, |aborted| !markers.contains(&aborted.last_offset))
+    }
+
+    fn sync_aborted(&self, bases: &BTreeSet<i64>) -> Result<(), DiskError> {
+        if bases.is_empty() {
+            return Ok(());
+        }
+        let disk = self.place.files.disk();
+        for base in bases {
+            let path = file::path(&self.place, *base);
+            let file = disk::found(disk.open(&path, OpenMode::Existing)).at("open", &path)?;
+            file.map_or(Ok(()), |file| file.sync_data()).at("sync", &path)?;
+        }
+        disk.sync_dir(&self.place.dir).at("sync", &self.place.dir)
     }
 
     /// The caller holds the layout.
