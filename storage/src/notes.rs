@@ -65,40 +65,47 @@ impl Notes {
 }
 
 /// The positions between which every checksum was found right since the start, by whoever
-/// appended or read, while the bytes have stayed in memory. Sorted; no two ranges touch.
+/// appended or read, while the bytes have stayed in memory, as far as can be seen: the kernel may
+/// bring some back unasked.
 #[derive(Debug)]
-pub(crate) struct Verified(Vec<Range<u64>>);
+pub(crate) struct Verified {
+    /// Sorted; no two ranges touch.
+    ranges: Vec<Range<u64>>,
+    /// The largest size at which all was new. What lies behind was appended since.
+    size: u32,
+}
 
 impl Verified {
     fn behind(size: u32) -> Self {
-        Self(std::iter::once(size.into()..u64::MAX).collect())
+        Self { ranges: std::iter::once(size.into()..u64::MAX).collect(), size }
     }
 
     /// Up to where all from `position` on is verified; `position` itself where it is not.
     pub(crate) fn reach(&self, position: u64) -> u64 {
-        let holds = self.0.iter().find(|range| range.contains(&position));
+        let holds = self.ranges.iter().find(|range| range.contains(&position));
         holds.map_or(position, |range| range.end)
     }
 
     /// Takes note of a range of whole batches.
     pub(crate) fn add(&mut self, range: Range<u64>) {
-        let first = self.0.partition_point(|known| known.end < range.start);
-        let last = self.0.partition_point(|known| known.start <= range.end);
-        let touched = self.0.get(first..last).unwrap_or_default();
+        let ranges = &mut self.ranges;
+        let first = ranges.partition_point(|known| known.end < range.start);
+        let last = ranges.partition_point(|known| known.start <= range.end);
+        let touched = ranges.get(first..last).unwrap_or_default();
         let start = touched.first().map_or(range.start, |known| known.start.min(range.start));
         let end = touched.last().map_or(range.end, |known| known.end.max(range.end));
-        self.0.splice(first..last, std::iter::once(start..end));
-        if self.0.len() > VERIFIED_MAX {
-            let shortest = (0..self.0.len())
-                .min_by_key(|at| self.0.get(*at).map_or(u64::MAX, |range| range.end - range.start));
-            shortest.map(|at| self.0.remove(at));
+        ranges.splice(first..last, std::iter::once(start..end));
+        if ranges.len() > VERIFIED_MAX {
+            let length = |at: &usize| ranges.get(*at).map_or(u64::MAX, |it| it.end - it.start);
+            let shortest = (0..ranges.len()).min_by_key(length);
+            shortest.map(|at| ranges.remove(at));
         }
     }
 
     /// Bytes came from the device, and more may have come with them: all of a segment of this
-    /// size counts as new.
+    /// size counts as new. Others may have seen it larger.
     pub(crate) fn forget(&mut self, size: u32) {
-        *self = Self::behind(size);
+        *self = Self::behind(size.max(self.size));
     }
 }
 
@@ -148,6 +155,8 @@ mod tests {
         assert_eq!((verified.reach(39), verified.reach(40)), (39, u64::MAX));
         verified.forget(200);
         assert_eq!((verified.reach(40), verified.reach(200)), (40, u64::MAX));
+        verified.forget(150);
+        assert_eq!((verified.reach(150), verified.reach(200)), (150, u64::MAX));
     }
 
     proptest! {
@@ -155,7 +164,7 @@ mod tests {
         fn ranges_say_what_a_set_of_bytes_says(
             added in proptest::collection::vec((0u64..200, 1u64..30), 0..25),
         ) {
-            let mut verified = Verified(Vec::new());
+            let mut verified = Verified { ranges: Vec::new(), size: 0 };
             let mut plain = [false; 240];
             for (start, len) in added {
                 verified.add(start..start + len);
@@ -165,18 +174,18 @@ mod tests {
                 let end = at + plain[at..].iter().take_while(|known| **known).count();
                 prop_assert_eq!(verified.reach(at as u64), end as u64);
             }
-            let apart = verified.0.windows(2).all(|pair| pair[0].end < pair[1].start);
+            let apart = verified.ranges.windows(2).all(|pair| pair[0].end < pair[1].start);
             prop_assert!(apart);
         }
     }
 
     #[test]
     fn the_number_of_notes_is_bounded_and_the_longest_ranges_stay() {
-        let mut verified = Verified(Vec::new());
+        let mut verified = Verified { ranges: Vec::new(), size: 0 };
         for at in 0..100 {
             verified.add(1000 * at..1000 * at + 1 + at);
         }
-        assert_eq!(verified.0.len(), VERIFIED_MAX);
+        assert_eq!(verified.ranges.len(), VERIFIED_MAX);
         assert_eq!(verified.reach(99_000), 99_100);
         let mut ends = Ends::default();
         for at in 0..100 {

@@ -92,8 +92,11 @@ impl Span {
         let position = self.position + sent as u64;
         let len = self.len.saturating_sub(sent).min(STEP_MAX);
         let end = position + len as u64;
-        let is_sound = !self.notes.is_cut() && self.notes.verified().reach(position) >= end;
-        if !is_sound || !self.file.file().is_cached(position, len as u64) {
+        // In this order: what leaves memory comes back by a reader that forgets what was verified.
+        let is_sound = self.file.file().is_cached(position, len as u64)
+            && self.notes.verified().reach(position) >= end
+            && !self.notes.is_cut();
+        if !is_sound {
             return Ok(None);
         }
         let count = self.file.file().send_at(socket, position, len)?;
@@ -105,14 +108,18 @@ impl Span {
     /// # Errors
     /// The file was cut, is damaged, or cannot be read.
     pub fn read(&self) -> io::Result<Bytes> {
-        self.notes.verified().forget(self.size);
+        let file = &**self.file.file();
         let mut buffer = self.buffers.take(self.len);
-        read_exact_at(&**self.file.file(), &mut buffer, self.position)?;
+        if Reach::Memory.read_at(file, &mut buffer, self.position).is_err() {
+            self.notes.verified().forget(self.size);
+            read_exact_at(file, &mut buffer, self.position)?;
+        }
         if self.notes.is_cut() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let bytes = Bytes::from_owner(buffer);
         if !are_sound(bytes.clone()) {
+            self.notes.verified().forget(self.size);
             return Err(io::ErrorKind::InvalidData.into());
         }
         self.notes.verified().add(self.position..self.position + self.len as u64);
