@@ -35,7 +35,7 @@ def kafka_python_as_if(client: str, api_version: str) -> MemberKind:
     """With the request versions of an old broker, without asking the real one."""
     lacks = {features.GROUP_STATIC: "came with 2.3"}
     settings = {"api-version": api_version}
-    return MemberKind(client, python("kafka_python.py"), ALL, lacks, settings)
+    return MemberKind(client, python("kafka_python.py"), ALL, lacks=lacks, settings=settings)
 
 
 def aiokafka(client: str) -> MemberKind:
@@ -43,7 +43,7 @@ def aiokafka(client: str) -> MemberKind:
         features.GROUP_COOPERATIVE: "no such assignor",
         features.GROUP_METADATA: "not shown",
     }
-    return MemberKind(client, python("aio.py"), ALL[:2], lacks)
+    return MemberKind(client, python("aio.py"), ALL[:2], lacks=lacks)
 
 
 def kafkajs(client: str) -> MemberKind:
@@ -54,7 +54,7 @@ def kafkajs(client: str) -> MemberKind:
     }
     program = ("node", str(COMPAT / "kafkajs" / "member.js"))
     environment = {"NODE_PATH": str(NODE_MODULES)}
-    return MemberKind(client, program, ("roundrobin",), lacks, environment=environment)
+    return MemberKind(client, program, ("roundrobin",), lacks=lacks, environment=environment)
 
 
 def rdkafka(client: str) -> MemberKind:
@@ -73,4 +73,4 @@ def kcat(client: str) -> MemberKind:
         features.GROUP_COOPERATIVE: "it assigns eagerly",
         features.GROUP_PAUSE: "no such option",
     }
-    return MemberKind(client, python("kcat.py"), ALL, lacks)
+    return MemberKind(client, python("kcat.py"), ALL, lacks=lacks)
