@@ -113,7 +113,9 @@ fn a_file_that_was_cut_is_neither_sent_nor_read() {
     let (_storage, log) = filled(&dir);
     let Some(span) = first_span(&dir, &log) else { return };
     first_file(&dir).set_len(4096).unwrap();
-    assert_eq!(read_instead(&span).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    // The thread that gives back what a full segment did not need may make it as long again.
+    let error = read_instead(&span).unwrap_err().kind();
+    assert!(matches!(error, ErrorKind::UnexpectedEof | ErrorKind::InvalidData), "{error}");
 }
 
 #[test]
