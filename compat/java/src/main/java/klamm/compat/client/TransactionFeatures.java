@@ -111,7 +111,7 @@ final class TransactionFeatures {
 
     /** Offsets that are committed in a transaction share its end. */
     void offsets() throws Exception {
-        String topic = clients.create(prefix + "offsets");
+        String topic = clients.create(prefix + "transaction-offsets");
         TopicPartition partition = new TopicPartition(topic, 0);
         try (KafkaProducer<byte[], byte[]> producer =
                         clients.transactional(topic + "-producer", Map.of());
