@@ -69,6 +69,7 @@ final class TransactionFeatures {
     }
 
     private void check(String topic) {
+        awaitEnd(topic + "-producer");
         List<String> wanted = new ArrayList<>();
         for (int n = 0; n < TRANSACTIONS; n++) {
             if (!isAborted(n)) {
@@ -77,6 +78,13 @@ final class TransactionFeatures {
         }
         for (int partition = 0; partition < 3; partition++) {
             same(wanted, Expect.consumed(clients.committed(topic, partition)));
+        }
+    }
+
+    /** A commit is decided when it is answered; readers see it once all partitions are told. */
+    private void awaitEnd(String id) {
+        try (KafkaProducer<byte[], byte[]> next = clients.transactional(id, Map.of())) {
+            next.initTransactions();
         }
     }
 
