@@ -114,6 +114,7 @@ final class TransactionFeatures {
             fresh.commitTransaction();
             old.close(Duration.ZERO);
         }
+        awaitEnd(id);
         same(List.of("kept"), Expect.consumed(clients.committed(topic, 0)));
     }
 
