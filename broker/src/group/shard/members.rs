@@ -7,7 +7,7 @@ use super::command::{Answer, Outcomes};
 use super::coordinator::{Coordinator, Setting, Step};
 use crate::config::Migration;
 use crate::group::classic::{
-    ClassicGroup, Effects, Identity, Join, JoinRefusal, Joined, State, Sync, Synced,
+    ClassicGroup, Effects, Identity, Join, JoinRefusal, Joined, Sync, Synced,
 };
 use crate::group::consumer;
 use crate::group::kind::Group;
@@ -35,9 +35,8 @@ impl Coordinator {
         self.joins.insert(join.token, answer);
         let mut effects = Effects::default();
         group.join(join, setting.now, &mut effects);
-        let is_void = is_new && group.state() == State::Empty && !group.has_pending();
         let step = self.carry_out(name, effects);
-        if is_void {
+        if is_new && self.is_void(name) {
             // Whoever it was made for was refused.
             self.drop_group(name);
         }

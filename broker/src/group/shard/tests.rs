@@ -27,17 +27,54 @@ const STATIC: usize = CLIENTS - 1;
 /// Something that happens; numbers say to whom.
 #[derive(Clone, Copy, Debug)]
 enum Happening {
-    Join { group: usize, client: usize },
-    Sync { group: usize, client: usize },
-    Leave { group: usize, client: usize },
-    Beat { group: usize, client: usize },
-    ConsumerLeave { group: usize, client: usize },
-    Commit { group: usize, client: usize, partition: i32, offset: i64 },
-    CommitFromOutside { group: usize, partition: i32, offset: i64 },
-    DeleteOffset { group: usize, partition: i32 },
-    DeleteGroup { group: usize },
-    DeleteTopic { topic: u8 },
-    Wait { seconds: u64 },
+    Join {
+        group: usize,
+        client: usize,
+    },
+    /// Somebody joins who knows no way of assigning.
+    JoinInVain {
+        group: usize,
+    },
+    Sync {
+        group: usize,
+        client: usize,
+    },
+    Leave {
+        group: usize,
+        client: usize,
+    },
+    Beat {
+        group: usize,
+        client: usize,
+    },
+    ConsumerLeave {
+        group: usize,
+        client: usize,
+    },
+    Commit {
+        group: usize,
+        client: usize,
+        partition: i32,
+        offset: i64,
+    },
+    CommitFromOutside {
+        group: usize,
+        partition: i32,
+        offset: i64,
+    },
+    DeleteOffset {
+        group: usize,
+        partition: i32,
+    },
+    DeleteGroup {
+        group: usize,
+    },
+    DeleteTopic {
+        topic: u8,
+    },
+    Wait {
+        seconds: u64,
+    },
     ExpireOffsets,
     Restart,
 }
@@ -45,13 +82,14 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
         Beat, Commit, CommitFromOutside, ConsumerLeave, DeleteGroup, DeleteOffset, DeleteTopic,
-        ExpireOffsets, Join, Leave, Restart, Sync, Wait,
+        ExpireOffsets, Join, JoinInVain, Leave, Restart, Sync, Wait,
     };
     let (group, client) = (0..GROUPS.len(), 0..CLIENTS);
     let who = (group.clone(), client);
     let place = (0..4i32, 0..100i64);
     prop_oneof![
         6 => who.clone().prop_map(|(group, client)| Join { group, client }),
+        1 => group.clone().prop_map(|group| JoinInVain { group }),
         6 => who.clone().prop_map(|(group, client)| Sync { group, client }),
         1 => who.clone().prop_map(|(group, client)| Leave { group, client }),
         6 => who.clone().prop_map(|(group, client)| Beat { group, client }),
@@ -152,6 +190,10 @@ impl World {
     fn happen(&mut self, what: Happening) {
         match what {
             Happening::Join { group, client } => self.join(group, client),
+            Happening::JoinInVain { group } => {
+                let join = Join { protocols: Vec::new(), ..self.joining(Identity::default()) };
+                self.ask(|answer| Command::Join(GROUPS[group].into(), join, answer));
+            }
             Happening::Sync { group, client } => self.sync(group, client),
             Happening::Leave { group, client } => {
                 let leaver = self.identity(group, client);
@@ -199,14 +241,14 @@ impl World {
         }
     }
 
-    fn join(&mut self, group: usize, client: usize) {
+    fn joining(&mut self, member: Identity) -> Join {
         let token = self.token();
         let said =
             consumer_protocol::Subscription { topics: vec![topic(0).0], ..Default::default() };
         let protocol = Protocol { name: "range".into(), metadata: said.encode(1).unwrap() };
-        let join = Join {
+        Join {
             token,
-            member: self.identity(group, client),
+            member,
             uuid: [u8::try_from(token.0 % 256).unwrap(); 16],
             client_id: "client".into(),
             client_host: "/host".into(),
@@ -216,7 +258,11 @@ impl World {
             protocols: vec![protocol],
             id_required: false,
             skips_assignment: true,
-        };
+        }
+    }
+
+    fn join(&mut self, group: usize, client: usize) {
+        let join = self.joining(self.identity(group, client));
         let mut asked = self.ask(|answer| Command::Join(GROUPS[group].into(), join, answer));
         // An answer that comes later finds nobody: the client asks again.
         if let Ok(Ok(Ok(joined))) = asked.try_recv() {
@@ -397,4 +443,17 @@ fn groups_that_have_nothing_left_are_erased() {
     world.happen(Happening::ExpireOffsets);
     assert!(world.coordinator.groups.is_empty());
     assert!(world.restored().groups.is_empty());
+}
+
+#[test]
+fn offsets_of_an_empty_group_outlive_a_join_that_is_refused() {
+    let mut world = World::new();
+    world.happen(Happening::Beat { group: 0, client: 0 });
+    world.happen(Happening::ConsumerLeave { group: 0, client: 0 });
+    world.happen(Happening::CommitFromOutside { group: 0, partition: 0, offset: 1 });
+    world.happen(Happening::JoinInVain { group: 0 });
+    world.check();
+    world.happen(Happening::DeleteGroup { group: 0 });
+    assert!(world.coordinator.groups.is_empty());
+    assert!(world.coordinator.offsets.of_group(GROUPS[0]).is_none());
 }

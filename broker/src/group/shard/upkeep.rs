@@ -61,17 +61,20 @@ impl Coordinator {
     }
 
     fn erase_void_groups(&mut self, step: &mut Step) {
-        let is_void = |(name, group): &(&Str, &Group)| {
-            let is_unused = group.is_empty() && !group.has_pending();
-            let has_offsets =
-                self.offsets.of_group(name).is_some() || self.offsets.pending.has_group(name);
-            is_unused && !has_offsets
-        };
-        let void: Vec<Str> =
-            self.groups.iter().filter(is_void).map(|(name, _)| name.clone()).collect();
+        let names = self.groups.keys();
+        let void: Vec<Str> = names.filter(|name| self.is_void(name)).cloned().collect();
         for name in &void {
             self.erase_group(name, step);
         }
+    }
+
+    /// Whether a group has nothing left: no members, no ids that clients may still join with, and
+    /// no offsets, not even in transactions that are open.
+    pub(super) fn is_void(&self, name: &Str) -> bool {
+        let is_unused = |group: &Group| group.is_empty() && !group.has_pending();
+        let has_offsets =
+            || self.offsets.of_group(name).is_some() || self.offsets.pending.has_group(name);
+        self.groups.get(name).is_some_and(is_unused) && !has_offsets()
     }
 }
 
