@@ -31,7 +31,7 @@ use self::consumer::{Assignor, Topics};
 use self::shard::Shard;
 use self::shard::command::{Answer, Command};
 use crate::catalog::{Image, NewTopic};
-use crate::config::{ConsumerGroupConfig, GroupConfig};
+use crate::config::{GroupConfig, Values};
 use crate::node::Node;
 use crate::partition::Partition;
 use crate::shard::{Asked, partition_of};
@@ -171,26 +171,34 @@ async fn ask<T>(shard: &Shard, command: impl FnOnce(Answer<T>) -> Command) -> As
 
 impl From<&GroupConfig> for Limits {
     fn from(config: &GroupConfig) -> Self {
-        // A record is in one segment, with some of its batch around it.
-        let record_bytes_max = config.topic_segment_bytes.max(SEGMENT_BYTES_MIN) / 2;
         Self {
             session_min: config.session_min,
             session_max: config.session_max,
             initial_delay: config.initial_delay,
             size_max: config.size_max,
-            record_bytes_max: usize::try_from(record_bytes_max).unwrap_or(usize::MAX),
+            record_bytes_max: record_bytes_max(config),
         }
     }
 }
 
-impl From<&ConsumerGroupConfig> for consumer::Limits {
-    fn from(config: &ConsumerGroupConfig) -> Self {
+/// A record is in one segment, with some of its batch around it.
+fn record_bytes_max(config: &GroupConfig) -> usize {
+    let bytes = config.topic_segment_bytes.max(SEGMENT_BYTES_MIN) / 2;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+impl consumer::Limits {
+    /// What holds for a group on which this was set.
+    pub(crate) fn new(config: &GroupConfig, own: &Values) -> Self {
+        let record_bytes_max = record_bytes_max(config);
+        let config = config.consumer.with(own);
         let named = config.assignors.iter().find_map(|name| Assignor::named(name));
         Self {
             session_timeout: config.session_timeout,
             assignment_interval: config.assignment_interval,
             size_max: config.size_max,
             assignor: named.unwrap_or(Assignor::Uniform),
+            record_bytes_max,
         }
     }
 }

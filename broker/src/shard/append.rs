@@ -10,7 +10,7 @@ use super::EncodedRecord;
 use super::writes::Writes;
 use crate::partition::Partition;
 
-/// A batch is closed when it has grown to this size.
+/// A batch does not grow beyond this size, unless a single record does.
 const BATCH_BYTES: usize = 512 << 10;
 
 /// Appends records, in as few batches as their size allows.
@@ -27,12 +27,13 @@ pub(crate) fn append(
     let options = BatchOptions { compression, ..BatchOptions::default() };
     let mut builder = BatchBuilder::new(options);
     for record in records {
-        if builder.estimated_size() >= BATCH_BYTES {
+        let record = record.map_err(|error| unsayable(partition, &error))?;
+        let value = record.value.as_deref();
+        let size = builder.estimated_size_with(now_ms, Some(&record.key), value, &[]);
+        if size > BATCH_BYTES && !builder.is_empty() {
             let full = std::mem::replace(&mut builder, BatchBuilder::new(options));
             close(partition, full, now_ms, writes)?;
         }
-        let record = record.map_err(|error| unsayable(partition, &error))?;
-        let value = record.value.as_deref();
         let pushed = builder.push(now_ms, Some(&record.key), value, &[]);
         pushed.map_err(|error| unsayable(partition, &error))?;
     }

@@ -65,7 +65,7 @@ impl ClassicGroup {
 
     /// Whether the record that [`snapshot`](Self::snapshot) tells of can be stored. What is not
     /// sent by members is small, and counted with room to spare.
-    pub(super) fn fits_record(&self) -> bool {
+    pub(crate) fn fits_record(&self) -> bool {
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let sizes = self.members.iter().map(|member| member.record_bytes(protocol));
         sizes.fold(protocol.len(), usize::saturating_add) <= self.limits.record_bytes_max

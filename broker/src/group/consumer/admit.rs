@@ -31,6 +31,7 @@ impl ConsumerGroup {
             Some(instance_id) => self.check_static(beat, instance_id).map(|()| None)?,
         };
         let known = predecessor.as_ref().unwrap_or(&beat.member_id);
+        self.check_size(beat, known, scope)?;
         check_pattern(beat, self.members.get(known))?;
         if let Some(predecessor) = predecessor {
             self.replace(&predecessor, &beat.member_id, effects);
@@ -85,6 +86,22 @@ impl ConsumerGroup {
             });
         }
         Ok(Some(owner.clone()))
+    }
+
+    /// What a member says of itself, with what is known of it, is to be stored.
+    pub(super) fn check_size(
+        &self,
+        beat: &Heartbeat,
+        known: &Str,
+        scope: Scope<'_>,
+    ) -> Result<(), Refusal> {
+        let known = self.members.get(known).map(|member| &member.subscription);
+        if known.is_some_and(|known| known.is_said_by(beat)) {
+            return Ok(());
+        }
+        let bytes_max = scope.limits.record_bytes_max;
+        let said = known.cloned().unwrap_or_default().updated(beat);
+        if said.record_bytes() <= bytes_max { Ok(()) } else { Err(Refusal::TooLarge { bytes_max }) }
     }
 
     /// A member gets another id, and begins anew with what it had.

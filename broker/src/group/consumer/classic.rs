@@ -48,7 +48,7 @@ impl ConsumerGroup {
         }
         let inconsistent = || refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         let beat = heartbeat(join, scope.topics).ok_or_else(inconsistent)?;
-        let admitted = self.admit_classic(&beat, sent.is_empty(), effects);
+        let admitted = self.admit_classic(&beat, sent.is_empty(), scope, effects);
         admitted.map_err(|refusal| refuse(refusal.code()))?;
         let (id, timeout) = (beat.member_id.clone(), beat.rebalance_timeout.unwrap_or_default());
         let told = self.admitted(beat, scope, effects);
@@ -77,13 +77,16 @@ impl ConsumerGroup {
         &mut self,
         beat: &Heartbeat,
         is_new: bool,
+        scope: Scope<'_>,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
-        let Some(instance_id) = &beat.instance_id else { return Ok(()) };
-        if !is_new {
-            return self.check_instance(&beat.member_id, instance_id).map(drop);
-        }
-        if let Some(predecessor) = self.static_ids.get(instance_id).cloned() {
+        let predecessor = match &beat.instance_id {
+            Some(instance_id) if is_new => self.static_ids.get(instance_id).cloned(),
+            Some(instance_id) => self.check_instance(&beat.member_id, instance_id).map(|_| None)?,
+            None => None,
+        };
+        self.check_size(beat, predecessor.as_ref().unwrap_or(&beat.member_id), scope)?;
+        if let Some(predecessor) = predecessor {
             self.replace(&predecessor, &beat.member_id, effects);
         }
         Ok(())

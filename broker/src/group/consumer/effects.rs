@@ -70,6 +70,11 @@ pub(crate) enum Refusal {
         /// Who is that now.
         owner: Str,
     },
+    /// What the member says of itself cannot be stored.
+    TooLarge {
+        /// So many bytes can.
+        bytes_max: usize,
+    },
     /// A pattern is no regular expression.
     BadPattern {
         /// The pattern.
@@ -90,11 +95,12 @@ impl Refusal {
             }
             Self::InstanceTaken { .. } => ErrorCode::UNRELEASED_INSTANCE_ID,
             Self::InstanceFenced { .. } => ErrorCode::FENCED_INSTANCE_ID,
+            Self::TooLarge { .. } => ErrorCode::INVALID_REQUEST,
             Self::BadPattern { .. } => ErrorCode::INVALID_REGULAR_EXPRESSION,
         }
     }
 
-    /// What Kafka says about it.
+    /// What Kafka says about it, where it refuses the same.
     pub(crate) fn message(&self, group: &str) -> String {
         let fenced = |than: &str, received: &i32, known: &i32| {
             format!(
@@ -123,6 +129,10 @@ impl Refusal {
             Self::InstanceFenced { member_id, instance_id, owner } => format!(
                 "Static member {member_id} with instance id {instance_id} was fenced by member \
                  {owner}."
+            ),
+            Self::TooLarge { bytes_max } => format!(
+                "The consumer group member says more of itself than can be stored in {bytes_max} \
+                 bytes."
             ),
             Self::BadPattern { pattern, reason } => format!(
                 "SubscribedTopicRegex `{pattern}` is not a valid regular expression: {reason}."

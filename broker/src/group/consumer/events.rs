@@ -24,6 +24,8 @@ pub(crate) struct Limits {
     pub(crate) size_max: usize,
     /// The first of `group.consumer.assignors`: what assigns where no member wishes anything.
     pub(crate) assignor: Assignor,
+    /// As many bytes the record of a member may have.
+    pub(crate) record_bytes_max: usize,
 }
 
 /// When something happens, and what holds then.

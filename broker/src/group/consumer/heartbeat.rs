@@ -102,7 +102,7 @@ impl ConsumerGroup {
 
 impl Subscription {
     /// Whether a member goes on saying the same.
-    fn is_said_by(&self, beat: &Heartbeat) -> bool {
+    pub(super) fn is_said_by(&self, beat: &Heartbeat) -> bool {
         let same = |known: &Option<Str>, said: &Option<Str>| said.is_none() || known == said;
         let names = beat.topic_names.as_ref();
         same(&self.instance_id, &beat.instance_id)
@@ -117,7 +117,7 @@ impl Subscription {
     }
 
     /// What a member says from now on, if it says this.
-    fn updated(mut self, beat: &Heartbeat) -> Self {
+    pub(super) fn updated(mut self, beat: &Heartbeat) -> Self {
         let replace = |known: &mut Option<Str>, said: &Option<Str>| {
             if let Some(said) = said {
                 *known = Some(said.detached());

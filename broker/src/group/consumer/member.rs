@@ -9,6 +9,9 @@ use super::change::{Held, Partitions};
 use super::events::Limits;
 use crate::group::classic::Protocol;
 
+/// A length takes as much in a record at most.
+const LENGTH_BYTES: usize = 5;
+
 /// A member of a group.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
@@ -79,6 +82,17 @@ impl Subscription {
     /// How long it may be silent: members of the classic protocol say it themselves.
     pub(super) fn session_timeout(&self, limits: &Limits) -> Duration {
         self.classic.as_ref().map_or(limits.session_timeout, |classic| classic.session_timeout)
+    }
+
+    /// How long the record of it is, and a little more.
+    pub(super) fn record_bytes(&self) -> usize {
+        let text = |text: &Option<Str>| text.as_ref().map_or(0, |text| text.len());
+        let optional = text(&self.instance_id) + text(&self.rack_id) + text(&self.assignor);
+        let texts = optional + self.client_id.len() + self.client_host.len() + self.pattern.len();
+        let names: usize = self.topic_names.iter().map(|name| name.len() + LENGTH_BYTES).sum();
+        let protocols = self.classic.iter().flat_map(|classic| &classic.protocols);
+        let protocol = |it: &Protocol| it.name.len() + it.metadata.len() + 2 * LENGTH_BYTES;
+        texts + names + protocols.map(protocol).sum::<usize>() + 64
     }
 
     /// Whether both read the same.

@@ -70,7 +70,7 @@ impl Coordinator {
     }
 
     /// Once the last member of the consumer protocol is gone, those of the classic one go on among
-    /// themselves.
+    /// themselves, unless they are too many, or say more than can be stored in one record.
     pub(super) fn give_over_if_due(&mut self, name: &Str, setting: Setting<'_>, step: &mut Step) {
         let Some(Group::Consumer(group)) = self.groups.get(name) else { return };
         let config = setting.config;
@@ -78,8 +78,11 @@ impl Coordinator {
             return;
         }
         let Some(handover) = group.handover(setting.topics) else { return };
-        self.erase_members(name, step);
         let successor = ClassicGroup::taken_over(handover, setting.limits(), setting.now);
+        if !successor.fits_record() {
+            return;
+        }
+        self.erase_members(name, step);
         step.records.push(GroupRecord::group(name, successor.snapshot()));
         self.put_group(&name.detached(), Group::Classic(successor));
     }

@@ -70,7 +70,7 @@ impl<'a> Setting<'a> {
     /// What holds for a group of the consumer protocol.
     pub(super) fn consumer_limits(&self, group: &Str) -> consumer::Limits {
         let own = self.image.settings(&Resource::Group(group.clone()));
-        (&self.config.consumer.with(own)).into()
+        consumer::Limits::new(self.config, own)
     }
 
     pub(super) fn scope<'b>(&self, limits: &'b consumer::Limits) -> Scope<'b>

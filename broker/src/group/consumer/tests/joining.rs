@@ -244,3 +244,25 @@ fn what_is_committed_needs_the_epoch_or_what_was_held_before() {
         ",
     );
 }
+
+#[test]
+fn who_says_more_than_can_be_stored_is_refused() {
+    check_with(
+        Limits { record_bytes_max: 100, ..LIMITS },
+        "
+        > topics t=1
+        > join a reads=t
+        a is at 2 and has t0
+        > join b reads=a-topic-with-a-very-long-name
+        b: INVALID_REQUEST
+        > beat a reads=t,another-topic-with-a-long-name
+        a: INVALID_REQUEST
+        > beat a pattern=t|a-pattern-that-is-very-long
+        a: INVALID_REQUEST
+        > cjoin c reads=t
+        c: INVALID_REQUEST c
+        > beat a
+        a is at 2
+        ",
+    );
+}

@@ -45,6 +45,7 @@ pub(super) const LIMITS: Limits = Limits {
     assignment_interval: Duration::ZERO,
     size_max: usize::MAX,
     assignor: Assignor::Uniform,
+    record_bytes_max: 100_000,
 };
 
 /// Plays a scene and compares it with what it was meant to be.
