@@ -75,7 +75,8 @@ impl ClassicGroup {
     }
 
     /// The group that takes over from one of the consumer protocol. Its members are to join again,
-    /// and keep what they hold until they have.
+    /// and keep what they hold until they have. Nobody leads until then, which tells whoever reads
+    /// the record that the members are still to share what those who left had.
     pub(crate) fn taken_over(handover: Handover, limits: Limits, now: Moment) -> Self {
         let mut group = Self {
             generation: handover.generation,
@@ -89,7 +90,6 @@ impl ClassicGroup {
             group.members.insert(member);
         }
         group.protocol = group.members.vote();
-        group.leader = group.members.iter().next().map(|member| member.id.clone());
         group.topics = subscribed_topics(Some(CONSUMER), group.protocol.as_deref(), &group.members);
         let until = now.elapsed.saturating_add(group.members.rebalance_timeout());
         group.enter(Phase::Preparing { until, initial: None }, now);

@@ -40,7 +40,9 @@ pub(crate) struct MemberSnapshot {
 }
 
 impl ClassicGroup {
-    /// What is to be stored. The record's only moments are a group that is new, empty or stable.
+    /// What is to be stored. The record's only moments are a group that is new, empty or stable,
+    /// and one that has just taken over from one of the consumer protocol: that one has members,
+    /// who are to join again, and no leader.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let members = self.members.iter().map(|member| MemberSnapshot {
@@ -72,8 +74,8 @@ impl ClassicGroup {
     }
 
     /// The group that a record tells of: empty, or stable without a rebalance. Sessions begin anew.
-    /// A group that is greater than it may be now begins a rebalance, in which the last to join
-    /// are refused.
+    /// A group without a leader goes on with the rebalance that it was in. One that is greater than
+    /// it may be now begins one, in which the last to join are refused.
     pub(crate) fn restore(snapshot: Snapshot, limits: Limits, now: Moment) -> Self {
         let mut group = Self {
             limits,
@@ -100,7 +102,8 @@ impl ClassicGroup {
         if !group.members.is_empty() {
             group.phase = Phase::Stable { sync_until: None };
         }
-        if group.members.len() > limits.size_max {
+        let is_leaderless = !group.members.is_empty() && group.leader.is_none();
+        if is_leaderless || group.members.len() > limits.size_max {
             let until = now.elapsed.saturating_add(group.members.rebalance_timeout());
             group.enter(Phase::Preparing { until, initial: None }, now);
         }

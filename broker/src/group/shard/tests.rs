@@ -16,6 +16,7 @@ use crate::config::{BrokerConfig, GroupConfig};
 use crate::group::classic::{Identity, Join, Moment, Protocol, Snapshot, State, Sync, Token};
 use crate::group::consumer::{Heartbeat, Leave, Partitions, Topic, Topics};
 use crate::group::kind::Group;
+use crate::group::records::GroupRecord;
 use klamm_protocol::consumer_protocol;
 use klamm_protocol::error_code::ErrorCode;
 
@@ -176,8 +177,30 @@ impl World {
 
     /// Everything is durable at once here.
     fn write(&mut self, step: Step) {
-        step.records.into_iter().for_each(|record| self.log.apply(record));
+        let mut stored = Vec::new();
+        for record in step.records {
+            if let GroupRecord::Group(key, Some(_)) = &record {
+                stored.push(key.group.clone());
+            }
+            self.log.apply(record);
+        }
+        self.check_stored(&stored);
         step.answers.into_iter().for_each(|release| release(Ok(())));
+    }
+
+    /// Whoever reads the record of a group that was just stored finds the group as it is.
+    fn check_stored(&self, names: &[Str]) {
+        if names.is_empty() {
+            return;
+        }
+        let restored = self.restored();
+        for name in names {
+            let groups = (self.coordinator.groups.get(name), restored.groups.get(name));
+            if let (Some(Group::Classic(group)), Some(Group::Classic(other))) = groups {
+                assert_eq!(other.state(), group.state(), "{name}");
+                assert_eq!(durable(other.snapshot()), durable(group.snapshot()), "{name}");
+            }
+        }
     }
 
     fn token(&mut self) -> Token {
@@ -487,4 +510,21 @@ fn members_that_fit_into_no_record_together_stay_where_they_are() {
     world.ask(|answer| Command::Leave(GROUPS[0].into(), vec![leaver], answer));
     assert!(!world.is_consumer(0));
     world.check();
+}
+
+#[test]
+fn a_crash_does_not_end_the_rebalance_in_which_a_group_goes_back() {
+    let mut world = World::new();
+    world.happen(Happening::Beat { group: 0, client: 0 });
+    world.happen(Happening::Join { group: 0, client: 1 });
+    assert!(world.is_consumer(0));
+    world.happen(Happening::ConsumerLeave { group: 0, client: 0 });
+    assert!(!world.is_consumer(0));
+    for _ in 0..2 {
+        let Some(Group::Classic(group)) = world.coordinator.groups.get(GROUPS[0]) else {
+            panic!("the group has gone back");
+        };
+        assert_eq!((group.state(), group.size()), (State::PreparingRebalance, 1));
+        world.happen(Happening::Restart);
+    }
 }
