@@ -81,6 +81,7 @@ pub(crate) use member::{ClassicMember, Current, MemberState, Subscription};
 #[cfg(test)]
 pub(crate) use topics::Topic;
 pub(crate) use topics::Topics;
+pub(crate) use transfer::Unfit;
 
 /// One group of the consumer protocol.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! How a group of this protocol takes over from one of the classic protocol, and gives over to one.
 
-use klamm_protocol::consumer_protocol;
+use bytes::Bytes;
+use klamm_protocol::consumer_protocol::{self, TopicPartitions};
 use klamm_protocol::wire::Str;
 
 use super::ConsumerGroup;
@@ -12,6 +13,31 @@ use super::member::{ClassicMember, Current, Member, Subscription};
 use super::topics::Topics;
 use crate::group::classic::{HandedMember, Handover};
 
+/// Why a group cannot take over from one of the classic protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// A member does not speak of topics and partitions as consumers do.
+    Malformed,
+    /// What a member was assigned is more than partitions, and would be lost.
+    CustomAssignor,
+    /// A member says more of itself than can be stored.
+    TooLarge,
+}
+
+impl Unfit {
+    /// What Kafka says about it, where it refuses the same.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => "the embedded consumer protocol is malformed",
+            Self::CustomAssignor => {
+                "an unsupported custom assignor is in use. Please refer to the documentation or \
+                 switch to a default assignor before re-attempting the upgrade"
+            }
+            Self::TooLarge => "a member says more of itself than can be stored",
+        }
+    }
+}
+
 /// A member of the classic protocol, understood.
 struct Understood {
     id: Str,
@@ -21,16 +47,18 @@ struct Understood {
 
 impl ConsumerGroup {
     /// The group that takes over from one of the classic protocol: everybody holds, and shall
-    /// hold, what it was assigned last. `None` if a member does not speak of topics and partitions
-    /// as consumers do.
+    /// hold, what it was assigned last.
+    ///
+    /// # Errors
+    /// There is a member that it cannot have.
     pub(crate) fn taken_over(
         handover: Handover,
         scope: Scope<'_>,
         effects: &mut Effects,
-    ) -> Option<Self> {
+    ) -> Result<Self, Unfit> {
         let epoch = handover.generation;
-        let understood = handover.members.into_iter().map(|it| understand(it, scope.topics));
-        let understood: Vec<Understood> = understood.collect::<Option<_>>()?;
+        let understood = handover.members.into_iter().map(|it| understand(it, scope));
+        let understood: Vec<Understood> = understood.collect::<Result<_, _>>()?;
         let mut group = Self::default();
         let mut members = Vec::with_capacity(understood.len());
         for Understood { id, subscription, held } in understood {
@@ -50,12 +78,12 @@ impl ConsumerGroup {
         }
         let target_epoch = TargetEpoch { epoch, assigned_ms: 0 };
         group.make(Change::TargetEpoch(Some(target_epoch)), effects);
-        Some(group.restored(scope))
+        Ok(group.restored(scope))
     }
 
     /// What a group of the classic protocol needs to take over; `None` while there are members of
-    /// this one, or none at all. The generation is the epoch that members have come to, so that
-    /// they are told to join again, and not that they are out.
+    /// this one, or none at all. The generation is the epoch of the target: whoever has come to it
+    /// is told to join again, and not that it is of another generation.
     pub(crate) fn handover(&self, topics: &Topics) -> Option<Handover> {
         let handed = self.members.iter().map(|(id, member)| hand(id, member, topics));
         let members: Vec<HandedMember> = handed.collect::<Option<_>>()?;
@@ -64,29 +92,39 @@ impl ConsumerGroup {
     }
 }
 
-fn understand(member: HandedMember, topics: &Topics) -> Option<Understood> {
-    let said = consumer_protocol::Subscription::decode(member.metadata).ok()?;
-    // Who has not been assigned anything yet has no bytes.
-    let assigned = match member.assignment.is_empty() {
-        true => Vec::new(),
-        false => consumer_protocol::Assignment::decode(member.assignment).ok()?.assigned_partitions,
-    };
+fn understand(member: HandedMember, scope: Scope<'_>) -> Result<Understood, Unfit> {
+    let said = consumer_protocol::Subscription::decode(member.metadata);
+    let said = said.map_err(|_| Unfit::Malformed)?;
+    let held = by_id(&assigned(member.assignment)?, scope.topics);
     let (session_timeout, protocols) = (member.session_timeout, member.protocols);
-    Some(Understood {
-        id: member.member_id,
-        held: by_id(&assigned, topics),
-        subscription: Subscription {
-            instance_id: member.instance_id,
-            rack_id: said.rack_id.map(|id| id.detached()),
-            client_id: member.client_id,
-            client_host: member.client_host,
-            topic_names: said.topics.iter().map(Str::detached).collect(),
-            pattern: Str::default(),
-            rebalance_timeout: member.rebalance_timeout,
-            assignor: None,
-            classic: Some(ClassicMember { session_timeout, protocols }),
-        },
-    })
+    let subscription = Subscription {
+        instance_id: member.instance_id,
+        rack_id: said.rack_id.map(|id| id.detached()),
+        client_id: member.client_id,
+        client_host: member.client_host,
+        topic_names: said.topics.iter().map(Str::detached).collect(),
+        pattern: Str::default(),
+        rebalance_timeout: member.rebalance_timeout,
+        assignor: None,
+        classic: Some(ClassicMember { session_timeout, protocols }),
+    };
+    if subscription.record_bytes() > scope.limits.record_bytes_max {
+        return Err(Unfit::TooLarge);
+    }
+    Ok(Understood { id: member.member_id, subscription, held })
+}
+
+/// The partitions of an assignment, if it tells of nothing else.
+fn assigned(assignment: Bytes) -> Result<Vec<TopicPartitions>, Unfit> {
+    // Who has not been assigned anything yet has no bytes.
+    if assignment.is_empty() {
+        return Ok(Vec::new());
+    }
+    let told = consumer_protocol::Assignment::decode(assignment).map_err(|_| Unfit::Malformed)?;
+    if told.user_data.is_some_and(|user_data| !user_data.is_empty()) {
+        return Err(Unfit::CustomAssignor);
+    }
+    Ok(told.assigned_partitions)
 }
 
 fn hand(id: &Str, member: &Member, topics: &Topics) -> Option<HandedMember> {

@@ -7,7 +7,7 @@ use super::command::Refused;
 use super::coordinator::{Coordinator, Setting, Step};
 use crate::group::classic::{self, CONSUMER, ClassicGroup, State};
 use crate::group::consumer::{
-    Beat, ConsumerGroup, Description, Effects, Heartbeat, Leave, Refusal,
+    Beat, ConsumerGroup, Description, Effects, Heartbeat, Leave, Refusal, Unfit,
 };
 use crate::group::kind::Group;
 use crate::group::records::GroupRecord;
@@ -46,7 +46,8 @@ impl Coordinator {
             Some(Group::Classic(group)) => {
                 check_upgrade(name, group, setting)?;
                 let successor = ConsumerGroup::taken_over(group.handover(), scope, &mut effects);
-                (successor.ok_or_else(|| Refused::upgrade(name, MALFORMED))?, true)
+                let refuse = |unfit: Unfit| Refused::upgrade(name, unfit.reason());
+                (successor.map_err(refuse)?, true)
             }
         };
         let beat = successor.heartbeat(beat, scope, &mut effects).map_err(refuse)?;
@@ -130,8 +131,6 @@ impl Coordinator {
         self.look_in_time(name);
     }
 }
-
-const MALFORMED: &str = "the embedded consumer protocol is malformed";
 
 /// Whether a group of the classic protocol may go on with the consumer protocol.
 fn check_upgrade(name: &Str, group: &ClassicGroup, setting: Setting<'_>) -> Result<(), Refused> {

@@ -1,5 +1,7 @@
 //! What a coordinator does against what its records say.
 
+mod migration;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -483,48 +485,4 @@ fn offsets_of_an_empty_group_outlive_a_join_that_is_refused() {
     world.happen(Happening::DeleteGroup { group: 0 });
     assert!(world.coordinator.groups.is_empty());
     assert!(world.coordinator.offsets.of_group(GROUPS[0]).is_none());
-}
-
-#[test]
-fn members_that_fit_into_no_record_together_stay_where_they_are() {
-    let mut world = World::new();
-    world.config.topic_segment_bytes = 1 << 20;
-    world.happen(Happening::Beat { group: 0, client: 0 });
-    let said = consumer_protocol::Subscription {
-        topics: vec![topic(0).0],
-        user_data: Some(vec![0; 300 << 10].into()),
-        ..Default::default()
-    };
-    let metadata = said.encode(1).unwrap();
-    let mut ids = Vec::new();
-    for _ in 0..2 {
-        let protocol = Protocol { name: "range".into(), metadata: metadata.clone() };
-        let join = Join { protocols: vec![protocol], ..world.joining(Identity::default()) };
-        let mut asked = world.ask(|answer| Command::Join(GROUPS[0].into(), join, answer));
-        ids.push(asked.try_recv().unwrap().unwrap().unwrap().member_id);
-    }
-    world.happen(Happening::ConsumerLeave { group: 0, client: 0 });
-    assert!(world.is_consumer(0));
-    world.check();
-    let leaver = Identity { member_id: ids.remove(0), instance_id: None };
-    world.ask(|answer| Command::Leave(GROUPS[0].into(), vec![leaver], answer));
-    assert!(!world.is_consumer(0));
-    world.check();
-}
-
-#[test]
-fn a_crash_does_not_end_the_rebalance_in_which_a_group_goes_back() {
-    let mut world = World::new();
-    world.happen(Happening::Beat { group: 0, client: 0 });
-    world.happen(Happening::Join { group: 0, client: 1 });
-    assert!(world.is_consumer(0));
-    world.happen(Happening::ConsumerLeave { group: 0, client: 0 });
-    assert!(!world.is_consumer(0));
-    for _ in 0..2 {
-        let Some(Group::Classic(group)) = world.coordinator.groups.get(GROUPS[0]) else {
-            panic!("the group has gone back");
-        };
-        assert_eq!((group.state(), group.size()), (State::PreparingRebalance, 1));
-        world.happen(Happening::Restart);
-    }
 }
