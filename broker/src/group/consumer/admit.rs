@@ -7,7 +7,6 @@ use super::change::Change;
 use super::effects::{Effects, Refusal};
 use super::events::{Heartbeat, LEFT_FOR_A_WHILE, Scope};
 use super::member::{Current, Member, MemberState};
-use super::pattern;
 
 impl ConsumerGroup {
     /// Finds out who sends a heartbeat. A static member that comes back takes over what its
@@ -32,7 +31,7 @@ impl ConsumerGroup {
         };
         let known = predecessor.as_ref().unwrap_or(&beat.member_id);
         self.check_size(beat, known, scope)?;
-        check_pattern(beat, self.members.get(known))?;
+        self.check_pattern(beat, known)?;
         if let Some(predecessor) = predecessor {
             self.replace(&predecessor, &beat.member_id, effects);
         }
@@ -104,6 +103,19 @@ impl ConsumerGroup {
         if said.record_bytes() <= bytes_max { Ok(()) } else { Err(Refusal::TooLarge { bytes_max }) }
     }
 
+    /// A pattern that is new has to be one.
+    fn check_pattern(&mut self, beat: &Heartbeat, known: &Str) -> Result<(), Refusal> {
+        let Some(pattern) = beat.pattern.as_ref().filter(|pattern| !pattern.is_empty()) else {
+            return Ok(());
+        };
+        let known = self.members.get(known).and_then(|member| member.subscription.pattern());
+        if known == Some(pattern) {
+            return Ok(());
+        }
+        let refuse = |reason: String| Refusal::BadPattern { pattern: pattern.clone(), reason };
+        self.compiled.add(pattern).map(drop).map_err(|error| refuse(error.to_string()))
+    }
+
     /// A member gets another id, and begins anew with what it had.
     pub(super) fn replace(&mut self, predecessor: &Str, id: &Str, effects: &mut Effects) {
         let Some(member) = self.members.get(predecessor).cloned() else { return };
@@ -134,16 +146,4 @@ fn check_epoch(member: &Member, beat: &Heartbeat) -> Result<(), Refusal> {
     let is_unknown = matches!(current.state, MemberState::Unknown(_));
     let holds_nothing = beat.owned.as_ref().is_some_and(|owned| owned.is_empty());
     if is_unknown && !holds_nothing { Err(Refusal::UnknownState) } else { Ok(()) }
-}
-
-/// A pattern that is new has to be one.
-fn check_pattern(beat: &Heartbeat, member: Option<&Member>) -> Result<(), Refusal> {
-    let Some(pattern) = beat.pattern.as_ref().filter(|pattern| !pattern.is_empty()) else {
-        return Ok(());
-    };
-    if member.is_some_and(|member| member.subscription.pattern() == Some(pattern)) {
-        return Ok(());
-    }
-    let refuse = |reason: String| Refusal::BadPattern { pattern: pattern.clone(), reason };
-    pattern::compile(pattern).map(drop).map_err(|error| refuse(error.to_string()))
 }

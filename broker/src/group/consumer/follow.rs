@@ -9,7 +9,6 @@ use super::change::{Change, GroupEpoch, Matches};
 use super::effects::Effects;
 use super::events::Scope;
 use super::member::Subscription;
-use super::pattern::matching;
 use super::topics::Topics;
 
 impl ConsumerGroup {
@@ -51,6 +50,7 @@ impl ConsumerGroup {
         for pattern in unused {
             self.make(Change::Pattern(pattern, None), effects);
         }
+        self.compiled.retain(&used);
         let mut has_changed = false;
         for pattern in used {
             let known = self.patterns.get(&pattern);
@@ -59,7 +59,7 @@ impl ConsumerGroup {
             if known.is_some() && self.topics_seen == Some(version) {
                 continue;
             }
-            let topics = matching(&pattern, scope.topics);
+            let topics = self.compiled.matching(&pattern, scope.topics);
             if known.is_none_or(|known| known.topics != topics) {
                 let matches = Matches { topics, version, matched_ms: scope.now.unix_ms };
                 self.make(Change::Pattern(pattern, Some(matches)), effects);

@@ -39,8 +39,9 @@
 //! - Nothing kept here shares a request's buffer.
 //!
 //! The rules, and the codes of refusals, are those of `GroupMetadataManager` and
-//! `CurrentAssignmentBuilder` in Kafka 4.3, but for one: there, a pattern is matched in the
-//! background, and its topics join the subscription with a later heartbeat.
+//! `CurrentAssignmentBuilder` in Kafka 4.3, but for two about patterns: there, one is matched in
+//! the background, and its topics join the subscription with a later heartbeat; and it may be of
+//! any size, where one that is matched at once must not hold others up for long.
 
 mod admit;
 mod assignor;
@@ -78,6 +79,7 @@ pub(crate) use effects::{Beat, Effects, Refusal};
 pub(crate) use events::{Heartbeat, LEFT_FOR_A_WHILE, Leave, Limits, Scope};
 use member::Member;
 pub(crate) use member::{ClassicMember, Current, MemberState, Subscription};
+use pattern::Compiled;
 #[cfg(test)]
 pub(crate) use topics::Topic;
 pub(crate) use topics::Topics;
@@ -97,6 +99,8 @@ pub(crate) struct ConsumerGroup {
     holders: HashMap<TopicPartition, Str>,
     /// The topics that the patterns of members stand for.
     patterns: BTreeMap<Str, Matches>,
+    /// The same patterns, as far as they were matched since the start.
+    compiled: Compiled,
     /// The version of the topics that were looked at last; none since the start.
     topics_seen: Option<i64>,
     /// No deadline of the group is earlier. Heartbeats move deadlines without a look at it.
@@ -113,6 +117,7 @@ impl Default for ConsumerGroup {
             static_ids: HashMap::new(),
             holders: HashMap::new(),
             patterns: BTreeMap::new(),
+            compiled: Compiled::default(),
             topics_seen: None,
             wake: Duration::MAX,
         }

@@ -1,29 +1,54 @@
 //! Regular expressions over the names of topics, as RE2 has them: without look-around or
-//! back-references, so that matching takes no longer than the text. Names are ASCII, and so are the
+//! back-references, so that matching takes no longer than the text and the pattern are. Names are ASCII, and so are the
 //! classes.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_protocol::wire::Str;
-use regex_lite::{Error, Regex};
+use regex_lite::{Error, Regex, RegexBuilder};
 
 use super::topics::Topics;
 
-/// Reads a pattern, which is to match whole names.
-///
-/// # Errors
-/// It is no regular expression.
-pub(super) fn compile(pattern: &str) -> Result<Regex, Error> {
-    let pattern = unquoted(pattern);
-    // By itself first: `)|(` is one only within the parentheses.
-    Regex::new(&pattern)?;
-    Regex::new(&format!("^(?:{pattern})$"))
+/// So many bytes a pattern may take when it is compiled: the more it has, the longer it takes to
+/// match a name.
+const COMPILED_BYTES_MAX: usize = 64 << 10;
+
+/// The patterns of a group, each compiled once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Compiled(BTreeMap<Str, Regex>);
+
+impl Compiled {
+    /// Takes a pattern in, if it is not there.
+    ///
+    /// # Errors
+    /// It is no regular expression, or one that is too large.
+    pub(super) fn add(&mut self, pattern: &Str) -> Result<&Regex, Error> {
+        Ok(match self.0.entry(pattern.detached()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(compile(pattern)?),
+        })
+    }
+
+    /// The topics whose names a pattern matches; none if it is no regular expression.
+    pub(super) fn matching(&mut self, pattern: &Str, topics: &Topics) -> BTreeSet<Str> {
+        let Ok(regex) = self.add(pattern) else { return BTreeSet::new() };
+        topics.names().filter(|name| regex.is_match(name)).cloned().collect()
+    }
+
+    /// Keeps the patterns that members use.
+    pub(super) fn retain(&mut self, used: &BTreeSet<Str>) {
+        self.0.retain(|pattern, _| used.contains(pattern));
+    }
 }
 
-/// The topics whose names a pattern matches; none if it is no regular expression.
-pub(super) fn matching(pattern: &str, topics: &Topics) -> BTreeSet<Str> {
-    let Ok(regex) = compile(pattern) else { return BTreeSet::new() };
-    topics.names().filter(|name| regex.is_match(name)).cloned().collect()
+/// Reads a pattern, which is to match whole names.
+fn compile(pattern: &str) -> Result<Regex, Error> {
+    let build = |text: &str| RegexBuilder::new(text).size_limit(COMPILED_BYTES_MAX).build();
+    let pattern = unquoted(pattern);
+    // By itself first: `)|(` is one only within the parentheses.
+    build(&pattern)?;
+    build(&format!("^(?:{pattern})$"))
 }
 
 /// Without `\Q` and `\E`, between which RE2 takes everything for what it is.
@@ -73,5 +98,24 @@ mod tests {
         for pattern in ["(", ")|(", "a{2", "(?<=a)b", r"(a)\1", "\\"] {
             assert!(compile(pattern).is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn a_pattern_that_takes_too_long_to_match_is_refused() {
+        let names = |count| (0..count).map(|at| format!("orders-{at}")).collect::<Vec<_>>();
+        assert!(compile(&names(100).join("|")).is_ok());
+        for pattern in [names(1000).join("|"), "(a?){1000}".into(), "((a{9}){99}){999}".into()] {
+            assert!(compile(&pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_uses_is_not_kept() {
+        let mut compiled = Compiled::default();
+        let (used, unused, bad) = ("a.*".into(), "b.*".into(), "(".into());
+        assert!(compiled.add(&used).is_ok() && compiled.add(&unused).is_ok());
+        assert!(compiled.add(&bad).is_err());
+        compiled.retain(&BTreeSet::from([used.clone()]));
+        assert_eq!(compiled.0.keys().collect::<Vec<_>>(), [&used]);
     }
 }
