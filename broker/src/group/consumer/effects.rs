@@ -8,7 +8,8 @@ use super::change::{Change, Partitions};
 /// What is to be done after one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effects {
-    /// To be written in one batch, before the answer leaves. They have been applied.
+    /// To be written in this order, before the answer leaves. They have been applied. If they are
+    /// many they make several batches, of which a crash may leave the first.
     pub(crate) changes: Vec<Change>,
     /// How often the group began to share anew.
     pub(crate) rebalances: u64,

@@ -22,7 +22,7 @@
 //!
 //! 1. calls one of the methods that take an event, with the moment it happened and the topics
 //!    that there are,
-//! 2. writes the [`Change`]s that the effects list to the log, in one batch,
+//! 2. writes the [`Change`]s that the effects list to the log, in their order,
 //! 3. lets the answer go once that is durable, and
 //! 4. calls [`expire`](ConsumerGroup::expire) no later than
 //!    [`deadline`](ConsumerGroup::deadline) asks.
