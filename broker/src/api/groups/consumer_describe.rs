@@ -6,10 +6,10 @@ use klamm_protocol::api::consumer_group_describe::{
     Assignment, GroupAnswer, Member, Request, Response, TopicPartitions,
 };
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::wire::Str;
+use klamm_protocol::wire::{Str, Uuid};
 
 use crate::api::operations;
-use crate::group::consumer::{Description, MemberDescription, Partitions, Topics};
+use crate::group::consumer::{Description, MemberDescription, Partitions, Topics, by_topic};
 use crate::group::shard::command::Command;
 use crate::server::{Call, Reply};
 
@@ -86,17 +86,10 @@ fn describe_member(member: MemberDescription, topics: &Topics) -> Member {
 
 /// Without topics that are gone: they have no names.
 fn assignment(partitions: &Partitions, topics: &Topics) -> Assignment {
-    let mut told: Vec<TopicPartitions> = Vec::new();
-    for (topic_id, index) in partitions {
-        let Some(name) = topics.name(topic_id) else { continue };
-        match told.last_mut().filter(|topic| topic.topic_id == *topic_id) {
-            Some(topic) => topic.partitions.push(*index),
-            None => told.push(TopicPartitions {
-                topic_id: *topic_id,
-                topic_name: name.clone(),
-                partitions: vec![*index],
-            }),
-        }
-    }
-    Assignment { topic_partitions: told }
+    let told = |(topic_id, partitions): (Uuid, Vec<i32>)| {
+        let topic_name = topics.name(&topic_id)?.clone();
+        Some(TopicPartitions { topic_id, topic_name, partitions })
+    };
+    let by_topic = by_topic(partitions.iter().copied());
+    Assignment { topic_partitions: by_topic.into_iter().filter_map(told).collect() }
 }

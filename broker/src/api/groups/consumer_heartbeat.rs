@@ -16,7 +16,7 @@ use klamm_utils::random::Random;
 
 use super::join::host;
 use crate::catalog::Resource;
-use crate::group::consumer::{Beat, Heartbeat, LEFT_FOR_A_WHILE, Leave, Partitions};
+use crate::group::consumer::{Beat, Heartbeat, LEFT_FOR_A_WHILE, Leave, Partitions, by_topic};
 use crate::group::shard::command::{Command, Refused};
 use crate::server::{Call, Reply};
 
@@ -168,14 +168,8 @@ fn respond(beat: Beat, heartbeat_interval: Duration) -> Response {
 }
 
 fn assignment(partitions: Partitions) -> Assignment {
-    let mut topics: Vec<TopicPartitions> = Vec::new();
-    for (topic_id, index) in partitions {
-        match topics.last_mut().filter(|topic| topic.topic_id == topic_id) {
-            Some(topic) => topic.partitions.push(index),
-            None => topics.push(TopicPartitions { topic_id, partitions: vec![index] }),
-        }
-    }
-    Assignment { topic_partitions: topics }
+    let told = |(topic_id, partitions)| TopicPartitions { topic_id, partitions };
+    Assignment { topic_partitions: by_topic(partitions).into_iter().map(told).collect() }
 }
 
 fn refuse(refused: Refused) -> Response {

@@ -16,6 +16,18 @@ pub(crate) type Partitions = BTreeSet<TopicPartition>;
 /// Partitions that a member holds, and the epochs of the targets by which it got them.
 pub(crate) type Held = BTreeMap<TopicPartition, i32>;
 
+/// What is said of partitions, by their topics. Those of one topic come one after the other.
+pub(crate) fn by_topic<T>(of_topics: impl IntoIterator<Item = (Uuid, T)>) -> Vec<(Uuid, Vec<T>)> {
+    let mut topics: Vec<(Uuid, Vec<T>)> = Vec::new();
+    for (id, said) in of_topics {
+        match topics.last_mut().filter(|(last, _)| *last == id) {
+            Some((_, known)) => known.push(said),
+            None => topics.push((id, vec![said])),
+        }
+    }
+    topics
+}
+
 /// Where a group is when it is new. Members are at epoch 0 only until they have joined.
 const FIRST_EPOCH: i32 = 1;
 

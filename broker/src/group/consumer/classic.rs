@@ -12,7 +12,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
 use super::ConsumerGroup;
-use super::change::{Held, Partitions};
+use super::change::{Held, Partitions, by_topic};
 use super::effects::{Effects, Refusal};
 use super::events::{Heartbeat, Scope};
 use super::member::{ClassicMember, Member, MemberState};
@@ -295,13 +295,8 @@ pub(super) fn assignment(member: &Member, topics: &Topics) -> Bytes {
 }
 
 fn by_name(held: &Held, topics: &Topics) -> Vec<TopicPartitions> {
-    let mut told: Vec<TopicPartitions> = Vec::new();
-    for (id, index) in held.keys() {
-        let Some(name) = topics.name(id) else { continue };
-        match told.last_mut().filter(|topic| topic.topic == *name) {
-            Some(topic) => topic.partitions.push(*index),
-            None => told.push(TopicPartitions { topic: name.clone(), partitions: vec![*index] }),
-        }
-    }
-    told
+    let told = |(id, partitions): (Uuid, Vec<i32>)| {
+        topics.name(&id).map(|name| TopicPartitions { topic: name.clone(), partitions })
+    };
+    by_topic(held.keys().copied()).into_iter().filter_map(told).collect()
 }

@@ -71,7 +71,7 @@ use klamm_protocol::wire::Str;
 
 pub(crate) use assignor::Assignor;
 pub(crate) use change::{
-    Change, GroupEpoch, Held, Matches, Partitions, TargetEpoch, TopicPartition,
+    Change, GroupEpoch, Held, Matches, Partitions, TargetEpoch, TopicPartition, by_topic,
 };
 pub(crate) use checks::Committer;
 pub(crate) use describe::{Description, MemberDescription, State};

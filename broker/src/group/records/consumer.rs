@@ -1,7 +1,7 @@
 //! A group of the consumer protocol, as it is stored: several records, so that a change of one
 //! member is small.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use klamm_protocol::wire::{Reader, WireError};
 
@@ -10,7 +10,7 @@ use super::{decode_key, decode_value, encode, millis, of_millis};
 use crate::group::classic::Protocol;
 use crate::group::consumer::{
     Change, ClassicMember, Current, GroupEpoch, Held, Matches, MemberState, Partitions,
-    Subscription, TargetEpoch, TopicPartition,
+    Subscription, TargetEpoch, TopicPartition, by_topic,
 };
 
 klamm_protocol::structs! {
@@ -335,12 +335,8 @@ impl From<TargetValue> for Partitions {
 
 impl From<Partitions> for TargetValue {
     fn from(partitions: Partitions) -> Self {
-        let mut topics: BTreeMap<Uuid, Vec<i32>> = BTreeMap::new();
-        for (topic_id, index) in partitions {
-            topics.entry(topic_id).or_default().push(index);
-        }
         let topic = |(topic_id, partitions)| TargetTopic { topic_id, partitions };
-        Self { topics: topics.into_iter().map(topic).collect() }
+        Self { topics: by_topic(partitions).into_iter().map(topic).collect() }
     }
 }
 
@@ -380,18 +376,12 @@ fn held(topics: Vec<CurrentTopic>, member_epoch: i32) -> Held {
 }
 
 fn current_topics(held: Held) -> Vec<CurrentTopic> {
-    let mut topics: BTreeMap<Uuid, (Vec<i32>, Vec<i32>)> = BTreeMap::new();
-    for ((topic_id, index), epoch) in held {
-        let (partitions, epochs) = topics.entry(topic_id).or_default();
-        partitions.push(index);
-        epochs.push(epoch);
-    }
-    let topic = |(topic_id, (partitions, epochs))| CurrentTopic {
-        topic_id,
-        partitions,
-        epochs: Some(epochs),
+    let topic = |(topic_id, held): (Uuid, Vec<(i32, i32)>)| {
+        let (partitions, epochs) = held.into_iter().unzip();
+        CurrentTopic { topic_id, partitions, epochs: Some(epochs) }
     };
-    topics.into_iter().map(topic).collect()
+    let of_topics = held.into_iter().map(|((topic_id, index), epoch)| (topic_id, (index, epoch)));
+    by_topic(of_topics).into_iter().map(topic).collect()
 }
 
 impl From<PatternValue> for Matches {
