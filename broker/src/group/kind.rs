@@ -10,7 +10,6 @@ use super::consumer::{self, ConsumerGroup};
 
 /// A group, by the protocol that its members speak.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "its members take more")]
 pub(crate) enum Group {
     /// Members assign among themselves.
     Classic(ClassicGroup),

@@ -19,6 +19,7 @@ pub(crate) mod kind;
 pub(crate) mod offsets;
 pub mod records;
 pub(crate) mod shard;
+mod wake;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -8,13 +8,14 @@ use super::effects::{Effects, Token};
 use super::events::Moment;
 use super::member::Member;
 use super::{ClassicGroup, Phase};
+use crate::group::wake::Wake;
 
 impl ClassicGroup {
     /// When [`expire`](Self::expire) is to be called. Nothing is due before; it may be that nothing
     /// is due then, either, as signs of life move deadlines without a look at this. Heartbeats and
     /// commits never make anything due earlier than was said before. None: not at all.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        (self.wake != Duration::MAX).then_some(self.wake)
+        self.wake.deadline()
     }
 
     /// Does what is due by now. Without effect if nothing is. `is_there` tells whether the client
@@ -25,13 +26,13 @@ impl ClassicGroup {
         is_there: impl Fn(Token) -> bool,
         effects: &mut Effects,
     ) {
-        if now.elapsed < self.wake {
+        if !self.wake.is_due(now.elapsed) {
             return;
         }
         self.expire_pending(now, effects);
         self.expire_members(now, is_there, effects);
         self.expire_phase(now, effects);
-        self.wake = self.next_deadline();
+        self.wake = self.next_wake();
     }
 
     /// Ids that nobody came back with.
@@ -94,13 +95,12 @@ impl ClassicGroup {
     pub(crate) fn missed(&mut self, token: Token) {
         let until = self.members.iter_mut().find_map(|member| member.missed(token));
         if let Some(until) = until {
-            self.wake_by(until);
+            self.wake.by(until);
         }
     }
 
-    pub(super) fn next_deadline(&self) -> Duration {
+    pub(super) fn next_wake(&self) -> Wake {
         let sessions = self.members.iter().map(Member::check_at);
-        let all = self.pending.values().copied().chain(sessions).chain(self.phase.until());
-        all.min().unwrap_or(Duration::MAX)
+        Wake::at_first(self.pending.values().copied().chain(sessions).chain(self.phase.until()))
     }
 }

@@ -93,7 +93,7 @@ impl ClassicGroup {
         group.topics = subscribed_topics(Some(CONSUMER), group.protocol.as_deref(), &group.members);
         let until = now.elapsed.saturating_add(group.members.rebalance_timeout());
         group.enter(Phase::Preparing { until, initial: None }, now);
-        group.wake = group.next_deadline();
+        group.wake = group.next_wake();
         group
     }
 }

@@ -69,7 +69,7 @@ impl ClassicGroup {
         } else if comes_back {
             let until = now.elapsed.saturating_add(join.session_timeout);
             self.pending.insert(new_id.clone(), until);
-            self.wake_by(until);
+            self.wake.by(until);
             effects.refuse(join.token, ErrorCode::MEMBER_ID_REQUIRED, new_id);
         } else {
             self.add(join, now, effects);
@@ -96,7 +96,7 @@ impl ClassicGroup {
         }
         let member = Member::new(join, now.elapsed);
         self.leader.get_or_insert_with(|| member.id.clone());
-        self.wake_by(member.check_at());
+        self.wake.by(member.check_at());
         self.members.insert(member);
         self.rebalance_or_complete(now, effects);
     }
@@ -133,7 +133,7 @@ impl ClassicGroup {
         member.session_timeout = join.session_timeout;
         member.rebalance_timeout = join.rebalance_timeout;
         member.set_protocols(join.protocols);
-        self.wake_by(member.refresh(now.elapsed));
+        self.wake.by(member.refresh(now.elapsed));
         self.members.insert(member);
     }
 

@@ -77,6 +77,8 @@ pub(crate) use handover::{HandedMember, Handover};
 use members::Members;
 pub(crate) use snapshot::{MemberSnapshot, Snapshot};
 
+use super::wake::Wake;
+
 /// One group of the classic protocol.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassicGroup {
@@ -90,14 +92,15 @@ pub(crate) struct ClassicGroup {
     protocol_type: Option<Str>,
     /// The protocol that the generation uses.
     protocol: Option<Str>,
+    /// None without members, and until the first members join that come from a group of the
+    /// consumer protocol.
     leader: Option<Str>,
     members: Members,
     /// Ids given to clients that have not joined with them yet, and until when they may.
     pending: BTreeMap<Str, Duration>,
     /// What the members consume, if this group tells us.
     topics: Option<HashSet<Str>>,
-    /// No deadline of the group is earlier. Heartbeats move deadlines without a look at it.
-    wake: Duration,
+    wake: Wake,
 }
 
 /// Where a group is in its round.
@@ -149,7 +152,7 @@ impl ClassicGroup {
             members: Members::default(),
             pending: BTreeMap::new(),
             topics: None,
-            wake: Duration::MAX,
+            wake: Wake::default(),
         }
     }
 
@@ -157,12 +160,8 @@ impl ClassicGroup {
         self.phase = phase;
         self.phase_since_ms = Some(now.unix_ms);
         if let Some(until) = phase.until() {
-            self.wake_by(until);
+            self.wake.by(until);
         }
-    }
-
-    fn wake_by(&mut self, deadline: Duration) {
-        self.wake = self.wake.min(deadline);
     }
 
     fn is_leader(&self, member_id: &str) -> bool {

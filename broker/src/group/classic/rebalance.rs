@@ -71,7 +71,7 @@ impl ClassicGroup {
         let until = now.elapsed.saturating_add(part);
         let initial = Some(InitialDelay { part, remaining, extend: false });
         self.phase = Phase::Preparing { until, initial };
-        self.wake_by(until);
+        self.wake.by(until);
     }
 
     /// Goes on with the members that have joined. Others are out, except static ones: they keep
@@ -90,7 +90,7 @@ impl ClassicGroup {
             let wait = self.members.rebalance_timeout().max(POSTPONE_MIN);
             let until = now.elapsed.saturating_add(wait);
             self.phase = Phase::Preparing { until, initial: None };
-            self.wake_by(until);
+            self.wake.by(until);
         }
     }
 
@@ -142,14 +142,14 @@ impl ClassicGroup {
     pub(super) fn refresh(&mut self, id: &str, now: Moment) {
         if let Some(member) = self.members.get_mut(id) {
             let until = member.refresh(now.elapsed);
-            self.wake_by(until);
+            self.wake.by(until);
         }
     }
 
     fn answered(&mut self, id: &str, token: Token, now: Moment) {
         if let Some(member) = self.members.get_mut(id) {
             let until = member.answered(token, now.elapsed);
-            self.wake_by(until);
+            self.wake.by(until);
         }
     }
 

@@ -11,6 +11,7 @@ use super::member::Member;
 use super::members::Members;
 use super::subscription::subscribed_topics;
 use super::{ClassicGroup, Phase};
+use crate::group::wake::Wake;
 
 /// What a group's record says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +89,7 @@ impl ClassicGroup {
             members: Members::default(),
             pending: BTreeMap::new(),
             topics: None,
-            wake: Duration::MAX,
+            wake: Wake::default(),
         };
         for stored in snapshot.members {
             let member = Member::restored(stored, group.protocol.as_ref(), now.elapsed);
@@ -107,7 +108,7 @@ impl ClassicGroup {
             let until = now.elapsed.saturating_add(group.members.rebalance_timeout());
             group.enter(Phase::Preparing { until, initial: None }, now);
         }
-        group.wake = group.next_deadline();
+        group.wake = group.next_wake();
         group
     }
 }

@@ -79,14 +79,12 @@ impl ClassicGroup {
     /// Ends the wait of all syncs: who waited, and the assignment that it has. Sessions begin anew.
     fn end_syncs(&mut self, now: Moment) -> Vec<(Token, Bytes)> {
         let mut ended = Vec::new();
-        let mut wake = self.wake;
         for member in self.members.iter_mut() {
             if let Some(token) = member.syncing.take() {
-                wake = wake.min(member.answered(token, now.elapsed));
+                self.wake.by(member.answered(token, now.elapsed));
                 ended.push((token, member.assignment.clone()));
             }
         }
-        self.wake = wake;
         ended
     }
 }

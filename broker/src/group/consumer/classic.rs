@@ -53,7 +53,7 @@ impl ConsumerGroup {
         let (id, timeout) = (beat.member_id.clone(), beat.rebalance_timeout.unwrap_or_default());
         let told = self.admitted(beat, scope, effects);
         let until = scope.now.elapsed.saturating_add(timeout);
-        self.wake_by(until);
+        self.wake.by(until);
         if let Some(member) = self.members.get_mut(&id) {
             member.sync_until = Some(until);
         }
@@ -231,7 +231,7 @@ impl ConsumerGroup {
         let Some(member) = self.members.get_mut(id) else { return };
         let until = scope.now.elapsed.saturating_add(member.subscription.rebalance_timeout);
         let until = *member.join_until.get_or_insert(until);
-        self.wake_by(until);
+        self.wake.by(until);
     }
 }
 

@@ -8,23 +8,24 @@ use super::ConsumerGroup;
 use super::effects::Effects;
 use super::events::Scope;
 use super::member::{Member, MemberState};
+use crate::group::wake::Wake;
 
 impl ConsumerGroup {
     /// When [`expire`](Self::expire) is to be called. Nothing is due before; it may be that nothing
     /// is due then, either, as heartbeats move deadlines without a look at this. None: not at all.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        (self.wake != Duration::MAX).then_some(self.wake)
+        self.wake.deadline()
     }
 
     /// Does what is due by now. Without effect if nothing is.
     pub(crate) fn expire(&mut self, scope: Scope<'_>, effects: &mut Effects) {
-        if scope.now.elapsed < self.wake {
+        if !self.wake.is_due(scope.now.elapsed) {
             return;
         }
         let is_due = |(_, member): &(&Str, &Member)| member.out_at() <= scope.now.elapsed;
         let due: Vec<Str> = self.members.iter().filter(is_due).map(|(id, _)| id.clone()).collect();
         self.fence(&due, scope, effects);
-        self.wake = self.next_deadline();
+        self.wake = self.next_wake();
     }
 
     /// All changes of the log have been applied: sessions begin anew.
@@ -39,11 +40,11 @@ impl ConsumerGroup {
             let revoke_until = now.saturating_add(subscription.rebalance_timeout);
             member.revoke_until = is_revoking.then_some(revoke_until);
         }
-        self.wake = self.next_deadline();
+        self.wake = self.next_wake();
         self
     }
 
-    pub(super) fn next_deadline(&self) -> Duration {
-        self.members.values().map(Member::out_at).min().unwrap_or(Duration::MAX)
+    pub(super) fn next_wake(&self) -> Wake {
+        Wake::at_first(self.members.values().map(Member::out_at))
     }
 }

@@ -54,7 +54,7 @@ impl ConsumerGroup {
         let timeout = member.subscription.session_timeout(scope.limits);
         member.session_until = scope.now.elapsed.saturating_add(timeout);
         let until = member.session_until;
-        self.wake_by(until);
+        self.wake.by(until);
     }
 
     /// Takes in what a member says of itself; tells whether it reads something else than before.

@@ -65,7 +65,6 @@ mod topics;
 mod transfer;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use klamm_protocol::wire::Str;
 
@@ -85,8 +84,10 @@ pub(crate) use topics::Topic;
 pub(crate) use topics::Topics;
 pub(crate) use transfer::Unfit;
 
+use super::wake::Wake;
+
 /// One group of the consumer protocol.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ConsumerGroup {
     epoch: GroupEpoch,
     target_epoch: TargetEpoch,
@@ -103,32 +104,10 @@ pub(crate) struct ConsumerGroup {
     compiled: Compiled,
     /// The version of the topics that were looked at last; none since the start.
     topics_seen: Option<i64>,
-    /// No deadline of the group is earlier. Heartbeats move deadlines without a look at it.
-    wake: Duration,
-}
-
-impl Default for ConsumerGroup {
-    fn default() -> Self {
-        Self {
-            epoch: GroupEpoch::default(),
-            target_epoch: TargetEpoch::default(),
-            targets: BTreeMap::new(),
-            members: BTreeMap::new(),
-            static_ids: HashMap::new(),
-            holders: HashMap::new(),
-            patterns: BTreeMap::new(),
-            compiled: Compiled::default(),
-            topics_seen: None,
-            wake: Duration::MAX,
-        }
-    }
+    wake: Wake,
 }
 
 impl ConsumerGroup {
-    fn wake_by(&mut self, deadline: Duration) {
-        self.wake = self.wake.min(deadline);
-    }
-
     /// Does what a change says, and has it written.
     fn make(&mut self, change: Change, effects: &mut Effects) {
         self.apply(change.clone());

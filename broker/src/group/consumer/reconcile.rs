@@ -117,7 +117,7 @@ impl ConsumerGroup {
         let is_limited = is_revoking && member.subscription.classic.is_none();
         member.revoke_until = is_limited.then(|| scope.now.elapsed.saturating_add(timeout));
         if let Some(until) = member.revoke_until {
-            self.wake_by(until);
+            self.wake.by(until);
         }
     }
 }

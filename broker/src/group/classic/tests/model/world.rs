@@ -282,8 +282,7 @@ impl World {
 impl ClassicGroup {
     fn check_invariants(&self) {
         self.members.check_invariants();
-        let deadline = self.deadline().unwrap_or(Duration::MAX);
-        assert!(deadline <= self.next_deadline(), "something is due before it is looked at");
+        assert!(self.wake <= self.next_wake(), "something is due before it is looked at");
         let leader = self.leader.as_deref().and_then(|id| self.members.get(id));
         assert_eq!(leader.is_none(), self.members.is_empty(), "a group has a leader");
         let preparing = self.state() == State::PreparingRebalance;
