@@ -20,22 +20,10 @@ impl Coordinator {
         step: &mut Step,
     ) -> Result<Outcomes, ErrorCode> {
         self.check_commit(&commit, setting)?;
-        let (now_ms, metadata_max) = (setting.now.unix_ms, setting.config.metadata_bytes_max);
+        let now_ms = setting.now.unix_ms;
         let expires_ms = commit.retention_ms.map(|retention| now_ms.saturating_add(retention));
         let outcomes = commit.offsets.into_iter().map(|new| {
-            // Kafka counts a text as Java does.
-            if new.metadata.encode_utf16().count() > metadata_max {
-                return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
-            }
-            let NewOffset { topic, topic_id, partition, offset, leader_epoch, metadata } = new;
-            let committed = Committed {
-                offset,
-                leader_epoch,
-                metadata: metadata.detached(),
-                committed_ms: now_ms,
-                expires_ms,
-                topic_id,
-            };
+            let (topic, partition, committed) = new.committed(expires_ms, setting)?;
             step.records.push(GroupRecord::offset(&commit.group, &topic, partition, &committed));
             self.offsets.set(&commit.group, &topic, partition, committed);
             Ok(())
@@ -130,5 +118,31 @@ impl Coordinator {
             Ok(())
         });
         Ok(outcomes.collect())
+    }
+}
+
+impl NewOffset {
+    /// For which partition of which topic it is, and what is kept of it.
+    ///
+    /// # Errors
+    /// OFFSET_METADATA_TOO_LARGE.
+    pub(super) fn committed(
+        self,
+        expires_ms: Option<i64>,
+        setting: Setting<'_>,
+    ) -> Result<(Str, i32, Committed), ErrorCode> {
+        // Kafka counts a text as Java does.
+        if self.metadata.encode_utf16().count() > setting.config.metadata_bytes_max {
+            return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
+        }
+        let committed = Committed {
+            offset: self.offset,
+            leader_epoch: self.leader_epoch,
+            metadata: self.metadata.detached(),
+            committed_ms: setting.now.unix_ms,
+            expires_ms,
+            topic_id: self.topic_id,
+        };
+        Ok((self.topic, self.partition, committed))
     }
 }

@@ -7,12 +7,11 @@ use klamm_protocol::records::{BatchBuilder, BatchOptions, BatchProducer, Outcome
 use klamm_protocol::wire::Str;
 
 use super::actor::Actor;
-use super::command::{Answer, NewOffset, Outcomes, TransactionalCommit};
+use super::command::{Answer, Outcomes, TransactionalCommit};
 use super::coordinator::{Coordinator, Setting};
 use crate::group::classic::ClassicGroup;
 use crate::group::consumer::Committer;
 use crate::group::kind::Group;
-use crate::group::offsets::Committed;
 use crate::group::records::GroupRecord;
 use crate::partition::Marker;
 use crate::shard::writes::{LOST, Writes, held};
@@ -25,21 +24,9 @@ impl Coordinator {
         setting: Setting<'_>,
     ) -> Result<(Vec<GroupRecord>, Outcomes), ErrorCode> {
         self.check_transactional(&commit)?;
-        let (mut records, metadata_max) = (Vec::new(), setting.config.metadata_bytes_max);
+        let mut records = Vec::new();
         let outcomes = commit.offsets.into_iter().map(|new| {
-            // Kafka counts a text as Java does.
-            if new.metadata.encode_utf16().count() > metadata_max {
-                return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
-            }
-            let NewOffset { topic, topic_id, partition, offset, leader_epoch, metadata } = new;
-            let committed = Committed {
-                offset,
-                leader_epoch,
-                metadata,
-                committed_ms: setting.now.unix_ms,
-                expires_ms: None,
-                topic_id,
-            };
+            let (topic, partition, committed) = new.committed(None, setting)?;
             records.push(GroupRecord::offset(&commit.group, &topic, partition, &committed));
             Ok(())
         });
