@@ -49,7 +49,7 @@ pub(crate) struct MemberDescription {
     pub(crate) member_id: Str,
     pub(crate) epoch: i32,
     pub(crate) subscription: Subscription,
-    /// What it holds, and what it is still to give up.
+    /// What it holds, and what it is still to give up: Kafka tells of both together, too.
     pub(crate) assigned: Partitions,
     /// What it shall hold.
     pub(crate) target: Partitions,
