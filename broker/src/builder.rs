@@ -170,7 +170,7 @@ async fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
 }
 
 /// Opens the data: the catalog first, then the topics that it names. Blocks.
-fn open(
+pub(crate) fn open(
     config: Arc<BrokerConfig>,
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,

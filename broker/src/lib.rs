@@ -21,7 +21,7 @@
 //! | `http` | one | the HTTP socket | at stop |
 //! | `groups` | one a partition of `__consumer_offsets` that is in use | its groups and offsets | with the partition; at stop, once what it appended is durable |
 //! | `transactions` | one a partition of `__transaction_state` that is in use | its transactional ids | with the partition; at stop, once what it appended is durable |
-//! | `markers` | one a transaction whose end is being told | nothing | when all markers are durable; at stop |
+//! | `markers` | one a transaction whose end is being told | nothing | when all markers are durable; before its shard reads its log anew; at stop |
 //! | `housekeeping` | one | nothing | at stop |
 //! | `cleaner` | one | nothing | at stop |
 //!

@@ -79,10 +79,15 @@ impl TaskGroup {
         self.tasks.is_empty()
     }
 
+    /// Waits until every task has ended.
+    pub async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
     /// Waits until every task has ended, but no longer than `deadline`; tells whether they did.
     pub async fn join(&self, deadline: Duration) -> bool {
-        self.tasks.close();
-        let joined = tokio::time::timeout(deadline, self.tasks.wait()).await.is_ok();
+        let joined = tokio::time::timeout(deadline, self.ended()).await.is_ok();
         if !joined {
             tracing::warn!(group = %self.name, tasks = self.tasks.len(), "tasks did not end in time");
         }

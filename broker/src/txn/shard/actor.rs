@@ -29,7 +29,7 @@ pub(super) struct Actor {
     node: Arc<Node>,
     partition: Arc<Partition>,
     mailbox: mpsc::Receiver<Command>,
-    markings: Arc<Markings>,
+    markings: Markings,
     /// A producer id that nobody has.
     spare_id: Option<i64>,
 }
@@ -58,16 +58,12 @@ impl Actor {
         mailbox: &mpsc::Sender<Command>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
-        let markings = Markings {
-            node: Arc::clone(node),
-            mailbox: mailbox.downgrade(),
-            coordinator_epoch: partition.leader_epoch(),
-        };
+        let markings = Markings::new(node, mailbox.downgrade(), partition.leader_epoch());
         Self {
             node: Arc::clone(node),
             partition: Arc::clone(partition),
             mailbox: commands,
-            markings: Arc::new(markings),
+            markings,
             spare_id: None,
         }
     }
@@ -161,12 +157,23 @@ impl Actor {
                 Event::Time => {}
                 Event::End => {
                     writes.drain().await;
+                    self.markings.ended().await;
                     return Interruption::End;
                 }
             }
         }
+        self.markings.stop();
         writes.fail().await;
-        Interruption::Failure
+        self.end_markings().await
+    }
+
+    /// Waits for the markers that have begun, before the log is read anew. They are told to the
+    /// mailbox, so that it has to be emptied meanwhile.
+    async fn end_markings(&mut self) -> Interruption {
+        let anew = self.markings.anew();
+        let old = std::mem::replace(&mut self.markings, anew);
+        let ended = self.refuse_until(old.ended(), LOST).await;
+        ended.map_or(Interruption::End, |()| Interruption::Failure)
     }
 
     async fn next_event(&mut self, writes: &mut Writes, wake_ms: i64) -> Event {
@@ -217,7 +224,7 @@ impl Actor {
         let records = step.records.iter().map(TransactionRecord::encode);
         let appended = append(&self.partition, records, Compression::None, now_ms, writes);
         let start = |(transactional_id, markers)| {
-            let markings = Arc::clone(&self.markings);
+            let markings = self.markings.clone();
             let start: Release = Box::new(move |kept| {
                 if kept.is_ok() {
                     markings.start(transactional_id, markers);

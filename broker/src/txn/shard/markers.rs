@@ -1,10 +1,15 @@
 //! Telling partitions how a transaction ended.
+//!
+//! The tasks that do it belong to one reading of the shard's log. When the log is read anew, all
+//! that was decided is told anew: were the old tasks still there, each failure would leave more of
+//! them, and one that comes late would end the next transaction of a producer that keeps its epoch.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
+use klamm_utils::task::TaskGroup;
 use tokio::sync::mpsc::WeakSender;
 
 use super::command::Command;
@@ -16,20 +21,38 @@ use crate::txn::marking::Marking;
 /// How long a partition that does not take its marker is left alone.
 const REST: Duration = Duration::from_secs(1);
 
-/// Where to tell of markers that are durable.
+/// The writing of markers, for as long as what was read from the shard's log holds.
 #[derive(Clone, Debug)]
 pub(super) struct Markings {
-    pub(super) node: Arc<Node>,
-    pub(super) mailbox: WeakSender<Command>,
+    node: Arc<Node>,
+    /// Where to tell of markers that are durable.
+    mailbox: WeakSender<Command>,
     /// The leader epoch of the shard's own partition.
-    pub(super) coordinator_epoch: i32,
+    coordinator_epoch: i32,
+    tasks: TaskGroup,
 }
 
 impl Markings {
-    /// Starts to write markers. The task ends when all are durable, or with the broker.
+    /// Nothing is to be written yet.
+    pub(super) fn new(
+        node: &Arc<Node>,
+        mailbox: WeakSender<Command>,
+        coordinator_epoch: i32,
+    ) -> Self {
+        let tasks = node.tasks.child("markers");
+        Self { node: Arc::clone(node), mailbox, coordinator_epoch, tasks }
+    }
+
+    /// The same for what will be read from the log next.
+    pub(super) fn anew(&self) -> Self {
+        Self { tasks: self.node.tasks.child("markers"), ..self.clone() }
+    }
+
+    /// Starts to write markers. The task ends when all are durable, when it is told to, or with the
+    /// broker.
     pub(super) fn start(&self, transactional_id: Str, markers: Markers) {
         let markings = self.clone();
-        self.node.tasks.spawn("markers", async move {
+        self.tasks.spawn("markers", async move {
             let stopping = markings.node.tasks.stopping();
             tokio::select! {
                 () = stopping => {}
@@ -38,16 +61,30 @@ impl Markings {
         });
     }
 
-    /// Writes all markers, those that fail again after a while, and tells the shard of each.
+    /// No more markers are begun. Those that have their places are still waited for.
+    pub(super) fn stop(&self) {
+        self.tasks.stop();
+    }
+
+    /// Waits until nobody writes markers.
+    pub(super) async fn ended(&self) {
+        self.tasks.ended().await;
+    }
+
+    /// Writes all markers, those that fail again after a while, and tells the shard of each. What
+    /// has begun is waited for, also when no more is to be begun: only then do readers see it.
     async fn write_all(&self, transactional_id: Str, markers: Markers) {
         let (outcome, marker) = (markers.outcome, self.marker(&markers));
         let all = markers.partitions.iter();
         let all = all.flat_map(|(topic, indexes)| indexes.iter().map(|it| (topic.clone(), *it)));
         let mut left: Vec<(Str, i32)> = all.collect();
-        loop {
+        while !left.is_empty() && !self.tasks.is_stopping() {
             // All are on their way before one is waited for: they share a sync.
             let mut begun = Vec::with_capacity(left.len());
             for (topic, index) in left.drain(..) {
+                if self.tasks.is_stopping() {
+                    break;
+                }
                 let place = (topic.as_str(), index);
                 let marking = Marking::begin(&self.node, place, marker, outcome).await;
                 begun.push((topic, index, marking));
@@ -62,10 +99,10 @@ impl Markings {
                     }
                 }
             }
-            if left.is_empty() {
-                return;
+            if !left.is_empty() {
+                // Whoever is told to stop has nothing left to do.
+                let _ = tokio::time::timeout(REST, self.tasks.stopping()).await;
             }
-            tokio::time::sleep(REST).await;
         }
     }
 

@@ -21,7 +21,8 @@
 //! - No answer shows what is not durable, and no marker is written for what is not decided for
 //!   good: both wait for the last record that was appended before them.
 //! - The state is what the log says. After a failed append it is given up and read anew; meanwhile
-//!   everybody is told that the coordinator is not available.
+//!   everybody is told that the coordinator is not available. Nobody writes markers for what was
+//!   read before.
 //! - A mailbox that is full holds up who asks, and with that its connection.
 
 mod actor;

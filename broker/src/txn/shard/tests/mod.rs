@@ -1,5 +1,7 @@
 //! What a coordinator does against what its records say.
 
+mod full_disk;
+
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::Outcome;
 use tokio::sync::oneshot::{self, Receiver};
