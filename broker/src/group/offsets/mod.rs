@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use klamm_protocol::records::Outcome;
 use klamm_protocol::wire::{Str, Uuid};
 
-pub(crate) use pending::Pending;
+pub(crate) use pending::{Pending, Place};
 
 /// How far a group has read a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +79,14 @@ impl Offsets {
         topics.entry(topic.detached()).or_default().insert(partition, committed);
     }
 
-    /// Forgets a commit; tells whether there was one.
+    /// Forgets what was committed for a place, also what transactions may still change; tells
+    /// whether there was anything.
     pub(crate) fn remove(&mut self, group: &str, topic: &str, partition: i32) -> bool {
-        self.pending.supersede(group, topic, partition);
+        let was_pending = self.pending.supersede(group, topic, partition);
+        self.remove_committed(group, topic, partition) || was_pending
+    }
+
+    fn remove_committed(&mut self, group: &str, topic: &str, partition: i32) -> bool {
         let Some(topics) = self.groups.get_mut(group) else { return false };
         let Some(partitions) = topics.get_mut(topic) else { return false };
         let was_there = partitions.remove(&partition).is_some();
@@ -94,13 +99,14 @@ impl Offsets {
         was_there
     }
 
-    /// Forgets everything that a group has committed; tells for which partitions.
-    pub(crate) fn take_group(&mut self, group: &str) -> Vec<(Str, i32)> {
+    /// Forgets everything that a group has committed, also what transactions may still change;
+    /// tells for which partitions.
+    pub(crate) fn take_group(&mut self, group: &str) -> BTreeSet<(Str, i32)> {
         let topics = self.groups.remove(group).unwrap_or_default().into_iter();
         let indexes = |(topic, partitions): (Str, BTreeMap<i32, Committed>)| {
             partitions.into_keys().map(move |index| (topic.clone(), index))
         };
-        topics.flat_map(indexes).collect()
+        topics.flat_map(indexes).chain(self.pending.take_group(group)).collect()
     }
 
     /// A producer's transaction has ended. The groups for which something counts by that.
@@ -152,6 +158,25 @@ mod tests {
         assert!(offsets.remove("g", "t", 0) && !offsets.remove("g", "t", 0));
         assert!(offsets.remove("g", "t", 1) && !offsets.remove("h", "t", 1));
         assert_eq!(offsets, Offsets::default());
+    }
+
+    #[test]
+    fn what_is_forgotten_is_forgotten_in_open_transactions_too() {
+        let mut offsets = Offsets::default();
+        let (group, topic) = ("g".into(), "t".into());
+        let pend = |offsets: &mut Offsets, partition| {
+            offsets.pending.add(1, (&group, &topic, partition), committed(5));
+        };
+        pend(&mut offsets, 0);
+        assert!(offsets.remove("g", "t", 0) && !offsets.remove("g", "t", 0));
+        pend(&mut offsets, 0);
+        pend(&mut offsets, 1);
+        offsets.set(&group, &topic, 2, committed(3));
+        pend(&mut offsets, 2);
+        let places = [0, 1, 2].map(|partition| (topic.clone(), partition));
+        assert_eq!(offsets.take_group("g"), BTreeSet::from(places));
+        assert_eq!(offsets.end_transaction(1, Outcome::Commit), BTreeSet::new());
+        assert!(offsets.of_group("g").is_none());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use klamm_protocol::wire::Str;
 use super::Committed;
 
 /// A group, a topic and a partition of it.
-type Place = (Str, Str, i32);
+pub(crate) type Place = (Str, Str, i32);
 
 /// What counts once the transactions of its producers are committed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,15 +36,36 @@ impl Pending {
     }
 
     /// What was committed for a place before counts no more, whatever becomes of its transaction:
-    /// somebody has committed there outside of any, or deleted what was there.
-    pub(crate) fn supersede(&mut self, group: &str, topic: &str, partition: i32) {
+    /// somebody has committed there outside of any, or deleted what was there. Tells whether there
+    /// was anything.
+    pub(crate) fn supersede(&mut self, group: &str, topic: &str, partition: i32) -> bool {
         if self.commits.is_empty() {
-            return;
+            return false;
         }
         let place = place(group, topic, partition);
-        for producer_id in self.commits.remove(&place).unwrap_or_default().into_keys() {
-            self.forget(producer_id, &place);
+        let superseded = self.commits.remove(&place).unwrap_or_default();
+        for producer_id in superseded.keys() {
+            self.forget(*producer_id, &place);
         }
+        !superseded.is_empty()
+    }
+
+    /// What was committed for a group counts no more; tells for which partitions.
+    pub(crate) fn take_group(&mut self, group: &str) -> Vec<(Str, i32)> {
+        let places = self.commits.range(place(group, "", i32::MIN)..);
+        let places = places.take_while(|((known, _, _), _)| known.as_str() == group);
+        let places = places.map(|((_, topic, partition), _)| (topic.clone(), *partition));
+        let places: Vec<_> = places.collect();
+        for (topic, partition) in &places {
+            self.supersede(group, topic, *partition);
+        }
+        places
+    }
+
+    /// All that is pending, by group, topic and partition; several commits for one are possible.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Place, &Committed)> {
+        let commits = self.commits.iter();
+        commits.flat_map(|(place, by_producer)| by_producer.values().map(move |it| (place, &it.1)))
     }
 
     /// A producer's transaction ends. What counts from now on.
@@ -157,7 +178,21 @@ mod tests {
         let mut pending = Pending::default();
         add(&mut pending, 1, 0, 5);
         add(&mut pending, 1, 1, 6);
-        pending.supersede("g", "t", 0);
+        assert!(pending.supersede("g", "t", 0) && !pending.supersede("g", "t", 0));
         check(pending.end(1, Outcome::Commit), &[(1, 6)]);
+    }
+
+    #[test]
+    fn a_group_is_taken_out_whole_and_alone() {
+        let mut pending = Pending::default();
+        add(&mut pending, 1, 0, 5);
+        add(&mut pending, 2, 0, 6);
+        add(&mut pending, 1, 1, 7);
+        pending.add(1, (&"h".into(), &"t".into(), 2), committed(8));
+        assert_eq!(pending.take_group("f"), []);
+        assert_eq!(pending.take_group("g"), [("t".into(), 0), ("t".into(), 1)]);
+        assert!(!pending.has_group("g") && pending.iter().count() == 1);
+        check(pending.end(2, Outcome::Commit), &[]);
+        check(pending.end(1, Outcome::Commit), &[(2, 8)]);
     }
 }

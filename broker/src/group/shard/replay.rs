@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use klamm_protocol::records::{Batch, EndTransaction};
+use klamm_protocol::records::{Batch, EndTransaction, Outcome};
 use klamm_protocol::wire::Str;
 
 use super::coordinator::{Coordinator, Setting};
@@ -45,7 +45,7 @@ impl Replay {
         for record in records {
             if let (true, Ok(record)) = (header.attributes.is_control(), &record) {
                 if let Some(end) = EndTransaction::parse(record) {
-                    drop(self.offsets.end_transaction(header.producer_id, end.outcome));
+                    self.end_transaction(header.producer_id, end.outcome);
                 }
                 continue;
             }
@@ -62,7 +62,7 @@ impl Replay {
     }
 
     /// Takes a record in that belongs to the transaction of a producer, or to none.
-    fn apply_in(&mut self, transaction: Option<i64>, record: GroupRecord) {
+    pub(super) fn apply_in(&mut self, transaction: Option<i64>, record: GroupRecord) {
         match (transaction, record) {
             (Some(producer_id), GroupRecord::Offset(key, Some(value))) => {
                 let place = (&key.group, &key.topic, key.partition);
@@ -70,6 +70,11 @@ impl Replay {
             }
             (_, record) => self.apply(record),
         }
+    }
+
+    /// Takes the end of a producer's transaction in. What groups there are is seen at the end.
+    pub(super) fn end_transaction(&mut self, producer_id: i64, outcome: Outcome) {
+        drop(self.offsets.end_transaction(producer_id, outcome));
     }
 
     /// Takes a record in.

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use klamm_protocol::records::{BatchProducer, Outcome};
 use klamm_protocol::wire::{Str, Uuid};
 use proptest::prelude::*;
 use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 
-use super::command::{Command, Commit, NewOffset};
+use super::command::{Command, Commit, NewOffset, TransactionalCommit};
 use super::coordinator::{Coordinator, Setting, Step};
 use super::replay::Replay;
 use crate::catalog::Image;
@@ -65,6 +66,16 @@ enum Happening {
         partition: i32,
         offset: i64,
     },
+    CommitInTransaction {
+        group: usize,
+        producer: i64,
+        partition: i32,
+        offset: i64,
+    },
+    EndTransaction {
+        producer: i64,
+        commits: bool,
+    },
     DeleteOffset {
         group: usize,
         partition: i32,
@@ -84,8 +95,9 @@ enum Happening {
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
-        Beat, Commit, CommitFromOutside, ConsumerLeave, DeleteGroup, DeleteOffset, DeleteTopic,
-        ExpireOffsets, Join, JoinInVain, Leave, Restart, Sync, Wait,
+        Beat, Commit, CommitFromOutside, CommitInTransaction, ConsumerLeave, DeleteGroup,
+        DeleteOffset, DeleteTopic, EndTransaction, ExpireOffsets, Join, JoinInVain, Leave, Restart,
+        Sync, Wait,
     };
     let (group, client) = (0..GROUPS.len(), 0..CLIENTS);
     let who = (group.clone(), client);
@@ -100,8 +112,14 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (who, place.clone()).prop_map(|((group, client), (partition, offset))| {
             Commit { group, client, partition, offset }
         }),
-        2 => (group.clone(), place).prop_map(|(group, (partition, offset))| {
+        2 => (group.clone(), place.clone()).prop_map(|(group, (partition, offset))| {
             CommitFromOutside { group, partition, offset }
+        }),
+        2 => (group.clone(), 0..2i64, place).prop_map(|(group, producer, (partition, offset))| {
+            CommitInTransaction { group, producer, partition, offset }
+        }),
+        1 => (0..2i64, any::<bool>()).prop_map(|(producer, commits)| {
+            EndTransaction { producer, commits }
         }),
         1 => (group.clone(), 0..4).prop_map(|(group, partition)| DeleteOffset { group, partition }),
         1 => group.prop_map(|group| DeleteGroup { group }),
@@ -244,6 +262,20 @@ impl World {
             Happening::CommitFromOutside { group, partition, offset } => {
                 self.commit(group, Identity::default(), -1, (partition, offset));
             }
+            Happening::CommitInTransaction { group, producer, partition, offset } => {
+                self.commit_in_transaction(group, producer, (partition, offset));
+            }
+            Happening::EndTransaction { producer, commits } => {
+                let outcome = if commits { Outcome::Commit } else { Outcome::Abort };
+                self.log.end_transaction(producer, outcome);
+                let setting = Setting {
+                    now: self.now,
+                    config: &self.config,
+                    topics: &self.topics,
+                    image: &self.image,
+                };
+                self.coordinator.end_transaction(producer, outcome, setting);
+            }
             Happening::DeleteOffset { group, partition } => {
                 let place = vec![(topic(partition).0, partition)];
                 self.ask(|answer| Command::DeleteOffsets(GROUPS[group].into(), place, answer));
@@ -346,11 +378,30 @@ impl World {
         }
     }
 
+    /// As the actor does it: first it is appended.
+    fn commit_in_transaction(&mut self, group: usize, producer: i64, place: (i32, i64)) {
+        let commit = TransactionalCommit {
+            group: GROUPS[group].into(),
+            member: Identity::default(),
+            generation: -1,
+            producer: BatchProducer { id: producer, ..BatchProducer::NONE },
+            verification: None,
+            offsets: vec![new_offset(place)],
+        };
+        let setting = Setting {
+            now: self.now,
+            config: &self.config,
+            topics: &self.topics,
+            image: &self.image,
+        };
+        let Ok((records, _)) = self.coordinator.plan(commit, setting) else { return };
+        for record in &records {
+            self.log.apply_in(Some(producer), record.clone());
+        }
+        self.coordinator.pend(producer, records, setting);
+    }
+
     fn commit(&mut self, group: usize, member: Identity, generation: i32, place: (i32, i64)) {
-        let (partition, offset) = place;
-        let (topic, topic_id) = topic(partition);
-        let metadata = "note".into();
-        let new = NewOffset { topic, topic_id, partition, offset, leader_epoch: 3, metadata };
         let commit = Commit {
             group: GROUPS[group].into(),
             member,
@@ -358,7 +409,7 @@ impl World {
             retention_ms: None,
             knows_epochs: true,
             no_group: ErrorCode::ILLEGAL_GENERATION,
-            offsets: vec![new],
+            offsets: vec![new_offset(place)],
         };
         self.ask(|answer| Command::Commit(commit, answer));
     }
@@ -426,6 +477,12 @@ fn topic(partition: i32) -> (Str, Uuid) {
     (format!("topic-{topic}").into(), Uuid([topic + 1; 16]))
 }
 
+fn new_offset((partition, offset): (i32, i64)) -> NewOffset {
+    let (topic, topic_id) = topic(partition);
+    let metadata = "note".into();
+    NewOffset { topic, topic_id, partition, offset, leader_epoch: 3, metadata }
+}
+
 /// Both topics, with two partitions each.
 fn topics() -> Topics {
     let told = |partition| {
@@ -485,4 +542,27 @@ fn offsets_of_an_empty_group_outlive_a_join_that_is_refused() {
     world.happen(Happening::DeleteGroup { group: 0 });
     assert!(world.coordinator.groups.is_empty());
     assert!(world.coordinator.offsets.of_group(GROUPS[0]).is_none());
+}
+
+#[test]
+fn what_is_deleted_does_not_come_back_with_the_end_of_a_transaction() {
+    let pend = Happening::CommitInTransaction { group: 0, producer: 1, partition: 2, offset: 5 };
+    let deletions = [
+        Happening::DeleteOffset { group: 0, partition: 2 },
+        Happening::DeleteGroup { group: 0 },
+        Happening::DeleteTopic { topic: 0 },
+    ];
+    for deletion in deletions {
+        for is_restarted in [false, true] {
+            let mut world = World::new();
+            world.happen(pend);
+            world.happen(deletion);
+            if is_restarted {
+                world.happen(Happening::Restart);
+            }
+            world.happen(Happening::EndTransaction { producer: 1, commits: true });
+            let committed = world.coordinator.offsets.of_group(GROUPS[0]);
+            assert_eq!(committed, None, "{deletion:?}, restarted: {is_restarted}");
+        }
+    }
 }

@@ -73,7 +73,12 @@ impl Coordinator {
     }
 
     /// A producer's transaction has ended. After a restart, groups may come up that were only in it.
-    fn end_transaction(&mut self, producer_id: i64, outcome: Outcome, setting: Setting<'_>) {
+    pub(super) fn end_transaction(
+        &mut self,
+        producer_id: i64,
+        outcome: Outcome,
+        setting: Setting<'_>,
+    ) {
         for group in self.offsets.end_transaction(producer_id, outcome) {
             self.have_group(&group, setting);
         }

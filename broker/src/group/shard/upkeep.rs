@@ -1,12 +1,14 @@
 //! What is forgotten unasked: offsets that expired or whose topic is gone, and groups that have
 //! neither members nor offsets.
 
+use std::collections::BTreeSet;
+
 use klamm_protocol::wire::{Str, Uuid};
 
 use super::coordinator::{Coordinator, Setting, Step};
 use crate::group::classic::OffsetExpiry;
 use crate::group::kind::Group;
-use crate::group::offsets::Committed;
+use crate::group::offsets::{Committed, Place};
 use crate::group::records::GroupRecord;
 
 impl Coordinator {
@@ -35,20 +37,24 @@ impl Coordinator {
         step
     }
 
-    /// Forgets what was committed for topics that are gone. Some records, those of old brokers and
-    /// of clients that say how long to keep an offset, tell the name of a topic and not its id.
+    /// Forgets what was committed for topics that are gone, also in transactions that are open.
+    /// Some records, those of old brokers and of clients that say how long to keep an offset, tell
+    /// the name of a topic and not its id.
     pub(super) fn forget_topics(
         &mut self,
         is_gone: impl Fn(&str, Option<Uuid>) -> bool,
         step: &mut Step,
     ) {
-        let mut gone: Vec<(Str, Str, i32)> = Vec::new();
+        let mut gone: BTreeSet<Place> = BTreeSet::new();
         for (name, topics) in self.offsets.groups() {
             for (topic, partitions) in topics {
                 let of_gone = partitions.iter().filter(|(_, it)| is_gone(topic, it.topic_id()));
                 gone.extend(of_gone.map(|(index, _)| (name.clone(), topic.clone(), *index)));
             }
         }
+        let pending = self.offsets.pending.iter();
+        let pending = pending.filter(|((_, topic, _), it)| is_gone(topic, it.topic_id()));
+        gone.extend(pending.map(|(place, _)| place.clone()));
         for (name, topic, partition) in gone {
             self.forget(&name, &topic, partition, step);
         }
