@@ -48,19 +48,20 @@ impl Partition {
     pub(crate) fn verify(&self, batch: &BatchHeader) -> Option<Verification> {
         let mut producers = self.lock_producers();
         let begins = producers.begins_transaction(batch);
-        begins.then(|| producers.transactions.verify(batch.producer_id))
+        let (id, epoch) = (batch.producer_id, batch.producer_epoch);
+        begins.then(|| producers.transactions.verify(id, epoch))
     }
 
     /// As [`verify`](Self::verify), for a batch that a coordinator writes for a producer.
     pub(crate) fn verify_producer(&self, producer: BatchProducer) -> Option<Verification> {
         let mut producers = self.lock_producers();
         let begins = !producers.has_open(producer.id, producer.epoch);
-        begins.then(|| producers.transactions.verify(producer.id))
+        begins.then(|| producers.transactions.verify(producer.id, producer.epoch))
     }
 
-    /// A producer may not begin a transaction here.
-    pub(crate) fn refute(&self, producer_id: i64) {
-        self.lock_producers().transactions.invalidate(producer_id);
+    /// A producer of that epoch may not begin a transaction here.
+    pub(crate) fn refute(&self, producer_id: i64, epoch: i16) {
+        self.lock_producers().transactions.refute(producer_id, epoch);
     }
 
     /// Ends a producer's transaction. Its place is fixed when this returns.

@@ -113,16 +113,15 @@ impl Producers {
         if let Some(stored) = known.filter(|_| has_sequence).and_then(|it| it.find(batch)) {
             return Ok(Verdict::Duplicate(*stored));
         }
-        let is_valid = |verification| self.transactions.is_valid(id, verification);
+        if let Some(Entry { epoch: current, .. }) = known.filter(|entry| epoch < entry.epoch) {
+            return Err(Refusal::OldEpoch { id, epoch, current: *current });
+        }
+        let is_valid = |verification| self.transactions.is_valid(id, epoch, verification);
         if self.begins_transaction(batch) && !verification.is_some_and(is_valid) {
             return Err(Refusal::NoTransaction { id });
         }
         let Some(entry) = known else { return Ok(Verdict::Append) };
-        let expected = match epoch.cmp(&entry.epoch) {
-            Ordering::Less => return Err(Refusal::OldEpoch { id, epoch, current: entry.epoch }),
-            Ordering::Greater => 0,
-            Ordering::Equal => entry.next_sequence(),
-        };
+        let expected = if epoch == entry.epoch { entry.next_sequence() } else { 0 };
         if has_sequence && sequence != expected {
             return Err(Refusal::OutOfOrder { id, sequence, expected });
         }
@@ -188,7 +187,7 @@ impl Producers {
         }
         if begins && entry.open.is_none() {
             entry.open = Some(base_offset);
-            self.transactions.open(batch.producer_id, base_offset);
+            self.transactions.open(batch.producer_id, batch.producer_epoch, base_offset);
         }
     }
 
@@ -268,7 +267,7 @@ impl Producers {
     /// Puts a producer back as it was.
     pub(crate) fn restore(&mut self, id: i64, entry: Entry) {
         if let Some(first) = entry.open {
-            self.transactions.open(id, first);
+            self.transactions.open(id, entry.epoch, first);
         }
         self.entries.insert(id, entry);
     }
@@ -408,7 +407,7 @@ mod tests {
         let mut producers = after(&[]);
         let (no, first) = (Err(Refusal::NoTransaction { id: 7 }), transactional(0, 0, 10));
         check(&producers, &first, no);
-        let verification = producers.transactions.verify(7);
+        let verification = producers.transactions.verify(7, 0);
         assert_eq!(producers.judge(&first, Some(verification)), Ok(Verdict::Append));
         producers.stored(&first, 100, 0);
         assert_eq!(producers.transactions.first_undecided(), Some(100));
@@ -419,6 +418,18 @@ mod tests {
         check(&producers, &transactional(0, 10, 1), no);
         assert!(producers.judge(&transactional(0, 10, 1), Some(verification)).is_err());
         check(&producers, &batch(0, 10, 1), Ok(None));
+    }
+
+    #[test]
+    fn who_was_replaced_is_told_so_whatever_was_verified() {
+        let mut producers = after(&[]);
+        producers.marked(&marker(4, true), 100, 0);
+        let refused = Refusal::OldEpoch { id: 7, epoch: 3, current: 4 };
+        check(&producers, &transactional(3, 0, 1), Err(refused));
+        let verification = producers.transactions.verify(7, 4);
+        let (old, new) = (transactional(3, 0, 1), transactional(4, 0, 1));
+        assert_eq!(producers.judge(&old, Some(verification)), Err(refused));
+        assert_eq!(producers.judge(&new, Some(verification)), Ok(Verdict::Append));
     }
 
     #[test]

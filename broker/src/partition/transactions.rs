@@ -9,8 +9,9 @@ pub(crate) struct Transactions {
     open: BTreeSet<i64>,
     /// Those that are marked: by their first offsets the offsets of their markers.
     ending: BTreeMap<i64, i64>,
-    /// Producers that may open a transaction, if what the coordinator is asked about them is true.
-    verifications: HashMap<i64, Verification>,
+    /// Producers that may open a transaction, if what the coordinator is asked about them is true:
+    /// by their ids and epochs, so that one who was replaced takes nothing from its successor.
+    verifications: HashMap<(i64, i16), Verification>,
     last_verification: u64,
 }
 
@@ -31,9 +32,9 @@ impl Transactions {
     }
 
     /// A producer opens a transaction with the record at this offset.
-    pub(crate) fn open(&mut self, producer_id: i64, first_offset: i64) {
+    pub(crate) fn open(&mut self, producer_id: i64, epoch: i16, first_offset: i64) {
         self.open.insert(first_offset);
-        self.verifications.remove(&producer_id);
+        self.verifications.remove(&(producer_id, epoch));
     }
 
     /// The transaction that began there has its marker.
@@ -49,24 +50,36 @@ impl Transactions {
     }
 
     /// Begins to verify that a producer may open a transaction.
-    pub(crate) fn verify(&mut self, producer_id: i64) -> Verification {
-        if let Some(known) = self.verifications.get(&producer_id) {
+    pub(crate) fn verify(&mut self, producer_id: i64, epoch: i16) -> Verification {
+        let producer = (producer_id, epoch);
+        if let Some(known) = self.verifications.get(&producer) {
             return *known;
         }
         self.last_verification += 1;
         let verification = Verification(self.last_verification);
-        self.verifications.insert(producer_id, verification);
+        self.verifications.insert(producer, verification);
         verification
     }
 
     /// Whether what was asked is still what counts: no marker has come since.
-    pub(crate) fn is_valid(&self, producer_id: i64, verification: Verification) -> bool {
-        self.verifications.get(&producer_id) == Some(&verification)
+    pub(crate) fn is_valid(
+        &self,
+        producer_id: i64,
+        epoch: i16,
+        verification: Verification,
+    ) -> bool {
+        self.verifications.get(&(producer_id, epoch)) == Some(&verification)
     }
 
-    /// What was asked about a producer is not true, or may not be true any more.
+    /// What was asked about a producer is not true.
+    pub(crate) fn refute(&mut self, producer_id: i64, epoch: i16) {
+        self.verifications.remove(&(producer_id, epoch));
+    }
+
+    /// A marker has come: what was asked about a producer, of whatever epoch, may not be true any
+    /// more.
     pub(crate) fn invalidate(&mut self, producer_id: i64) {
-        self.verifications.remove(&producer_id);
+        self.verifications.retain(|(id, _), _| *id != producer_id);
     }
 }
 
@@ -81,8 +94,8 @@ mod tests {
             assert_eq!(transactions.first_undecided(), first);
         };
         check(&transactions, None);
-        transactions.open(1, 10);
-        transactions.open(2, 20);
+        transactions.open(1, 0, 10);
+        transactions.open(2, 0, 20);
         check(&transactions, Some(10));
         transactions.end(10, 30);
         check(&transactions, Some(10));
@@ -100,15 +113,27 @@ mod tests {
     #[test]
     fn a_verification_counts_until_a_marker_comes() {
         let mut transactions = Transactions::default();
-        let first = transactions.verify(1);
-        assert_eq!(transactions.verify(1), first);
-        assert_ne!(transactions.verify(2), first);
-        assert!(transactions.is_valid(1, first) && !transactions.is_valid(2, first));
+        let first = transactions.verify(1, 0);
+        assert_eq!(transactions.verify(1, 0), first);
+        assert_ne!(transactions.verify(2, 0), first);
+        assert!(transactions.is_valid(1, 0, first) && !transactions.is_valid(2, 0, first));
         transactions.invalidate(1);
-        assert!(!transactions.is_valid(1, first));
-        let second = transactions.verify(1);
-        assert!(second != first && transactions.is_valid(1, second));
-        transactions.open(1, 10);
-        assert!(!transactions.is_valid(1, second));
+        assert!(!transactions.is_valid(1, 0, first));
+        let second = transactions.verify(1, 0);
+        assert!(second != first && transactions.is_valid(1, 0, second));
+        transactions.open(1, 0, 10);
+        assert!(!transactions.is_valid(1, 0, second));
+    }
+
+    #[test]
+    fn who_was_replaced_takes_no_verification_from_its_successor() {
+        let mut transactions = Transactions::default();
+        let (new, old) = (transactions.verify(1, 5), transactions.verify(1, 4));
+        assert!(new != old && !transactions.is_valid(1, 4, new));
+        transactions.refute(1, 4);
+        assert!(!transactions.is_valid(1, 4, old) && transactions.is_valid(1, 5, new));
+        let old = transactions.verify(1, 4);
+        transactions.invalidate(1);
+        assert!(!transactions.is_valid(1, 4, old) && !transactions.is_valid(1, 5, new));
     }
 }

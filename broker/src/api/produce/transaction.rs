@@ -87,7 +87,7 @@ pub(super) async fn verify(call: &Call, request: &Request) -> Verified {
         for (begin, outcome) in begins.into_iter().zip(outcomes) {
             let Begin { partition, producer, verification } = begin;
             if outcome.is_err() {
-                partition.refute(producer.id);
+                partition.refute(producer.id, producer.epoch);
             }
             let outcome = outcome.map(|()| verification).map_err(|code| told(code, call.version));
             verified.begins.insert((partition.topic.name.clone(), partition.index), outcome);

@@ -106,7 +106,7 @@ async fn verify(
     let included = include(&call.node, part, inclusion, verify_anew).await;
     let included: Result<(), ErrorCode> = included.into_iter().collect();
     if included.is_err() {
-        partition.refute(producer.id);
+        partition.refute(producer.id, producer.epoch);
     }
     included.map(|()| Some(verification))
 }
