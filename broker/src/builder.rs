@@ -135,7 +135,7 @@ impl BrokerBuilder {
         let node = Arc::new(opening.await??);
         let bootstrap = listeners.iter().filter_map(Listener::advertised).collect();
         let http_address = http.as_ref().map(Http::address);
-        node.groups.start(&node);
+        node.groups.shards.start(&node);
         node.transactions.start(&node);
         for listener in listeners {
             listener.start(&node);

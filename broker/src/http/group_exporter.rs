@@ -17,7 +17,7 @@ struct Gauges {
 /// Asks all groups. Those that cannot tell now are left out.
 pub(super) async fn text(node: &Node) -> String {
     let mut groups = Vec::new();
-    for asked in node.groups.ask_all(Command::Overview).await {
+    for asked in node.groups.shards.ask_all(Command::Overview).await {
         groups.extend(asked.answer().await.unwrap_or_default());
     }
     groups.sort_unstable_by(|one, other| one.group.as_str().cmp(&other.group));

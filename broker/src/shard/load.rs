@@ -1,14 +1,16 @@
 //! Reading a partition of a coordinator's topic.
 
-use klamm_protocol::records::{Batch, BatchError, batches};
+use klamm_protocol::records::{BatchError, batches};
 use klamm_storage::{Bound, Log, ReadError};
+
+use super::serve::Replay;
 
 /// How much of the log is read at a time.
 const READ_BYTES: usize = 1 << 20;
 
 /// Why a partition cannot be coordinated.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LoadError {
+pub(super) enum LoadError {
     #[error("the log takes no appends since one failed")]
     ReadOnly,
     #[error(transparent)]
@@ -22,13 +24,14 @@ pub(crate) enum LoadError {
 }
 
 /// Whether there is nothing to read, and nothing that speaks against a first append.
-pub(crate) fn is_empty(log: &Log) -> bool {
+pub(super) fn is_empty(log: &Log) -> bool {
     let offsets = log.offsets();
     offsets.start.get() == offsets.end.get() && log.fault().is_none()
 }
 
 /// Reads everything that is committed, batch by batch. Blocks.
-pub(crate) fn load(log: &Log, mut take: impl FnMut(&Batch)) -> Result<(), LoadError> {
+pub(super) fn load<R: Replay>(log: &Log) -> Result<R, LoadError> {
+    let mut replay = R::default();
     if log.fault().is_some() {
         return Err(LoadError::ReadOnly);
     }
@@ -38,12 +41,12 @@ pub(crate) fn load(log: &Log, mut take: impl FnMut(&Batch)) -> Result<(), LoadEr
         let slice = log.read(at, READ_BYTES, true, Bound::HighWatermark)?;
         for batch in batches(slice.bytes) {
             let batch = batch.map_err(|error| LoadError::Batch { offset: at, error })?;
-            take(&batch);
+            replay.read(&batch);
         }
         if slice.next_offset <= at {
             return Err(LoadError::Gap(at));
         }
         at = slice.next_offset;
     }
-    Ok(())
+    Ok(replay)
 }

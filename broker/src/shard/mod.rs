@@ -6,19 +6,27 @@
 //!
 //! | module | what it is about |
 //! |---|---|
+//! | [`shards`] | the shards that run, and asking them |
+//! | [`serve`] | the task of one: reading the log and serving it, again after each failure |
+//! | [`mailbox`] | what it waits for |
 //! | [`append`] | records on their way to the disk |
 //! | [`writes`] | the answers that wait for them |
 //! | [`load`] | from the log to the state |
 //! | [`timers`] | what is to be looked at when |
 
 pub(crate) mod append;
-pub(crate) mod load;
+mod load;
+pub(crate) mod mailbox;
+pub(crate) mod serve;
+mod shards;
 pub(crate) mod timers;
 pub(crate) mod writes;
 
 use bytes::Bytes;
 use klamm_protocol::error_code::ErrorCode;
 use tokio::sync::oneshot;
+
+pub(crate) use shards::Shards;
 
 /// Where an answer goes. An error is the shard's: it cannot tell, now or ever.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, ErrorCode>>;

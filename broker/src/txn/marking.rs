@@ -35,7 +35,7 @@ impl Marking {
         };
         if topic == OFFSETS_TOPIC {
             let command = |answer| Command::EndTransaction(marker, outcome, answer);
-            return Self::Asked(node.groups.ask_partition(node, index, command).await);
+            return Self::Asked(node.groups.shards.ask_partition(node, index, command).await);
         }
         match partition.mark(&marker, outcome, node.clock.now_ms()) {
             Ok(commit) => Self::Begun(commit),

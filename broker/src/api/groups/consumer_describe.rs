@@ -24,7 +24,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         let command = |answer| Command::ConsumerDescribe(group.clone(), answer);
         let answer = match group.is_empty() {
             true => Err(ErrorCode::INVALID_GROUP_ID),
-            false => Ok(node.groups.ask(node, &group, command).await),
+            false => Ok(node.groups.shards.ask(node, &group, command).await),
         };
         asked.push((group, answer));
     }

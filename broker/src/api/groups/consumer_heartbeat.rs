@@ -37,7 +37,7 @@ async fn beat(call: Call, request: Request) -> Reply<Response> {
     let heartbeat_interval = heartbeat_interval(&call, &group);
     let beat = translate(&call, request);
     let command = |answer| Command::ConsumerHeartbeat(group.clone(), beat, answer);
-    let asked = call.node.groups.ask(&call.node, &group, command).await;
+    let asked = call.node.groups.shards.ask(&call.node, &group, command).await;
     Reply::later(async move {
         match asked.answer().await {
             Ok(Ok(beat)) => respond(beat, heartbeat_interval),
@@ -52,7 +52,7 @@ async fn leave(call: Call, request: Request) -> Reply<Response> {
     let for_a_while = member_epoch == LEFT_FOR_A_WHILE;
     let leave = Leave { member_id: member_id.clone(), instance_id, for_a_while };
     let command = |answer| Command::ConsumerLeave(group.clone(), leave, answer);
-    let asked = call.node.groups.ask(&call.node, &group, command).await;
+    let asked = call.node.groups.shards.ask(&call.node, &group, command).await;
     Reply::later(async move {
         match asked.answer().await {
             Ok(Ok(())) => {

@@ -19,7 +19,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
             continue;
         }
         let command = |answer| Command::DeleteGroup(group.clone(), answer);
-        let answer = node.groups.ask(node, &group, command).await;
+        let answer = node.groups.shards.ask(node, &group, command).await;
         asked.push((group, answer));
     }
     Reply::later(async move {

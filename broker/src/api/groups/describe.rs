@@ -16,7 +16,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let mut asked = Vec::with_capacity(request.groups.len());
     for group in request.groups {
         let command = |answer| Command::Describe(group.clone(), answer);
-        let answer = node.groups.ask(node, &group, command).await;
+        let answer = node.groups.shards.ask(node, &group, command).await;
         asked.push((group, answer));
     }
     let version = call.version;

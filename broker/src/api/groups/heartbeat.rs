@@ -17,11 +17,8 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let group = request.group_id.clone();
     let member = Identity { member_id: request.member_id, instance_id: request.group_instance_id };
     let generation = request.generation_id;
-    let asked = call.node.groups.ask(&call.node, &request.group_id, |answer| Command::Heartbeat {
-        group,
-        member,
-        generation,
-        answer,
+    let asked = call.node.groups.shards.ask(&call.node, &request.group_id, |answer| {
+        Command::Heartbeat { group, member, generation, answer }
     });
     let asked = asked.await;
     Reply::later(async move {

@@ -29,7 +29,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let group = request.group_id.clone();
     let join = translate(&call, request);
     let command = |answer| Command::Join(group.clone(), join, answer);
-    let asked = call.node.groups.ask(&call.node, &group, command).await;
+    let asked = call.node.groups.shards.ask(&call.node, &group, command).await;
     Reply::later(async move {
         match asked.answer().await {
             Ok(Ok(joined)) => respond(joined),

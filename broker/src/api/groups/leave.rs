@@ -28,7 +28,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let identities = members.iter().map(identity).collect();
     let group = request.group_id;
     let command = |answer| Command::Leave(group.clone(), identities, answer);
-    let asked = call.node.groups.ask(&call.node, &group, command).await;
+    let asked = call.node.groups.shards.ask(&call.node, &group, command).await;
     Reply::later(async move {
         match asked.answer().await {
             Ok(outcomes) => respond(version, members, outcomes),

@@ -11,7 +11,7 @@ use crate::group::shard::command::{Command, Listed};
 use crate::server::{Call, Reply};
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
-    let asked = call.node.groups.ask_all(Command::List).await;
+    let asked = call.node.groups.shards.ask_all(Command::List).await;
     Reply::later(async move {
         let mut groups = Vec::new();
         for asked in asked {

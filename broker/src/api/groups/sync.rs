@@ -25,7 +25,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         assignments: assignments.map(|it| (it.member_id, it.assignment)).collect(),
     };
     let command = |answer| Command::Sync(group.clone(), sync, answer);
-    let asked = call.node.groups.ask(&call.node, &group, command).await;
+    let asked = call.node.groups.shards.ask(&call.node, &group, command).await;
     Reply::later(async move {
         match asked.answer().await {
             Ok(Synced { protocol_type, protocol, assignment }) => {

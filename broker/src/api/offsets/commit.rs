@@ -40,7 +40,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     };
     let count = commit.offsets.len();
     let command = |answer| Command::Commit(commit, answer);
-    let asked = call.node.groups.ask(&call.node, &request.group_id, command).await;
+    let asked = call.node.groups.shards.ask(&call.node, &request.group_id, command).await;
     Reply::later(async move {
         // What is wrong with the group is said of each partition.
         let outcomes = asked.answer().await.unwrap_or_else(|code| vec![Err(code); count]);

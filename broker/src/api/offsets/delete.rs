@@ -20,7 +20,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let mut topics: Vec<TopicAnswer> = topics.collect();
     let group = request.group_id;
     let command = |answer| Command::DeleteOffsets(group.clone(), wanted, answer);
-    let asked = call.node.groups.ask(&call.node, &group, command).await;
+    let asked = call.node.groups.shards.ask(&call.node, &group, command).await;
     Reply::later(async move {
         let outcomes = match asked.answer().await {
             Ok(outcomes) => outcomes,

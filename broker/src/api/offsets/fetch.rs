@@ -76,7 +76,7 @@ async fn ask(call: &Call, group: Group, stability: Stability) -> AskedGroup {
         }
     };
     let command = |answer| Command::Fetch(group.clone(), asker, wanted, answer);
-    let offsets = node.groups.ask(node, &group, command).await;
+    let offsets = node.groups.shards.ask(node, &group, command).await;
     AskedGroup { group, topics, offsets }
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         return Reply::Now(respond(&call, Err(code)));
     }
     let node = &call.node;
-    let Some(partition) = node.groups.partition(node, &request.group_id) else {
+    let Some(partition) = node.groups.shards.partition(node, &request.group_id) else {
         return Reply::Now(respond(&call, Err(ErrorCode::COORDINATOR_NOT_AVAILABLE)));
     };
     let topic = Str::from_static(OFFSETS_TOPIC);

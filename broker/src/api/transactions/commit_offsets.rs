@@ -64,7 +64,7 @@ async fn begin(
         return Err(ErrorCode::INVALID_GROUP_ID);
     }
     check_transactional_id(&request.transactional_id)?;
-    let partition = node.groups.partition(node, &group).ok_or(ErrorCode::NOT_COORDINATOR)?;
+    let partition = node.groups.shards.partition(node, &group).ok_or(ErrorCode::NOT_COORDINATOR)?;
     let producer = BatchProducer {
         id: request.producer_id,
         epoch: request.producer_epoch,
@@ -80,7 +80,7 @@ async fn begin(
         offsets,
     };
     let command = |answer| Command::CommitInTransaction(commit, answer);
-    Ok(node.groups.ask(node, &group, command).await)
+    Ok(node.groups.shards.ask(node, &group, command).await)
 }
 
 /// Asks the coordinator of the transaction, unless the partition takes part in it for sure.

@@ -1,44 +1,32 @@
 //! The task that owns a shard: it takes commands and deadlines one after the other, appends what
 //! they change, and lets answers go once that is durable.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_protocol::error_code::ErrorCode;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::WeakSender;
 
 use super::command::Command;
 use super::coordinator::{Coordinator, Setting, Step};
 use super::replay::Replay;
 use crate::catalog::Image;
 use crate::config::BrokerConfig;
+use crate::group::OFFSETS_TOPIC;
 use crate::group::classic::Moment;
 use crate::group::consumer::Topics;
 use crate::group::records::GroupRecord;
 use crate::node::Node;
 use crate::partition::Partition;
 use crate::shard::append::append;
-use crate::shard::load::{LoadError, is_empty, load};
+use crate::shard::mailbox::{Event, Mailbox, Refuse as _};
+use crate::shard::serve::{Interruption, Serve};
 use crate::shard::writes::{LOST, Writes};
 
-/// How long a shard whose log failed waits before it reads it anew.
-const REST: Duration = Duration::from_secs(1);
-
 /// The task of one shard.
-pub(super) struct Actor {
+pub(crate) struct Actor {
     pub(super) node: Arc<Node>,
     pub(super) partition: Arc<Partition>,
-    pub(super) mailbox: mpsc::Receiver<Command>,
-}
-
-/// Why a shard is not served any longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Interruption {
-    /// The broker stops, or nobody will ask again.
-    End,
-    /// The log failed, and what groups did since is not certain.
-    Failure,
 }
 
 /// What holds at one moment.
@@ -54,82 +42,19 @@ impl Circumstances {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
-enum Event {
-    Command(Command),
-    Settled(Result<(), ErrorCode>),
-    Time,
-    End,
-}
+impl Serve for Actor {
+    const TOPIC: &'static str = OFFSETS_TOPIC;
+    const NAME: &'static str = "groups";
+    type Command = Command;
+    type Replay = Replay;
 
-impl Actor {
-    /// Reads the log and serves it, again after each failure, until the broker stops.
-    pub(super) async fn run(mut self) {
-        let mut complaint = String::new();
-        loop {
-            let interruption = match self.load().await {
-                None => return,
-                Some(Ok(coordinator)) => self.serve(coordinator).await,
-                Some(Err(_)) if self.partition.is_removed() => return,
-                Some(Err(error)) => {
-                    self.complain(&error, &mut complaint);
-                    Interruption::Failure
-                }
-            };
-            let rest = tokio::time::sleep(REST);
-            if interruption == Interruption::End || self.refuse_until(rest, LOST).await.is_none() {
-                return;
-            }
-        }
+    fn new(node: &Arc<Node>, partition: &Arc<Partition>, _: WeakSender<Command>) -> Self {
+        Self { node: Arc::clone(node), partition: Arc::clone(partition) }
     }
 
-    /// Tells what keeps the log from being read, once.
-    fn complain(&self, error: &LoadError, last: &mut String) {
-        let complaint = error.to_string();
-        if *last != complaint {
-            let partition = &self.partition;
-            tracing::error!(%partition, %error, "groups cannot be coordinated");
-            *last = complaint;
-        }
-    }
-
-    /// Reads the log; `None` when the broker stops meanwhile.
-    async fn load(&mut self) -> Option<Result<Coordinator, LoadError>> {
-        let partition = Arc::clone(&self.partition);
-        let loaded = if is_empty(partition.log()) {
-            Ok(Replay::default())
-        } else {
-            let loading = tokio::task::spawn_blocking(move || {
-                let mut replay = Replay::default();
-                load(partition.log(), |batch| replay.read(batch)).map(|()| replay)
-            });
-            let code = ErrorCode::COORDINATOR_LOAD_IN_PROGRESS;
-            self.refuse_until(loading, code).await?.map_err(LoadError::from).flatten()
-        };
-        let circumstances = self.circumstances();
-        Some(loaded.map(|replay| replay.finish(circumstances.setting(self.now()))))
-    }
-
-    /// Refuses all commands while something else happens; `None` when the broker stops.
-    async fn refuse_until<T>(
-        &mut self,
-        work: impl Future<Output = T>,
-        code: ErrorCode,
-    ) -> Option<T> {
-        let stopping = self.node.tasks.stopping();
-        tokio::pin!(work, stopping);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut stopping => return None,
-                done = &mut work => return Some(done),
-                command = self.mailbox.recv() => command?.refuse(code),
-            }
-        }
-    }
-
-    async fn serve(&mut self, mut coordinator: Coordinator) -> Interruption {
+    async fn serve(&mut self, replay: Replay, mailbox: &mut Mailbox<Command>) -> Interruption {
         let mut writes = Writes::default();
+        let mut coordinator = replay.finish(self.circumstances().setting(self.now()));
         let image = self.node.catalog.image();
         let mut step = Step::default();
         let is_gone = |topic: &str, id: Option<_>| match id {
@@ -141,7 +66,8 @@ impl Actor {
         let mut taken = self.take(step, &mut writes);
         while taken.is_ok() {
             let wake = coordinator.deadline().map_or(next_check, |due| due.min(next_check));
-            let event = self.next_event(&mut writes, wake).await;
+            let pause = wake.saturating_sub(self.node.clock.elapsed());
+            let event = mailbox.next_event(&mut writes, pause).await;
             let circumstances = self.circumstances();
             let setting = circumstances.setting(self.now());
             taken = self.take_due(&mut coordinator, setting, &mut writes);
@@ -174,21 +100,9 @@ impl Actor {
         writes.fail().await;
         Interruption::Failure
     }
+}
 
-    async fn next_event(&mut self, writes: &mut Writes, wake: Duration) -> Event {
-        let has_room = writes.has_room();
-        let pause = wake.saturating_sub(self.node.clock.elapsed());
-        tokio::select! {
-            biased;
-            () = self.node.tasks.stopping() => Event::End,
-            settled = writes.settled() => Event::Settled(settled),
-            command = self.mailbox.recv(), if has_room => {
-                command.map_or(Event::End, Event::Command)
-            }
-            () = tokio::time::sleep(pause) => Event::Time,
-        }
-    }
-
+impl Actor {
     /// Does what is due in all groups.
     fn take_due(
         &self,

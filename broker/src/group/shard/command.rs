@@ -9,6 +9,7 @@ use crate::group::consumer::{self, Beat};
 use crate::group::offsets::{Committed, GroupOffsets};
 use crate::partition::{Marker, Verification};
 pub(crate) use crate::shard::Answer;
+use crate::shard::mailbox::Refuse;
 
 /// What became of each of several things, in their order.
 pub(crate) type Outcomes = Vec<Result<(), ErrorCode>>;
@@ -52,9 +53,8 @@ pub(crate) enum Command {
     Overview(Answer<Vec<Overview>>),
 }
 
-impl Command {
-    /// Answers that nothing can be told, and why.
-    pub(crate) fn refuse(self, code: ErrorCode) {
+impl Refuse for Command {
+    fn refuse(self, code: ErrorCode) {
         // Whoever asked may have gone.
         match self {
             Self::Join(_, _, answer) => drop(answer.send(Err(code))),

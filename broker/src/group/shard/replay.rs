@@ -24,17 +24,15 @@ enum Stored {
 
 /// What the records that were read so far amount to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Replay {
+pub(crate) struct Replay {
     groups: HashMap<Str, Stored>,
     offsets: Offsets,
     /// Records of kinds that are not known here.
     passed_over: usize,
 }
 
-impl Replay {
-    /// Takes the records of a batch in, in their order. One that cannot be read is told and passed
-    /// over, so that it costs one group at most.
-    pub(super) fn read(&mut self, batch: &Batch) {
+impl crate::shard::serve::Replay for Replay {
+    fn read(&mut self, batch: &Batch) {
         let header = batch.header();
         let offset = header.base_offset;
         let transaction = header.attributes.is_transactional().then_some(header.producer_id);
@@ -60,7 +58,9 @@ impl Replay {
             }
         }
     }
+}
 
+impl Replay {
     /// Takes a record in that belongs to the transaction of a producer, or to none.
     pub(super) fn apply_in(&mut self, transaction: Option<i64>, record: GroupRecord) {
         match (transaction, record) {

@@ -4,6 +4,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
 use crate::shard::Answer;
+use crate::shard::mailbox::Refuse;
 use crate::txn::machine::{End, Generation, Init, Partitions, Producer, Snapshot, State};
 
 /// Whether each of several partitions takes part in a transaction, in their order.
@@ -48,9 +49,8 @@ pub(crate) struct Listed {
     pub(crate) started_ms: Option<i64>,
 }
 
-impl Command {
-    /// Answers that nothing can be told, and why.
-    pub(crate) fn refuse(self, code: ErrorCode) {
+impl Refuse for Command {
+    fn refuse(self, code: ErrorCode) {
         // Whoever asked may have gone.
         match self {
             Self::Init(_, _, answer) | Self::End(_, _, answer) => drop(answer.send(Err(code))),
@@ -62,7 +62,9 @@ impl Command {
             Self::Marked { .. } => {}
         }
     }
+}
 
+impl Command {
     /// Whether it may need a producer id that nobody has.
     pub(super) fn may_take_id(&self) -> bool {
         matches!(self, Self::Init(..) | Self::End(..))

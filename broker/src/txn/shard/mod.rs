@@ -33,44 +33,4 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use tokio::sync::mpsc;
-
-use self::actor::Actor;
-use self::command::Command;
-use crate::node::Node;
-use crate::partition::Partition;
-
-/// As many commands wait for a shard at most.
-const MAILBOX: usize = 1024;
-
-/// A handle to the task of one shard.
-#[derive(Clone, Debug)]
-pub(crate) struct Shard {
-    partition: Arc<Partition>,
-    mailbox: mpsc::Sender<Command>,
-}
-
-impl Shard {
-    /// Starts the task, which ends with the broker, with the partition, or when nobody has a
-    /// handle any more.
-    pub(crate) fn start(node: &Arc<Node>, partition: Arc<Partition>) -> Self {
-        let (mailbox, commands) = mpsc::channel(MAILBOX);
-        let actor = Actor::new(node, &partition, &mailbox, commands);
-        node.tasks.spawn("transactions", actor.run());
-        Self { partition, mailbox }
-    }
-
-    /// Whether this is the shard of that partition, not of one that was there before, and its task
-    /// runs.
-    pub(crate) fn serves(&self, partition: &Arc<Partition>) -> bool {
-        Arc::ptr_eq(&self.partition, partition) && !self.mailbox.is_closed()
-    }
-
-    /// Puts a command into the mailbox, which fixes its order. If the task has ended, the command
-    /// is dropped, and with it its answer.
-    pub(crate) async fn send(&self, command: Command) {
-        drop(self.mailbox.send(command).await);
-    }
-}
+pub(crate) use actor::Actor;

@@ -14,14 +14,12 @@ const BATCH_BYTES_MAX: usize = 1 << 30;
 
 /// What the records that were read so far amount to.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Replay {
+pub(crate) struct Replay {
     last: HashMap<Str, Snapshot>,
 }
 
-impl Replay {
-    /// Takes the records of a batch in, in their order. One that cannot be read is told and passed
-    /// over, so that it costs one transactional id at most.
-    pub(super) fn read(&mut self, batch: &Batch) {
+impl crate::shard::serve::Replay for Replay {
+    fn read(&mut self, batch: &Batch) {
         let offset = batch.header().base_offset;
         let records = match batch.records(BATCH_BYTES_MAX) {
             Ok(records) => records,
@@ -37,7 +35,9 @@ impl Replay {
             }
         }
     }
+}
 
+impl Replay {
     /// Takes a record in.
     pub(super) fn apply(&mut self, record: TransactionRecord) -> Result<(), RecordError> {
         let id = record.key.transactional_id;
