@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::records::{BatchHeader, BatchProducer, EndTransaction, Outcome};
+use klamm_protocol::records::{EndTransaction, Outcome};
 use klamm_storage::Append;
 
 use super::append::refused;
@@ -41,22 +41,14 @@ impl Partition {
         active
     }
 
-    /// Begins to verify a batch that would be the first of a transaction: the coordinator is to be
-    /// asked whether the transaction includes this partition, and then the batch to be appended
-    /// with the verification, or [`refute`](Self::refute) to be called. `None` where the batch needs
-    /// none.
-    pub(crate) fn verify(&self, batch: &BatchHeader) -> Option<Verification> {
+    /// Begins to verify that a producer may begin a transaction here: the coordinator is to be
+    /// asked whether its transaction includes this partition, and then its first batch to be
+    /// appended with the verification, or [`refute`](Self::refute) to be called. `None` where it
+    /// has begun.
+    pub(crate) fn verify(&self, producer_id: i64, epoch: i16) -> Option<Verification> {
         let mut producers = self.lock_producers();
-        let begins = producers.begins_transaction(batch);
-        let (id, epoch) = (batch.producer_id, batch.producer_epoch);
-        begins.then(|| producers.transactions.verify(id, epoch))
-    }
-
-    /// As [`verify`](Self::verify), for a batch that a coordinator writes for a producer.
-    pub(crate) fn verify_producer(&self, producer: BatchProducer) -> Option<Verification> {
-        let mut producers = self.lock_producers();
-        let begins = !producers.has_open(producer.id, producer.epoch);
-        begins.then(|| producers.transactions.verify(producer.id, producer.epoch))
+        let begins = !producers.has_open(producer_id, epoch);
+        begins.then(|| producers.transactions.verify(producer_id, epoch))
     }
 
     /// A producer of that epoch may not begin a transaction here.

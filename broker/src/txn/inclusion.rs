@@ -7,8 +7,9 @@ use klamm_protocol::wire::Str;
 use tokio::time::timeout;
 
 use crate::node::Node;
+use crate::partition::{Partition, Verification};
 use crate::txn::machine::{Generation, Partitions, Producer};
-use crate::txn::shard::command::{Add, Command, Outcomes};
+use crate::txn::shard::command::{Add, Command};
 
 /// Who has partitions take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,59 +20,98 @@ pub(crate) enum Inclusion {
     ByClient,
 }
 
-/// What is to take part in the transaction of a producer.
-#[derive(Debug)]
-pub(crate) struct Part<'a> {
-    pub(crate) transactional_id: &'a Str,
-    pub(crate) producer: Producer,
-    /// Partitions, each with the name of its topic.
-    pub(crate) places: Vec<(Str, i32)>,
+/// A question to the coordinator: does a partition take part in the transaction of a producer?
+pub(crate) struct Asking {
+    partition: Arc<Partition>,
+    producer: Producer,
+    verification: Verification,
 }
 
-/// Has partitions take part in the transaction of a producer, or finds out whether they do.
-///
-/// While the end of the last transaction is being told, it waits for a moment: clients of the second
-/// generation begin the next at once, and would have to come back. A marker that comes meanwhile
-/// ends what partitions are verifying; `verify_anew` says whether one did, and then an answer is
-/// sought that counts.
+impl Asking {
+    /// Begins to ask; there is nothing to ask where the producer has a transaction open.
+    pub(crate) fn begin(partition: &Arc<Partition>, producer: Producer) -> Option<Self> {
+        let verification = partition.verify(producer.id, producer.epoch)?;
+        Some(Self { partition: Arc::clone(partition), producer, verification })
+    }
+
+    /// The name of the partition's topic, and its index.
+    pub(crate) fn place(&self) -> (Str, i32) {
+        (self.partition.topic.name.clone(), self.partition.index)
+    }
+
+    /// Asks anew if a marker has come since, which made void what was asked; tells whether one has.
+    fn renew(&mut self) -> bool {
+        let known = self.verification;
+        let Producer { id, epoch } = self.producer;
+        self.verification = self.partition.verify(id, epoch).unwrap_or(known);
+        self.verification != known
+    }
+
+    /// The coordinator has answered.
+    fn answered(self, outcome: Result<(), ErrorCode>) -> Result<Verification, ErrorCode> {
+        if outcome.is_err() {
+            self.partition.refute(self.producer.id, self.producer.epoch);
+        }
+        outcome.map(|()| self.verification)
+    }
+}
+
+/// Has partitions take part in the transaction of the producer that all `askings` are about, or
+/// finds out whether they do. An answer for each, in their order.
 pub(crate) async fn include(
     node: &Arc<Node>,
-    part: Part<'_>,
+    transactional_id: &Str,
+    mut askings: Vec<Asking>,
     inclusion: Inclusion,
-    verify_anew: impl FnOnce() -> bool,
-) -> Outcomes {
-    let count = part.places.len();
-    match inclusion {
+) -> Vec<Result<Verification, ErrorCode>> {
+    let Some(producer) = askings.first().map(|asking| asking.producer) else { return Vec::new() };
+    let count = askings.len();
+    let outcomes = match inclusion {
         Inclusion::ByWrite => {
-            let mut added = add(node, &part, false).await;
-            if added == Err(ErrorCode::CONCURRENT_TRANSACTIONS) {
-                let patience = node.config().transactions.inclusion_patience;
-                let patient = timeout(patience, add(node, &part, true)).await;
-                added = patient.unwrap_or(added);
-            }
-            if added.is_ok() && verify_anew() {
-                added = add(node, &part, false).await;
-            }
-            vec![added; count]
+            vec![include_now(node, transactional_id, producer, &mut askings).await; count]
         }
         Inclusion::ByClient if node.config().transactions.verifies_partitions => {
-            let Part { transactional_id: id, producer, places } = part;
+            let (id, places) = (transactional_id, askings.iter().map(Asking::place).collect());
             let command = |answer| Command::Verify(id.clone(), producer, places, answer);
             let verified = node.transactions.ask(node, id, command).await.answer().await;
             verified.unwrap_or_else(|code| vec![Err(code); count])
         }
         Inclusion::ByClient => vec![Ok(()); count],
-    }
+    };
+    let answered = askings.into_iter().zip(outcomes);
+    answered.map(|(asking, outcome)| asking.answered(outcome)).collect()
 }
 
-async fn add(node: &Arc<Node>, part: &Part<'_>, is_patient: bool) -> Result<(), ErrorCode> {
-    let Part { transactional_id: id, producer, places } = part;
+/// Has partitions take part.
+///
+/// While the end of the last transaction is being told, it waits for a moment: clients of the
+/// second generation begin the next at once, and would have to come back. A marker that comes
+/// meanwhile ends what partitions are verifying; then an answer is sought that counts.
+async fn include_now(
+    node: &Arc<Node>,
+    transactional_id: &Str,
+    producer: Producer,
+    askings: &mut [Asking],
+) -> Result<(), ErrorCode> {
     let mut partitions = Partitions::new();
-    for (topic, index) in places {
-        partitions.entry(topic.clone()).or_default().insert(*index);
+    for (topic, index) in askings.iter().map(Asking::place) {
+        partitions.entry(topic).or_default().insert(index);
     }
-    let generation = Generation::Second;
-    let add = Add { producer: *producer, partitions, generation, is_patient };
-    let command = |answer| Command::Add((*id).clone(), add, answer);
-    node.transactions.ask(node, id, command).await.answer().await
+    let add = async |is_patient| {
+        let (partitions, generation) = (partitions.clone(), Generation::Second);
+        let add = Add { producer, partitions, generation, is_patient };
+        let command = |answer| Command::Add(transactional_id.clone(), add, answer);
+        node.transactions.ask(node, transactional_id, command).await.answer().await
+    };
+    let mut added = add(false).await;
+    if added == Err(ErrorCode::CONCURRENT_TRANSACTIONS) {
+        let patience = node.config().transactions.inclusion_patience;
+        added = timeout(patience, add(true)).await.unwrap_or(added);
+    }
+    added?;
+    let mut is_void = false;
+    for asking in askings {
+        is_void |= asking.renew();
+    }
+    if is_void { add(false).await } else { Ok(()) }
 }

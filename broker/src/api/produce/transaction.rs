@@ -6,20 +6,18 @@
 //! - For older ones it is only asked, unless the settings say that it is not.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use klamm_protocol::api::produce::Request;
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::records::{BatchHeader, BatchProducer};
+use klamm_protocol::records::BatchHeader;
 use klamm_protocol::wire::Str;
 
 use super::find_topic;
 use crate::partition::{Partition, Rejection, Verification};
 use crate::server::Call;
 use crate::topics::is_internal;
-use crate::txn::inclusion::{Inclusion, Part, include};
+use crate::txn::inclusion::{Asking, Inclusion, include};
 use crate::txn::machine::Producer;
-use crate::txn::shard::command::Outcomes;
 
 /// From this version on, partitions are added to transactions by what is written to them.
 const ADDS_PARTITIONS: i16 = 12;
@@ -56,49 +54,26 @@ impl Verified {
     }
 }
 
-/// A batch that begins a transaction, and where.
-struct Begin {
-    partition: Arc<Partition>,
-    producer: Producer,
-    verification: Verification,
-}
-
-impl Begin {
-    /// Whether a marker has come since, so that it has to be verified anew.
-    fn verify_anew(&mut self) -> bool {
-        let Producer { id, epoch } = self.producer;
-        let producer = BatchProducer { id, epoch, ..BatchProducer::NONE };
-        let known = self.verification;
-        self.verification = self.partition.verify_producer(producer).unwrap_or(known);
-        self.verification != known
-    }
-}
-
 /// Asks the coordinator about all batches of a request that begin transactions.
 pub(super) async fn verify(call: &Call, request: &Request) -> Verified {
     let Some(id) = &request.transactional_id else { return Verified::default() };
-    let mut producers: BTreeMap<(i64, i16), Vec<Begin>> = BTreeMap::new();
-    for begin in begins(call, request) {
-        producers.entry((begin.producer.id, begin.producer.epoch)).or_default().push(begin);
-    }
+    let inclusion = match call.version {
+        ADDS_PARTITIONS.. => Inclusion::ByWrite,
+        _ => Inclusion::ByClient,
+    };
     let mut verified = Verified { has_id: true, ..Verified::default() };
-    for mut begins in producers.into_values() {
-        let outcomes = ask(call, id, &mut begins).await;
-        for (begin, outcome) in begins.into_iter().zip(outcomes) {
-            let Begin { partition, producer, verification } = begin;
-            if outcome.is_err() {
-                partition.refute(producer.id, producer.epoch);
-            }
-            let outcome = outcome.map(|()| verification).map_err(|code| told(code, call.version));
-            verified.begins.insert((partition.topic.name.clone(), partition.index), outcome);
-        }
+    for askings in askings(call, request).into_values() {
+        let places: Vec<_> = askings.iter().map(Asking::place).collect();
+        let outcomes = include(&call.node, id, askings, inclusion).await;
+        let outcomes = outcomes.into_iter().map(|it| it.map_err(|code| told(code, call.version)));
+        verified.begins.extend(places.into_iter().zip(outcomes));
     }
     verified
 }
 
-/// The batches of a request that begin transactions.
-fn begins(call: &Call, request: &Request) -> Vec<Begin> {
-    let mut begins = Vec::new();
+/// What is to be asked about the batches of a request that begin transactions, by their producers.
+fn askings(call: &Call, request: &Request) -> BTreeMap<(i64, i16), Vec<Asking>> {
+    let mut askings: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for topic in &request.topics {
         let Some(found) = find_topic(call, topic) else { continue };
         if is_internal(&found.name) {
@@ -108,33 +83,18 @@ fn begins(call: &Call, request: &Request) -> Vec<Begin> {
             let Some(partition) = found.partition(sent.index) else { continue };
             let records = sent.records.as_ref().map(|records| records.clone().into_bytes());
             let header = records.and_then(|records| BatchHeader::parse(&records).ok());
-            let Some(header) = header else { continue };
-            if let Some(verification) = partition.verify(&header) {
-                let producer = Producer { id: header.producer_id, epoch: header.producer_epoch };
-                begins.push(Begin { partition, producer, verification });
+            let Some(header) = header.filter(is_of_transaction) else { continue };
+            let producer = Producer { id: header.producer_id, epoch: header.producer_epoch };
+            if let Some(asking) = Asking::begin(&partition, producer) {
+                askings.entry((producer.id, producer.epoch)).or_default().push(asking);
             }
         }
     }
-    begins
+    askings
 }
 
-/// Whether the partitions take part in the transaction of the producer that they share.
-async fn ask(call: &Call, id: &Str, begins: &mut [Begin]) -> Outcomes {
-    let Some(producer) = begins.first().map(|begin| begin.producer) else { return Outcomes::new() };
-    let places = begins.iter().map(|it| (it.partition.topic.name.clone(), it.partition.index));
-    let inclusion = match call.version {
-        ADDS_PARTITIONS.. => Inclusion::ByWrite,
-        _ => Inclusion::ByClient,
-    };
-    let part = Part { transactional_id: id, producer, places: places.collect() };
-    let verify_anew = || {
-        let mut is_new = false;
-        for begin in begins {
-            is_new |= begin.verify_anew();
-        }
-        is_new
-    };
-    include(&call.node, part, inclusion, verify_anew).await
+fn is_of_transaction(header: &BatchHeader) -> bool {
+    header.has_producer() && header.attributes.is_transactional()
 }
 
 /// What a client is told of it. Older ones do not try again on all codes on which they should; they

@@ -13,18 +13,16 @@ use klamm_protocol::api::txn_offset_commit::{
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::BatchProducer;
-use klamm_protocol::wire::Str;
 
 use super::check_transactional_id;
 use crate::api::offsets::fill_in;
-use crate::group::OFFSETS_TOPIC;
 use crate::group::classic::Identity;
 use crate::group::shard::command::{Command, NewOffset, Outcomes, TransactionalCommit};
 use crate::partition::{Partition, Verification};
 use crate::server::{Call, Reply};
 use crate::shard::Asked;
 use crate::topics::Topic;
-use crate::txn::inclusion::{Inclusion, Part, include};
+use crate::txn::inclusion::{Asking, Inclusion, include};
 use crate::txn::machine::Producer;
 
 /// From this version on, the group's partition is added to the transaction.
@@ -90,25 +88,14 @@ async fn verify(
     partition: &Arc<Partition>,
     producer: BatchProducer,
 ) -> Result<Option<Verification>, ErrorCode> {
-    let Some(mut verification) = partition.verify_producer(producer) else { return Ok(None) };
-    let verify_anew = || {
-        let known = verification;
-        verification = partition.verify_producer(producer).unwrap_or(known);
-        verification != known
-    };
-    let places = vec![(Str::from_static(OFFSETS_TOPIC), partition.index)];
-    let named = Producer { id: producer.id, epoch: producer.epoch };
+    let producer = Producer { id: producer.id, epoch: producer.epoch };
+    let askings = Asking::begin(partition, producer).into_iter().collect();
     let inclusion = match call.version {
         ADDS_PARTITION.. => Inclusion::ByWrite,
         _ => Inclusion::ByClient,
     };
-    let part = Part { transactional_id: &request.transactional_id, producer: named, places };
-    let included = include(&call.node, part, inclusion, verify_anew).await;
-    let included: Result<(), ErrorCode> = included.into_iter().collect();
-    if included.is_err() {
-        partition.refute(producer.id, producer.epoch);
-    }
-    included.map(|()| Some(verification))
+    let mut included = include(&call.node, &request.transactional_id, askings, inclusion).await;
+    included.pop().transpose()
 }
 
 /// What a client is told of it: codes on which it does what Kafka's clients do.
