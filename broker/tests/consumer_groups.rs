@@ -374,6 +374,10 @@ async fn a_group_goes_from_one_protocol_to_the_other_and_back() {
     new.epoch = -1;
     assert_eq!(new.beat(Request::default()).await, ErrorCode::NONE);
     assert_eq!(new.list().await[0].1, "classic");
+    broker.crash().await;
+    broker = start_in(folder.path()).await;
+    old.client = ClassicMember::connect(&broker, "g").await.client;
+    while old.describe().await.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {}
     assert_eq!(old.heartbeat().await, ErrorCode::REBALANCE_IN_PROGRESS);
     settle(&mut old).await;
     assert_eq!((old.generation, old.describe().await.group_state.as_str()), (3, "Stable"));
