@@ -1,6 +1,6 @@
 //! Regular expressions over the names of topics, as RE2 has them: without look-around or
-//! back-references, so that matching takes no longer than the text and the pattern are. Names are ASCII, and so are the
-//! classes.
+//! back-references, so that matching takes no longer than the text and the pattern are. Names are
+//! ASCII, and so are the classes.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
