@@ -96,13 +96,13 @@ impl Log {
         inner.retain_aborted(i64::MIN..i64::MAX, |aborted| aborted.last_offset < from)
     }
 
-    /// Makes what was noted durable. Blocks on the disk.
+    /// Makes what was noted durable. Blocks on the disk, without keeping anybody from noting more;
+    /// a file that is replaced meanwhile is synced by that.
     ///
     /// # Errors
     /// Some of it may not be, until the log is opened anew and it is noted again.
     pub fn sync_aborted(&self) -> Result<(), DiskError> {
         let inner = &self.0;
-        let _layout = inner.hold_layout();
         let bases = {
             let files = &mut inner.lock().aborted;
             if let Some(fault) = &files.fault {
@@ -111,7 +111,9 @@ impl Log {
             std::mem::take(&mut files.unsynced)
         };
         let synced = inner.sync_aborted(&bases);
-        inner.lock().aborted.fault = synced.clone().err();
+        if let Err(fault) = &synced {
+            inner.lock().aborted.fault = Some(fault.clone());
+        }
         synced
     }
 }
