@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::wire::{Chunk, Encoded};
+use crate::wire::Encoded;
 
 /// The bytes of a frame's length.
 pub const LENGTH_SIZE: usize = 4;
@@ -24,6 +24,9 @@ pub enum FrameError {
         /// What is allowed.
         max: usize,
     },
+    /// A message that is to be sent holds bytes that are not in memory.
+    #[error("a message with bytes that lie elsewhere cannot be put into a buffer")]
+    Lent,
     /// The stream failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -81,14 +84,19 @@ impl Encoder<Encoded> for FrameCodec {
 
     fn encode(&mut self, message: Encoded, buffer: &mut BytesMut) -> Result<(), FrameError> {
         buffer.reserve(message.len());
-        let chunks = message.into_chunks().into_iter().filter_map(Chunk::into_bytes);
-        chunks.for_each(|chunk| buffer.extend_from_slice(&chunk));
+        for chunk in message.into_chunks() {
+            buffer.extend_from_slice(&chunk.into_bytes().ok_or(FrameError::Lent)?);
+        }
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use crate::wire::{Lent, Records, Wire as _, Writer};
+
     use super::*;
 
     #[test]
@@ -115,6 +123,15 @@ mod tests {
         assert!(matches!(check(-1), Err(FrameError::Negative(-1))));
         assert!(matches!(check(4), Err(FrameError::TooLarge { length: 4, max: 3 })));
         assert!(matches!(check(3), Ok(None)));
+    }
+
+    #[test]
+    fn what_is_not_in_memory_is_refused() {
+        let mut writer = Writer::new(0, true);
+        Records::lent(Lent::new(3, Arc::new(()))).write(&mut writer);
+        let message = writer.finish().unwrap();
+        let encoded = FrameCodec::new(3).encode(message, &mut BytesMut::new());
+        assert!(matches!(encoded, Err(FrameError::Lent)));
     }
 
     #[test]
