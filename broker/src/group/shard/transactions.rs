@@ -110,7 +110,7 @@ impl Actor {
             }
             let batch = batch(producer, &records, setting.now.unix_ms)?;
             let appended = self.partition.append(batch, verification, setting.now.unix_ms);
-            writes.push(appended.map_err(|rejection| rejection.code)?.commit);
+            writes.push(appended.map_err(|rejection| told(rejection.code))?.commit);
             coordinator.pend(producer.id, records, setting);
             Ok(outcomes)
         });
@@ -138,6 +138,19 @@ impl Actor {
             coordinator.end_transaction(marker.producer_id, outcome, setting);
         });
         writes.hold(vec![held(answer, marked)]);
+    }
+}
+
+/// What a client is told of a partition that does not take a commit: codes of coordinators, which
+/// clients act on, where the log's own would end them.
+fn told(code: ErrorCode) -> ErrorCode {
+    match code {
+        ErrorCode::KAFKA_STORAGE_ERROR | ErrorCode::NOT_LEADER_OR_FOLLOWER => {
+            ErrorCode::NOT_COORDINATOR
+        }
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        ErrorCode::RECORD_LIST_TOO_LARGE => ErrorCode::UNKNOWN_SERVER_ERROR,
+        code => code,
     }
 }
 
