@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use klamm_broker::Broker;
 use klamm_protocol::api::{ApiVersions, DescribeProducers, ListTransactions, WriteTxnMarkers};
 use klamm_protocol::api::{api_versions, describe_producers, list_transactions, write_txn_markers};
@@ -99,6 +101,8 @@ async fn nothing_is_written_that_no_transaction_includes() {
     producer.settled().await;
     assert_eq!(producer.try_write("t", 0, "late").await, ErrorCode::INVALID_TXN_STATE);
     assert_eq!(producer.try_add("nowhere", 0).await, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    let internal = producer.try_add("__transaction_state", 0).await;
+    assert_eq!(internal, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
     assert_eq!(client.committed("t", 0).await, (vec!["a".into()], 2));
     broker.stop().await;
 }
@@ -119,6 +123,20 @@ async fn what_is_open_for_too_long_is_aborted() {
     broker.stop().await;
 }
 
+/// A broker that keeps what it has in a folder.
+async fn start(folder: &Path) -> Broker {
+    let builder = Broker::builder().data_dir(folder);
+    builder.set("listeners", "PLAINTEXT://127.0.0.1:0").start().await.unwrap()
+}
+
+async fn end(broker: Broker, is_clean: bool) {
+    if is_clean {
+        broker.stop().await
+    } else {
+        broker.crash().await
+    }
+}
+
 /// The epoch of the coordinator that ended the last transaction of the only producer.
 async fn coordinator_epoch(client: &mut Client, topic: &str) -> i32 {
     let topic = describe_producers::Topic { name: topic.into(), partition_indexes: vec![0] };
@@ -130,15 +148,9 @@ async fn coordinator_epoch(client: &mut Client, topic: &str) -> i32 {
 #[tokio::test]
 async fn transactions_outlive_stops_and_crashes() {
     let folder = tempfile::tempdir().unwrap();
-    let start = || {
-        Broker::builder()
-            .data_dir(folder.path())
-            .set("listeners", "PLAINTEXT://127.0.0.1:0")
-            .start()
-    };
     for is_clean in [true, false] {
         let topic = if is_clean { "clean" } else { "crashed" };
-        let broker = start().await.unwrap();
+        let broker = start(folder.path()).await;
         let mut client = Client::connect(&broker).await;
         client.create_topic(topic, 1, &[]).await;
         let mut producer = Producer::connect(&broker, topic, Generation::Second).await;
@@ -151,13 +163,9 @@ async fn transactions_outlive_stops_and_crashes() {
         let known = producer.producer;
         let ended_by = coordinator_epoch(&mut client, topic).await;
         assert!(ended_by >= 0);
-        if is_clean {
-            broker.stop().await
-        } else {
-            broker.crash().await
-        }
+        end(broker, is_clean).await;
 
-        let broker = start().await.unwrap();
+        let broker = start(folder.path()).await;
         let mut client = Client::connect(&broker).await;
         let mut producer = Producer::connect(&broker, topic, Generation::Second).await;
         assert_eq!(coordinator_epoch(&mut client, topic).await, ended_by);
@@ -288,13 +296,9 @@ async fn offsets_count_once_their_transaction_is_committed() {
 #[tokio::test]
 async fn offsets_of_transactions_outlive_stops_and_crashes() {
     let folder = tempfile::tempdir().unwrap();
-    let start = || {
-        let builder = Broker::builder().data_dir(folder.path());
-        builder.set("listeners", "PLAINTEXT://127.0.0.1:0").start()
-    };
     for is_clean in [true, false] {
         let group = if is_clean { "clean" } else { "crashed" };
-        let broker = start().await.unwrap();
+        let broker = start(folder.path()).await;
         let mut client = Client::connect(&broker).await;
         if is_clean {
             client.create_topic("t", 1, &[]).await;
@@ -306,13 +310,9 @@ async fn offsets_of_transactions_outlive_stops_and_crashes() {
         producer.commit().await;
         producer.commit_offset(group, "t", 4).await;
         let known = producer.producer;
-        if is_clean {
-            broker.stop().await
-        } else {
-            broker.crash().await
-        }
+        end(broker, is_clean).await;
 
-        let broker = start().await.unwrap();
+        let broker = start(folder.path()).await;
         let mut client = Client::connect(&broker).await;
         let uncertain = Err(ErrorCode::UNSTABLE_OFFSET_COMMIT);
         assert_eq!(client.certain_offset(group, "t").await, uncertain);

@@ -2,7 +2,8 @@
 //! Versions 0 to 5.
 //!
 //! - All partitions of a transaction are added, or none: one that does not exist has the others
-//!   answered with OPERATION_NOT_ATTEMPTED.
+//!   answered with OPERATION_NOT_ATTEMPTED. So does one of a topic in which the broker keeps its
+//!   own records; the code is Kafka's for it.
 //! - Clients send versions up to 3, with one transaction. Later ones, with many, are sent by
 //!   brokers; they may also ask only whether partitions take part.
 //! - A fenced producer is told so from version 2 on; before, that its epoch is not valid.
@@ -93,16 +94,17 @@ async fn begin(call: &Call, transaction: Transaction) -> Pending {
 
 /// Refuses all partitions if one does not exist, or is none that clients write to.
 fn check(call: &Call, places: &[(Str, i32)]) -> Option<Outcomes> {
-    let exists = |topic: &Str, index| {
-        let topic = call.node.topics.by_name(topic).filter(|topic| !is_internal(&topic.name));
-        topic.and_then(|topic| topic.partition(index)).is_some()
+    let refusal = |(topic, index): &(Str, i32)| {
+        if is_internal(topic) {
+            return Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        }
+        let found = call.node.topics.by_name(topic).and_then(|topic| topic.partition(*index));
+        found.is_none().then_some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
     };
-    let outcomes = places.iter().map(|(topic, index)| match exists(topic, *index) {
-        true => Err(ErrorCode::OPERATION_NOT_ATTEMPTED),
-        false => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-    });
-    let outcomes: Outcomes = outcomes.collect();
-    outcomes.contains(&Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)).then_some(outcomes)
+    let refusals: Vec<_> = places.iter().map(refusal).collect();
+    let spared = ErrorCode::OPERATION_NOT_ATTEMPTED;
+    let is_refused = refusals.iter().any(Option::is_some);
+    is_refused.then(|| refusals.into_iter().map(|code| Err(code.unwrap_or(spared))).collect())
 }
 
 fn places(topics: &[Topic]) -> impl Iterator<Item = (Str, i32)> {
