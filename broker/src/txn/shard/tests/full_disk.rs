@@ -5,37 +5,12 @@ use std::sync::Arc;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::Outcome;
 use klamm_storage::disk::MemoryDisk;
-use klamm_utils::clock::ManualClock;
 
-use crate::builder::open;
-use crate::config::{BrokerConfig, Layers};
+use super::support::{ask, init, node};
 use crate::node::Node;
 use crate::partition::Marker;
-use crate::shard::Answer;
-use crate::txn::STATE_TOPIC;
-use crate::txn::machine::{End, Generation, Init, Partitions, Producer};
+use crate::txn::machine::{End, Generation, Partitions};
 use crate::txn::shard::command::{Add, Command};
-
-fn node(disk: &MemoryDisk) -> Arc<Node> {
-    let settings =
-        [("durability", "os-cached"), ("transaction.state.log.num.partitions", "1")].into_iter();
-    let fixed = settings.map(|(name, value)| (name.into(), value.into())).collect();
-    let config = BrokerConfig::new(Layers { fixed, ..Layers::default() }).unwrap();
-    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
-    Arc::new(open(Arc::new(config), Arc::new(disk.clone()), clock).unwrap())
-}
-
-async fn ask<T>(
-    node: &Arc<Node>,
-    command: impl FnOnce(Answer<T>) -> Command,
-) -> Result<T, ErrorCode> {
-    node.transactions.ask(node, "any", command).await.answer().await
-}
-
-async fn init(node: &Arc<Node>, id: &'static str) -> Result<Producer, ErrorCode> {
-    let init = Init { known: None, timeout_ms: 60_000 };
-    ask(node, |answer| Command::Init(id.into(), init, answer)).await
-}
 
 /// Commits a transaction with a partition that a newer coordinator has taken over, so that it takes
 /// no marker, now or ever.
@@ -62,8 +37,7 @@ async fn commit_in_vain(node: &Arc<Node>) {
 #[tokio::test]
 async fn a_log_that_is_read_anew_leaves_no_writers_of_markers_behind() {
     let disk = MemoryDisk::new();
-    let node = node(&disk);
-    node.auto_create(&STATE_TOPIC.into()).await.unwrap();
+    let node = node(&disk).await;
     commit_in_vain(&node).await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     assert_eq!(tasks(), 2, "the shard, and the markers of one transaction");

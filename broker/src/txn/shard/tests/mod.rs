@@ -1,6 +1,8 @@
 //! What a coordinator does against what its records say.
 
 mod full_disk;
+mod inclusion;
+mod support;
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::Outcome;

@@ -1,0 +1,41 @@
+//! Partitions that are included while the last transaction is still being ended.
+
+use klamm_protocol::records::{Batch, BatchBuilder, BatchOptions, BatchProducer, Outcome};
+use klamm_storage::disk::MemoryDisk;
+
+use super::support::{ask, init, node};
+use crate::txn::inclusion::{Asking, Inclusion, include};
+use crate::txn::machine::{End, Generation, Producer};
+use crate::txn::shard::command::Command;
+
+fn batch(producer: Producer) -> Batch {
+    let Producer { id, epoch } = producer;
+    let options = BatchOptions { transactional: true, ..BatchOptions::default() };
+    let mut builder = BatchBuilder::new(options);
+    builder.set_producer(BatchProducer { id, epoch, base_sequence: 0 });
+    builder.push(0, None, Some(b"value"), &[]).unwrap();
+    builder.build(0).unwrap()
+}
+
+#[tokio::test]
+async fn a_marker_that_comes_meanwhile_does_not_take_away_what_was_included() {
+    let node = node(&MemoryDisk::new()).await;
+    let topic = node.auto_create(&"t".into()).await.unwrap();
+    let partition = topic.partition(0).unwrap();
+    let write = async |producer| {
+        let askings = vec![Asking::begin(&partition, producer).unwrap()];
+        let had_open = partition.active_producers().iter().any(|it| it.open.is_some());
+        let included = include(&node, &"tx".into(), askings, Inclusion::ByWrite).await;
+        let verification = included[0].unwrap();
+        let appended = partition.append(batch(producer), Some(verification), 0);
+        appended.map(|_| had_open).map_err(|rejection| rejection.message)
+    };
+
+    let first = init(&node, "tx").await.unwrap();
+    assert_eq!(write(first).await, Ok(false));
+    let (outcome, generation) = (Outcome::Commit, Generation::Second);
+    let end = End { producer: first, outcome, generation };
+    let second = ask(&node, |answer| Command::End("tx".into(), end, answer)).await.unwrap();
+    assert_eq!(write(second).await, Ok(true), "its marker was to come meanwhile");
+    node.tasks.stop();
+}
