@@ -165,7 +165,15 @@ impl Coordinator {
     }
 
     fn end(&mut self, id: &Str, end: End, turn: &mut Turn) -> Result<Producer, ErrorCode> {
-        self.get(id)?.end(end, turn)
+        let transaction = self.get(id)?;
+        let next = transaction.end(end, turn);
+        if next == Err(ErrorCode::INVALID_TXN_STATE) {
+            // The answer has no room for what is wrong, and the producer gives up on it.
+            let Snapshot { producer, state, updated_ms, .. } = transaction.snapshot();
+            let state = state.name();
+            tracing::warn!(%id, ?end, ?producer, state, updated_ms, "there is nothing to end so");
+        }
+        next
     }
 
     fn verify(

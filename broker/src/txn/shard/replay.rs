@@ -20,7 +20,12 @@ pub(crate) struct Replay {
 
 impl crate::shard::serve::Replay for Replay {
     fn read(&mut self, batch: &Batch) {
-        let offset = batch.header().base_offset;
+        let header = batch.header();
+        if header.attributes.is_control() {
+            // An administrator may write markers anywhere. No transaction includes this topic.
+            return;
+        }
+        let offset = header.base_offset;
         let records = match batch.records(BATCH_BYTES_MAX) {
             Ok(records) => records,
             Err(error) => return tracing::error!(offset, %error, "a batch of transactions"),
