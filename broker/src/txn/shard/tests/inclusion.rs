@@ -22,20 +22,22 @@ async fn a_marker_that_comes_meanwhile_does_not_take_away_what_was_included() {
     let node = node(&MemoryDisk::new()).await;
     let topic = node.auto_create(&"t".into()).await.unwrap();
     let partition = topic.partition(0).unwrap();
-    let write = async |producer| {
-        let askings = vec![Asking::begin(&partition, producer).unwrap()];
-        let had_open = partition.active_producers().iter().any(|it| it.open.is_some());
-        let included = include(&node, &"tx".into(), askings, Inclusion::ByWrite).await;
-        let verification = included[0].unwrap();
-        let appended = partition.append(batch(producer), Some(verification), 0);
-        appended.map(|_| had_open).map_err(|rejection| rejection.message)
+    let write = async |producer, asking| {
+        let included = include(&node, &"tx".into(), vec![asking], Inclusion::ByWrite).await;
+        let appended = partition.append(batch(producer), Some(included[0].unwrap()), 0);
+        appended.map(|_| ()).map_err(|rejection| rejection.message)
     };
 
     let first = init(&node, "tx").await.unwrap();
-    assert_eq!(write(first).await, Ok(false));
+    let asking = Asking::begin(&partition, first).unwrap();
+    assert_eq!(write(first, asking).await, Ok(()));
+    // The next transaction is as fast as can be: it asks before the last one has its marker.
+    let second = Producer { epoch: first.epoch + 1, ..first };
+    let asking = Asking::begin(&partition, second).unwrap();
     let (outcome, generation) = (Outcome::Commit, Generation::Second);
     let end = End { producer: first, outcome, generation };
-    let second = ask(&node, |answer| Command::End("tx".into(), end, answer)).await.unwrap();
-    assert_eq!(write(second).await, Ok(true), "its marker was to come meanwhile");
+    let next = ask(&node, |answer| Command::End("tx".into(), end, answer)).await;
+    assert_eq!(next, Ok(second));
+    assert_eq!(write(second, asking).await, Ok(()));
     node.tasks.stop();
 }
