@@ -285,11 +285,15 @@ impl Error {
 }
 
 /// Codes after which a client cannot go on.
-const FATAL: [ErrorCode; 5] = [
+const FATAL: [ErrorCode; 9] = [
     ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
     ErrorCode::FENCED_INSTANCE_ID,
+    ErrorCode::GROUP_MAX_SIZE_REACHED,
+    ErrorCode::INVALID_REGULAR_EXPRESSION,
     ErrorCode::PRODUCER_FENCED,
     ErrorCode::SASL_AUTHENTICATION_FAILED,
+    ErrorCode::UNRELEASED_INSTANCE_ID,
+    ErrorCode::UNSUPPORTED_ASSIGNOR,
     ErrorCode::UNSUPPORTED_SASL_MECHANISM,
 ];
 

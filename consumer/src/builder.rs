@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use klamm_client::config::{Assignor, IsolationLevel, OffsetReset, keys};
+use klamm_client::config::{Assignor, GroupProtocol, IsolationLevel, OffsetReset, keys};
 use klamm_client::{ClientConfig, ConfigError, Kafka, Result};
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
@@ -64,20 +64,41 @@ impl ConsumerBuilder {
     /// Joins the group and receives from the partitions of these topics that it is given, each
     /// beginning where the group has committed.
     ///
-    /// `re:` before a name makes it a pattern (of the crate `regex-lite`) that whole names must
-    /// match; topics that match it later are found as often as `metadata.max.age.ms` says.
+    /// `re:` before a name makes it a pattern that whole names must match. In the classic protocol
+    /// it is one of the crate `regex-lite`, and topics that match it later are found as often as
+    /// `metadata.max.age.ms` says. In the consumer protocol the broker matches, so that it is one
+    /// of the broker's kind: RE2 in Kafka.
     pub fn subscribe<T: Into<Str>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
         self.topics.extend(topics.into_iter().map(Into::into));
         self
     }
 
+    /// How the members of the group agree: by default the classic protocol, in which one of them
+    /// assigns. In the [consumer protocol](GroupProtocol::Consumer) of KIP-848 the broker does, and
+    /// members that keep their partitions do not notice that others come and go.
+    ///
+    /// In the consumer protocol the broker says how often it wants to hear of members, and how
+    /// long they may be silent: `heartbeat.interval.ms`, `session.timeout.ms` and
+    /// [`assignors`](Self::assignors) are not to be set. [`build`](Self::build) does not know yet
+    /// whether the cluster serves it; one that does not is told as [`ConfigError::NotServed`] by
+    /// [`next_batch`](Consumer::next_batch).
+    pub fn group_protocol(self, protocol: GroupProtocol) -> Self {
+        Self { config: self.config.with(&keys::GROUP_PROTOCOL, &protocol), ..self }
+    }
+
+    /// How the broker is to assign in the consumer protocol: Kafka knows `uniform` and `range`.
+    /// By default as it likes best.
+    pub fn remote_assignor(self, name: &str) -> Self {
+        self.set(keys::GROUP_REMOTE_ASSIGNOR.name(), name)
+    }
+
     /// Makes it a static member of its group: it may restart within its session without a
-    /// rebalance, and does not leave when it is closed.
+    /// rebalance. When it is closed its partitions stay its own until its session is over.
     pub fn group_instance_id(self, id: &str) -> Self {
         self.set(keys::GROUP_INSTANCE_ID.name(), id)
     }
 
-    /// The ways of assigning that it knows, the best liked first. If the only one is
+    /// The ways of assigning that it knows in the classic protocol, the best liked first. If the only one is
     /// [`CooperativeSticky`](Assignor::CooperativeSticky), partitions that do not move are read
     /// on while the group rebalances.
     pub fn assignors(self, assignors: impl IntoIterator<Item = Assignor>) -> Self {
@@ -133,7 +154,10 @@ impl ConsumerBuilder {
         }
         let subscription = match self.topics.as_slice() {
             [] => None,
-            topics => Some(Subscription::parse(topics.iter().cloned())?),
+            topics => {
+                let protocol = self.config.get(&keys::GROUP_PROTOCOL);
+                Some(Subscription::parse(topics.iter().cloned(), protocol)?)
+            }
         };
         let group = Group::of(&self.config, subscription)?.map(Arc::new);
         let mut places = Vec::new();

@@ -73,11 +73,9 @@ impl Consumer {
     /// # Errors
     /// It was not built to subscribe, or a pattern is none.
     pub fn subscribe<T: Into<Str>>(&self, topics: impl IntoIterator<Item = T>) -> Result<()> {
-        let subscription = Subscription::parse(topics)?;
-        let group = self.shared.group.as_ref();
-        if !group.is_some_and(|group| group.resubscribe(subscription)) {
-            return Err(chosen_otherwise("subscribe", "assign"));
-        }
+        let group = self.shared.group.as_ref().filter(|group| group.subscribes());
+        let group = group.ok_or_else(|| chosen_otherwise("subscribe", "assign"))?;
+        group.resubscribe(Subscription::parse(topics, group.protocol)?);
         Ok(())
     }
 

@@ -73,11 +73,16 @@
 //!   [`ConsumerEvent::Revoking`] holds a [`Revocation`], and its partitions go to others when that
 //!   is dropped, so that work can be finished and committed first. With
 //!   [`Assignor::CooperativeSticky`] alone, partitions that do not move are read on meanwhile.
+//! - **Protocols.** With [`group_protocol`](ConsumerBuilder::group_protocol) (`group.protocol`) set to
+//!   [`GroupProtocol::Consumer`] the group is one of KIP-848, which takes brokers of Kafka 4.0 or
+//!   later: the broker assigns, and members that keep their partitions read on while others come
+//!   and go. A group goes from one protocol to the other while its members are replaced.
 //! - **Heartbeats** go on by themselves, however slow the application is. One that asks for
 //!   nothing for `max.poll.interval.ms` loses its partitions, and is told by
 //!   [`Error::PollInterval`]; the next call joins again.
 //! - **Static members** ([`ConsumerBuilder::group_instance_id`]) may restart within their session
-//!   without a rebalance.
+//!   without a rebalance. Of two with the same id the older is fenced in the classic protocol; in
+//!   the consumer protocol the younger is refused while the older has not left.
 //!
 //! # How a record travels
 //!
@@ -105,6 +110,8 @@
 //! - What an answer leaves out is as the broker last told: where brokers have sessions, requests
 //!   and answers name only what changes.
 //! - A member commits no partition that it does not have.
+//! - In the consumer protocol a member has nothing but what the coordinator has given it, and takes
+//!   nothing new before it has said what it has given up.
 //! - The member is a pure machine (`group/machine`) driven by one task; nothing that the
 //!   application does or leaves undone keeps that from sending heartbeats.
 #![forbid(unsafe_code)]
@@ -126,7 +133,7 @@ pub use builder::{ConsumeExt, ConsumerBuilder};
 pub use consumer::{Consumer, RecordStream};
 pub use cursor::Start;
 pub use events::{ConsumerEvent, ConsumerEvents, Revocation};
-pub use klamm_client::config::{Assignor, IsolationLevel, OffsetReset};
+pub use klamm_client::config::{Assignor, GroupProtocol, IsolationLevel, OffsetReset};
 pub use klamm_client::{Error, Result};
 pub use klamm_protocol::records::{Header, Record};
 pub use position::Position;

@@ -54,7 +54,8 @@ fn may_pass(error: &Error, group: &Group) -> bool {
         Some(
             ErrorCode::REBALANCE_IN_PROGRESS
             | ErrorCode::ILLEGAL_GENERATION
-            | ErrorCode::UNKNOWN_MEMBER_ID,
+            | ErrorCode::UNKNOWN_MEMBER_ID
+            | ErrorCode::STALE_MEMBER_EPOCH,
         ) => group.subscribes(),
         _ => error.is_retriable() || error.is_stale_coordinator(),
     }
@@ -321,11 +322,12 @@ mod tests {
     use super::*;
     use crate::group::Subscription;
     use klamm_client::ClientConfig;
+    use klamm_client::config::GroupProtocol;
 
     #[test]
     fn a_member_commits_again_after_a_rebalance() {
         let config = ClientConfig::new("localhost:9092").set("group.id", "g");
-        let subscription = Subscription::parse(["t"]).expect("no pattern");
+        let subscription = Subscription::parse(["t"], GroupProtocol::Classic).expect("no pattern");
         let group = |subscription| {
             let group = Group::of(&config, subscription).expect("a sensible group");
             group.expect("it has an id")
@@ -340,6 +342,7 @@ mod tests {
         check(ErrorCode::REBALANCE_IN_PROGRESS, true, false);
         check(ErrorCode::ILLEGAL_GENERATION, true, false);
         check(ErrorCode::UNKNOWN_MEMBER_ID, true, false);
+        check(ErrorCode::STALE_MEMBER_EPOCH, true, false);
         check(ErrorCode::FENCED_INSTANCE_ID, false, false);
         check(ErrorCode::NOT_COORDINATOR, true, true);
     }

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use klamm_client::{ClientConfig, Kafka};
-use klamm_consumer::{Assignor, Consumer, ConsumerBatch};
+use klamm_consumer::{Consumer, ConsumerBatch, GroupProtocol};
 use tokio::sync::oneshot;
 
 use support::{SOON, World, member};
@@ -60,17 +60,24 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(world: &World, assignor: Assignor, ledger: &Arc<Mutex<Ledger>>) -> Self {
+    fn start(world: &World, assignor: &'static str, ledger: &Arc<Mutex<Ledger>>) -> Self {
         let (end, ended) = oneshot::channel();
         let (address, group) = (world.address.clone(), world.group.clone());
         let (topic, ledger) = (world.topic.clone(), Arc::clone(ledger));
+        let protocol = world.protocol;
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.unwrap();
             runtime.block_on(async {
                 let kafka = Kafka::connect(ClientConfig::new(&address)).await.unwrap();
-                let builder = member(&kafka, &group).subscribe([topic]).assignors([assignor]);
-                let builder = builder.auto_commit(false).set("session.timeout.ms", "1000");
+                let builder = member(&kafka, &group, protocol).subscribe([topic]);
+                let builder = match protocol {
+                    GroupProtocol::Classic => builder
+                        .set("partition.assignment.strategy", assignor)
+                        .set("session.timeout.ms", "1000"),
+                    GroupProtocol::Consumer => builder.remote_assignor(assignor),
+                };
+                let builder = builder.auto_commit(false);
                 let mut consumer = builder.build().await.unwrap();
                 let end = tokio::select! {
                     end = ended => end.unwrap(),
@@ -112,8 +119,13 @@ async fn read_to(ledger: &Mutex<Ledger>, offset: i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_and_nothing_is_read_again_that_was_committed() {
-    for assignor in [Assignor::Range, Assignor::CooperativeSticky] {
-        let world = World::start(PARTITIONS).await;
+    for (protocol, assignor) in [
+        (GroupProtocol::Classic, "range"),
+        (GroupProtocol::Classic, "cooperative-sticky"),
+        (GroupProtocol::Consumer, "uniform"),
+        (GroupProtocol::Consumer, "range"),
+    ] {
+        let world = World::speaking(protocol, PARTITIONS).await;
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let start = || Worker::start(&world, assignor, &ledger);
         let produce = async {

@@ -11,14 +11,14 @@ use std::time::Duration;
 use futures_core::Stream as _;
 use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{
-    Assignor, ConsumeExt as _, Consumer, ConsumerBuilder, ConsumerEvent, Error, OffsetReset,
-    Position,
+    Assignor, ConsumeExt as _, Consumer, ConsumerBuilder, ConsumerEvent, Error, GroupProtocol,
+    OffsetReset, Position,
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
-use support::{SOON, World, member, next, read, settle};
+use support::{PROTOCOLS, SOON, World, assigning, member, next, read, settle};
 
 /// Takes the records at these offsets from a stream.
 async fn stream(consumer: &mut Consumer, offsets: std::ops::Range<i64>) {
@@ -32,114 +32,131 @@ async fn stream(consumer: &mut Consumer, offsets: std::ops::Range<i64>) {
 
 #[tokio::test]
 async fn a_group_goes_on_where_it_has_committed() {
-    let world = World::start(1).await;
-    let mut first = world.member().auto_commit(false).build().await.unwrap();
-    for _ in 0..3 {
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        let mut first = world.member().auto_commit(false).build().await.unwrap();
+        for _ in 0..3 {
+            next(&mut first).await;
+        }
+        let batch = next(&mut first).await;
+        first.commit(batch.end().with_metadata("so far")).await.unwrap();
         next(&mut first).await;
-    }
-    let batch = next(&mut first).await;
-    first.commit(batch.end().with_metadata("so far")).await.unwrap();
-    next(&mut first).await;
-    first.close(SOON).await.unwrap();
+        first.close(SOON).await.unwrap();
 
-    let mut second = world.member().build().await.unwrap();
-    let batch = next(&mut second).await;
-    assert_eq!(batch.records()[0].offset, 40);
-    let committed = second.committed(&[world.place(0), world.place(7)]).await.unwrap();
-    let position = committed[0].1.as_ref().unwrap().clone().unwrap();
-    assert_eq!((position.offset, &*position.metadata), (40, "so far"));
-    assert!(position.leader_epoch.is_some());
-    assert_eq!(committed[1].1.as_ref().unwrap(), &None);
-    world.stop().await;
+        let mut second = world.member().build().await.unwrap();
+        let batch = next(&mut second).await;
+        assert_eq!(batch.records()[0].offset, 40);
+        let committed = second.committed(&[world.place(0), world.place(7)]).await.unwrap();
+        let position = committed[0].1.as_ref().unwrap().clone().unwrap();
+        assert_eq!((position.offset, &*position.metadata), (40, "so far"));
+        assert!(position.leader_epoch.is_some());
+        assert_eq!(committed[1].1.as_ref().unwrap(), &None);
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
 async fn what_was_worked_on_is_committed_and_nothing_else() {
-    let world = World::start(1).await;
-    let committed = async || {
-        let reader = world.kafka.consumer().group(&world.group).build().await.unwrap();
-        let found = reader.committed(&[world.place(0)]).await.unwrap();
-        found[0].1.as_ref().unwrap().as_ref().map(|position| position.offset)
-    };
-    // What is in hand when a consumer is dropped may not have been worked on.
-    let interval = world.member().set("auto.commit.interval.ms", "10");
-    let mut consumer = interval.build().await.unwrap();
-    read(&mut consumer, 30).await;
-    while committed().await != Some(20) {
-        tokio::task::yield_now().await;
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        let committed = async || {
+            let reader = world.kafka.consumer().group(&world.group).build().await.unwrap();
+            let found = reader.committed(&[world.place(0)]).await.unwrap();
+            found[0].1.as_ref().unwrap().as_ref().map(|position| position.offset)
+        };
+        // What is in hand when a consumer is dropped may not have been worked on.
+        let interval = world.member().set("auto.commit.interval.ms", "10");
+        let mut consumer = interval.build().await.unwrap();
+        read(&mut consumer, 30).await;
+        while committed().await != Some(20) {
+            tokio::task::yield_now().await;
+        }
+        drop(consumer);
+        // Who closes has worked on everything.
+        let mut consumer = world.member().build().await.unwrap();
+        assert_eq!(next(&mut consumer).await.records()[0].offset, 20);
+        consumer.close(SOON).await.unwrap();
+        assert_eq!(committed().await, Some(30));
+        // And a stream has worked on what it has given.
+        let mut consumer = world.member().build().await.unwrap();
+        stream(&mut consumer, 30..45).await;
+        consumer.close(SOON).await.unwrap();
+        assert_eq!(committed().await, Some(45));
+        // Also if that was all of a batch, whether it is closed or dropped.
+        let mut consumer = world.member().build().await.unwrap();
+        stream(&mut consumer, 45..50).await;
+        consumer.close(SOON).await.unwrap();
+        assert_eq!(committed().await, Some(50));
+        let mut consumer = world.member().build().await.unwrap();
+        stream(&mut consumer, 50..70).await;
+        drop(consumer);
+        while committed().await != Some(70) {
+            tokio::task::yield_now().await;
+        }
+        world.stop().await;
     }
-    drop(consumer);
-    // Who closes has worked on everything.
-    let mut consumer = world.member().build().await.unwrap();
-    assert_eq!(next(&mut consumer).await.records()[0].offset, 20);
-    consumer.close(SOON).await.unwrap();
-    assert_eq!(committed().await, Some(30));
-    // And a stream has worked on what it has given.
-    let mut consumer = world.member().build().await.unwrap();
-    stream(&mut consumer, 30..45).await;
-    consumer.close(SOON).await.unwrap();
-    assert_eq!(committed().await, Some(45));
-    // Also if that was all of a batch, whether it is closed or dropped.
-    let mut consumer = world.member().build().await.unwrap();
-    stream(&mut consumer, 45..50).await;
-    consumer.close(SOON).await.unwrap();
-    assert_eq!(committed().await, Some(50));
-    let mut consumer = world.member().build().await.unwrap();
-    stream(&mut consumer, 50..70).await;
-    drop(consumer);
-    while committed().await != Some(70) {
-        tokio::task::yield_now().await;
-    }
-    world.stop().await;
 }
 
 #[tokio::test]
 async fn what_a_stream_has_left_counts_only_where_it_was_left() {
-    let world = World::start(1).await;
-    let mut consumer = world.member().auto_commit(false).build().await.unwrap();
-    let committed = async |consumer: &Consumer| {
-        consumer.commit_delivered().await.unwrap();
-        let found = consumer.committed(&[world.place(0)]).await.unwrap();
-        found[0].1.as_ref().unwrap().as_ref().map(|position| position.offset)
-    };
-    stream(&mut consumer, 0..5).await;
-    assert_eq!(committed(&consumer).await, Some(5));
-    consumer.seek(&world.topic, 0, klamm_consumer::Start::Offset(50)).unwrap();
-    assert_eq!(committed(&consumer).await, Some(50));
-    world.stop().await;
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        let mut consumer = world.member().auto_commit(false).build().await.unwrap();
+        let committed = async |consumer: &Consumer| {
+            consumer.commit_delivered().await.unwrap();
+            let found = consumer.committed(&[world.place(0)]).await.unwrap();
+            found[0].1.as_ref().unwrap().as_ref().map(|position| position.offset)
+        };
+        stream(&mut consumer, 0..5).await;
+        assert_eq!(committed(&consumer).await, Some(5));
+        consumer.seek(&world.topic, 0, klamm_consumer::Start::Offset(50)).unwrap();
+        assert_eq!(committed(&consumer).await, Some(50));
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
 async fn who_is_dropped_during_a_rebalance_commits_nevertheless() {
-    let world = World::start(1).await;
-    for tenths in 0..60 {
-        let group = format!("{}-{tenths}", world.group);
-        let build = async || {
-            let builder = member(&world.kafka, &group).subscribe([world.topic.clone()]);
-            builder.assignors([Assignor::CooperativeSticky]).build().await.unwrap()
-        };
-        let mut first = build().await;
-        read(&mut first, 30).await;
-        first.subscribe([world.topic.clone(), "another".into()]).unwrap();
-        // Whatever the rebalance has come to by then.
-        let by_then = clock::now() + Duration::from_micros(100 * tenths);
-        while clock::now() < by_then {
-            tokio::task::yield_now().await;
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        for tenths in 0..60 {
+            let group = format!("{}-{tenths}", world.group);
+            let build = async || {
+                let builder =
+                    member(&world.kafka, &group, protocol).subscribe([world.topic.clone()]);
+                assigning(builder, protocol, Assignor::CooperativeSticky).build().await.unwrap()
+            };
+            let mut first = build().await;
+            read(&mut first, 30).await;
+            first.subscribe([world.topic.clone(), "another".into()]).unwrap();
+            // Whatever the rebalance has come to by then.
+            let by_then = clock::now() + Duration::from_micros(100 * tenths);
+            while clock::now() < by_then {
+                tokio::task::yield_now().await;
+            }
+            drop(first);
+            let batch = next(&mut build().await).await;
+            assert_eq!(batch.records()[0].offset, 20, "dropped after {tenths} tenths of a ms");
         }
-        drop(first);
-        let batch = next(&mut build().await).await;
-        assert_eq!(batch.records()[0].offset, 20, "dropped after {tenths} tenths of a ms");
+        world.stop().await;
     }
-    world.stop().await;
 }
 
 #[tokio::test]
 async fn members_share_and_hand_over() {
-    for assignor in
-        [Assignor::Range, Assignor::RoundRobin, Assignor::Sticky, Assignor::CooperativeSticky]
-    {
-        let world = World::start(6).await;
-        let build = async || world.member().assignors([assignor]).build().await.unwrap();
+    use GroupProtocol as P;
+    const CLASSIC: &str = "partition.assignment.strategy";
+    const REMOTE: &str = "group.remote.assignor";
+    for (protocol, key, assignor) in [
+        (P::Classic, CLASSIC, "range"),
+        (P::Classic, CLASSIC, "roundrobin"),
+        (P::Classic, CLASSIC, "sticky"),
+        (P::Classic, CLASSIC, "cooperative-sticky"),
+        (P::Consumer, REMOTE, "uniform"),
+        (P::Consumer, REMOTE, "range"),
+    ] {
+        let world = World::speaking(protocol, 6).await;
+        let build = async || world.member().set(key, assignor).build().await.unwrap();
         let mut first = build().await;
         settle(&mut first, 6).await;
         let mut second = build().await;
@@ -159,41 +176,45 @@ async fn members_share_and_hand_over() {
 
 #[tokio::test]
 async fn a_cooperative_member_reads_on_while_others_come() {
-    let world = World::start(4).await;
-    let build = async || {
-        let builder = world.member().assignors([Assignor::CooperativeSticky]).auto_commit(false);
-        builder.build().await.unwrap()
-    };
-    let mut first = build().await;
-    read(&mut first, 400).await;
-    let mut events = first.events();
-    let Some(ConsumerEvent::Assigned(all)) = events.next().await else { panic!("not assigned") };
-    assert_eq!(all.len(), 4);
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 4).await;
+        let build = async || {
+            let builder = assigning(world.member(), protocol, Assignor::CooperativeSticky);
+            builder.auto_commit(false).build().await.unwrap()
+        };
+        let mut first = build().await;
+        read(&mut first, 400).await;
+        let mut events = first.events();
+        let Some(ConsumerEvent::Assigned(all)) = events.next().await else {
+            panic!("not assigned")
+        };
+        assert_eq!(all.len(), 4);
 
-    let mut second = build().await;
-    let Some(ConsumerEvent::Revoking(revocation)) = events.next().await else {
-        panic!("nothing revoked")
-    };
-    assert_eq!(revocation.partitions().len(), 2, "the others are kept");
-    let kept = all.iter().find(|place| !revocation.partitions().contains(place)).unwrap();
-    // While these are given up, the others are read.
-    world.produce(kept.1, 10).await;
-    let batch = next(&mut first).await;
-    assert_eq!((batch.partition(), batch.records()[0].offset), (kept.1, 100));
-    // What is given up can still be committed.
-    let given: Vec<_> = revocation.partitions().to_vec();
-    let position = Position::new(world.topic.clone(), given[0].1, 100);
-    first.commit(position.clone()).await.unwrap();
-    first.commit(Position::new(world.topic.clone(), given[1].1, 90)).await.unwrap();
-    assert!(second.assignment().is_empty());
-    drop(revocation);
-    let batch = next(&mut second).await;
-    assert_eq!((batch.partition(), batch.records()[0].offset), (given[1].1, 90));
-    assert_eq!(second.assignment(), given);
-    // And then no longer.
-    let late = first.commit(position).await.unwrap_err();
-    assert!(matches!(late, Error::NotAssigned { .. }), "{late}");
-    world.stop().await;
+        let mut second = build().await;
+        let Some(ConsumerEvent::Revoking(revocation)) = events.next().await else {
+            panic!("nothing revoked")
+        };
+        assert_eq!(revocation.partitions().len(), 2, "the others are kept");
+        let kept = all.iter().find(|place| !revocation.partitions().contains(place)).unwrap();
+        // While these are given up, the others are read.
+        world.produce(kept.1, 10).await;
+        let batch = next(&mut first).await;
+        assert_eq!((batch.partition(), batch.records()[0].offset), (kept.1, 100));
+        // What is given up can still be committed.
+        let given: Vec<_> = revocation.partitions().to_vec();
+        let position = Position::new(world.topic.clone(), given[0].1, 100);
+        first.commit(position.clone()).await.unwrap();
+        first.commit(Position::new(world.topic.clone(), given[1].1, 90)).await.unwrap();
+        assert!(second.assignment().is_empty());
+        drop(revocation);
+        let batch = next(&mut second).await;
+        assert_eq!((batch.partition(), batch.records()[0].offset), (given[1].1, 90));
+        assert_eq!(second.assignment(), given);
+        // And then no longer.
+        let late = first.commit(position).await.unwrap_err();
+        assert!(matches!(late, Error::NotAssigned { .. }), "{late}");
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -221,33 +242,36 @@ async fn a_rebalance_waits_for_work_in_hand() {
 
 #[tokio::test]
 async fn a_static_member_comes_back_without_a_rebalance() {
-    for leads in [false, true] {
-        let world = World::start(4).await;
-        let build = async || world.stranger().await.group_instance_id("one").build().await.unwrap();
-        // Who comes first, leads.
-        let (mut other, mut one);
-        if leads {
-            one = build().await;
-            settle(&mut one, 4).await;
-            other = world.member().build().await.unwrap();
-        } else {
-            other = world.member().build().await.unwrap();
-            settle(&mut other, 4).await;
-            one = build().await;
-        }
-        tokio::join!(settle(&mut other, 2), settle(&mut one, 2));
-        let had = one.assignment();
-        let mut events = other.events();
-        assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
+    for protocol in PROTOCOLS {
+        for leads in [false, true] {
+            let world = World::speaking(protocol, 4).await;
+            let build =
+                async || world.stranger().await.group_instance_id("one").build().await.unwrap();
+            // Who comes first, leads.
+            let (mut other, mut one);
+            if leads {
+                one = build().await;
+                settle(&mut one, 4).await;
+                other = world.member().build().await.unwrap();
+            } else {
+                other = world.member().build().await.unwrap();
+                settle(&mut other, 4).await;
+                one = build().await;
+            }
+            tokio::join!(settle(&mut other, 2), settle(&mut one, 2));
+            let had = one.assignment();
+            let mut events = other.events();
+            assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
 
-        one.close(SOON).await.unwrap();
-        let mut one = build().await;
-        settle(&mut one, 2).await;
-        assert_eq!(one.assignment(), had);
-        // The other member has noticed nothing: its events end with itself.
-        drop(other);
-        assert!(events.next().await.is_none());
-        world.stop().await;
+            one.close(SOON).await.unwrap();
+            let mut one = build().await;
+            settle(&mut one, 2).await;
+            assert_eq!(one.assignment(), had);
+            // The other member has noticed nothing: its events end with itself.
+            drop(other);
+            assert!(events.next().await.is_none());
+            world.stop().await;
+        }
     }
 }
 
@@ -275,143 +299,155 @@ async fn a_static_member_is_fenced_by_its_double() {
 
 #[tokio::test]
 async fn who_takes_too_long_is_told_and_may_come_back() {
-    let world = World::start(1).await;
-    let mut slow = world.member().set("max.poll.interval.ms", "700").build().await.unwrap();
-    let mut events = slow.events();
-    next(&mut slow).await;
-    let batch = next(&mut slow).await;
-    let (mut lost, mut exceeded) = (false, false);
-    while !exceeded {
-        match events.next().await.unwrap() {
-            ConsumerEvent::Lost(places) => lost = places == [world.place(0)],
-            ConsumerEvent::PollIntervalExceeded => exceeded = true,
-            _ => {}
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        let mut slow = world.member().set("max.poll.interval.ms", "700").build().await.unwrap();
+        let mut events = slow.events();
+        next(&mut slow).await;
+        let batch = next(&mut slow).await;
+        let (mut lost, mut exceeded) = (false, false);
+        while !exceeded {
+            match events.next().await.unwrap() {
+                ConsumerEvent::Lost(places) => lost = places == [world.place(0)],
+                ConsumerEvent::PollIntervalExceeded => exceeded = true,
+                _ => {}
+            }
         }
+        assert!(lost && slow.assignment().is_empty());
+        let late = slow.commit(batch.end()).await.unwrap_err();
+        assert!(matches!(late, Error::NotAssigned { .. }), "{late}");
+        let told = slow.next_batch().await.unwrap_err();
+        assert!(matches!(told, Error::PollInterval { .. }), "{told}");
+        let batch = next(&mut slow).await;
+        assert!(batch.records()[0].offset <= 10, "what was in hand comes again");
+        world.stop().await;
     }
-    assert!(lost && slow.assignment().is_empty());
-    let late = slow.commit(batch.end()).await.unwrap_err();
-    assert!(matches!(late, Error::NotAssigned { .. }), "{late}");
-    let told = slow.next_batch().await.unwrap_err();
-    assert!(matches!(told, Error::PollInterval { .. }), "{told}");
-    let batch = next(&mut slow).await;
-    assert!(batch.records()[0].offset <= 10, "what was in hand comes again");
-    world.stop().await;
 }
 
 #[tokio::test]
 async fn who_was_late_comes_back_by_asking_once() {
-    let world = World::start(1).await;
-    let mut slow = world.member().set("max.poll.interval.ms", "700").build().await.unwrap();
-    next(&mut slow).await;
-    let mut events = slow.events();
-    let mut was_late = false;
-    let came_back = async {
-        loop {
-            match events.next().await.unwrap() {
-                ConsumerEvent::Assigned(_) if was_late => break,
-                ConsumerEvent::PollIntervalExceeded => {
-                    was_late = true;
-                    let told = slow.next_batch().await.unwrap_err();
-                    assert!(matches!(told, Error::PollInterval { .. }), "{told}");
-                    // Dropped before anything else has run.
-                    let mut asking = std::pin::pin!(slow.next_batch());
-                    poll_fn(|context| {
-                        assert!(asking.as_mut().poll(context).is_pending());
-                        Poll::Ready(())
-                    })
-                    .await;
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        let mut slow = world.member().set("max.poll.interval.ms", "700").build().await.unwrap();
+        next(&mut slow).await;
+        let mut events = slow.events();
+        let mut was_late = false;
+        let came_back = async {
+            loop {
+                match events.next().await.unwrap() {
+                    ConsumerEvent::Assigned(_) if was_late => break,
+                    ConsumerEvent::PollIntervalExceeded => {
+                        was_late = true;
+                        let told = slow.next_batch().await.unwrap_err();
+                        assert!(matches!(told, Error::PollInterval { .. }), "{told}");
+                        // Dropped before anything else has run.
+                        let mut asking = std::pin::pin!(slow.next_batch());
+                        poll_fn(|context| {
+                            assert!(asking.as_mut().poll(context).is_pending());
+                            Poll::Ready(())
+                        })
+                        .await;
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
-        }
-    };
-    tokio::time::timeout(SOON, came_back).await.unwrap();
-    world.stop().await;
+        };
+        tokio::time::timeout(SOON, came_back).await.unwrap();
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
 async fn who_subscribes_to_what_cannot_be_is_told_once() {
-    let world = World::start(1).await;
-    let builder = member(&world.kafka, &world.group);
-    let bad: Str = "no/topic".into();
-    let builder = builder.subscribe([world.topic.clone(), bad.clone()]);
-    let mut consumer = builder.set("retry.backoff.max.ms", "10").build().await.unwrap();
-    let (mut told, mut records) = (Vec::new(), 0);
-    while told.is_empty() || records < 100 {
-        match tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap() {
-            Ok(batch) => records += batch.records().len(),
-            Err(error) => told.push(error),
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        let builder = member(&world.kafka, &world.group, protocol);
+        let bad: Str = "no/topic".into();
+        let builder = builder.subscribe([world.topic.clone(), bad.clone()]);
+        let mut consumer = builder.set("retry.backoff.max.ms", "10").build().await.unwrap();
+        let (mut told, mut records) = (Vec::new(), 0);
+        while told.is_empty() || records < 100 {
+            match tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap() {
+                Ok(batch) => records += batch.records().len(),
+                Err(error) => told.push(error),
+            }
         }
+        assert_eq!(told[0].code(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION));
+        let silent = tokio::time::timeout(Duration::from_millis(100), consumer.next_batch()).await;
+        assert!(silent.is_err() && told.len() == 1, "{silent:?} after {told:?}");
+        consumer.subscribe([bad]).unwrap();
+        let told = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap_err();
+        assert_eq!(told.code(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION));
+        world.stop().await;
     }
-    assert_eq!(told[0].code(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION));
-    let silent = tokio::time::timeout(Duration::from_millis(100), consumer.next_batch()).await;
-    assert!(silent.is_err() && told.len() == 1, "{silent:?} after {told:?}");
-    consumer.subscribe([bad]).unwrap();
-    let told = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap_err();
-    assert_eq!(told.code(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION));
-    world.stop().await;
 }
 
 #[tokio::test]
 async fn a_close_that_cannot_commit_says_so_and_leaves_in_time() {
-    let world = World::start(1).await;
-    // It does not learn that its topic is gone, nor makes it anew: it tries again.
-    let config = ClientConfig::new(&world.address).set("allow.auto.create.topics", "false");
-    let kafka = Kafka::connect(config).await.unwrap();
-    let builder = member(&kafka, &world.group).subscribe([world.topic.clone()]);
-    let mut consumer = builder.build().await.unwrap();
-    read(&mut consumer, 30).await;
-    let admin = world.kafka.admin();
-    let deleted = admin.delete_topics(std::slice::from_ref(&world.topic)).await.unwrap();
-    deleted[0].1.as_ref().unwrap();
-    let failed = consumer.close(Duration::from_secs(2)).await.unwrap_err();
-    assert!(matches!(failed, Error::LastCommit { .. }), "{failed}");
-    let described = admin.describe_groups(&[world.group.as_str().into()]).await.unwrap();
-    let members = described[0].1.as_ref().map_or(0, |group| group.members.len());
-    assert_eq!(members, 0, "it has left");
-    world.stop().await;
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        // It does not learn that its topic is gone, nor makes it anew: it tries again.
+        let config = ClientConfig::new(&world.address).set("allow.auto.create.topics", "false");
+        let kafka = Kafka::connect(config).await.unwrap();
+        let builder = member(&kafka, &world.group, protocol).subscribe([world.topic.clone()]);
+        let mut consumer = builder.build().await.unwrap();
+        read(&mut consumer, 30).await;
+        let admin = world.kafka.admin();
+        let deleted = admin.delete_topics(std::slice::from_ref(&world.topic)).await.unwrap();
+        deleted[0].1.as_ref().unwrap();
+        let failed = consumer.close(Duration::from_secs(2)).await.unwrap_err();
+        assert!(matches!(failed, Error::LastCommit { .. }), "{failed}");
+        let described = admin.describe_groups(&[world.group.as_str().into()]).await.unwrap();
+        let members = described[0].1.as_ref().map_or(0, |group| group.members.len());
+        assert_eq!(members, 0, "it has left");
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
 async fn topics_and_partitions_that_come_later_are_found() {
-    let world = World::start(1).await;
-    let pattern = format!("re:{}\\..*", world.topic);
-    let build = async || {
-        let builder = member(&world.kafka, &world.group);
-        let builder = builder.subscribe([world.topic.to_string(), pattern.clone()]);
-        builder.assignors([Assignor::Sticky]).build().await.unwrap()
-    };
-    let (mut first, mut second) = (build().await, build().await);
-    let later: Str = format!("{}.later", world.topic).into();
-    world.create(&later, 3).await;
-    tokio::join!(settle(&mut first, 2), settle(&mut second, 2));
-    world.kafka.admin().create_partitions(&[(later.clone(), 5)]).await.unwrap();
-    tokio::join!(settle(&mut first, 3), settle(&mut second, 3));
-    // And the application may want something else.
-    first.subscribe([later.clone()]).unwrap();
-    second.subscribe([later.clone()]).unwrap();
-    let elsewhere = async |consumer: &mut Consumer| {
-        while consumer.assignment().is_empty()
-            || consumer.assignment().iter().any(|(topic, _)| *topic != later)
-        {
-            let a_moment = Duration::from_millis(20);
-            let _ = tokio::time::timeout(a_moment, consumer.next_batch()).await;
-        }
-    };
-    tokio::join!(elsewhere(&mut first), elsewhere(&mut second));
-    world.stop().await;
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        let pattern = format!("re:{}\\..*", world.topic);
+        let build = async || {
+            let builder = member(&world.kafka, &world.group, protocol);
+            let builder = builder.subscribe([world.topic.to_string(), pattern.clone()]);
+            assigning(builder, protocol, Assignor::Sticky).build().await.unwrap()
+        };
+        let (mut first, mut second) = (build().await, build().await);
+        let later: Str = format!("{}.later", world.topic).into();
+        world.create(&later, 3).await;
+        tokio::join!(settle(&mut first, 2), settle(&mut second, 2));
+        world.kafka.admin().create_partitions(&[(later.clone(), 5)]).await.unwrap();
+        tokio::join!(settle(&mut first, 3), settle(&mut second, 3));
+        // And the application may want something else.
+        first.subscribe([later.clone()]).unwrap();
+        second.subscribe([later.clone()]).unwrap();
+        let elsewhere = async |consumer: &mut Consumer| {
+            while consumer.assignment().is_empty()
+                || consumer.assignment().iter().any(|(topic, _)| *topic != later)
+            {
+                let a_moment = Duration::from_millis(20);
+                let _ = tokio::time::timeout(a_moment, consumer.next_batch()).await;
+            }
+        };
+        tokio::join!(elsewhere(&mut first), elsewhere(&mut second));
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
 async fn nowhere_to_begin_is_an_error_if_the_policy_says_so() {
-    let world = World::start(1).await;
-    let builder = world.member().auto_offset_reset(OffsetReset::None);
-    let mut consumer = builder.build().await.unwrap();
-    let told = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap();
-    assert!(matches!(told, Err(Error::NoOffset { .. })), "{told:?}");
-    consumer.seek(&world.topic, 0, klamm_consumer::Start::Offset(50)).unwrap();
-    assert_eq!(next(&mut consumer).await.records()[0].offset, 50);
-    world.stop().await;
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        let builder = world.member().auto_offset_reset(OffsetReset::None);
+        let mut consumer = builder.build().await.unwrap();
+        let told = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap();
+        assert!(matches!(told, Err(Error::NoOffset { .. })), "{told:?}");
+        consumer.seek(&world.topic, 0, klamm_consumer::Start::Offset(50)).unwrap();
+        assert_eq!(next(&mut consumer).await.records()[0].offset, 50);
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -423,8 +459,12 @@ async fn a_group_that_makes_no_sense_is_refused_when_it_is_built() {
     let both = world.member().assign("t", 0, klamm_consumer::Start::Committed);
     assert!(build(both).await.starts_with("`subscribe` contradicts `assign`"));
     assert!(build(world.member().subscribe(["re:["])).await.contains("is no pattern"));
-    let built = build(world.member().set("group.protocol", "consumer")).await;
-    assert!(built.contains("not built yet"), "{built}");
+    for builder in [
+        world.member().remote_assignor("uniform"),
+        world.member().group_protocol(GroupProtocol::Consumer),
+    ] {
+        assert!(build(builder).await.contains("contradicts `group.protocol`"));
+    }
     let long = world.member().set("heartbeat.interval.ms", "6000");
     assert!(build(long).await.contains("contradicts"));
     world.stop().await;

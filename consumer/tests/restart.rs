@@ -7,48 +7,48 @@ use klamm_broker::Broker;
 use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::ConsumerEvent;
 
-use support::{SOON, World, next, settle};
+use support::{PROTOCOLS, SOON, World, broker, next, settle};
 
 #[tokio::test]
 async fn members_go_on_without_a_rebalance_after_the_broker_has_crashed() {
-    let folder = tempfile::tempdir().unwrap();
-    let builder = |address: &str| {
-        let builder = Broker::builder().data_dir(folder.path()).listen(address);
-        builder.set("group.initial.rebalance.delay.ms", "0")
-    };
-    let broker = builder("127.0.0.1:0").start().await.unwrap();
-    let mut world = World::at(Some(broker), 2).await;
-    let (mut one, mut two) =
-        (world.member().build().await.unwrap(), world.stranger().await.build().await.unwrap());
-    tokio::join!(settle(&mut one, 1), settle(&mut two, 1));
-    for consumer in [&mut one, &mut two] {
-        let mut offset = 0;
-        while offset < 100 {
-            let place = &consumer.assignment()[0];
-            offset = consumer.position(&place.0, place.1).unwrap_or(0);
-            if offset < 100 {
-                offset = next(consumer).await.end_offset();
+    for protocol in PROTOCOLS {
+        let folder = tempfile::tempdir().unwrap();
+        let builder =
+            |address: &str| broker(Broker::builder().data_dir(folder.path()).listen(address));
+        let started = builder("127.0.0.1:0").start().await.unwrap();
+        let mut world = World::at(Some(started), protocol, 2).await;
+        let (mut one, mut two) =
+            (world.member().build().await.unwrap(), world.stranger().await.build().await.unwrap());
+        tokio::join!(settle(&mut one, 1), settle(&mut two, 1));
+        for consumer in [&mut one, &mut two] {
+            let mut offset = 0;
+            while offset < 100 {
+                let place = &consumer.assignment()[0];
+                offset = consumer.position(&place.0, place.1).unwrap_or(0);
+                if offset < 100 {
+                    offset = next(consumer).await.end_offset();
+                }
             }
+            consumer.commit_delivered().await.unwrap();
         }
-        consumer.commit_delivered().await.unwrap();
-    }
-    let mut events = one.events();
-    assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
+        let mut events = one.events();
+        assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
 
-    let address = world.address.clone();
-    world.broker.take().unwrap().crash().await;
-    world.broker = Some(builder(&address).start().await.unwrap());
-    world.kafka = Kafka::connect(ClientConfig::new(&address)).await.unwrap();
-    for partition in 0..2 {
-        world.produce(partition, 10).await;
+        let address = world.address.clone();
+        world.broker.take().unwrap().crash().await;
+        world.broker = Some(builder(&address).start().await.unwrap());
+        world.kafka = Kafka::connect(ClientConfig::new(&address)).await.unwrap();
+        for partition in 0..2 {
+            world.produce(partition, 10).await;
+        }
+        for consumer in [&mut one, &mut two] {
+            let batch = next(consumer).await;
+            assert_eq!(batch.records()[0].offset, 100);
+            consumer.commit(batch.end()).await.unwrap();
+        }
+        one.close(SOON).await.unwrap();
+        two.close(SOON).await.unwrap();
+        assert!(events.next().await.is_none(), "it was not given up before");
+        world.stop().await;
     }
-    for consumer in [&mut one, &mut two] {
-        let batch = next(consumer).await;
-        assert_eq!(batch.records()[0].offset, 100);
-        consumer.commit(batch.end()).await.unwrap();
-    }
-    one.close(SOON).await.unwrap();
-    two.close(SOON).await.unwrap();
-    assert!(events.next().await.is_none(), "it was not given up before");
-    world.stop().await;
 }

@@ -165,8 +165,10 @@ keys! {
     GROUP_ID: Option<String>, "group.id", "";
     /// Makes a member static: it may restart within its session without a rebalance.
     GROUP_INSTANCE_ID: Option<String>, "group.instance.id", "";
-    /// The protocol of the group; the classic one alone is built so far.
+    /// The protocol of the group.
     GROUP_PROTOCOL: GroupProtocol, "group.protocol", "classic";
+    /// How the broker is to assign in the consumer protocol; as it likes best if not set.
+    GROUP_REMOTE_ASSIGNOR: Option<String>, "group.remote.assignor", "";
     /// How long a member may be silent before its partitions go to others.
     SESSION_TIMEOUT: Duration, "session.timeout.ms", "45000", more_than_zero;
     /// How often a member says that it is alive.

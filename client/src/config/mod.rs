@@ -51,6 +51,16 @@ pub enum ConfigError {
         /// What was given.
         value: String,
     },
+    /// The setting asks for something that the cluster does not serve.
+    #[error("the cluster does not serve `{name}` = {value:?}: {reason}")]
+    NotServed {
+        /// The setting.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What it would take.
+        reason: &'static str,
+    },
     /// A setting is needed and not set.
     #[error("`{name}` is needed to {purpose}")]
     Missing {

@@ -2,24 +2,29 @@
 
 use std::time::Duration;
 
-use klamm_client::config::keys;
-use klamm_client::{Connection, CoordinatorKind, Error, Kafka, Result, Subject};
+use klamm_client::config::{GroupProtocol, Value as _, keys};
+use klamm_client::{ConfigError, Connection, CoordinatorKind, Error, Kafka, Result, Subject};
+use klamm_protocol::api::consumer_group_heartbeat::{self, ConsumerGroupHeartbeat};
 use klamm_protocol::api::heartbeat::{self, Heartbeat};
 use klamm_protocol::api::join_group::{self, JoinGroup};
 use klamm_protocol::api::leave_group::{self, LeaveGroup};
 use klamm_protocol::api::sync_group::{self, SyncGroup};
 use klamm_protocol::consumer_protocol::Assignment;
 use klamm_protocol::declare::Api;
-use klamm_protocol::wire::Str;
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::{Str, WireError};
 
 use super::assignor::from_wire;
-use super::machine::Identity;
+use super::machine::{Beat, Departure, Heard, Identity, Told};
 use crate::assignment::Place;
 
 /// How much longer than the rebalance timeout the broker may take to answer a member that joins.
 const GRACE: Duration = Duration::from_secs(5);
 /// The first version in which members leave by list.
 const LEAVE_BY_LIST: i16 = 3;
+/// Why a cluster does not serve `group.protocol=consumer`.
+const NO_CONSUMER_PROTOCOL: &str = "it takes brokers of Kafka 4.0 or later that serve it";
+const NO_PATTERNS: &str = "it takes brokers of Kafka 4.0 or later to match patterns";
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -71,7 +76,58 @@ impl Coordinator {
         Ok(places.into_iter().map(|(topic, partition)| (topic.detached(), partition)).collect())
     }
 
-    pub(super) async fn heartbeat(&self, identity: &Identity) -> Result<()> {
+    /// Says that the member is alive.
+    pub(super) async fn heartbeat(&self, beat: &Beat) -> Result<Heard> {
+        match beat {
+            Beat::Classic(identity) => self.beat(identity).await.map(|()| Heard::Classic),
+            Beat::Consumer(request) => self.tell(request).await.map(Heard::Consumer),
+        }
+    }
+
+    /// Leaves.
+    pub(super) async fn leave(&self, departure: &Departure) -> Result<()> {
+        match departure {
+            Departure::Classic(identity) => self.leave_classic(identity).await,
+            Departure::Consumer(request) => match self.tell(request).await {
+                Err(error) if error.code() == Some(ErrorCode::UNKNOWN_MEMBER_ID) => Ok(()),
+                told => told.map(drop),
+            },
+        }
+    }
+
+    /// Says in the consumer protocol what there is to say. It goes over the one connection, so
+    /// that who joins and leaves has left.
+    async fn tell(&self, request: &consumer_group_heartbeat::Request) -> Result<Told> {
+        let pattern = request.subscribed_topic_regex.as_ref();
+        let has_pattern = pattern.is_some_and(|pattern| !pattern.is_empty());
+        let (node, answer) =
+            match self.call::<ConsumerGroupHeartbeat>(request, Duration::ZERO).await {
+                Err(Error::Unsupported { .. }) => return Err(not_served(NO_CONSUMER_PROTOCOL)),
+                // The only thing that a version cannot say.
+                Err(Error::Wire { source: WireError::Unsayable { .. }, .. }) if has_pattern => {
+                    return Err(not_served(NO_PATTERNS));
+                }
+                answered => answered?,
+            };
+        if answer.error_code == ErrorCode::UNSUPPORTED_VERSION {
+            return Err(not_served(NO_CONSUMER_PROTOCOL));
+        }
+        let message = answer.error_message.map(|message| message.detached());
+        self.check_told(node, answer.error_code, message).await?;
+        let ids = |topic: consumer_group_heartbeat::TopicPartitions| {
+            let partitions = topic.partitions.into_iter();
+            partitions.map(move |partition| (topic.topic_id, partition))
+        };
+        let assigned = answer.assignment;
+        let interval = u64::try_from(answer.heartbeat_interval_ms).unwrap_or(0);
+        Ok(Told {
+            epoch: answer.member_epoch,
+            interval: Duration::from_millis(interval.max(1)),
+            assigned: assigned.map(|new| new.topic_partitions.into_iter().flat_map(ids).collect()),
+        })
+    }
+
+    async fn beat(&self, identity: &Identity) -> Result<()> {
         let request = heartbeat::Request {
             group_id: self.group.clone(),
             generation_id: identity.generation,
@@ -83,7 +139,7 @@ impl Coordinator {
     }
 
     /// Leaves, on a connection where nothing is waited for.
-    pub(super) async fn leave(&self, identity: &Identity) -> Result<()> {
+    async fn leave_classic(&self, identity: &Identity) -> Result<()> {
         let node = self.kafka.coordinator(CoordinatorKind::Group, &self.group).await?;
         let connection = self.kafka.broker(node).await?;
         let version = connection.version::<LeaveGroup>(i16::MAX)?;
@@ -143,8 +199,12 @@ impl Coordinator {
         }
     }
 
-    async fn check(&self, node: i32, code: klamm_protocol::error_code::ErrorCode) -> Result<()> {
-        let outcome = Error::check(code, None, self.subject());
+    async fn check(&self, node: i32, code: ErrorCode) -> Result<()> {
+        self.check_told(node, code, None).await
+    }
+
+    async fn check_told(&self, node: i32, code: ErrorCode, message: Option<Str>) -> Result<()> {
+        let outcome = Error::check(code, message, self.subject());
         if let Err(error) = &outcome {
             self.doubt(node, error).await;
         }
@@ -162,4 +222,9 @@ impl Coordinator {
     fn subject(&self) -> Subject {
         Subject::Name(self.group.clone())
     }
+}
+
+fn not_served(reason: &'static str) -> Error {
+    let value = GroupProtocol::Consumer.print();
+    ConfigError::NotServed { name: keys::GROUP_PROTOCOL.name(), value, reason }.into()
 }

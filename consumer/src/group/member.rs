@@ -6,9 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use klamm_client::config::keys;
+use klamm_client::config::{GroupProtocol, keys};
 use klamm_client::{ClientConfig, Error, Kafka, Result, Subject};
-use klamm_protocol::api::join_group;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 use tokio::sync::watch;
@@ -16,7 +15,9 @@ use tokio::task::JoinHandle;
 
 use super::Group;
 use super::coordinator::Coordinator;
-use super::machine::{Effect, Identity, Machine, Rules, Step};
+use super::machine::classic::ClassicMachine;
+use super::machine::consumer::ConsumerMachine;
+use super::machine::{Departure, Done, Effect, Heard, Machine, Rules, Step};
 use super::subscription::{Found, Subscription};
 use crate::assignment::Place;
 use crate::cursor::Start;
@@ -29,14 +30,6 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 type Doing<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What has become of a step.
-enum Done {
-    GaveUp(Vec<Place>),
-    Joined(Result<join_group::Response>),
-    Synced(Result<Vec<Place>>),
-    Left,
-}
-
 /// What a look at the topics has shown.
 struct Look {
     found: Found,
@@ -47,7 +40,7 @@ struct Look {
 /// What happened while the task waited.
 enum Event {
     Done(Done),
-    Beaten(Identity, Result<()>),
+    Beaten(Result<Heard>),
     Looked(Result<Look>),
     Resubscribed,
     /// It is time to look again, or the application has asked for something.
@@ -60,12 +53,11 @@ struct Member {
     group: Arc<Group>,
     coordinator: Arc<Coordinator>,
     subscription: watch::Receiver<Subscription>,
-    machine: Machine,
+    machine: Box<dyn Machine>,
     rebalance_timeout: Duration,
-    heartbeat_interval: Duration,
     /// With the machine's round in which it began.
     step: Option<(u64, Doing<Done>)>,
-    beat: Option<Doing<(Identity, Result<()>)>>,
+    beat: Option<Doing<Result<Heard>>>,
     look: Option<Doing<Result<Look>>>,
     /// Topics of which the application was told that they cannot be read.
     unreadable: BTreeSet<Str>,
@@ -98,8 +90,8 @@ pub(crate) async fn run(
         }
     }
     (member.step, member.beat, member.look) = (None, None, None);
-    if let Some(identity) = member.machine.departure() {
-        leave(&member.coordinator, &identity).await;
+    if let Some(departure) = member.machine.departure() {
+        leave(&member.coordinator, &departure).await;
     }
 }
 
@@ -108,12 +100,13 @@ impl Member {
         shared: Arc<Shared>,
         group: Arc<Group>,
         config: &ClientConfig,
-        subscription: watch::Receiver<Subscription>,
+        mut subscription: watch::Receiver<Subscription>,
     ) -> Self {
         let rules = Rules {
             group: group.id.clone(),
             instance: group.instance.clone(),
             assignors: config.get(&keys::PARTITION_ASSIGNMENT_STRATEGY),
+            remote_assignor: config.get(&keys::GROUP_REMOTE_ASSIGNOR).map(Str::from),
             rack: config.get(&keys::CLIENT_RACK).map(Str::from),
             session_timeout: config.get(&keys::SESSION_TIMEOUT),
             rebalance_timeout: config.get(&keys::MAX_POLL_INTERVAL),
@@ -130,10 +123,18 @@ impl Member {
             group.instance.clone(),
             rules.rebalance_timeout,
         );
+        let rebalance_timeout = rules.rebalance_timeout;
+        let now = clock::now();
+        let machine: Box<dyn Machine> = match group.protocol {
+            GroupProtocol::Classic => Box::new(ClassicMachine::new(rules, now)),
+            GroupProtocol::Consumer => {
+                let subscription = subscription.borrow_and_update().clone();
+                Box::new(ConsumerMachine::new(rules, subscription, now))
+            }
+        };
         Self {
-            rebalance_timeout: rules.rebalance_timeout,
-            heartbeat_interval: rules.heartbeat_interval,
-            machine: Machine::new(rules, clock::now()),
+            rebalance_timeout,
+            machine,
             coordinator: Arc::new(coordinator),
             shared,
             group,
@@ -151,8 +152,7 @@ impl Member {
         if self.has_come_back() {
             self.machine.back(now);
         }
-        let late_at = self.shared.assignment().late_at(self.rebalance_timeout);
-        if self.machine.is_active() && late_at.is_some_and(|at| at <= now) {
+        if self.machine.is_active() && self.late_at().is_some_and(|at| at <= now) {
             self.machine.late();
         }
         self.carry_out();
@@ -167,13 +167,11 @@ impl Member {
         {
             self.step = Some((self.machine.round(), self.begin(step)));
         }
-        if self.beat.is_none() && self.machine.beat(now) {
-            let (coordinator, identity) =
-                (Arc::clone(&self.coordinator), self.machine.identity().clone());
-            self.beat = Some(Box::pin(async move {
-                let outcome = coordinator.heartbeat(&identity).await;
-                (identity, outcome)
-            }));
+        if self.beat.is_none()
+            && let Some(beat) = self.machine.beat(now)
+        {
+            let coordinator = Arc::clone(&self.coordinator);
+            self.beat = Some(Box::pin(async move { coordinator.heartbeat(&beat).await }));
         }
         if self.look.is_none()
             && let Some(others) = self.machine.look(now)
@@ -183,6 +181,11 @@ impl Member {
             self.look = Some(Box::pin(async move { look(&kafka, &subscription, &others).await }));
         }
         self.carry_out();
+    }
+
+    /// When the application will have been away for too long.
+    fn late_at(&self) -> Option<Instant> {
+        self.shared.assignment().late_at(self.rebalance_timeout)
     }
 
     /// Whether the machine can go on after the application was late.
@@ -242,8 +245,8 @@ impl Member {
             Step::Sync(request) => {
                 Box::pin(async move { Done::Synced(coordinator.sync(&request).await) })
             }
-            Step::Leave(identity) => Box::pin(async move {
-                leave(&coordinator, &identity).await;
+            Step::Leave(departure) => Box::pin(async move {
+                leave(&coordinator, &departure).await;
                 Done::Left
             }),
         }
@@ -259,14 +262,15 @@ impl Member {
             self.step.is_none().then(|| self.machine.step_at()),
             self.beat.is_none().then(|| self.machine.beat_at()),
             self.look.is_none().then(|| self.machine.look_at()),
-            // What the application does is looked at as often as the coordinator hears of it.
-            Some(Some(now + self.heartbeat_interval)),
+            self.machine.is_active().then(|| self.late_at()),
         ];
-        let wake_at = due.into_iter().flatten().flatten().min().unwrap_or(now);
+        // An application that is asking now is not late before so much time.
+        let latest = now + self.rebalance_timeout;
+        let wake_at = due.into_iter().flatten().flatten().fold(latest, Instant::min);
         tokio::select! {
             () = ending => Event::Ending,
             done = going(self.step.as_mut().map(|(_, step)| step)) => Event::Done(done),
-            (sender, outcome) = going(self.beat.as_mut()) => Event::Beaten(sender, outcome),
+            outcome = going(self.beat.as_mut()) => Event::Beaten(outcome),
             looked = going(self.look.as_mut()) => Event::Looked(looked),
             Ok(()) = self.subscription.changed() => Event::Resubscribed,
             () = polled, if self.machine.is_away() => Event::Woken,
@@ -281,12 +285,12 @@ impl Member {
                 self.step = None;
                 self.done(done, now);
             }
-            Event::Beaten(sender, outcome) => {
+            Event::Beaten(outcome) => {
                 self.beat = None;
                 if let Err(error) = &outcome {
                     tracing::debug!(group = %self.group.id, %error, "heartbeat");
                 }
-                self.machine.beaten(&sender, outcome, now);
+                self.machine.beaten(outcome, now);
             }
             Event::Looked(looked) => {
                 self.look = None;
@@ -303,7 +307,8 @@ impl Member {
             Event::Resubscribed => {
                 self.look = None;
                 self.unreadable.clear();
-                self.machine.resubscribed(now);
+                let subscription = self.subscription.borrow_and_update().clone();
+                self.machine.resubscribed(&subscription, now);
             }
             Event::Woken | Event::Ending => {}
         }
@@ -321,22 +326,16 @@ impl Member {
     }
 
     fn done(&mut self, done: Done, now: Instant) {
-        match done {
-            Done::GaveUp(places) => self.machine.gave_up(&places),
-            Done::Joined(outcome) => {
-                if let Err(error) = &outcome {
-                    tracing::debug!(group = %self.group.id, %error, "not joined");
-                }
-                self.machine.joined(outcome, now);
+        match &done {
+            Done::Joined(Err(error)) => {
+                tracing::debug!(group = %self.group.id, %error, "not joined");
             }
-            Done::Synced(outcome) => {
-                if let Err(error) = &outcome {
-                    tracing::debug!(group = %self.group.id, %error, "no assignment");
-                }
-                self.machine.synced(outcome, now);
+            Done::Synced(Err(error)) => {
+                tracing::debug!(group = %self.group.id, %error, "no assignment");
             }
-            Done::Left => {}
+            _ => {}
         }
+        self.machine.done(done, now);
     }
 }
 
@@ -383,8 +382,8 @@ async fn give_up(shared: &Shared, group: &Group, places: &[Place], deadline: Ins
 }
 
 /// Tells the coordinator, if it can be told soon.
-async fn leave(coordinator: &Coordinator, identity: &Identity) {
-    let left = tokio::time::timeout(LEAVE_WITHIN, coordinator.leave(identity)).await;
+async fn leave(coordinator: &Coordinator, departure: &Departure) {
+    let left = tokio::time::timeout(LEAVE_WITHIN, coordinator.leave(departure)).await;
     if !matches!(left, Ok(Ok(()))) {
         tracing::warn!(?left, "the group will miss this member until its session is over");
     }

@@ -9,7 +9,7 @@ mod subscription;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use klamm_client::config::{GroupProtocol, Value as _, keys};
+use klamm_client::config::{GroupProtocol, keys};
 use klamm_client::{ClientConfig, ConfigError};
 use klamm_protocol::wire::Str;
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ pub(crate) use subscription::Subscription;
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) id: Str,
+    pub(crate) protocol: GroupProtocol,
     /// Of a static member.
     pub(crate) instance: Option<Str>,
     /// How often it commits by itself, if it does.
@@ -45,22 +46,15 @@ impl Group {
                 None => Ok(None),
             };
         };
+        let subscribes = subscription.is_some();
         let protocol = config.get(&keys::GROUP_PROTOCOL);
-        if protocol != GroupProtocol::Classic {
-            let name = keys::GROUP_PROTOCOL.name();
-            return Err(ConfigError::NotBuilt { name, value: protocol.print() });
-        }
-        if config.get(&keys::HEARTBEAT_INTERVAL) >= config.get(&keys::SESSION_TIMEOUT) {
-            return Err(ConfigError::Contradiction {
-                name: keys::HEARTBEAT_INTERVAL.name(),
-                other: keys::SESSION_TIMEOUT.name(),
-                reason: "a member must be heard before its session is over",
-            });
+        if subscribes {
+            check(config, protocol)?;
         }
         let interval = config.get(&keys::AUTO_COMMIT_INTERVAL);
-        let subscribes = subscription.is_some();
         Ok(Some(Self {
             id: id.into(),
+            protocol,
             instance: config.get(&keys::GROUP_INSTANCE_ID).filter(|_| subscribes).map(Str::from),
             auto_commit: config.get(&keys::ENABLE_AUTO_COMMIT).then_some(interval),
             subscription: subscription.map(watch::Sender::new),
@@ -89,15 +83,52 @@ impl Group {
         self.subscription.as_ref().map(watch::Sender::subscribe)
     }
 
-    /// Subscribes to something else; tells whether it subscribes at all.
-    pub(crate) fn resubscribe(&self, subscription: Subscription) -> bool {
-        let Some(sender) = &self.subscription else { return false };
-        sender.send_replace(subscription);
-        true
+    /// Subscribes to something else, if it subscribes at all.
+    pub(crate) fn resubscribe(&self, subscription: Subscription) {
+        if let Some(sender) = &self.subscription {
+            sender.send_replace(subscription);
+        }
     }
 
     /// Whether it is, or is to become, a member.
     pub(crate) fn subscribes(&self) -> bool {
         self.subscription.is_some()
+    }
+}
+
+/// The settings of a member make sense together.
+fn check(config: &ClientConfig, protocol: GroupProtocol) -> Result<(), ConfigError> {
+    let contradicts = |name, other, reason| ConfigError::Contradiction { name, other, reason };
+    let protocol_name = keys::GROUP_PROTOCOL.name();
+    match protocol {
+        GroupProtocol::Classic if config.is_set(&keys::GROUP_REMOTE_ASSIGNOR) => {
+            let name = keys::GROUP_REMOTE_ASSIGNOR.name();
+            Err(contradicts(name, protocol_name, "in the classic protocol a member assigns"))
+        }
+        GroupProtocol::Classic
+            if config.get(&keys::HEARTBEAT_INTERVAL) >= config.get(&keys::SESSION_TIMEOUT) =>
+        {
+            let (name, other) = (keys::HEARTBEAT_INTERVAL.name(), keys::SESSION_TIMEOUT.name());
+            Err(contradicts(name, other, "a member must be heard before its session is over"))
+        }
+        GroupProtocol::Classic => Ok(()),
+        GroupProtocol::Consumer => {
+            let classic = [
+                (keys::HEARTBEAT_INTERVAL.name(), config.is_set(&keys::HEARTBEAT_INTERVAL)),
+                (keys::SESSION_TIMEOUT.name(), config.is_set(&keys::SESSION_TIMEOUT)),
+                (
+                    keys::PARTITION_ASSIGNMENT_STRATEGY.name(),
+                    config.is_set(&keys::PARTITION_ASSIGNMENT_STRATEGY),
+                ),
+            ];
+            match classic.into_iter().find(|(_, is_set)| *is_set) {
+                Some((name, _)) => Err(contradicts(
+                    name,
+                    protocol_name,
+                    "in the consumer protocol the broker says it",
+                )),
+                None => Ok(()),
+            }
+        }
     }
 }

@@ -4,10 +4,13 @@
 
 use std::time::Duration;
 
-use klamm_broker::Broker;
+use klamm_broker::{Broker, BrokerBuilder};
 use klamm_client::admin::NewTopic;
+use klamm_client::config::Value as _;
 use klamm_client::{ClientConfig, Kafka};
-use klamm_consumer::{ConsumeExt as _, Consumer, ConsumerBatch, ConsumerBuilder, OffsetReset};
+use klamm_consumer::{
+    Assignor, ConsumeExt as _, Consumer, ConsumerBatch, ConsumerBuilder, GroupProtocol, OffsetReset,
+};
 use klamm_producer::{ProduceExt as _, Record};
 use klamm_protocol::wire::Str;
 use klamm_utils::random::Random;
@@ -15,8 +18,12 @@ use klamm_utils::uuid::Uuid;
 
 pub const SOON: Duration = Duration::from_secs(60);
 
+/// What the members of a group may speak.
+pub const PROTOCOLS: [GroupProtocol; 2] = [GroupProtocol::Classic, GroupProtocol::Consumer];
+
 /// A broker, and a topic and a group that nobody else has.
 pub struct World {
+    pub protocol: GroupProtocol,
     pub broker: Option<Broker>,
     pub address: String,
     pub kafka: Kafka,
@@ -27,16 +34,20 @@ pub struct World {
 impl World {
     /// With a topic of so many partitions, each with ten batches of ten records.
     pub async fn start(partitions: i32) -> Self {
+        Self::speaking(GroupProtocol::Classic, partitions).await
+    }
+
+    /// The same, with members that speak this protocol.
+    pub async fn speaking(protocol: GroupProtocol, partitions: i32) -> Self {
         if std::env::var("KLAMM_TEST_BOOTSTRAP").is_ok() {
-            return Self::at(None, partitions).await;
+            return Self::at(None, protocol, partitions).await;
         }
-        let builder = Broker::builder().ephemeral().set("group.min.session.timeout.ms", "1000");
-        let broker = builder.set("group.initial.rebalance.delay.ms", "0").start().await;
-        Self::at(Some(broker.unwrap()), partitions).await
+        let broker = broker(Broker::builder().ephemeral()).start().await.unwrap();
+        Self::at(Some(broker), protocol, partitions).await
     }
 
     /// The same, with this broker.
-    pub async fn at(broker: Option<Broker>, partitions: i32) -> Self {
+    pub async fn at(broker: Option<Broker>, protocol: GroupProtocol, partitions: i32) -> Self {
         let address = match &broker {
             Some(broker) => broker.bootstrap(),
             None => std::env::var("KLAMM_TEST_BOOTSTRAP").unwrap(),
@@ -45,7 +56,14 @@ impl World {
         let kafka = Kafka::connect(config).await.unwrap();
         let name = Uuid(Random::new().uuid()).to_string();
         let topic: Str = format!("t{name}").into();
-        let world = Self { broker, address, kafka, topic, group: format!("g{name}") };
+        let world = Self {
+            protocol,
+            broker,
+            address,
+            kafka,
+            topic,
+            group: format!("{}-{name}", protocol.print()),
+        };
         world.create(&world.topic, partitions).await;
         for partition in 0..partitions {
             for _ in 0..10 {
@@ -73,13 +91,13 @@ impl World {
     }
 
     pub fn member(&self) -> ConsumerBuilder {
-        member(&self.kafka, &self.group).subscribe([self.topic.clone()])
+        member(&self.kafka, &self.group, self.protocol).subscribe([self.topic.clone()])
     }
 
     /// A member of another process, so to say: nothing is shared with others.
     pub async fn stranger(&self) -> ConsumerBuilder {
         let kafka = Kafka::connect(ClientConfig::new(&self.address)).await.unwrap();
-        member(&kafka, &self.group).subscribe([self.topic.clone()])
+        member(&kafka, &self.group, self.protocol).subscribe([self.topic.clone()])
     }
 
     pub fn place(&self, partition: i32) -> (Str, i32) {
@@ -93,12 +111,38 @@ impl World {
     }
 }
 
-pub fn member(kafka: &Kafka, group: &str) -> ConsumerBuilder {
-    let builder = kafka.consumer().group(group).auto_offset_reset(OffsetReset::Earliest);
+/// A broker that keeps nobody waiting.
+pub fn broker(builder: BrokerBuilder) -> BrokerBuilder {
     builder
-        .fetch_max_wait(Duration::from_millis(50))
-        .set("heartbeat.interval.ms", "50")
-        .set("session.timeout.ms", "6000")
+        .set("group.min.session.timeout.ms", "1000")
+        .set("group.initial.rebalance.delay.ms", "0")
+        .set("group.consumer.heartbeat.interval.ms", "50")
+        .set("group.consumer.session.timeout.ms", "3000")
+        .set("group.consumer.assignment.interval.ms", "0")
+}
+
+pub fn member(kafka: &Kafka, group: &str, protocol: GroupProtocol) -> ConsumerBuilder {
+    let builder = kafka.consumer().group(group).auto_offset_reset(OffsetReset::Earliest);
+    let builder = builder.fetch_max_wait(Duration::from_millis(50)).group_protocol(protocol);
+    match protocol {
+        GroupProtocol::Classic => {
+            builder.set("heartbeat.interval.ms", "50").set("session.timeout.ms", "6000")
+        }
+        // The broker says these.
+        GroupProtocol::Consumer => builder,
+    }
+}
+
+/// A member that assigns so; in the consumer protocol it leaves that to the broker.
+pub fn assigning(
+    builder: ConsumerBuilder,
+    protocol: GroupProtocol,
+    by: Assignor,
+) -> ConsumerBuilder {
+    match protocol {
+        GroupProtocol::Classic => builder.assignors([by]),
+        GroupProtocol::Consumer => builder,
+    }
 }
 
 pub async fn next(consumer: &mut Consumer) -> ConsumerBatch {

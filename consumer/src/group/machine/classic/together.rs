@@ -13,7 +13,7 @@ use klamm_utils::clock;
 use proptest::prelude::*;
 
 use super::tests::{SECOND, found, refusal, rules};
-use super::{Effect, Machine, Rules, Step};
+use super::{ClassicMachine, Departure, Effect, Heard, Machine as _, Rules, Step};
 use crate::assignment::Place;
 use crate::group::assignor::from_wire;
 
@@ -125,7 +125,7 @@ enum Waiting {
 }
 
 struct Party {
-    machine: Machine,
+    machine: ClassicMachine,
     /// With the machine's round in which it began.
     waiting: Option<(u64, Waiting)>,
     /// What its application reads.
@@ -157,7 +157,7 @@ impl Together {
     fn happen(&mut self, happening: &Happening) {
         match happening {
             Happening::Comes => {
-                let machine = Machine::new(self.rules.clone(), self.now);
+                let machine = ClassicMachine::new(self.rules.clone(), self.now);
                 self.parties.push(Party { machine, waiting: None, owned: BTreeSet::new() });
             }
             Happening::Goes(number) => {
@@ -200,10 +200,10 @@ impl Together {
         if machine.look(now).is_some() {
             machine.looked(found(self.partitions), now);
         }
-        if machine.beat(now) {
-            let sender = machine.identity().clone();
+        if machine.beat(now).is_some() {
+            let sender = machine.identity();
             let outcome = coordinator.check(&sender.member, sender.generation);
-            machine.beaten(&sender, outcome.map_err(refusal), now);
+            machine.beaten(outcome.map(|()| Heard::Classic).map_err(refusal), now);
         }
         let still = waiting.take().filter(|(begun, _)| *begun == machine.round());
         let still = match still {
@@ -219,7 +219,7 @@ impl Together {
                 Effect::Fatal(error) => panic!("{error}"),
             }
         }
-        owned.retain(|place| machine.owned.contains(place));
+        owned.retain(|place| machine.member.owned.contains(place));
         self.check();
     }
 
@@ -248,13 +248,14 @@ impl Together {
 
 fn begin(
     coordinator: &mut Coordinator,
-    machine: &mut Machine,
+    machine: &mut ClassicMachine,
     step: Step,
     now: Instant,
 ) -> Option<Waiting> {
     match step {
-        Step::GiveUp(places) => machine.gave_up(&places),
-        Step::Leave(identity) => coordinator.forget(&identity.member),
+        Step::GiveUp(places) => machine.member.gave_up(&places),
+        Step::Leave(Departure::Classic(identity)) => coordinator.forget(&identity.member),
+        Step::Leave(other) => panic!("{other:?}"),
         Step::Sync(request) => return wait(coordinator, machine, Waiting::Sync(request), now),
         Step::Join(request) => match coordinator.join(&request) {
             None => return Some(Waiting::Join(request.member_id)),
@@ -267,14 +268,14 @@ fn begin(
 /// Gives what is to be waited for still.
 fn wait(
     coordinator: &mut Coordinator,
-    machine: &mut Machine,
+    machine: &mut ClassicMachine,
     waiting: Waiting,
     now: Instant,
 ) -> Option<Waiting> {
     match &waiting {
         Waiting::Join(id) => match coordinator.joined.remove(id) {
             Some(answer) => {
-                let protocol_name = Some(match machine.rules.assignors[0] {
+                let protocol_name = Some(match machine.member.rules.assignors[0] {
                     Assignor::CooperativeSticky => "cooperative-sticky".into(),
                     _ => "sticky".into(),
                 });

@@ -11,10 +11,10 @@ use klamm_protocol::wire::Str;
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
 
-use super::{Effect, Identity, Machine, Rules, Step};
+use super::{ClassicMachine, Effect, Heard, Identity, Machine as _, Rules, Step};
 use crate::assignment::Place;
 use crate::group::assignor::Topics;
-use crate::group::subscription::Found;
+use crate::group::subscription::{Found, Subscription};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,6 +23,7 @@ pub(super) fn rules(assignor: Assignor) -> Rules {
         group: "g".into(),
         instance: None,
         assignors: vec![assignor],
+        remote_assignor: None,
         rack: None,
         session_timeout: 45 * SECOND,
         rebalance_timeout: 300 * SECOND,
@@ -41,7 +42,7 @@ pub(super) fn refusal(code: ErrorCode) -> Error {
 pub(super) fn found(partitions: usize) -> Found {
     let topics = Topics::from([("t".into(), vec![BTreeSet::new(); partitions])]);
     let wanted = BTreeSet::from(["t".into()]);
-    Found { asked: wanted.clone(), wanted, topics }
+    Found { asked: wanted.clone(), wanted, topics, ..Found::default() }
 }
 
 fn places(numbers: impl IntoIterator<Item = i32>) -> Vec<Place> {
@@ -50,7 +51,7 @@ fn places(numbers: impl IntoIterator<Item = i32>) -> Vec<Place> {
 
 /// A machine, and the moment up to which it has lived.
 struct Scene {
-    machine: Machine,
+    machine: ClassicMachine,
     now: Instant,
 }
 
@@ -58,7 +59,7 @@ impl Scene {
     /// Knows the topic, which has four partitions.
     fn new(rules: Rules) -> Self {
         let now = clock::now();
-        let mut machine = Machine::new(rules, now);
+        let mut machine = ClassicMachine::new(rules, now);
         assert_eq!(machine.step(now), None, "it must see the topics before it joins");
         assert_eq!(machine.look(now), Some(BTreeSet::new()));
         machine.looked(found(4), now);
@@ -100,14 +101,14 @@ impl Scene {
     fn give_up(&mut self, expected: &[i32]) {
         let step = self.step();
         assert_eq!(step, Some(Step::GiveUp(places(expected.iter().copied()))));
-        self.machine.gave_up(&places(expected.iter().copied()));
+        self.machine.member.gave_up(&places(expected.iter().copied()));
     }
 
     fn beat(&mut self, outcome: Result<(), ErrorCode>) {
         self.now += SECOND * 3;
-        assert!(self.machine.beat(self.now), "no heartbeat is due");
-        let sender = self.machine.identity().clone();
-        self.machine.beaten(&sender, outcome.map_err(refusal), self.now);
+        assert!(self.machine.beat(self.now).is_some(), "no heartbeat is due");
+        let outcome = outcome.map(|()| Heard::Classic).map_err(refusal);
+        self.machine.beaten(outcome, self.now);
     }
 
     /// What has become of partitions since this was asked last.
@@ -152,7 +153,7 @@ fn an_eager_member_gives_everything_up_before_it_joins_again() {
     assert_eq!(step, Some(Step::GiveUp(places([0, 1]))));
     // However long that takes, heartbeats go on.
     scene.beat(Err(ErrorCode::REBALANCE_IN_PROGRESS));
-    scene.machine.gave_up(&places([0, 1]));
+    scene.machine.member.gave_up(&places([0, 1]));
     scene.join(2);
     scene.sync(&[1]);
     assert_eq!(scene.effects(), ["assigned 1"]);
@@ -208,9 +209,12 @@ fn a_round_that_is_overtaken_begins_anew() {
 #[test]
 fn an_answer_to_who_it_was_before_counts_for_nothing() {
     let mut scene = Scene::member(rules(Assignor::CooperativeSticky), &[0]);
-    let before = Identity { generation: 0, ..scene.machine.identity().clone() };
+    scene.now += SECOND * 3;
+    assert!(scene.machine.beat(scene.now).is_some());
+    let after = Identity { generation: 2, ..scene.machine.identity().clone() };
+    scene.machine.member.identity = after;
     let stale = Err(refusal(ErrorCode::ILLEGAL_GENERATION));
-    scene.machine.beaten(&before, stale, scene.now);
+    scene.machine.beaten(stale, scene.now);
     assert_eq!((scene.effects(), scene.step()), (vec!["assigned 0".to_owned()], None));
 }
 
@@ -223,7 +227,7 @@ fn a_member_whose_application_is_away_leaves_until_it_comes_back() {
         assert_ne!(scene.machine.round(), round);
         assert_eq!(scene.effects(), ["assigned 0", "lost 0", "too late"]);
         assert_eq!(matches!(scene.step(), Some(Step::Leave(_))), leaves);
-        assert_eq!((scene.step(), scene.machine.beat(scene.now)), (None, false));
+        assert_eq!((scene.step(), scene.machine.beat(scene.now)), (None, None));
         scene.machine.back(scene.now);
         let Some(Step::Join(request)) = scene.step() else { panic!("it does not come back") };
         assert_eq!(request.member_id, "");
@@ -281,7 +285,7 @@ fn a_leader_looks_at_the_topics_of_others_before_it_assigns() {
 #[test]
 fn another_subscription_is_a_reason_to_join_again() {
     let mut scene = Scene::member(rules(Assignor::CooperativeSticky), &[0]);
-    scene.machine.resubscribed(scene.now);
+    scene.machine.resubscribed(&Subscription::default(), scene.now);
     assert!(scene.machine.look(scene.now).is_some());
     scene.machine.looked(Found::default(), scene.now);
     // What is wanted no longer is given up first, even by a cooperative member.

@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use klamm_client::Error;
 use klamm_client::config::{Assignor, Value as _};
-use klamm_client::{Error, Subject};
 use klamm_protocol::api::{join_group, sync_group};
 use klamm_protocol::consumer_protocol::{Assignment, Subscription, VERSION_MAX};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, WireError};
 
-use super::{Led, Machine, Phase, Role, Step};
+use super::{ClassicMachine, Led, Phase, Role};
 use crate::group::assignor::{self, Plan, Topics, to_wire, user_data};
+use crate::group::machine::{Step, ms};
 
 /// The kind of group that consumers form.
 const PROTOCOL_TYPE: Str = Str::from_static("consumer");
 
-impl Machine {
+impl ClassicMachine {
     /// Before it joins again, a member gives up what it may not keep.
     pub(super) fn prepare(&mut self) {
         self.phase = Phase::Unjoined;
@@ -24,19 +25,19 @@ impl Machine {
         let keeps = |topic: &Str| wanted.is_none_or(|wanted| wanted.contains(topic));
         let is_cooperative = self.is_cooperative();
         let leaves = |(topic, _): &&(Str, i32)| !is_cooperative || !keeps(topic);
-        self.leaving = self.owned.iter().filter(leaves).cloned().collect();
+        self.member.leaving = self.member.owned.iter().filter(leaves).cloned().collect();
     }
 
     /// A member keeps what it has during a rebalance if every assignor that may be chosen allows
     /// it.
     fn is_cooperative(&self) -> bool {
-        self.rules.assignors.iter().all(|assignor| *assignor == Assignor::CooperativeSticky)
+        self.member.rules.assignors.iter().all(|assignor| *assignor == Assignor::CooperativeSticky)
     }
 
     pub(super) fn join(&mut self) -> Option<Step> {
         let wanted = self.found.as_ref()?.wanted.clone();
         self.must_rejoin = false;
-        let protocols = self.rules.assignors.iter().map(|assignor| {
+        let protocols = self.member.rules.assignors.iter().map(|assignor| {
             let metadata = self.subscription(*assignor, &wanted)?;
             Ok(join_group::Protocol { name: assignor.print().into(), metadata })
         });
@@ -44,13 +45,12 @@ impl Machine {
             Ok(protocols) => protocols,
             Err(_) => return self.cannot_say(),
         };
-        let ms = |time: std::time::Duration| i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
         let request = join_group::Request {
-            group_id: self.rules.group.clone(),
-            session_timeout_ms: ms(self.rules.session_timeout),
-            rebalance_timeout_ms: ms(self.rules.rebalance_timeout),
-            member_id: self.identity.member.clone(),
-            group_instance_id: self.rules.instance.clone(),
+            group_id: self.member.rules.group.clone(),
+            session_timeout_ms: ms(self.member.rules.session_timeout),
+            rebalance_timeout_ms: ms(self.member.rules.rebalance_timeout),
+            member_id: self.member.identity.member.clone(),
+            group_instance_id: self.member.rules.instance.clone(),
             protocol_type: PROTOCOL_TYPE,
             protocols,
             reason: None,
@@ -64,9 +64,9 @@ impl Machine {
         let subscription = Subscription {
             topics: wanted.iter().cloned().collect(),
             user_data: user_data(assignor, had, *generation),
-            owned_partitions: to_wire(&self.owned),
-            generation_id: self.identity.generation,
-            rack_id: self.rules.rack.clone(),
+            owned_partitions: to_wire(&self.member.owned),
+            generation_id: self.member.identity.generation,
+            rack_id: self.member.rules.rack.clone(),
         };
         subscription.encode(VERSION_MAX)
     }
@@ -103,10 +103,10 @@ impl Machine {
             Err(_) => return self.cannot_say(),
         };
         Some(Step::Sync(sync_group::Request {
-            group_id: self.rules.group.clone(),
-            generation_id: self.identity.generation,
-            member_id: self.identity.member.clone(),
-            group_instance_id: self.rules.instance.clone(),
+            group_id: self.member.rules.group.clone(),
+            generation_id: self.member.identity.generation,
+            member_id: self.member.identity.member.clone(),
+            group_instance_id: self.member.rules.instance.clone(),
             protocol_type: Some(PROTOCOL_TYPE),
             protocol_name: Some(assignor.print().into()),
             assignments,
@@ -115,13 +115,9 @@ impl Machine {
 
     /// A name is longer than the protocol can say: no topic has it.
     fn cannot_say(&mut self) -> Option<Step> {
-        let (code, subject) = (ErrorCode::INVALID_TOPIC_EXCEPTION, self.subject());
+        let (code, subject) = (ErrorCode::INVALID_TOPIC_EXCEPTION, self.member.subject());
         self.fatal(Error::Broker { code, message: None, subject });
         None
-    }
-
-    pub(super) fn subject(&self) -> Subject {
-        Subject::Name(self.rules.group.clone())
     }
 }
 
