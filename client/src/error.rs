@@ -139,6 +139,40 @@ pub enum Error {
         /// The partition.
         subject: Subject,
     },
+    /// Something of a transaction failed, so that it can only be aborted.
+    #[error("{source}; the transaction can only be aborted")]
+    MustAbort {
+        /// What failed first.
+        source: Arc<Error>,
+    },
+    /// A transactional producer and its coordinator disagree in a way that cannot be mended: the
+    /// producer cannot go on, and another must take its place.
+    #[error("{source}; the producer cannot go on")]
+    ProducerLost {
+        /// What was told.
+        source: Arc<Error>,
+    },
+    /// The transaction that the record was part of was aborted before the record was sent.
+    #[error("{subject}: not sent, for the transaction was aborted")]
+    Aborted {
+        /// The partition.
+        subject: Subject,
+    },
+    /// A producer has one transaction at a time, and this one's is still open.
+    #[error("{subject}: a transaction is open already")]
+    InTransaction {
+        /// The transactional id.
+        subject: Subject,
+    },
+    /// Nobody has said yet whether the transaction is committed. The producer goes on asking, and
+    /// begins no other before it knows.
+    #[error("{subject}: not known within {after:?} whether the transaction is committed")]
+    Undecided {
+        /// The transactional id.
+        subject: Subject,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// The consumer does not have the partition, or no longer.
     #[error("{subject}: not assigned to this consumer")]
     NotAssigned {
@@ -218,7 +252,9 @@ impl Error {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Broker { code, .. } => Some(*code),
-            Self::Doubtful { last } => last.code(),
+            Self::Doubtful { last: source }
+            | Self::MustAbort { source }
+            | Self::ProducerLost { source } => source.code(),
             _ => None,
         }
     }
@@ -237,8 +273,22 @@ impl Error {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Closed | Self::Unsupported { .. } => true,
+            Self::Config(_)
+            | Self::Closed
+            | Self::Unsupported { .. }
+            | Self::ProducerLost { .. } => true,
+            Self::Doubtful { last } => last.is_fatal(),
             Self::Broker { code, .. } => FATAL.contains(code),
+            _ => false,
+        }
+    }
+
+    /// Whether the transaction that the call was part of can only be aborted.
+    #[must_use]
+    pub fn requires_abort(&self) -> bool {
+        match self {
+            Self::MustAbort { .. } => true,
+            Self::Doubtful { last } => last.requires_abort(),
             _ => false,
         }
     }
@@ -248,7 +298,11 @@ impl Error {
     pub fn possibly_written(&self) -> bool {
         match self {
             Self::Disconnected { sent, .. } => *sent,
-            Self::Timeout { .. } | Self::Doubtful { .. } | Self::Abandoned { .. } => true,
+            Self::Timeout { .. }
+            | Self::Doubtful { .. }
+            | Self::Abandoned { .. }
+            | Self::Undecided { .. } => true,
+            Self::MustAbort { source } | Self::ProducerLost { source } => source.possibly_written(),
             Self::DeliveryTimeout { possibly_written, .. } => *possibly_written,
             Self::Wire { source, .. } => {
                 !matches!(source, WireError::Unsayable { .. } | WireError::Version { .. })
@@ -285,13 +339,15 @@ impl Error {
 }
 
 /// Codes after which a client cannot go on.
-const FATAL: [ErrorCode; 9] = [
+const FATAL: [ErrorCode; 11] = [
     ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
     ErrorCode::FENCED_INSTANCE_ID,
     ErrorCode::GROUP_MAX_SIZE_REACHED,
     ErrorCode::INVALID_REGULAR_EXPRESSION,
+    ErrorCode::INVALID_PRODUCER_ID_MAPPING,
     ErrorCode::PRODUCER_FENCED,
     ErrorCode::SASL_AUTHENTICATION_FAILED,
+    ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     ErrorCode::UNRELEASED_INSTANCE_ID,
     ErrorCode::UNSUPPORTED_ASSIGNOR,
     ErrorCode::UNSUPPORTED_SASL_MECHANISM,
@@ -337,6 +393,10 @@ mod tests {
 
         assert!(broker(ErrorCode::REQUEST_TIMED_OUT).possibly_written());
         assert!(broker(ErrorCode::PRODUCER_FENCED).is_fatal());
+
+        let must_abort = Error::MustAbort { source: Arc::new(broker(ErrorCode::PRODUCER_FENCED)) };
+        assert!(must_abort.requires_abort() && !must_abort.is_fatal());
+        assert_eq!(must_abort.code(), Some(ErrorCode::PRODUCER_FENCED));
 
         let cut = |sent| Error::Disconnected {
             address: "a:1".into(),

@@ -62,6 +62,24 @@ impl Committer {
     }
 }
 
+/// A group and who commits for it, as a consumer of the group tells a producer that commits the
+/// group's offsets in its transactions.
+#[derive(Clone, Debug)]
+pub struct GroupMetadata {
+    /// The group.
+    pub id: Str,
+    /// Who commits.
+    pub committer: Committer,
+}
+
+impl GroupMetadata {
+    /// A group that the committer is no member of: then nobody is fenced off.
+    #[must_use]
+    pub fn outsider(id: impl Into<Str>) -> Self {
+        Self { id: id.into(), committer: Committer::outsider() }
+    }
+}
+
 /// What groups have committed, of all partitions or of these; `stable` has the coordinator refuse
 /// those whose offsets an open transaction may still change.
 ///

@@ -58,5 +58,6 @@ pub use config::{ClientConfig, ConfigError};
 pub use connection::{Connection, Pending};
 pub use coordinator::CoordinatorKind;
 pub use error::{Error, Result, Subject};
+pub use group_offsets::GroupMetadata;
 pub use metadata::{Broker, Metadata, Partition, Topic};
 pub use versions::Versions;

@@ -5,18 +5,34 @@ use std::ops::RangeInclusive;
 
 use klamm_protocol::api::api_versions;
 use klamm_protocol::declare::Api;
+use klamm_protocol::wire::Str;
 
 /// The versions that one broker offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
     ranges: HashMap<i16, RangeInclusive<i16>>,
+    /// The levels that the cluster has agreed on.
+    features: HashMap<Str, i16>,
 }
 
 impl Versions {
     pub(crate) fn from_answer(answer: &api_versions::Response) -> Self {
         let range =
             |api: &api_versions::ApiVersion| (api.api_key, api.min_version..=api.max_version);
-        Self { ranges: answer.api_keys.iter().map(range).collect() }
+        let level = |feature: &api_versions::FinalizedFeature| {
+            (feature.name.detached(), feature.max_version_level)
+        };
+        Self {
+            ranges: answer.api_keys.iter().map(range).collect(),
+            features: answer.finalized_features.iter().map(level).collect(),
+        }
+    }
+
+    /// The level of a feature that the cluster has agreed on, such as `transaction.version`; 0 if
+    /// it has not.
+    #[must_use]
+    pub fn feature(&self, name: &str) -> i16 {
+        self.features.get(name).copied().unwrap_or(0)
     }
 
     /// What the broker offers of the API with this number.
@@ -46,8 +62,21 @@ impl Versions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use klamm_protocol::api::api_versions::{ApiVersion, Response};
+    use klamm_protocol::api::api_versions::{ApiVersion, FinalizedFeature, Response};
     use klamm_protocol::api::produce::Produce;
+
+    #[test]
+    fn a_feature_counts_once_the_cluster_has_agreed() {
+        let finalized = FinalizedFeature {
+            name: "transaction.version".into(),
+            max_version_level: 2,
+            min_version_level: 0,
+        };
+        let answer = Response { finalized_features: vec![finalized], ..Response::default() };
+        let versions = Versions::from_answer(&answer);
+        assert_eq!(versions.feature("transaction.version"), 2);
+        assert_eq!(versions.feature("group.version"), 0);
+    }
 
     #[test]
     fn the_newest_common_version_is_taken() {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use klamm_client::{ConfigError, Error, Result, Subject};
+use klamm_client::{ConfigError, Error, GroupMetadata, Result, Subject};
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
@@ -277,6 +277,16 @@ impl Consumer {
         partitions: &[Place],
     ) -> Result<Vec<(Place, Result<Option<Position>>)>> {
         offsets::committed_soon(&self.shared, partitions).await
+    }
+
+    /// Its group, and who it is in it now: for a producer that commits offsets of the group in a
+    /// transaction. None without a group. Ask for it in each transaction, for it changes when the
+    /// group rebalances; and let the consumer commit nothing by itself (`enable.auto.commit`).
+    #[must_use]
+    pub fn group_metadata(&self) -> Option<GroupMetadata> {
+        let group = self.shared.group.as_ref()?;
+        let committer = group.committer(&group.identity());
+        Some(GroupMetadata { id: group.id.clone(), committer })
     }
 
     /// Commits what was delivered, if it commits by itself, leaves the group unless it is a

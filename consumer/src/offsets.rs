@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::keys;
-use klamm_client::group_offsets::{self, CommittedOffset, Committer};
+use klamm_client::group_offsets::{self, CommittedOffset};
 use klamm_client::{ConfigError, CoordinatorKind, Error, Result, Subject};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_utils::clock;
@@ -84,14 +84,10 @@ async fn try_commit(
     positions: &[Position],
 ) -> Result<(Vec<Position>, Option<Error>)> {
     let node = shared.kafka.coordinator(CoordinatorKind::Group, &group.id).await?;
-    let committer = Committer {
-        generation: identity.generation,
-        member: identity.member.clone(),
-        instance: group.instance.clone(),
-    };
+    let committer = group.committer(identity);
     let answers = doubting(shared, group, node, async {
         let connection = shared.kafka.broker(node).await?;
-        let offsets = positions.iter().cloned().map(Position::into_committed);
+        let offsets = positions.iter().cloned().map(Into::into);
         group_offsets::commit(&connection, &group.id, &committer, offsets).await
     })
     .await?;

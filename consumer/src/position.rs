@@ -48,14 +48,16 @@ impl Position {
         Self { topic, partition, offset, leader_epoch, metadata }
     }
 
-    /// What a group is to commit of the partition.
-    pub(crate) fn into_committed(self) -> (Str, i32, CommittedOffset) {
-        let Self { topic, partition, offset, leader_epoch, metadata } = self;
-        (topic, partition, CommittedOffset { offset, leader_epoch, metadata })
-    }
-
     /// The same, with a leader epoch as the wire has it: -1 stands for none.
     pub(crate) fn with_epoch(self, epoch: i32) -> Self {
         Self { leader_epoch: (epoch >= 0).then_some(epoch), ..self }
+    }
+}
+
+/// What a group is to commit of the partition.
+impl From<Position> for (Str, i32, CommittedOffset) {
+    fn from(position: Position) -> Self {
+        let Position { topic, partition, offset, leader_epoch, metadata } = position;
+        (topic, partition, CommittedOffset { offset, leader_epoch, metadata })
     }
 }

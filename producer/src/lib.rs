@@ -59,10 +59,12 @@ mod sender;
 mod sequence;
 mod settings;
 mod shared;
+mod transaction;
 
 pub use klamm_client::config::{Acks, Partitioner};
-pub use klamm_client::{Error, Result};
+pub use klamm_client::{Error, GroupMetadata, Result};
 pub use klamm_protocol::records::{Compression, Header};
 pub use producer::{ProduceExt, Producer, ProducerBuilder, Refused, TryEnqueueError};
 pub use receipt::{Delivery, RecordMetadata};
 pub use record::Record;
+pub use transaction::{Transaction, TransactionalProducer};

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_client::config::{Acks, Key, Partitioner, Value, keys};
-use klamm_client::{ClientConfig, Error, Kafka, Result, Subject};
-use klamm_protocol::records::Compression;
+use klamm_client::{ClientConfig, ConfigError, Error, Kafka, Result, Subject};
+use klamm_protocol::records::{BatchProducer, Compression};
+use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
 use crate::receipt::{Delivery, RecordMetadata};
 use crate::record::Record;
 use crate::sender::Sender;
-use crate::settings::Settings;
+use crate::settings::{Settings, TransactionSettings};
 use crate::shared::Shared;
+use crate::transaction::{self, Machine, TransactionalProducer, Transactions};
 
 /// Makes producers of a client.
 pub trait ProduceExt {
@@ -81,6 +83,17 @@ impl ProducerBuilder {
         self.with(&keys::DELIVERY_TIMEOUT, &timeout)
     }
 
+    /// Whose transactions its are, for [`build_transactional`](Self::build_transactional).
+    pub fn transactional_id(self, id: &str) -> Self {
+        self.with(&keys::TRANSACTIONAL_ID, &Some(id.to_owned()))
+    }
+
+    /// How long a transaction may be open before its coordinator aborts it. The default is one
+    /// minute.
+    pub fn transaction_timeout(self, timeout: Duration) -> Self {
+        self.with(&keys::TRANSACTION_TIMEOUT, &timeout)
+    }
+
     /// Sets by name, as [`ClientConfig::set`] does.
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.config = self.config.set(name, value);
@@ -100,11 +113,35 @@ impl ProducerBuilder {
     /// # Cancel safety
     /// Dropped before it returns, it leaves nothing behind.
     pub async fn build(self) -> Result<Producer> {
+        if self.config.get(&keys::TRANSACTIONAL_ID).is_some() {
+            let (name, other) = (keys::TRANSACTIONAL_ID.name(), "build");
+            let reason = "a producer of transactions is made by build_transactional";
+            return Err(ConfigError::Contradiction { name, other, reason }.into());
+        }
         let settings = Settings::of(&self.config)?;
-        let shared = Arc::new(Shared::new(self.kafka, settings));
-        let tasks = TaskGroup::new("producer");
-        tasks.spawn("send", Sender::new(Arc::clone(&shared), tasks.clone()).run());
-        Ok(Producer { handle: Arc::new(Handle { shared, tasks }) })
+        Ok(Producer::start(Shared::new(self.kafka, settings, None)))
+    }
+
+    /// The producer of this transactional id. From now on one that was made before with the same
+    /// id can do nothing any more, and what it has left open is aborted.
+    ///
+    /// # Errors
+    /// The settings are wrong or contradict each other, the id may not be used, or no coordinator
+    /// has answered within `max.block.ms`.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, an older producer with the same id may be fenced off already.
+    pub async fn build_transactional(self) -> Result<TransactionalProducer> {
+        let settings = Settings::of(&self.config)?.in_transactions();
+        let of_transactions = TransactionSettings::of(&self.config)?;
+        let deadline = Some(clock::now() + settings.max_block);
+        let none = BatchProducer::NONE;
+        let inited = transaction::init(&self.kafka, &of_transactions, none, deadline).await;
+        let (producer, generation) = inited?;
+        let machine = Machine::new(of_transactions.id.clone(), producer, generation);
+        let transactions = Arc::new(Transactions::new(of_transactions, machine));
+        let shared = Shared::new(self.kafka, settings, Some(Arc::clone(&transactions)));
+        Ok(TransactionalProducer::new(Producer::start(shared), transactions))
     }
 }
 
@@ -172,6 +209,23 @@ impl TryEnqueueError {
 }
 
 impl Producer {
+    fn start(shared: Shared) -> Self {
+        let shared = Arc::new(shared);
+        let tasks = TaskGroup::new("producer");
+        tasks.spawn("send", Sender::new(Arc::clone(&shared), tasks.clone()).run());
+        Self { handle: Arc::new(Handle { shared, tasks }) }
+    }
+
+    /// What it shares with its sender.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    /// The group of its tasks.
+    pub(crate) fn tasks(&self) -> &TaskGroup {
+        &self.handle.tasks
+    }
+
     /// Sends a record and waits until it is stored.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ pub(crate) struct Sent {
 /// The request that carries these batches, of which no two are of one partition.
 pub(crate) fn request(
     sent: &[Sent],
+    transactional_id: Option<Str>,
     metadata: &Metadata,
     acks: Acks,
     timeout_ms: i32,
@@ -46,7 +47,7 @@ pub(crate) fn request(
         partitions,
     };
     produce::Request {
-        transactional_id: None,
+        transactional_id,
         acks: match acks {
             Acks::All => -1,
             Acks::Leader => 1,

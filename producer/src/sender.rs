@@ -23,6 +23,9 @@ use crate::lane::{Lane, Verdict};
 use crate::receipt::Stored;
 use crate::request::{self, BY_ID, Sent};
 use crate::shared::{PartitionQueue, Shared};
+use crate::transaction::pause_after;
+
+mod transaction;
 
 /// Reports that may wait for the sender; further reporters wait.
 const REPORTS: usize = 64;
@@ -88,14 +91,14 @@ enum Report {
 impl Sender {
     pub(crate) fn new(shared: Arc<Shared>, tasks: TaskGroup) -> Self {
         let (reporter, reports) = mpsc::channel(REPORTS);
-        let idempotent = shared.settings.idempotent;
+        let identity = Identity::of(&shared);
         Self {
             shared,
             tasks,
             lanes: HashMap::new(),
             active: BTreeSet::new(),
             outlets: HashMap::new(),
-            identity: if idempotent { Identity::Unknown(None) } else { Identity::Anonymous },
+            identity,
             ends_epoch: false,
             locating: HashSet::new(),
             reporter,
@@ -110,9 +113,13 @@ impl Sender {
             let now = clock::now();
             self.collect(now);
             self.expire(now);
-            self.renew_identity(now);
+            if let Some(transactions) = self.shared.transactions.clone() {
+                self.follow(&transactions);
+            } else {
+                self.renew_identity(now);
+            }
             self.send(now).await;
-            if self.shared.is_closed() && self.shared.ledger.unsettled() == 0 {
+            if self.shared.is_closed() && self.is_done() {
                 return;
             }
             let wake_at = self.next_moment(now);
@@ -173,7 +180,9 @@ impl Sender {
             for parcel in place.lane.expire(moment) {
                 let subject = parcel.sealed.claim.subject();
                 let possibly_written = parcel.possibly_written;
-                parcel.give_up(Error::DeliveryTimeout { subject, after, possibly_written });
+                let error = Error::DeliveryTimeout { subject, after, possibly_written };
+                let error = self.shared.lose(error, possibly_written);
+                parcel.give_up(error);
             }
             self.ends_epoch |= place.lane.is_broken();
         }
@@ -214,7 +223,9 @@ impl Sender {
     /// Sends all that can be sent now.
     async fn send(&mut self, now: Instant) {
         let Some(producer) = self.producer() else { return };
-        for (node, mut lanes) in self.by_leader(now) {
+        let led = self.by_leader(now);
+        self.include();
+        for (node, mut lanes) in led {
             while !lanes.is_empty() {
                 let Some(connection) = self.free_connection(node, now) else { break };
                 let sent = self.pack(&mut lanes, producer, now);
@@ -235,7 +246,9 @@ impl Sender {
             let Some(place) = self.lanes.get_mut(id).filter(|place| place.is_ready(now)) else {
                 continue;
             };
-            match metadata.leader(&place.queue.topic, place.queue.partition) {
+            let PartitionQueue { topic, partition, .. } = &*place.queue;
+            match metadata.leader(topic, *partition) {
+                Some(_) if !self.shared.admits(topic, *partition) => {}
                 Some(node) => led.entry(node).or_default().push(*id),
                 None => {
                     place.lane.retry_at = Some(now + place.backoff.next_pause());
@@ -302,10 +315,11 @@ impl Sender {
         let shared = &self.shared;
         let metadata = shared.kafka.metadata();
         let at_most = if request::have_ids(&sent, &metadata) { BY_ID } else { BY_ID - 1 };
+        let (transactional_id, at_most) = shared.part_of_transaction(at_most);
         let acks = shared.settings.acks;
         let timeout_ms = shared.settings.request_timeout.as_millis();
         let timeout_ms = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
-        let request = request::request(&sent, &metadata, acks, timeout_ms);
+        let request = request::request(&sent, transactional_id, &metadata, acks, timeout_ms);
         let version = match connection.version::<Produce>(at_most) {
             Ok(version) => version,
             Err(error) => return self.fail_all(sent, &error),
@@ -434,9 +448,10 @@ impl Sender {
         let Sent { mut parcel, topic, partition, .. } = sent;
         parcel.learn(error);
         let verdict = judge(error, &parcel, place.lane.follows_a_failure(), settings, now);
+        let verdict = self.shared.verdict_for_transaction(verdict, &parcel, error);
         tracing::debug!(%topic, partition, %error, ?verdict, "batch not stored");
         if matches!(verdict, Verdict::Again) {
-            place.lane.retry_at = Some(now + place.backoff.next_pause());
+            place.lane.retry_at = Some(now + pause_after(error, &mut place.backoff));
         }
         place.lane.returned(parcel, verdict);
         self.ends_epoch |= place.lane.is_broken();

@@ -5,8 +5,10 @@ use std::time::Duration;
 use klamm_client::config::{Acks, Partitioner, keys};
 use klamm_client::{ClientConfig, ConfigError};
 use klamm_protocol::records::BatchOptions;
+use klamm_protocol::wire::Str;
 
 use crate::accumulate::Shape;
+use crate::transaction::Generation;
 
 /// Requests that an idempotent producer may have out on one connection: brokers remember the last
 /// five batches of each producer and partition.
@@ -28,7 +30,40 @@ pub(crate) struct Settings {
     pub(crate) metadata_max_age: Duration,
 }
 
+/// The settings of transactions.
+#[derive(Clone, Debug)]
+pub(crate) struct TransactionSettings {
+    pub(crate) id: Str,
+    /// How long one may be open.
+    pub(crate) timeout: Duration,
+    /// The newest generation that is spoken.
+    pub(crate) newest: Generation,
+}
+
+impl TransactionSettings {
+    pub(crate) fn of(config: &ClientConfig) -> Result<Self, ConfigError> {
+        let name = keys::TRANSACTIONAL_ID.name();
+        let id = config.get(&keys::TRANSACTIONAL_ID);
+        let id = id.ok_or(ConfigError::Missing { name, purpose: "send in transactions" })?;
+        if let Some((other, _)) = contradicts_idempotence(config) {
+            let reason = "transactions need an idempotent producer";
+            return Err(ConfigError::Contradiction { name, other, reason });
+        }
+        let newest = match config.get(&keys::TRANSACTION_VERSION_MAX) {
+            0 | 1 => Generation::First,
+            _ => Generation::Second,
+        };
+        Ok(Self { id: id.into(), timeout: config.get(&keys::TRANSACTION_TIMEOUT), newest })
+    }
+}
+
 impl Settings {
+    /// The same, for batches that are part of transactions.
+    pub(crate) fn in_transactions(mut self) -> Self {
+        self.shape.options.transactional = true;
+        self
+    }
+
     pub(crate) fn of(config: &ClientConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let compression = config.get(&keys::COMPRESSION_TYPE);
@@ -63,10 +98,23 @@ impl Settings {
 /// Whether the producer is idempotent: unless that was asked for, it yields to what contradicts
 /// it.
 fn idempotent(config: &ClientConfig) -> Result<bool, ConfigError> {
-    if !config.get(&keys::ENABLE_IDEMPOTENCE) {
-        return Ok(false);
+    let idempotence = keys::ENABLE_IDEMPOTENCE.name();
+    match contradicts_idempotence(config) {
+        None => Ok(true),
+        Some((other, reason))
+            if other != idempotence && config.is_set(&keys::ENABLE_IDEMPOTENCE) =>
+        {
+            Err(ConfigError::Contradiction { name: idempotence, other, reason })
+        }
+        Some(_) => Ok(false),
     }
-    let contradiction = if config.get(&keys::ACKS) != Acks::All {
+}
+
+/// The setting without which the producer would be idempotent, and why.
+fn contradicts_idempotence(config: &ClientConfig) -> Option<(&'static str, &'static str)> {
+    if !config.get(&keys::ENABLE_IDEMPOTENCE) {
+        Some((keys::ENABLE_IDEMPOTENCE.name(), "it says so"))
+    } else if config.get(&keys::ACKS) != Acks::All {
         Some((keys::ACKS.name(), "an idempotent producer needs acks=all"))
     } else if config.get(&keys::MAX_IN_FLIGHT) > IDEMPOTENT_IN_FLIGHT_MAX {
         Some((keys::MAX_IN_FLIGHT.name(), "an idempotent producer has at most 5 in flight"))
@@ -74,14 +122,6 @@ fn idempotent(config: &ClientConfig) -> Result<bool, ConfigError> {
         Some((keys::RETRIES.name(), "an idempotent producer must be able to retry"))
     } else {
         None
-    };
-    match contradiction {
-        None => Ok(true),
-        Some((other, reason)) if config.is_set(&keys::ENABLE_IDEMPOTENCE) => {
-            let name = keys::ENABLE_IDEMPOTENCE.name();
-            Err(ConfigError::Contradiction { name, other, reason })
-        }
-        Some(_) => Ok(false),
     }
 }
 
@@ -114,5 +154,19 @@ mod tests {
             Settings::of(&config.set("compression.level", level)).is_ok()
         };
         assert!(check("gzip", "9") && !check("gzip", "10"));
+    }
+
+    #[test]
+    fn transactions_need_an_id_and_idempotence() {
+        let check = |name, value| {
+            let config = ClientConfig::new("a:1").set("transactional.id", "orders-1");
+            TransactionSettings::of(&config.set(name, value)).map(|settings| settings.newest)
+        };
+        assert_eq!(check("acks", "all"), Ok(Generation::Second));
+        assert_eq!(check("transaction.version.max", "1"), Ok(Generation::First));
+        assert!(matches!(check("transactional.id", ""), Err(ConfigError::Missing { .. })));
+        for (name, value) in [("acks", "1"), ("enable.idempotence", "false")] {
+            assert!(matches!(check(name, value), Err(ConfigError::Contradiction { .. })));
+        }
     }
 }

@@ -17,12 +17,15 @@ use crate::ledger::{Ledger, Room};
 use crate::receipt::Delivery;
 use crate::record::Record;
 use crate::settings::Settings;
+use crate::transaction::Transactions;
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) kafka: Kafka,
     pub(crate) settings: Settings,
+    /// Of a transactional producer.
+    pub(crate) transactions: Option<Arc<Transactions>>,
     pub(crate) ledger: Arc<Ledger>,
     /// Rings when there is news for the sender.
     pub(crate) wake: Notify,
@@ -66,9 +69,14 @@ pub(crate) struct PartitionQueue {
 }
 
 impl Shared {
-    pub(crate) fn new(kafka: Kafka, settings: Settings) -> Self {
+    pub(crate) fn new(
+        kafka: Kafka,
+        settings: Settings,
+        transactions: Option<Arc<Transactions>>,
+    ) -> Self {
         Self {
             kafka,
+            transactions,
             ledger: Ledger::new(settings.memory),
             settings,
             wake: Notify::new(),

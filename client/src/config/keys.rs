@@ -142,6 +142,14 @@ keys! {
     COMPRESSION_LEVEL: Option<i32>, "compression.level", "";
     /// How the partition of a record is chosen.
     PARTITIONER: Partitioner, "partitioner", "fnv1a_random";
+    /// Whose transactions a producer's are: who comes later with the same id takes them over, and
+    /// fences the other off.
+    TRANSACTIONAL_ID: Option<String>, "transactional.id", "";
+    /// How long a transaction may be open before its coordinator aborts it.
+    TRANSACTION_TIMEOUT: Duration, "transaction.timeout.ms", "60000", more_than_zero;
+    /// The newest protocol of transactions that is used where the cluster has it: 1 is that of
+    /// KIP-98, 2 that of KIP-890. A setting of this client's own.
+    TRANSACTION_VERSION_MAX: usize, "transaction.version.max", "2";
 
     /// The least that a broker gathers before it answers a fetch.
     FETCH_MIN: usize, "fetch.min.bytes", "1";

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use klamm_client::config::{GroupProtocol, keys};
+use klamm_client::group_offsets::Committer;
 use klamm_client::{ClientConfig, ConfigError};
 use klamm_protocol::wire::Str;
 use tokio::sync::watch;
@@ -65,6 +66,15 @@ impl Group {
     /// Who the consumer is to the coordinator now.
     pub(crate) fn identity(&self) -> Identity {
         self.lock().clone()
+    }
+
+    /// As whom it commits, under that identity.
+    pub(crate) fn committer(&self, identity: &Identity) -> Committer {
+        Committer {
+            generation: identity.generation,
+            member: identity.member.clone(),
+            instance: self.instance.clone(),
+        }
     }
 
     fn set_identity(&self, identity: &Identity) {

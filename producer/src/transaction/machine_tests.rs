@@ -1,0 +1,180 @@
+//! The machine, step by step.
+
+use klamm_client::{Error, Subject};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::BatchProducer;
+
+use super::machine::{End, Generation, Machine, Place};
+
+const PRODUCER: BatchProducer = BatchProducer { id: 7, epoch: 3, base_sequence: 0 };
+const NEXT: BatchProducer = BatchProducer { epoch: 4, ..PRODUCER };
+
+fn machine(generation: Generation) -> Machine {
+    Machine::new("orders-1".into(), PRODUCER, generation)
+}
+
+fn open(generation: Generation) -> Machine {
+    let mut machine = machine(generation);
+    machine.begin().unwrap();
+    machine
+}
+
+fn place(partition: i32) -> Place {
+    ("orders".into(), partition)
+}
+
+fn subject() -> Subject {
+    Subject::Partition("orders".into(), 0)
+}
+
+fn refused(code: ErrorCode) -> Error {
+    Error::check(code, None, subject()).unwrap_err()
+}
+
+#[test]
+fn partitions_of_the_first_generation_wait_until_they_are_included() {
+    let mut machine = open(Generation::First);
+    assert!(!machine.admits(&"orders".into(), 0));
+    assert!(!machine.admits(&"orders".into(), 1));
+    assert_eq!(machine.next_inclusion(), Some(vec![place(0), place(1)]));
+    // What is wanted meanwhile waits for the next.
+    assert!(!machine.admits(&"orders".into(), 2));
+    assert_eq!(machine.next_inclusion(), None);
+    assert!(!machine.is_quiet());
+    machine.included(vec![place(0), place(1)], Ok(()));
+    assert!(machine.is_quiet() && machine.admits(&"orders".into(), 1));
+    assert_eq!(machine.next_inclusion(), Some(vec![place(2)]));
+}
+
+#[test]
+fn partitions_of_the_second_generation_do_not_wait() {
+    let mut machine = open(Generation::Second);
+    assert!(machine.admits(&"orders".into(), 0));
+    assert_eq!(machine.next_inclusion(), None);
+    let group = "billing".into();
+    assert!(!machine.must_announce(&group));
+    assert!(open(Generation::First).must_announce(&group));
+}
+
+#[test]
+fn a_transaction_of_nothing_ends_without_a_question() {
+    for generation in [Generation::First, Generation::Second] {
+        let mut machine = open(generation);
+        assert!(machine.end(End::Commit));
+        assert!(machine.take_end() && !machine.take_end());
+        assert_eq!(machine.decision(), None);
+        machine.ended(Ok((PRODUCER, generation))).unwrap();
+        machine.begin().unwrap();
+        assert!(!machine.take_end());
+    }
+}
+
+#[test]
+fn the_next_transaction_has_the_epoch_that_the_last_one_gave() {
+    let mut machine = open(Generation::Second);
+    machine.reach_out();
+    machine.end(End::Commit);
+    assert_eq!(machine.decision(), Some(End::Commit));
+    assert!(matches!(machine.begin(), Err(Error::InTransaction { .. })));
+    machine.ended(Ok((NEXT, Generation::Second))).unwrap();
+    assert_eq!(machine.producer(), NEXT);
+    machine.begin().unwrap();
+    machine.end(End::Commit);
+    assert_eq!(machine.decision(), None, "it has reached nobody yet");
+}
+
+#[test]
+fn after_a_failure_a_commit_is_an_abort() {
+    let mut machine = open(Generation::Second);
+    machine.reach_out();
+    let told = machine.fail_batch(refused(ErrorCode::INVALID_TIMESTAMP));
+    assert!(told.requires_abort() && !told.is_fatal());
+    assert!(machine.check().unwrap_err().requires_abort());
+    assert!(machine.forsakes(subject()).unwrap().requires_abort());
+    machine.end(End::Commit);
+    assert_eq!(machine.decision(), Some(End::Abort));
+    let told = machine.ended(Ok((NEXT, Generation::Second))).unwrap_err();
+    assert_eq!(told.code(), Some(ErrorCode::INVALID_TIMESTAMP));
+    assert!(told.requires_abort());
+    machine.begin().unwrap();
+    machine.check().unwrap();
+}
+
+#[test]
+fn who_aborts_gives_up_what_is_not_sent() {
+    let mut machine = open(Generation::First);
+    assert!(machine.forsakes(subject()).is_none());
+    machine.end(End::Abort);
+    assert!(matches!(machine.forsakes(subject()), Some(Error::Aborted { .. })));
+    assert!(matches!(machine.check(), Err(Error::Closed)));
+}
+
+#[test]
+fn a_producer_that_was_replaced_goes_no_further() {
+    // Old coordinators say it by the epoch.
+    for code in [ErrorCode::PRODUCER_FENCED, ErrorCode::INVALID_PRODUCER_EPOCH] {
+        let mut machine = open(Generation::First);
+        machine.begin_offsets().unwrap();
+        let told = machine.offsets_committed(Err(refused(code))).unwrap_err();
+        assert!(told.is_fatal() && told.code() == Some(ErrorCode::PRODUCER_FENCED), "{told}");
+        assert!(!machine.end(End::Abort) && machine.is_settled());
+        assert!(machine.begin().unwrap_err().is_fatal());
+    }
+    // A broker's word is not enough: the coordinator knows.
+    let mut machine = open(Generation::First);
+    machine.reach_out();
+    let told = machine.fail_batch(refused(ErrorCode::INVALID_PRODUCER_EPOCH));
+    assert!(told.requires_abort());
+    machine.end(End::Commit);
+    let told = machine.ended(Err(refused(ErrorCode::PRODUCER_FENCED))).unwrap_err();
+    assert!(told.is_fatal(), "{told}");
+}
+
+#[test]
+fn what_cannot_be_mended_is_fatal_whatever_it_is() {
+    let mut machine = open(Generation::First);
+    machine.reach_out();
+    machine.end(End::Commit);
+    let told = machine.ended(Err(refused(ErrorCode::INVALID_TXN_STATE))).unwrap_err();
+    assert!(matches!(told, Error::ProducerLost { .. }) && told.is_fatal());
+}
+
+#[test]
+fn an_abort_of_what_the_coordinator_never_heard_of_is_done() {
+    let unknown = refused(ErrorCode::INVALID_TXN_STATE);
+    let mut machine = open(Generation::First);
+    machine.admits(&"orders".into(), 0);
+    let places = machine.next_inclusion().unwrap();
+    machine.included(places, Err(refused(ErrorCode::TOPIC_AUTHORIZATION_FAILED)));
+    machine.end(End::Abort);
+    assert_eq!(machine.decision(), Some(End::Abort), "it may have heard of it");
+    assert!(machine.was_unknown(&unknown));
+
+    let mut machine = open(Generation::First);
+    machine.announced("billing".into());
+    machine.end(End::Abort);
+    assert!(!machine.was_unknown(&unknown));
+}
+
+#[test]
+fn a_lost_sequence_needs_an_epoch_that_the_end_has_not_given() {
+    let mut machine = open(Generation::First);
+    machine.lose_sequence();
+    assert!(machine.needs_epoch(PRODUCER) && !machine.needs_epoch(NEXT));
+    machine.end(End::Abort);
+    machine.ended(Ok((NEXT, Generation::First))).unwrap();
+    assert!(!machine.needs_epoch(NEXT));
+}
+
+#[test]
+fn offsets_that_are_under_way_hold_the_end_up() {
+    let mut machine = open(Generation::Second);
+    machine.begin_offsets().unwrap();
+    machine.begin_offsets().unwrap();
+    machine.end(End::Abort);
+    machine.offsets_committed(Ok(())).unwrap();
+    assert!(!machine.is_quiet());
+    machine.offsets_committed(Ok(())).unwrap();
+    assert!(machine.is_quiet());
+    assert!(machine.begin_offsets().is_err());
+}

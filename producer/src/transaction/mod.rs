@@ -1,0 +1,92 @@
+//! Transactions: records and offsets of groups that are seen together or not at all.
+//!
+//! [`machine`] knows what may be done; [`coordinator`] asks for it; [`ending`] ends a transaction
+//! in the background; [`producer`](self::producer) is what users see. Batches travel as others do:
+//! the sender asks the machine whether they may.
+
+mod coordinator;
+mod ending;
+mod machine;
+#[cfg(test)]
+mod machine_tests;
+mod meaning;
+mod producer;
+
+use std::sync::{Mutex, PoisonError};
+
+use klamm_client::Result;
+use klamm_protocol::wire::Str;
+use tokio::sync::{oneshot, watch};
+
+pub(crate) use coordinator::{include, init, pause_after};
+pub(crate) use ending::end;
+pub(crate) use machine::{End, Generation, Machine};
+pub use producer::{Transaction, TransactionalProducer};
+
+use crate::settings::TransactionSettings;
+
+/// What the callers of a transactional producer, its sender and its tasks share.
+#[derive(Debug)]
+pub(crate) struct Transactions {
+    pub(crate) settings: TransactionSettings,
+    /// Held for a few instructions. Whoever waits for the producer to settle watches it.
+    machine: watch::Sender<Machine>,
+    /// Who is to be told how the transaction ended.
+    listener: Mutex<Option<oneshot::Sender<Result<()>>>>,
+}
+
+impl Transactions {
+    pub(crate) fn new(settings: TransactionSettings, machine: Machine) -> Self {
+        let machine = watch::Sender::new(machine);
+        Self { settings, machine, listener: Mutex::default() }
+    }
+
+    /// The transactional id.
+    pub(crate) fn id(&self) -> &Str {
+        &self.settings.id
+    }
+
+    /// Looks at the machine.
+    pub(crate) fn look<T>(&self, read: impl FnOnce(&Machine) -> T) -> T {
+        read(&self.machine.borrow())
+    }
+
+    /// Changes the machine, and tells those who watch it.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut changed = None;
+        self.machine.send_modify(|machine| changed = Some(change(machine)));
+        changed.expect("the machine is changed before this returns")
+    }
+
+    /// Changes what nobody waits for.
+    pub(crate) fn note<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut changed = None;
+        self.machine.send_if_modified(|machine| {
+            changed = Some(change(machine));
+            false
+        });
+        changed.expect("the machine is changed before this returns")
+    }
+
+    /// Waits until the machine is as it should be.
+    pub(crate) async fn until(&self, is_so: impl FnMut(&Machine) -> bool) {
+        // The sender is in this struct: it outlives the wait.
+        let _ = self.machine.subscribe().wait_for(is_so).await;
+    }
+
+    /// To be told how the transaction ends, instead of who asked before.
+    pub(crate) fn listen(&self) -> oneshot::Receiver<Result<()>> {
+        let (told, hears) = oneshot::channel();
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        hears
+    }
+
+    /// Tells who listens how the transaction ended.
+    pub(crate) fn tell(&self, outcome: Result<()>) {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(listener) = listener {
+            // It may have gone.
+            let _ = listener.send(outcome);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Transactions against a real broker, in this process; or against another one that
+//! `KLAMM_TEST_BOOTSTRAP` names.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+use std::time::Duration;
+
+use klamm_broker::Broker;
+use klamm_client::admin::NewTopic;
+use klamm_client::{ClientConfig, Kafka};
+use klamm_consumer::{ConsumeExt as _, Start};
+use klamm_producer::{GroupMetadata, ProduceExt as _, Record, TransactionalProducer};
+use klamm_utils::random::Random;
+
+const SOON: Duration = Duration::from_secs(60);
+/// The generations of the protocol, as `transaction.version.max` names them.
+const GENERATIONS: [&str; 2] = ["1", "2"];
+
+/// A broker, a client of it, and a name for everything that a test makes there.
+struct Place {
+    broker: Option<Broker>,
+    kafka: Kafka,
+    name: String,
+}
+
+impl Place {
+    async fn new(what: &str) -> Self {
+        let (broker, address) = match std::env::var("KLAMM_TEST_BOOTSTRAP") {
+            Ok(address) => (None, address),
+            Err(_) => {
+                let broker = Broker::builder().ephemeral().start().await.unwrap();
+                let address = broker.bootstrap();
+                (Some(broker), address)
+            }
+        };
+        let kafka = Kafka::connect(ClientConfig::new(&address)).await.unwrap();
+        let place = Self { broker, kafka, name: format!("{what}-{}", Random::new().bits()) };
+        let topics = [NewTopic::new(place.name.as_str()).partitions(3)];
+        for (_, created) in place.kafka.admin().create_topics(&topics).await.unwrap() {
+            created.unwrap();
+        }
+        place
+    }
+
+    async fn producer(&self, generation: &str) -> TransactionalProducer {
+        let builder = self.kafka.producer().transactional_id(&self.name);
+        let builder = builder.set("transaction.version.max", generation);
+        let built = builder.set("retry.backoff.ms", "5").build_transactional();
+        tokio::time::timeout(SOON, built).await.unwrap().unwrap()
+    }
+
+    fn record(&self, value: impl ToString) -> Record {
+        Record::to(self.name.as_str()).value(value.to_string())
+    }
+
+    /// What readers of committed records see, partition by partition, up to the last record of
+    /// each: an untransactional one that is written now.
+    async fn committed(&self) -> Vec<String> {
+        let end = self.kafka.producer().build().await.unwrap();
+        for partition in 0..3 {
+            end.send(self.record("end").partition(partition)).await.unwrap();
+        }
+        let builder = self.kafka.consumer().assign_topic(self.name.as_str(), Start::Earliest);
+        let builder = builder.set("isolation.level", "read_committed");
+        let mut consumer = builder.build().await.unwrap();
+        let (mut seen, mut ends) = (Vec::new(), 0);
+        while ends < 3 {
+            let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap();
+            for record in batch {
+                match String::from_utf8(record.value.unwrap().to_vec()).unwrap().as_str() {
+                    "end" => ends += 1,
+                    value => seen.push(value.to_owned()),
+                }
+            }
+        }
+        seen.sort_unstable();
+        seen
+    }
+
+    async fn end(self) {
+        if let Some(broker) = self.broker {
+            broker.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_seen_and_what_is_aborted_is_not() {
+    for generation in GENERATIONS {
+        let place = Place::new("ends").await;
+        let producer = place.producer(generation).await;
+        for round in 0..6 {
+            let tx = producer.begin().await.unwrap();
+            for partition in 0..3 {
+                let record = place.record(format!("{round}-{partition}")).partition(partition);
+                tx.send(record).await.unwrap();
+            }
+            let lingers = place.record(format!("{round}-z"));
+            let delivery = tx.enqueue(lingers).await.unwrap();
+            if round % 2 == 0 {
+                tx.commit().await.unwrap();
+                delivery.await.unwrap();
+            } else {
+                tx.abort().await.unwrap();
+            }
+        }
+        producer.begin().await.unwrap().commit().await.unwrap();
+        producer.begin().await.unwrap().abort().await.unwrap();
+        let rounds = [0, 2, 4].into_iter();
+        let expected: Vec<_> =
+            rounds.flat_map(|round| ["0", "1", "2", "z"].map(|n| format!("{round}-{n}"))).collect();
+        assert_eq!(place.committed().await, expected, "generation {generation}");
+        producer.close(SOON).await.unwrap();
+        place.end().await;
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_transaction_aborts_it() {
+    for generation in GENERATIONS {
+        let place = Place::new("drop").await;
+        let producer = place.producer(generation).await;
+        let tx = producer.begin().await.unwrap();
+        tx.send(place.record("lost")).await.unwrap();
+        let error = producer.begin().await.unwrap_err();
+        assert!(matches!(error, klamm_producer::Error::InTransaction { .. }), "{error}");
+        drop(tx);
+        let tx = producer.begin().await.unwrap();
+        tx.send(place.record("kept")).await.unwrap();
+        tx.commit().await.unwrap();
+        // The guard outlives the producer, and its end is seen to though both are gone.
+        let tx = producer.begin().await.unwrap();
+        tx.send(place.record("lost too")).await.unwrap();
+        drop(producer);
+        drop(tx);
+        assert_eq!(place.committed().await, ["kept"], "generation {generation}");
+        place.end().await;
+    }
+}
+
+#[tokio::test]
+async fn who_comes_later_fences_off_who_was_there() {
+    for generation in GENERATIONS {
+        let place = Place::new("fence").await;
+        let old = place.producer(generation).await;
+        let tx = old.begin().await.unwrap();
+        tx.send(place.record("lost")).await.unwrap();
+        let new = place.producer(generation).await;
+        let late = tx.send(place.record("late")).await.unwrap_err();
+        assert!(late.requires_abort() || late.is_fatal(), "{late}");
+        let error = tx.commit().await.unwrap_err();
+        assert!(error.is_fatal(), "{error}");
+        assert!(old.begin().await.unwrap_err().is_fatal());
+        let tx = new.begin().await.unwrap();
+        tx.send(place.record("kept")).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(place.committed().await, ["kept"], "generation {generation}");
+        place.end().await;
+    }
+}
+
+#[tokio::test]
+async fn offsets_count_when_the_transaction_does() {
+    for generation in GENERATIONS {
+        let place = Place::new("offsets").await;
+        let producer = place.producer(generation).await;
+        let group = GroupMetadata::outsider(place.name.as_str());
+        for (offset, commits) in [(3, true), (5, false)] {
+            let tx = producer.begin().await.unwrap();
+            tx.send(place.record(offset)).await.unwrap();
+            let offsets = [(place.name.as_str().into(), 1, offset.into())];
+            tx.send_offsets(&group, offsets).await.unwrap();
+            if commits {
+                tx.commit().await.unwrap();
+            } else {
+                tx.abort().await.unwrap();
+            }
+        }
+        let admin = place.kafka.admin();
+        let committed = admin.group_offsets(&[place.name.as_str().into()]).await.unwrap();
+        let offsets = committed.into_iter().next().unwrap().1.unwrap();
+        let (at, offset) = offsets.into_iter().next().unwrap();
+        assert_eq!((at.1, offset.unwrap().unwrap().offset), (1, 3), "generation {generation}");
+        assert_eq!(place.committed().await, ["3"]);
+        place.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_has_gone_on_has_the_transaction_aborted() {
+    for generation in GENERATIONS {
+        let place = Place::new("gone").await;
+        let producer = place.producer(generation).await;
+        let mut group = GroupMetadata::outsider(place.name.as_str());
+        (group.committer.generation, group.committer.member) = (7, "nobody".into());
+        let tx = producer.begin().await.unwrap();
+        tx.send(place.record("lost")).await.unwrap();
+        let offsets = [(place.name.as_str().into(), 1, 5.into())];
+        let error = tx.send_offsets(&group, offsets).await.unwrap_err();
+        assert!(error.requires_abort() && !error.is_fatal(), "{error}");
+        assert!(tx.enqueue(place.record("late")).await.unwrap_err().requires_abort());
+        assert!(tx.commit().await.unwrap_err().requires_abort());
+        let tx = producer.begin().await.unwrap();
+        tx.send(place.record("kept")).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(place.committed().await, ["kept"], "generation {generation}");
+        place.end().await;
+    }
+}
