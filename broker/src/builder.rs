@@ -15,13 +15,14 @@ use crate::broker::Broker;
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::settings::{Origin, SettingsError};
 use crate::config::{BrokerConfig, BrokerSettings};
+use crate::faults::Faults;
 use crate::group::Groups;
 use crate::http::Http;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::partition::ColdReads;
 use crate::producer_ids::ProducerIds;
-use crate::server::{Complaints, Listener, RequestMemory};
+use crate::server::{Complaints, Gate, HeldPorts, Listener, RequestMemory};
 use crate::telemetry::Telemetry;
 use crate::topics::Topics;
 use crate::txn::Transactions;
@@ -58,13 +59,49 @@ pub struct BrokerBuilder {
     disk: Arc<dyn Disk>,
     /// Whether the data goes with the broker.
     is_temporary: bool,
+    place: Place,
+    faults: Arc<Faults>,
+}
+
+/// Where a broker was, so that it comes back there.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    /// The port of each listener.
+    ports: Vec<u16>,
+    http_port: Option<u16>,
+    held: HeldPorts,
+    /// Removed when the broker is not to come back.
+    folder: Option<TempDir>,
+}
+
+impl Place {
+    fn is_known(&self) -> bool {
+        !self.ports.is_empty()
+    }
+
+    /// Puts the ports that the broker had in place of those configured.
+    fn fix(&self, config: &mut BrokerConfig) {
+        for (listener, port) in config.listeners.iter_mut().zip(&self.ports) {
+            listener.port = *port;
+        }
+        if let (Some(address), Some(port)) = (&mut config.http_listen, self.http_port) {
+            address.port = port;
+        }
+    }
 }
 
 impl BrokerBuilder {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(SystemClock::new());
         let disk = Arc::new(RealDisk);
-        Self { settings: BrokerSettings::new(), clock, disk, is_temporary: false }
+        Self {
+            settings: BrokerSettings::new(),
+            clock,
+            disk,
+            is_temporary: false,
+            place: Place::default(),
+            faults: Arc::default(),
+        }
     }
 
     /// Starts from these settings, in place of those given so far.
@@ -96,8 +133,8 @@ impl BrokerBuilder {
         self
     }
 
-    /// For tests and demonstrations: free ports, no HTTP, nothing waits for the disk, and the data
-    /// goes with the broker.
+    /// For tests and demonstrations: free ports, which stay the broker's own over a restart, no
+    /// HTTP, nothing waits for the disk, and the data goes with the broker.
     #[must_use]
     pub fn ephemeral(mut self) -> Self {
         self.is_temporary = true;
@@ -123,18 +160,19 @@ impl BrokerBuilder {
     /// # Errors
     /// See [`StartError`]. Nothing is left running.
     pub async fn start(mut self) -> Result<Broker, StartError> {
-        let folder = self.temporary_folder()?;
-        let config = Arc::new(self.settings.config()?);
-        let listeners = bind(&config).await?;
+        self.make_folder()?;
+        let mut config = self.settings.config()?;
+        self.place.fix(&mut config);
+        let listeners = self.bind(&config).await?;
         let http = match &config.http_listen {
             Some(address) => Some(Http::bind(address).await.map_err(StartError::Listen)?),
             None => None,
         };
-        let (disk, clock) = (self.disk, self.clock);
-        let opening = tokio::task::spawn_blocking(move || open(config, disk, clock));
-        let node = Arc::new(opening.await??);
+        let node = self.open(config).await?;
         let bootstrap = listeners.iter().filter_map(Listener::advertised).collect();
         let http_address = http.as_ref().map(Http::address);
+        self.place.ports = listeners.iter().map(Listener::port).collect();
+        self.place.http_port = http_address.map(|address| address.port());
         node.groups.shards.start(&node);
         node.transactions.start(&node);
         for listener in listeners {
@@ -145,28 +183,45 @@ impl BrokerBuilder {
         }
         housekeeping::start(&node);
         cleaner::start(&node);
-        Ok(Broker::new(node, bootstrap, http_address, folder))
+        Ok(Broker::new(node, bootstrap, http_address, self))
     }
 
-    fn temporary_folder(&mut self) -> Result<Option<TempDir>, StartError> {
-        if !self.is_temporary {
-            return Ok(None);
+    async fn open(&self, config: BrokerConfig) -> Result<Arc<Node>, StartError> {
+        let (disk, clock) = (Arc::clone(&self.disk), Arc::clone(&self.clock));
+        let (config, faults) = (Arc::new(config), Arc::clone(&self.faults));
+        let opening = tokio::task::spawn_blocking(move || open(config, disk, clock, faults));
+        Ok(Arc::new(opening.await??))
+    }
+
+    fn make_folder(&mut self) -> Result<(), StartError> {
+        if self.is_temporary && self.place.folder.is_none() {
+            let folder = tempfile::Builder::new().prefix("klamm-").tempdir();
+            let folder = folder.map_err(StartError::TemporaryFolder)?;
+            self.settings.set("log.dirs", folder.path().to_string_lossy(), Origin::Argument);
+            self.place.folder = Some(folder);
         }
-        let folder = tempfile::Builder::new().prefix("klamm-").tempdir();
-        let folder = folder.map_err(StartError::TemporaryFolder)?;
-        self.settings.set("log.dirs", folder.path().to_string_lossy(), Origin::Argument);
-        Ok(Some(folder))
+        Ok(())
     }
-}
 
-async fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
-    let mut listeners = Vec::with_capacity(config.listeners.len());
-    for one in &config.listeners {
-        let advertise = one.advertise.clone();
-        let bound = Listener::bind(&one.bind, one.port, advertise, config.sockets.backlog).await;
-        listeners.push(bound.map_err(StartError::Listen)?);
+    async fn bind(&mut self, config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
+        // Only who chose any port can have it taken by somebody else while the broker is down.
+        let holds = self.is_temporary && !self.place.is_known();
+        let mut listeners = Vec::with_capacity(config.listeners.len());
+        for configured in &config.listeners {
+            let held = holds.then_some(&mut self.place.held);
+            let bound = Listener::bind(configured, config.sockets.backlog, held).await;
+            listeners.push(bound.map_err(StartError::Listen)?);
+        }
+        Ok(listeners)
     }
-    Ok(listeners)
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    pub(crate) fn ports(&self) -> &[u16] {
+        &self.place.ports
+    }
 }
 
 /// Opens the data: the catalog first, then the topics that it names. Blocks.
@@ -174,6 +229,7 @@ pub(crate) fn open(
     config: Arc<BrokerConfig>,
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
+    faults: Arc<Faults>,
 ) -> Result<Node, StartError> {
     let options = StorageOptions::default();
     let storage = Storage::open(disk, &config.data_dir, &options, Arc::clone(&clock))?;
@@ -186,6 +242,8 @@ pub(crate) fn open(
         memory: RequestMemory::new(config.requests.memory_bytes),
         connections: Arc::default(),
         complaints: Complaints::new(Arc::clone(&clock)),
+        gate: Gate::default(),
+        faults,
         producer_ids: ProducerIds::default(),
         groups: Groups::default(),
         transactions: Transactions::default(),

@@ -45,6 +45,7 @@ pub mod catalog;
 mod changes;
 mod cleaner;
 pub mod config;
+pub mod faults;
 pub mod group;
 mod housekeeping;
 mod http;
@@ -58,5 +59,5 @@ mod telemetry;
 mod topics;
 pub mod txn;
 
-pub use broker::Broker;
+pub use broker::{Broker, StoppedBroker};
 pub use builder::{BrokerBuilder, StartError};

@@ -10,11 +10,12 @@ use klamm_utils::task::TaskGroup;
 use crate::api::fetch::FetchSessions;
 use crate::catalog::Catalog;
 use crate::config::BrokerConfig;
+use crate::faults::Faults;
 use crate::group::Groups;
 use crate::metrics::Metrics;
 use crate::partition::ColdReads;
 use crate::producer_ids::ProducerIds;
-use crate::server::{Complaints, Connections, RequestMemory};
+use crate::server::{Complaints, Connections, Gate, RequestMemory};
 use crate::telemetry::Telemetry;
 use crate::topics::Topics;
 use crate::txn::Transactions;
@@ -37,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) cold_reads: ColdReads,
     pub(crate) connections: Arc<Connections>,
     pub(crate) complaints: Complaints,
+    pub(crate) gate: Gate,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) tasks: TaskGroup,
     /// Held while open topics are brought in line with the catalog.
     pub(crate) following: tokio::sync::Mutex<()>,

@@ -161,13 +161,13 @@ async fn settings_are_there_after_a_stop_and_after_a_crash() {
     let broker = start().await.unwrap();
     assert_eq!(broker.config().connections.count_max, 500);
     check_all(&mut Client::connect(&broker).await).await;
-    broker.crash().await;
+    broker.kill().await;
 
     let broker = start().await.unwrap();
     let mut client = Client::connect(&broker).await;
     check_all(&mut client).await;
     alter(&mut client, (BROKER, "1"), "max.connections", (DELETE, None)).await;
-    broker.crash().await;
+    broker.kill().await;
 
     let broker = start().await.unwrap();
     assert_eq!(broker.config().connections.count_max, 10_000);

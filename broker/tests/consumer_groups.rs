@@ -214,7 +214,7 @@ async fn a_group_goes_on_after_a_crash_as_if_nothing_had_happened() {
             let partition = member.indexes()[0];
             assert_eq!(member.commit(partition, offset).await, ErrorCode::NONE);
         }
-        broker.crash().await;
+        broker.kill().await;
         broker = start_in(folder.path()).await;
         for member in &mut members {
             let epoch = member.epoch;
@@ -364,7 +364,7 @@ async fn a_group_goes_from_one_protocol_to_the_other_and_back() {
     assert_eq!(old.commit(kept[0], 6).await, ErrorCode::NONE);
     assert_eq!(old.heartbeat().await, ErrorCode::NONE);
 
-    broker.crash().await;
+    broker.kill().await;
     broker = start_in(folder.path()).await;
     old.client = ClassicMember::connect(&broker, "g").await.client;
     new.client = Member::connect(&broker, "").await.client;
@@ -374,7 +374,7 @@ async fn a_group_goes_from_one_protocol_to_the_other_and_back() {
     new.epoch = -1;
     assert_eq!(new.beat(Request::default()).await, ErrorCode::NONE);
     assert_eq!(new.list().await[0].1, "classic");
-    broker.crash().await;
+    broker.kill().await;
     broker = start_in(folder.path()).await;
     old.client = ClassicMember::connect(&broker, "g").await.client;
     while old.describe().await.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {}

@@ -69,7 +69,7 @@ async fn the_new_start_survives_a_stop_and_a_crash() {
     client.create_topic("t", 1, &[]).await;
     client.produce("t", batch(&["a", "b", "c"])).await;
     assert_eq!(delete(&mut client, "t", 1).await, Ok(1));
-    broker.crash().await;
+    broker.kill().await;
     let broker = start().await.unwrap();
     let mut client = Client::connect(&broker).await;
     assert_eq!(earliest(&mut client, "t").await, 1);

@@ -114,7 +114,7 @@ async fn a_group_goes_on_after_a_crash_as_if_nothing_had_happened() {
         for (partition, member) in (0..).zip(&mut members) {
             assert_eq!(member.commit(partition, offset).await, ErrorCode::NONE);
         }
-        broker.crash().await;
+        broker.kill().await;
         broker = start_in(folder.path()).await;
         for member in &mut members {
             member.client = Member::connect(&broker, "g").await.client;

@@ -171,7 +171,7 @@ async fn offsets_go_with_their_topic() {
     assert_eq!(member.committed().await, []);
     member.client.create_topic("orders", 3, &[]).await;
     assert_eq!(member.commit(1, 1).await, ErrorCode::NONE);
-    broker.crash().await;
+    broker.kill().await;
     let broker = builder().data_dir(folder.path()).start().await.unwrap();
     let mut member = Member::connect(&broker, "g").await;
     while member.describe().await.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {}
@@ -197,7 +197,7 @@ async fn offsets_with_a_retention_of_their_own_go_with_their_topic() {
         ..Default::default()
     };
     member.client.call::<OffsetCommit>(4, &request).await;
-    broker.crash().await;
+    broker.kill().await;
     let broker = builder().data_dir(folder.path()).start().await.unwrap();
     let mut member = Member::connect(&broker, "g").await;
     while member.describe().await.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {}

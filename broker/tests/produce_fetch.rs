@@ -131,7 +131,11 @@ async fn producers_are_remembered_over_a_stop_and_over_a_crash() {
             i64::from(round)
         );
         drop(client);
-        if stops_well { broker.stop().await } else { broker.crash().await }
+        if stops_well {
+            broker.stop().await
+        } else {
+            broker.kill().await
+        };
     }
 }
 

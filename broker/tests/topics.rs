@@ -87,7 +87,11 @@ async fn topics_settings_and_records_outlive_a_stop_and_a_crash() {
         assert_eq!((size.value.as_deref(), size.config_source), (Some("5000"), 1));
         assert_eq!(values(&client.fetch("orders", 0).await), [(0, "kept".to_owned())]);
         drop(client);
-        if crashes { broker.crash().await } else { broker.stop().await }
+        if crashes {
+            broker.kill().await
+        } else {
+            broker.stop().await
+        };
     }
 }
 

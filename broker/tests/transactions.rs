@@ -130,7 +130,11 @@ async fn start(folder: &Path) -> Broker {
 }
 
 async fn end(broker: Broker, is_clean: bool) {
-    if is_clean { broker.stop().await } else { broker.crash().await }
+    if is_clean {
+        broker.stop().await
+    } else {
+        broker.kill().await
+    };
 }
 
 /// The epoch of the coordinator that ended the last transaction of the only producer.

@@ -35,7 +35,7 @@ async fn members_go_on_without_a_rebalance_after_the_broker_has_crashed() {
         assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
 
         let address = world.address.clone();
-        world.broker.take().unwrap().crash().await;
+        world.broker.take().unwrap().kill().await;
         world.broker = Some(builder(&address).start().await.unwrap());
         world.kafka = Kafka::connect(ClientConfig::new(&address)).await.unwrap();
         for partition in 0..2 {

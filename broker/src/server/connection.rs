@@ -59,6 +59,8 @@ pub(super) enum End {
     Idle,
     /// The broker stops, and every answer was written.
     Stopped,
+    /// The broker was killed.
+    Cut,
 }
 
 /// Serves one connection to its end.
@@ -135,6 +137,9 @@ impl Connection<'_> {
         tokio::pin!(stopping);
         let mut draining = false;
         loop {
+            if !self.node.gate.is_open() && self.node.gate.pass().await.is_err() {
+                return Ok(End::Cut);
+            }
             let reads = !draining && !self.broken;
             let blocked = if reads { self.take_requests().await } else { None };
             self.take_ready_answers().await?;

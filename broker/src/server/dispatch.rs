@@ -11,8 +11,9 @@ use klamm_protocol::wire::{Encoded, Reader};
 
 use super::connection::ConnectionError;
 use super::pipeline::{Answer, LaterAnswer};
-use super::{Call, Peer, Reply};
+use super::{Call, Peer, Reply, faulty};
 use crate::api;
+use crate::faults::{Grain, Refuse};
 use crate::node::Node;
 
 /// One API that is served.
@@ -22,6 +23,9 @@ pub(crate) struct Served {
     /// What ApiVersions tells.
     pub(crate) min_version: i16,
     pub(crate) max_version: i16,
+    /// What faults can tell apart of its requests, and of the codes in its answers.
+    pub(crate) names: Grain,
+    pub(crate) errors: Grain,
 }
 
 /// What dispatching a request gives, once the order of its effects is fixed.
@@ -43,6 +47,8 @@ macro_rules! served {
                 *<klamm_protocol::api::$name as Api>::VERSIONS.start()
             ),
             max_version: *<klamm_protocol::api::$name as Api>::VERSIONS.end(),
+            names: <klamm_protocol::api::$name as Refuse>::NAMES,
+            errors: <klamm_protocol::api::$name as Refuse>::ERRORS,
         }),*];
 
         async fn call_handler(
@@ -169,7 +175,7 @@ impl Incoming {
         handler: impl FnOnce(Call, A::Request) -> F,
     ) -> Result<Dispatched, ConnectionError>
     where
-        A: Api,
+        A: Refuse,
         A::Response: Send + 'static,
         F: Future<Output = Reply<A::Response>>,
     {
@@ -184,18 +190,30 @@ impl Incoming {
                 },
             )
         };
-        Ok(match handler(call, body).await {
-            Reply::Now(response) => Dispatched::Ready(encode(response)?),
-            Reply::Later(response) => {
-                Dispatched::Later(Box::pin(async move { encode(response.await) }))
-            }
-            Reply::Silent => Dispatched::Silent,
-            Reply::HangUp(reason) => return Err(ConnectionError::HangUp(reason)),
-        })
+        if !call.node.faults.any() {
+            return dispatched(handler(call, body).await, encode);
+        }
+        let node = Arc::clone(&call.node);
+        let (reply, lot) = faulty::handle::<A, F>(call, body, handler).await;
+        Ok(lot.befall(&node, dispatched(reply, encode)?))
     }
 
     fn not_served(&self) -> ConnectionError {
         let (key, version) = (self.header.api_key, self.header.api_version);
         ConnectionError::NotServed { key, version }
     }
+}
+
+fn dispatched<T: 'static>(
+    reply: Reply<T>,
+    encode: impl FnOnce(T) -> Answer + Send + 'static,
+) -> Result<Dispatched, ConnectionError> {
+    Ok(match reply {
+        Reply::Now(response) => Dispatched::Ready(encode(response)?),
+        Reply::Later(response) => {
+            Dispatched::Later(Box::pin(async move { encode(response.await) }))
+        }
+        Reply::Silent => Dispatched::Silent,
+        Reply::HangUp(reason) => return Err(ConnectionError::HangUp(reason)),
+    })
 }

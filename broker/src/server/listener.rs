@@ -10,11 +10,14 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use super::Peer;
 use super::connection::{self, ConnectionError, End};
-use crate::config::{Address, Advertise, Bind};
+use crate::config::{self, Address, Advertise, Bind};
 use crate::node::Node;
 
 /// How long to wait when no connection can be accepted: files may become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often to ask the system for another port when the one it chose is taken in the other family.
+const PORT_TRIES: usize = 8;
 
 /// The sockets of one configured listener: a name such as `localhost` has one in each family.
 pub(crate) struct Listener {
@@ -22,48 +25,48 @@ pub(crate) struct Listener {
     advertise: Advertise,
 }
 
+/// Keeps ports from everybody else while no broker listens on them.
+///
+/// A socket that is bound and does not listen: clients are refused as they are by a broker that is
+/// gone, and the system gives the port to nobody, not even to a client that tries to reach it.
+#[derive(Debug, Default)]
+pub(crate) struct HeldPorts(Vec<Socket>);
+
 impl Listener {
-    /// Binds every address that `bind` stands for, all on the same port.
+    /// Binds every address that the configured listener stands for, all on the same port, and
+    /// holds the ports if there is somebody to hold them.
     ///
     /// # Errors
     /// The name is unknown, or no address of it can be bound. An address family that the machine
     /// does not have is passed over.
     pub(crate) async fn bind(
-        bind: &Bind,
-        port: u16,
-        advertise: Advertise,
+        configured: &config::Listener,
         backlog: i32,
+        mut held: Option<&mut HeldPorts>,
     ) -> io::Result<Self> {
-        let both = |v4: Ipv4Addr, v6: Ipv6Addr| vec![(v4, port).into(), (v6, port).into()];
-        let mut addresses: Vec<SocketAddr> = match bind {
-            Bind::Loopback => both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
-            Bind::All => both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
-            Bind::Host(host) => lookup_host((host.as_str(), port)).await?.collect(),
-        };
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-        addresses.dedup();
-        let mut sockets: Vec<TcpListener> = Vec::new();
-        for mut address in addresses {
-            if let Some(first) = sockets.first() {
-                address.set_port(first.local_addr()?.port());
-            }
-            match listen(address, backlog) {
-                Ok(socket) => sockets.push(socket),
-                Err(error) if is_missing_family(&error) => {
-                    tracing::debug!(%address, %error, "an address family is missing");
+        let addresses = addresses(configured).await?;
+        let mut tries = 1..PORT_TRIES;
+        let sockets = loop {
+            match listen_all(&addresses, backlog, held.as_deref_mut()) {
+                Err(error)
+                    if is_taken(&error) && configured.port == 0 && tries.next().is_some() =>
+                {
+                    tracing::debug!(%error, "another port is tried");
                 }
-                Err(error) => return Err(with_address(error, address)),
+                sockets => break sockets?,
             }
-        }
-        if sockets.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to bind"));
-        }
-        Ok(Self { sockets, advertise })
+        };
+        Ok(Self { sockets, advertise: configured.advertise.clone() })
     }
 
     /// The addresses that are bound.
     pub(crate) fn bound(&self) -> Vec<SocketAddr> {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// The port that all its addresses have.
+    pub(crate) fn port(&self) -> u16 {
+        self.bound().first().map_or(0, SocketAddr::port)
     }
 
     /// What clients on this machine may connect to. Where it depends on the client what it is
@@ -84,16 +87,76 @@ impl Listener {
     }
 }
 
-fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+async fn addresses(configured: &config::Listener) -> io::Result<Vec<SocketAddr>> {
+    let port = configured.port;
+    let both = |v4: Ipv4Addr, v6: Ipv6Addr| vec![(v4, port).into(), (v6, port).into()];
+    let mut addresses: Vec<SocketAddr> = match &configured.bind {
+        Bind::Loopback => both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
+        Bind::All => both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
+        Bind::Host(host) => lookup_host((host.as_str(), port)).await?.collect(),
+    };
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.dedup();
+    Ok(addresses)
+}
+
+fn listen_all(
+    addresses: &[SocketAddr],
+    backlog: i32,
+    held: Option<&mut HeldPorts>,
+) -> io::Result<Vec<TcpListener>> {
+    let mut holding = held.is_some().then(Vec::new);
+    let mut sockets: Vec<TcpListener> = Vec::new();
+    for mut address in addresses.iter().copied() {
+        if let Some(first) = sockets.first() {
+            address.set_port(first.local_addr()?.port());
+        }
+        match listen(address, backlog, holding.as_mut()) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if is_missing_family(&error) => {
+                tracing::debug!(%address, %error, "an address family is missing");
+            }
+            Err(error) => return Err(with_address(error, address)),
+        }
+    }
+    if sockets.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to bind"));
+    }
+    if let Some(held) = held {
+        held.0.extend(holding.into_iter().flatten());
+    }
+    Ok(sockets)
+}
+
+fn listen(
+    mut address: SocketAddr,
+    backlog: i32,
+    holding: Option<&mut Vec<Socket>>,
+) -> io::Result<TcpListener> {
+    // The holder comes first: beside a socket that listens, no other can be bound.
+    if let Some(holding) = holding {
+        let holder = bound(address)?;
+        address = holder.local_addr()?.as_socket().unwrap_or(address);
+        holding.push(holder);
+    }
+    let socket = bound(address)?;
+    socket.set_nonblocking(true)?;
+    socket.listen(backlog)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket)
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrInUse
 }
 
 fn is_missing_family(error: &io::Error) -> bool {
@@ -114,6 +177,10 @@ async fn accept(node: Arc<Node>, socket: TcpListener, advertise: Advertise) {
             accepted = socket.accept() => accepted,
             () = &mut stopping => return,
         };
+        // What waits is connected as far as its client can tell: the kernel has said so.
+        if node.gate.pass().await.is_err() {
+            return;
+        }
         match accepted {
             Ok((stream, address)) => admit(&node, stream, address, &advertise),
             Err(error) => {

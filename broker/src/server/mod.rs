@@ -7,6 +7,8 @@ mod chunks;
 mod complaints;
 mod connection;
 mod dispatch;
+mod faulty;
+mod gate;
 mod inbox;
 mod limits;
 mod listener;
@@ -16,8 +18,9 @@ mod reply;
 
 pub(crate) use complaints::Complaints;
 pub(crate) use dispatch::{SERVED, Served};
+pub(crate) use gate::Gate;
 pub(crate) use limits::Connections;
-pub(crate) use listener::Listener;
+pub(crate) use listener::{HeldPorts, Listener};
 pub(crate) use memory::RequestMemory;
 pub(crate) use reply::Reply;
 

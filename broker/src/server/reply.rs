@@ -18,4 +18,16 @@ impl<T> Reply<T> {
     pub(crate) fn later(answer: impl Future<Output = T> + Send + 'static) -> Self {
         Self::Later(Box::pin(answer))
     }
+
+    /// The same with another answer, if there is one.
+    pub(crate) fn map(self, change: impl FnOnce(T) -> T + Send + 'static) -> Self
+    where
+        T: Send + 'static,
+    {
+        match self {
+            Self::Now(answer) => Self::Now(change(answer)),
+            Self::Later(answer) => Self::later(async move { change(answer.await) }),
+            silent => silent,
+        }
+    }
 }

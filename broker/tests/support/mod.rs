@@ -98,6 +98,14 @@ impl Client {
         readable.expect("no answer came").unwrap();
     }
 
+    /// Whether some of an answer comes within this time: only to show that none does.
+    pub async fn has_answer_within(&mut self, time: Duration) -> bool {
+        !self.buffer.is_empty() || {
+            let read = self.stream.read_buf(&mut self.buffer);
+            tokio::time::timeout(time, read).await.is_ok()
+        }
+    }
+
     pub async fn is_closed(&mut self) -> bool {
         self.frame().await.is_none()
     }

@@ -21,7 +21,8 @@ pub(super) async fn node(disk: &MemoryDisk) -> Arc<Node> {
     let fixed = settings.map(|(name, value)| (name.into(), value.into())).collect();
     let config = BrokerConfig::new(Layers { fixed, ..Layers::default() }).unwrap();
     let clock = Arc::new(ManualClock::at(1_700_000_000_000));
-    let node = Arc::new(open(Arc::new(config), Arc::new(disk.clone()), clock).unwrap());
+    let node =
+        Arc::new(open(Arc::new(config), Arc::new(disk.clone()), clock, Arc::default()).unwrap());
     node.auto_create(&STATE_TOPIC.into()).await.unwrap();
     node
 }
