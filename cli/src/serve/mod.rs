@@ -108,7 +108,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     signals.next().await;
     tracing::info!("stopping; once more to stop at once");
     tokio::select! {
-        () = broker.stop() => {
+        _ = broker.stop() => {
             tracing::info!("stopped");
             Ok(())
         }
