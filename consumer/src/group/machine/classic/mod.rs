@@ -13,7 +13,7 @@
 mod answers;
 mod requests;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 #[cfg(test)]
 mod together;
 

@@ -18,7 +18,7 @@ use crate::group::subscription::{Found, Subscription};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-pub(super) fn rules(assignor: Assignor) -> Rules {
+pub(in crate::group::machine) fn rules(assignor: Assignor) -> Rules {
     Rules {
         group: "g".into(),
         instance: None,
@@ -39,7 +39,7 @@ pub(super) fn refusal(code: ErrorCode) -> Error {
 }
 
 /// The topic `t` with so many partitions, to which all subscribe.
-pub(super) fn found(partitions: usize) -> Found {
+pub(in crate::group::machine) fn found(partitions: usize) -> Found {
     let topics = Topics::from([("t".into(), vec![BTreeSet::new(); partitions])]);
     let wanted = BTreeSet::from(["t".into()]);
     Found { asked: wanted.clone(), wanted, topics, ..Found::default() }

@@ -34,6 +34,7 @@ impl ConsumerMachine {
         self.member.beat_at = now + told.interval;
         if let Some(assigned) = told.assigned {
             self.target = assigned;
+            self.targets += 1;
             if !self.knows_names() {
                 self.member.look_at = now;
             }

@@ -10,7 +10,11 @@
 //! one says everything.
 
 mod answers;
+#[cfg(test)]
+mod model;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -31,8 +35,9 @@ type PlaceById = (Uuid, i32);
 pub(crate) struct ConsumerMachine {
     member: Membership,
     subscription: Subscription,
-    /// What the coordinator has told that it shall have.
+    /// What the coordinator has told that it shall have, and how often it has told such a thing.
     target: BTreeSet<PlaceById>,
+    targets: u64,
     /// The ids of the topics of which it has partitions.
     ids: BTreeMap<Str, Uuid>,
     /// The names of topics, as far as they are known.
@@ -56,6 +61,9 @@ struct Said {
     topics: BTreeSet<Str>,
     pattern: Option<Str>,
     owned: BTreeSet<PlaceById>,
+    /// The target that this acknowledges. The coordinator wants to hear that nothing is left of
+    /// what it has taken away, though the member may never have had it.
+    target: u64,
 }
 
 impl ConsumerMachine {
@@ -67,6 +75,7 @@ impl ConsumerMachine {
             member: Membership::new(rules, identity, now),
             subscription,
             target: BTreeSet::new(),
+            targets: 0,
             ids: BTreeMap::new(),
             names: BTreeMap::new(),
             known: None,
@@ -89,6 +98,10 @@ impl ConsumerMachine {
             topics: self.subscription.names().clone(),
             pattern: self.subscription.pattern(),
             owned: self.owned(),
+            target: match &self.known {
+                Some(known) if !self.member.leaving.is_empty() => known.target,
+                _ => self.targets,
+            },
         }
     }
 

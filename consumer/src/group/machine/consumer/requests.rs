@@ -48,7 +48,8 @@ impl ConsumerMachine {
                 subscribed_topic_names: (known.topics != saying.topics)
                     .then(|| saying.topics.iter().cloned().collect()),
                 subscribed_topic_regex: pattern().filter(|_| known.pattern != saying.pattern),
-                topic_partitions: (known.owned != saying.owned).then(|| by_topic(&saying.owned)),
+                topic_partitions: ((&known.owned, known.target) != (&saying.owned, saying.target))
+                    .then(|| by_topic(&saying.owned)),
                 ..base
             },
         };
