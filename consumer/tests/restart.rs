@@ -5,7 +5,7 @@ mod support;
 
 use klamm_broker::Broker;
 use klamm_client::{ClientConfig, Kafka};
-use klamm_consumer::ConsumerEvent;
+use klamm_consumer::{ConsumeExt as _, ConsumerEvent, GroupProtocol, Start};
 
 use support::{PROTOCOLS, SOON, World, broker, next, settle};
 
@@ -51,4 +51,27 @@ async fn members_go_on_without_a_rebalance_after_the_broker_has_crashed() {
         assert!(events.next().await.is_none(), "it was not given up before");
         world.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_consumer_finds_a_broker_that_comes_back_where_it_was() {
+    let started = broker(Broker::builder().ephemeral()).start().await.unwrap();
+    let mut world = World::at(Some(started), GroupProtocol::Classic, 1).await;
+    let topic = world.topic.clone();
+    let consumer = world.kafka.consumer().assign_topic(topic.clone(), Start::Earliest);
+    let mut consumer = consumer.build().await.unwrap();
+    for (end, ends_well) in [(100, false), (200, true), (300, false)] {
+        while consumer.position(&topic, 0).unwrap_or(0) < end {
+            next(&mut consumer).await;
+        }
+        let broker = world.broker.take().unwrap();
+        let down = if ends_well { broker.stop().await } else { broker.kill().await };
+        world.broker = Some(down.restart().await.unwrap());
+        for _ in 0..10 {
+            world.produce(0, 10).await;
+        }
+    }
+    assert_eq!(next(&mut consumer).await.records()[0].offset, 300);
+    consumer.close(SOON).await.unwrap();
+    world.stop().await;
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `embedded` | a broker, a producer and a consumer in one process, as in a test |
 //! | `group` | a member of a group that commits before its partitions go to others |
+//! | `outage` | a test's broker that refuses, loses answers, and is killed under a producer |
 //! | `topics` | making, describing and deleting topics on any Kafka |
 //!
 //! `cargo run -p klamm-examples --bin embedded`

@@ -19,6 +19,17 @@ fn embedded() {
     assert!(said.ends_with("read order 2 at offset 2\n"), "{said}");
 }
 
+#[test]
+fn outage() {
+    let said = output(env!("CARGO_BIN_EXE_outage"), &[]);
+    let wanted = [
+        "order 1 is at offset 0, after 2 refusals\n",
+        "order 2 is at offset 1, after 1 lost answer\n",
+        "order 3 is at offset 2, after a restart\n",
+    ];
+    assert_eq!(said, wanted.concat());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn group() {
     let broker = Broker::builder().ephemeral().set("group.initial.rebalance.delay.ms", "0");
