@@ -22,6 +22,8 @@ const MANY_GROUPS_FROM: i16 = 8;
 const STABLE_FROM: i16 = 7;
 /// The first version of OffsetCommit that knows static members.
 const STATIC_FROM: i16 = 7;
+/// What outsiders have for a member epoch.
+const NO_EPOCH: i32 = -1;
 
 /// What was said for each partition of one group: none where it has committed nothing.
 pub type Offsets = Outcomes<(Str, i32), Option<CommittedOffset>>;
@@ -58,7 +60,7 @@ impl Committer {
     /// Somebody who is in no group.
     #[must_use]
     pub fn outsider() -> Self {
-        Self { generation: -1, member: Str::default(), instance: None }
+        Self { generation: NO_EPOCH, member: Str::default(), instance: None }
     }
 }
 
@@ -80,8 +82,17 @@ impl GroupMetadata {
     }
 }
 
-/// What groups have committed, of all partitions or of these; `stable` has the coordinator refuse
-/// those whose offsets an open transaction may still change.
+/// Who asks what was committed. By default somebody who is in no group.
+#[derive(Clone, Debug, Default)]
+pub struct Reader {
+    /// Has the coordinator refuse offsets that an open transaction may still change.
+    pub stable: bool,
+    /// The member id and the member epoch, if it is a member that speaks the consumer protocol:
+    /// the coordinator refuses one that is behind.
+    pub member: Option<(Str, i32)>,
+}
+
+/// What groups have committed, of all partitions or of these.
 ///
 /// # Errors
 /// The coordinator cannot be asked. What it says of one group is that group's outcome.
@@ -92,15 +103,15 @@ pub async fn fetch(
     connection: &Connection,
     groups: &[Str],
     partitions: Option<&[(Str, i32)]>,
-    stable: bool,
+    reader: &Reader,
 ) -> Result<Outcomes<Str, Offsets>> {
     let version = connection.version::<OffsetFetch>(BY_NAME_UNTIL)?;
     if version >= MANY_GROUPS_FROM {
-        return fetch_of_many(connection, version, groups, partitions, stable).await;
+        return fetch_of_many(connection, version, groups, partitions, reader).await;
     }
     let mut outcomes = Vec::with_capacity(groups.len());
     for group in groups {
-        let offsets = fetch_of_one(connection, version, group, partitions, stable).await;
+        let offsets = fetch_of_one(connection, version, group, partitions, reader.stable).await;
         outcomes.push((group.clone(), offsets));
     }
     Ok(outcomes)
@@ -165,9 +176,9 @@ async fn fetch_of_many(
     version: i16,
     groups: &[Str],
     partitions: Option<&[(Str, i32)]>,
-    stable: bool,
+    reader: &Reader,
 ) -> Result<Outcomes<Str, Offsets>> {
-    let request = request_of_many(groups, partitions, stable);
+    let request = request_of_many(groups, partitions, reader);
     let answer = connection.submit::<OffsetFetch>(version, &request).await?.answer().await?;
     Ok(answer.groups.into_iter().map(read_group).collect())
 }
@@ -175,8 +186,12 @@ async fn fetch_of_many(
 fn request_of_many(
     groups: &[Str],
     partitions: Option<&[(Str, i32)]>,
-    require_stable: bool,
+    reader: &Reader,
 ) -> offset_fetch::Request {
+    let (member_id, member_epoch) = match &reader.member {
+        Some((id, epoch)) => (Some(id), *epoch),
+        None => (None, NO_EPOCH),
+    };
     let topic = |name, partition_indexes| offset_fetch::GroupTopic {
         name,
         partition_indexes,
@@ -184,12 +199,13 @@ fn request_of_many(
     };
     let wanted = |group: &Str| offset_fetch::Group {
         group_id: group.clone(),
+        member_id: member_id.cloned(),
+        member_epoch,
         topics: partitions.map(|partitions| by_topic(partitions, topic)),
-        ..offset_fetch::Group::default()
     };
     offset_fetch::Request {
         groups: groups.iter().map(wanted).collect(),
-        require_stable,
+        require_stable: reader.stable,
         ..offset_fetch::Request::default()
     }
 }
@@ -284,10 +300,11 @@ mod tests {
     fn every_version_can_say_what_is_asked() {
         let (group, places) = (Str::from("g"), [("t".into(), 0), ("u".into(), 3), ("t".into(), 1)]);
         let groups = std::slice::from_ref(&group);
+        let reader = Reader { stable: true, member: Some(("m".into(), 3)) };
         for version in 1..=BY_NAME_UNTIL {
             let request = match version {
                 ..MANY_GROUPS_FROM => request_of_one(version, &group, Some(&places), true),
-                _ => request_of_many(groups, Some(&places), true),
+                _ => request_of_many(groups, Some(&places), &reader),
             };
             let mut writer = Writer::new(version, version >= 6);
             request.write(&mut writer);
@@ -357,7 +374,9 @@ mod tests {
         for partitions in [None, Some([(Str::from("a"), 0), ("a".into(), 1)])] {
             let partitions = partitions.as_ref().map(|partitions| &partitions[..]);
             let groups = std::slice::from_ref(&group);
-            let of_many = fetch_of_many(&connection, new, groups, partitions, false).await.unwrap();
+            let reader = Reader::default();
+            let of_many =
+                fetch_of_many(&connection, new, groups, partitions, &reader).await.unwrap();
             let of_many = of_many[0].1.as_ref().unwrap();
             let of_one = fetch_of_one(&connection, old, &group, partitions, false).await.unwrap();
             let read = |offsets: &Offsets| {

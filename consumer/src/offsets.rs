@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::keys;
-use klamm_client::group_offsets::{self, CommittedOffset};
+use klamm_client::group_offsets::{self, CommittedOffset, Reader};
 use klamm_client::{ConfigError, CoordinatorKind, Error, Result, Subject};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_utils::clock;
@@ -47,7 +47,7 @@ pub(crate) async fn commit(shared: &Shared, positions: Vec<Position>) -> Result<
     Ok(())
 }
 
-/// Whether a commit that failed may succeed later, though only if the partitions stay.
+/// Whether what the coordinator refused may succeed later, though only if the partitions stay.
 fn may_pass(error: &Error, group: &Group) -> bool {
     match error.code() {
         // Until the member has the group's new generation, or has learnt that it is out of it.
@@ -121,8 +121,9 @@ pub(crate) async fn committed(shared: &Shared, places: &[Place]) -> Result<Vec<C
     let of_group = doubting(shared, group, node, async {
         let connection = shared.kafka.broker(node).await?;
         let groups = std::slice::from_ref(&group.id);
+        let reader = Reader { stable: true, member: group.epoch() };
         let mut answers =
-            group_offsets::fetch(&connection, groups, Some(places), true).await?.into_iter();
+            group_offsets::fetch(&connection, groups, Some(places), &reader).await?.into_iter();
         answers.next().map_or_else(|| Ok(Vec::new()), |(_, of_group)| of_group)
     })
     .await?;
@@ -136,11 +137,12 @@ pub(crate) async fn committed(shared: &Shared, places: &[Place]) -> Result<Vec<C
 
 /// The same, and tried again for `default.api.timeout.ms`.
 pub(crate) async fn committed_soon(shared: &Shared, places: &[Place]) -> Result<Vec<Committed>> {
+    let group = group(shared, "know what was committed")?;
     let deadline = clock::now() + shared.kafka.config().get(&keys::API_TIMEOUT);
     let mut backoff = shared.kafka.retry_backoff();
     loop {
         let outcome = committed(shared, places).await;
-        let passes = |error: &Error| error.is_retriable() || error.is_stale_coordinator();
+        let passes = |error: &Error| may_pass(error, group);
         let passing = match &outcome {
             Ok(found) => {
                 found.iter().filter_map(|(_, found)| found.as_ref().err()).all(passes)
@@ -218,7 +220,9 @@ pub(crate) async fn begin(shared: Arc<Shared>, stopping: impl Future<Output = ()
             }
             match begin_at(&shared, &waiting, backoff.next_pause()).await {
                 Ok(()) => backoff.reset(),
-                Err(error) if error.is_retriable() || error.is_stale_coordinator() => {
+                Err(error)
+                    if shared.group.as_ref().is_some_and(|group| may_pass(&error, group)) =>
+                {
                     tracing::warn!(%error, "where to begin is not known");
                     tokio::time::sleep(backoff.next_pause()).await;
                 }

@@ -77,6 +77,13 @@ impl Group {
         }
     }
 
+    /// The member id and the member epoch of a member that speaks the consumer protocol.
+    pub(crate) fn epoch(&self) -> Option<(Str, i32)> {
+        let Identity { member, generation } = self.identity();
+        let has_epoch = self.protocol == GroupProtocol::Consumer && generation >= 0;
+        has_epoch.then_some((member, generation))
+    }
+
     fn set_identity(&self, identity: &Identity) {
         let mut known = self.lock();
         if *known != *identity {

@@ -8,7 +8,7 @@ use crate::admin::coordinators::unless_elsewhere;
 use crate::admin::offsets::by_topic;
 use crate::admin::{Admin, Effect, Outcomes};
 use crate::error::{Error, Result, Subject};
-use crate::group_offsets::{self, CommittedOffset, Committer, Offsets};
+use crate::group_offsets::{self, CommittedOffset, Committer, Offsets, Reader};
 
 impl Admin {
     /// All that these groups have committed. A group that does not exist has committed nothing.
@@ -43,7 +43,7 @@ impl Admin {
     ) -> Result<Outcomes<Str, Offsets>> {
         self.by_coordinator(groups, Effect::Reads, async |node, groups| {
             let connection = self.kafka.broker(node).await?;
-            group_offsets::fetch(&connection, groups, partitions, false).await
+            group_offsets::fetch(&connection, groups, partitions, &Reader::default()).await
         })
         .await
     }

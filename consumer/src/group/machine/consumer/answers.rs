@@ -49,7 +49,10 @@ impl ConsumerMachine {
             // The group is gone, but for who joins anew. To who does it means something else.
             Some(ErrorCode::GROUP_ID_NOT_FOUND) if self.member.identity.is_member() => self.lose(),
             _ if is_passing(&error) => {}
-            _ => {
+            code => {
+                // Whom the coordinator has not taken in, or has fenced, cannot leave.
+                let is_fenced = code == Some(ErrorCode::FENCED_INSTANCE_ID);
+                self.may_be_known = self.member.identity.is_member() && !is_fenced;
                 self.lose();
                 return self.member.fatal(error);
             }

@@ -295,4 +295,10 @@ fn who_has_said_nothing_need_not_leave() {
     // The broker may have heard it, though it has not answered.
     scene.says();
     assert!(scene.machine.departure().is_some());
+    let unreleased = Err(refusal(ErrorCode::UNRELEASED_INSTANCE_ID));
+    scene.machine.beaten(unreleased, scene.now);
+    assert_eq!(scene.machine.departure(), None);
+    let mut fenced = Scene::member(rules(), &[0]);
+    fenced.refuse(ErrorCode::FENCED_INSTANCE_ID);
+    assert_eq!(fenced.machine.departure(), None);
 }
