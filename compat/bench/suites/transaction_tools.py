@@ -1,5 +1,6 @@
 """kafka-transactions: who writes in transactions, and how one that hangs is ended."""
 
+import json
 import time
 
 from confluent_kafka import Producer
@@ -11,7 +12,10 @@ from .confluent_transactions import Clients
 
 TOPIC = "tools-transactions"
 ID = "tools-transactions-id"
+TERMINATED = ID + "-terminated"
 TIMEOUT_S = 60
+# States of transactions, as they are stored.
+EMPTY, ONGOING, PREPARE_ABORT, COMPLETE_ABORT = 0, 1, 3, 5
 
 
 def run(table: Table, client: str, shell: ToolShell, broker: Broker) -> None:
@@ -21,6 +25,7 @@ def run(table: Table, client: str, shell: ToolShell, broker: Broker) -> None:
     table.check(client, "kafka-transactions find-hanging", tools.find_hanging)
     table.check(client, "kafka-transactions abort", tools.abort)
     table.check(client, "kafka-transactions forceTerminateTransaction", tools.terminate)
+    table.check(client, "kafka-dump-log --transaction-log-decoder", tools.dump)
 
 
 class TransactionTools:
@@ -28,6 +33,7 @@ class TransactionTools:
 
     def __init__(self, shell: ToolShell, broker: Broker):
         self.shell = shell
+        self.data = broker.data
         self.at = ("--bootstrap-server", broker.address)
         self.clients = Clients(broker.address)
         self.clients.create(TOPIC)
@@ -70,16 +76,30 @@ class TransactionTools:
         expect(self.clients.committed(TOPIC, 0) == [], "aborted records are shown")
 
     def terminate(self) -> None:
-        name = ID + "-terminated"
-        self.begin(name)
-        terminated = ("--transactionalId", name)
+        self.begin(TERMINATED)
+        terminated = ("--transactionalId", TERMINATED)
         self.shell.run("kafka-transactions", *self.at, "forceTerminateTransaction", *terminated)
         deadline = time.monotonic() + TIMEOUT_S
         while True:
-            [described] = self.rows("describe", "--transactional-id", name)
+            [described] = self.rows("describe", "--transactional-id", TERMINATED)
             if described["TransactionState"] in ("CompleteAbort", "Empty"):
                 return
             expect(time.monotonic() < deadline, described)
+
+    def dump(self) -> None:
+        """Kafka's reader finds what became of a transaction in the broker's own files."""
+        files = self.data.glob("**/__transaction_state-*/*.log")
+        names = ",".join(str(path) for path in files if path.stat().st_size)
+        text = self.shell.run("kafka-dump-log", "--files", names, "--transaction-log-decoder").text()
+        told = [line for line in text.splitlines() if f'"transactionalId":"{TERMINATED}"' in line]
+        values = [json.loads(line.split(" payload: ", 1)[1])["data"] for line in told]
+        states = [value["transactionStatus"] for value in values]
+        # The tool takes the id over in the end.
+        expect(states == [EMPTY, ONGOING, PREPARE_ABORT, COMPLETE_ABORT, EMPTY], states)
+        expect(values[1]["transactionPartitions"] == [{"topic": TOPIC, "partitionIds": [0]}], told[1])
+        indexes = [str(path) for path in self.data.glob(f"**/{TOPIC}-0/*.txnindex")]
+        aborted = self.shell.run("kafka-dump-log", "--files", ",".join(indexes)).text()
+        expect("firstOffset: 0" in aborted, aborted)
 
 
 def expect(truth: bool, said: object) -> None:

@@ -58,7 +58,7 @@ final class TransactionFeatures {
                 for (int partition = 0; partition < 3; partition++) {
                     producer.send(new ProducerRecord<>(topic, partition, null, bytes("" + n)));
                 }
-                // Under the rules of KIP-890 this client looks for unsent batches before it takes the
+                // By the rules of KIP-890 this client looks for unsent batches before it takes the
                 // lock under which it sends EndTxn: seldom, a commit goes before what it commits,
                 // and is refused. Apache Kafka refuses it, too.
                 producer.flush();
