@@ -20,6 +20,48 @@
 //! # }
 //! ```
 //!
+//! # Transactions
+//!
+//! A producer with a transactional id sends records, and commits offsets of groups, that are seen
+//! together or not at all by those who read what is committed:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use klamm_client::{ClientConfig, Kafka};
+//! use klamm_producer::{GroupMetadata, ProduceExt as _, Record};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = klamm_broker::Broker::builder().ephemeral().start().await?;
+//! # let address = broker.bootstrap();
+//! let kafka = Kafka::connect(ClientConfig::new(&address)).await?;
+//! let producer = kafka.producer().transactional_id("copier-1").build_transactional().await?;
+//! # kafka.admin().create_topics(&[klamm_client::admin::NewTopic::new("orders")]).await?;
+//! // A consumer that reads "orders" tells it: `consumer.group_metadata()`.
+//! let group = GroupMetadata::outsider("copiers");
+//!
+//! let tx = producer.begin().await?;
+//! tx.enqueue(Record::to("invoices").key("k").value("42.00")).await?;
+//! tx.send_offsets(&group, [("orders".into(), 0, 17.into())]).await?;
+//! match tx.commit().await {
+//!     Ok(()) => println!("seen, all of it"),
+//!     Err(error) if error.requires_abort() => println!("aborted: {error}"),
+//!     Err(error) if error.is_fatal() => println!("another has taken our place: {error}"),
+//!     Err(error) => println!("not known yet, as the next `begin` will tell: {error}"),
+//! }
+//! producer.close(Duration::from_secs(30)).await?;
+//! # broker.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Transaction`] that is dropped is aborted in the background. What was sent need not be
+//! waited for: the commit fails if one of its records does, and the transaction is aborted. Where
+//! the cluster has `transaction.version` 2 (KIP-890), partitions join by being written to and each
+//! transaction has an epoch of its own; otherwise the coordinator is told of them first (KIP-98).
+//! `transaction.version.max=1` keeps to the older way.
+//!
 //! # How a record travels
 //!
 //! [`Producer::enqueue`] chooses a partition and writes the record straight into that partition's
@@ -35,12 +77,16 @@
 //! |---|---|---|
 //! | `producer`: `send` | the [`Producer`] | when it is closed or dropped and all is settled |
 //! | `connect`, `locate`, `identify`, `answer` | the sender | when a broker has answered |
+//! | `include`, `end` | the sender | when the coordinator of the transactional id has answered |
+//! | `offsets` | the [`Transaction`] | when the coordinator of the group has answered |
 //!
 //! # Invariants
 //!
 //! - Batches of a partition are sent in the order in which they were begun; a retry does not
 //!   overtake, unless idempotence is off and several requests are in flight.
 //! - A sequence number is given anew only to what is certainly not in the log.
+//! - A transaction ends when nothing of it is under way any more, and the next one begins when
+//!   its end is known: nothing becomes part of another transaction than its own.
 //! - Every accepted record's fate is told, if only that it is not known.
 #![forbid(unsafe_code)]
 

@@ -2,14 +2,20 @@
 //! `KLAMM_TEST_BOOTSTRAP` names.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use klamm_broker::Broker;
 use klamm_client::admin::NewTopic;
+use klamm_client::config::keys;
 use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{ConsumeExt as _, Start};
 use klamm_producer::{GroupMetadata, ProduceExt as _, Record, TransactionalProducer};
 use klamm_utils::random::Random;
+
+mod proxy;
 
 const SOON: Duration = Duration::from_secs(60);
 /// The generations of the protocol, as `transaction.version.max` names them.
@@ -27,12 +33,31 @@ impl Place {
         let (broker, address) = match std::env::var("KLAMM_TEST_BOOTSTRAP") {
             Ok(address) => (None, address),
             Err(_) => {
-                let broker = Broker::builder().ephemeral().start().await.unwrap();
+                let builder = Broker::builder().ephemeral();
+                let builder = builder.set("group.initial.rebalance.delay.ms", "0");
+                let broker = builder.start().await.unwrap();
                 let address = broker.bootstrap();
                 (Some(broker), address)
             }
         };
-        let kafka = Kafka::connect(ClientConfig::new(&address)).await.unwrap();
+        Self::at(what, broker, &address).await
+    }
+
+    /// A broker of this process behind a proxy.
+    async fn behind(proxy: &proxy::Proxy) -> Self {
+        let broker = Broker::builder()
+            .ephemeral()
+            .listen(&proxy.behind())
+            .set("advertised.listeners", format!("PLAINTEXT://{}", proxy.address()))
+            .start()
+            .await
+            .unwrap();
+        Self::at("cut", Some(broker), &proxy.address()).await
+    }
+
+    async fn at(what: &str, broker: Option<Broker>, address: &str) -> Self {
+        let config = ClientConfig::new(address).set("retry.backoff.ms", "5");
+        let kafka = Kafka::connect(config.set("reconnect.backoff.ms", "1")).await.unwrap();
         let place = Self { broker, kafka, name: format!("{what}-{}", Random::new().bits()) };
         let topics = [NewTopic::new(place.name.as_str()).partitions(3)];
         for (_, created) in place.kafka.admin().create_topics(&topics).await.unwrap() {
@@ -44,8 +69,7 @@ impl Place {
     async fn producer(&self, generation: &str) -> TransactionalProducer {
         let builder = self.kafka.producer().transactional_id(&self.name);
         let builder = builder.set("transaction.version.max", generation);
-        let built = builder.set("retry.backoff.ms", "5").build_transactional();
-        tokio::time::timeout(SOON, built).await.unwrap().unwrap()
+        builder.build_transactional().await.unwrap()
     }
 
     fn record(&self, value: impl ToString) -> Record {
@@ -205,4 +229,128 @@ async fn a_group_that_has_gone_on_has_the_transaction_aborted() {
         assert_eq!(place.committed().await, ["kept"], "generation {generation}");
         place.end().await;
     }
+}
+
+#[tokio::test]
+async fn cut_connections_change_nothing_of_what_is_seen() {
+    for generation in GENERATIONS {
+        let proxy = proxy::Proxy::bind().await;
+        let place = Place::behind(&proxy).await;
+        let producer = place.producer(generation).await;
+        let group = GroupMetadata::outsider(place.name.as_str());
+        proxy.cut_after(800..3_000);
+        let mut expected = Vec::new();
+        for round in 0..60 {
+            let tx = producer.begin().await.unwrap();
+            for number in 0..5 {
+                let value = format!("{round:02}-{number}");
+                let record = place.record(&value).partition(number % 3);
+                let delivery = tx.enqueue(record).await.unwrap();
+                if number == 2 {
+                    delivery.await.unwrap();
+                }
+                expected.extend((round % 3 != 0).then_some(value));
+            }
+            let offsets = [(place.name.as_str().into(), 0, i64::from(round).into())];
+            tx.send_offsets(&group, offsets).await.unwrap();
+            match round % 3 {
+                0 if round % 2 == 0 => drop(tx),
+                0 => tx.abort().await.unwrap(),
+                _ => tx.commit().await.unwrap(),
+            }
+        }
+        assert!(proxy.cuts() > 5, "{} cuts", proxy.cuts());
+        proxy.heal();
+        assert_eq!(place.committed().await, expected, "generation {generation}");
+        producer.close(SOON).await.unwrap();
+        place.end().await;
+    }
+}
+
+/// Polls `future` so many times, then drops it; tells whether it was done.
+async fn poll_and_drop<T>(polls: u64, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if let std::task::Poll::Ready(done) = polled {
+            return Some(done);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+/// Whatever was dropped when, the next transaction begins, and none is seen in part.
+#[tokio::test]
+async fn a_caller_may_go_at_any_await() {
+    for generation in GENERATIONS {
+        let place = Place::new("leave").await;
+        let producer = place.producer(generation).await;
+        let group = GroupMetadata::outsider(place.name.as_str());
+        let mut must_be_seen = Vec::new();
+        for polls in 0..40 {
+            poll_and_drop(polls, producer.begin()).await;
+            let tx = producer.begin().await.unwrap();
+            for partition in 0..2 {
+                let value = format!("{polls:02}-{partition}");
+                drop(tx.enqueue(place.record(&value).partition(partition)).await.unwrap());
+            }
+            let offsets = [(place.name.as_str().into(), 0, 1.into())];
+            poll_and_drop(polls, tx.send_offsets(&group, offsets)).await;
+            if polls % 3 == 0 {
+                poll_and_drop(polls, tx.abort()).await;
+            } else if poll_and_drop(polls, tx.commit()).await.is_some_and(|done| done.is_ok()) {
+                must_be_seen.push(polls);
+            }
+        }
+        let seen = place.committed().await;
+        for pair in seen.chunks(2) {
+            assert_eq!(pair[0][..2], pair[1][..2], "generation {generation}: {seen:?}");
+            assert_ne!(pair[0][..2].parse::<u64>().unwrap() % 3, 0, "it was aborted");
+        }
+        for polls in must_be_seen {
+            assert!(seen.contains(&format!("{polls:02}-0")), "{polls}: {seen:?}");
+        }
+        place.end().await;
+    }
+}
+
+/// Copies numbers from one topic to another, each with the offset that it was read at.
+#[tokio::test]
+async fn a_group_copies_exactly_once() {
+    let from = Place::new("from").await;
+    let address = from.kafka.config().get(&keys::BOOTSTRAP_SERVERS).join(",");
+    let to = Place::at("to", None, &address).await;
+    let writer = from.kafka.producer().build().await.unwrap();
+    for stored in writer.send_all((0..30).map(|n| from.record(n).partition(n % 3))).await {
+        stored.unwrap();
+    }
+    let copier = to.producer("2").await;
+    let mut copied = 0;
+    // Every second transaction is lost, and so is the consumer.
+    for round in 0.. {
+        if copied == 30 {
+            break;
+        }
+        let builder = from.kafka.consumer().group(&from.name).subscribe([from.name.as_str()]);
+        let builder = builder.auto_commit(false).set("auto.offset.reset", "earliest");
+        let mut consumer = builder.build().await.unwrap();
+        let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap();
+        let tx = copier.begin().await.unwrap();
+        let (end, count) = (batch.end(), batch.records().len());
+        for record in batch {
+            let value = record.value.unwrap();
+            drop(tx.enqueue(Record::to(to.name.as_str()).value(value)).await.unwrap());
+        }
+        tx.send_offsets(&consumer.group_metadata().unwrap(), [end]).await.unwrap();
+        if round % 2 == 1 {
+            tx.commit().await.unwrap();
+            copied += count;
+        }
+        consumer.close(SOON).await.unwrap();
+    }
+    let mut expected: Vec<_> = (0..30).map(|number| number.to_string()).collect();
+    expected.sort_unstable();
+    assert_eq!(to.committed().await, expected);
+    from.end().await;
 }

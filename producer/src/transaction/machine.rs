@@ -225,7 +225,9 @@ impl Machine {
     /// The partitions that the coordinator is to include now. They are under way until
     /// [`included`](Self::included).
     pub(crate) fn next_inclusion(&mut self) -> Option<Vec<Place>> {
-        if self.is_including || self.check().is_err() {
+        // What is to be committed is still on its way.
+        let goes_on = matches!(self.state, State::Open | State::Ending(End::Commit));
+        if self.is_including || !goes_on || self.failure.is_some() {
             return None;
         }
         let wanted = self.partitions.iter().filter(|(_, included)| !**included);

@@ -47,6 +47,18 @@ fn partitions_of_the_first_generation_wait_until_they_are_included() {
 }
 
 #[test]
+fn what_is_accepted_before_a_commit_is_included_during_it() {
+    let included_while = |end| {
+        let mut machine = open(Generation::First);
+        machine.end(end);
+        machine.admits(&"orders".into(), 0);
+        machine.next_inclusion().is_some()
+    };
+    assert!(included_while(End::Commit));
+    assert!(!included_while(End::Abort));
+}
+
+#[test]
 fn partitions_of_the_second_generation_do_not_wait() {
     let mut machine = open(Generation::Second);
     assert!(machine.admits(&"orders".into(), 0));
