@@ -37,8 +37,8 @@ impl StoppedBroker {
     /// Starts the broker again: the same settings, the same data folder, the same ports, and the
     /// faults that are left.
     ///
-    /// An ephemeral broker keeps its ports to itself while it is down. Any other finds them as a
-    /// restarted process would.
+    /// An ephemeral broker keeps its ports to itself while it is down (on Linux). Any other finds
+    /// them as a restarted process would.
     ///
     /// # Errors
     /// See [`StartError`]: [`Listen`](StartError::Listen) names the address that somebody else has

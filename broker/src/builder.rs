@@ -204,8 +204,9 @@ impl BrokerBuilder {
     }
 
     async fn bind(&mut self, config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
-        // Only who chose any port can have it taken by somebody else while the broker is down.
-        let holds = self.is_temporary && !self.place.is_known();
+        // Only Linux lets a socket listen beside one that holds its port.
+        let can_hold = cfg!(target_os = "linux");
+        let holds = can_hold && self.is_temporary && !self.place.is_known();
         let mut listeners = Vec::with_capacity(config.listeners.len());
         for configured in &config.listeners {
             let held = holds.then_some(&mut self.place.held);

@@ -126,6 +126,22 @@ async fn a_killed_broker_answers_nothing_more() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_holds_no_kill_up() {
+    let (broker, mut client) = start().await;
+    let large = "x".repeat(900_000);
+    for _ in 0..16 {
+        client.produce("orders", batch(&[&large])).await;
+    }
+    for _ in 0..16 {
+        client.send::<Fetch>(12, &fetch_request("orders", 0, 0)).await;
+    }
+    // Some of it has come; the rest has no room on the way.
+    client.readable().await;
+    let killed = tokio::time::timeout(Duration::from_secs(15), broker.kill());
+    killed.await.unwrap();
+}
+
+#[tokio::test]
 async fn an_error_strikes_as_often_as_it_is_told_and_nothing_is_done() {
     let (broker, mut client) = start().await;
     let fault = Fault::error(ApiKey::Produce, ErrorCode::NOT_ENOUGH_REPLICAS).times(2);

@@ -25,6 +25,8 @@ mod partitions;
 mod refuse;
 mod spoil;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use added::AddedFault;
 pub use fault::{Fault, FaultError};

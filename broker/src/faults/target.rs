@@ -14,9 +14,12 @@ pub(crate) struct Target<'a> {
 
 impl<'a> Target<'a> {
     pub(crate) fn of(fault: &'a Fault, topics: &Topics) -> Self {
-        let topic = fault.topic.as_deref();
-        let id = topic.and_then(|name| topics.by_name(name)).map(|topic| topic.id);
-        Self { topic, id, partition: fault.partition }
+        let topic = fault.topic.as_deref().and_then(|name| topics.by_name(name));
+        Self::with_id(fault, topic.map(|topic| topic.id))
+    }
+
+    pub(super) fn with_id(fault: &'a Fault, id: Option<Uuid>) -> Self {
+        Self { topic: fault.topic.as_deref(), id, partition: fault.partition }
     }
 
     /// Whether it is for all of every request.

@@ -46,6 +46,8 @@ pub(super) enum ConnectionError {
     Unreadable(io::Error),
     #[error("{0}")]
     HangUp(&'static str),
+    #[error("the broker was killed")]
+    Killed,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -88,7 +90,10 @@ pub(super) async fn serve(
         peer,
         node,
     };
-    connection.run().await
+    match connection.run().await {
+        Err(ConnectionError::Killed) => Ok(End::Cut),
+        end => end,
+    }
 }
 
 struct Connection<'a> {
@@ -138,7 +143,7 @@ impl Connection<'_> {
         let mut draining = false;
         loop {
             if !self.node.gate.is_open() && self.node.gate.pass().await.is_err() {
-                return Ok(End::Cut);
+                return Err(ConnectionError::Killed);
             }
             let reads = !draining && !self.broken;
             let blocked = if reads { self.take_requests().await } else { None };
@@ -264,7 +269,11 @@ impl Connection<'_> {
 
     async fn flush(&mut self) -> Result<(), ConnectionError> {
         while self.out.remaining() > 0 {
-            let sent = timeout(WRITE_TIME_MAX, self.out.send(self.write.as_ref())).await;
+            let sent = tokio::select! {
+                biased;
+                sent = timeout(WRITE_TIME_MAX, self.out.send(self.write.as_ref())) => sent,
+                () = self.node.gate.until_cut() => return Err(ConnectionError::Killed),
+            };
             match sent.map_err(|_| ConnectionError::NotReading)?? {
                 Some(bytes) => self.node.metrics.count_sent(bytes),
                 None => {

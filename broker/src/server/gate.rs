@@ -58,4 +58,17 @@ impl Gate {
             }
         }
     }
+
+    /// Waits until the gate is cut.
+    pub(crate) async fn until_cut(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.state.load(Ordering::Acquire) == CUT {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
