@@ -289,8 +289,8 @@ impl Consumer {
         Some(GroupMetadata { id: group.id.clone(), committer })
     }
 
-    /// Commits what was delivered, if it commits by itself, leaves the group unless it is a
-    /// static member, and ends its tasks; no later than `deadline`.
+    /// Commits what was delivered, if it commits by itself, leaves the group, and ends its tasks;
+    /// no later than `deadline`. A static member keeps its partitions until its session is over.
     ///
     /// # Errors
     /// The commit failed, or did not come through in three quarters of the time. Everything else

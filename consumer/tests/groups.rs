@@ -14,6 +14,7 @@ use klamm_consumer::{
     Assignor, ConsumeExt as _, Consumer, ConsumerBuilder, ConsumerEvent, Error, GroupProtocol,
     OffsetReset, Position,
 };
+use klamm_producer::ProduceExt as _;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
@@ -51,6 +52,32 @@ async fn a_group_goes_on_where_it_has_committed() {
         assert_eq!((position.offset, &*position.metadata), (40, "so far"));
         assert!(position.leader_epoch.is_some());
         assert_eq!(committed[1].1.as_ref().unwrap(), &None);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_member_has_read_is_committed_with_a_transaction() {
+    for protocol in PROTOCOLS {
+        let world = World::speaking(protocol, 1).await;
+        let mut consumer = world.member().auto_commit(false).build().await.unwrap();
+        let read = next(&mut consumer).await;
+        let id = format!("copier of {}", world.topic);
+        let producer = world.kafka.producer().transactional_id(&id);
+        let producer = producer.build_transactional().await.unwrap();
+        for commits in [false, true] {
+            let tx = producer.begin().await.unwrap();
+            let group = consumer.group_metadata().unwrap();
+            tx.send_offsets(&group, [read.end()]).await.unwrap();
+            if commits {
+                tx.commit().await.unwrap();
+            } else {
+                tx.abort().await.unwrap();
+            }
+            let found = consumer.committed(&[world.place(0)]).await.unwrap();
+            let offset = found[0].1.as_ref().unwrap().as_ref().map(|position| position.offset);
+            assert_eq!(offset, commits.then(|| read.end_offset()));
+        }
         world.stop().await;
     }
 }

@@ -67,7 +67,8 @@ impl ConsumerMachine {
             return;
         }
         let owned = self.owned();
-        self.ids.retain(|topic, _| self.member.owned.iter().any(|(owned, _)| owned == topic));
+        let topics: BTreeSet<_> = self.member.owned.iter().map(|(topic, _)| topic).collect();
+        self.ids.retain(|topic, _| topics.contains(topic));
         let is_to_leave = |(topic, partition): &&Place| {
             let id = self.ids.get(topic);
             id.is_none_or(|id| !self.target.contains(&(*id, *partition)))
