@@ -42,7 +42,7 @@ impl StoppedBroker {
     ///
     /// # Errors
     /// See [`StartError`]: [`Listen`](StartError::Listen) names the address that somebody else has
-    /// taken.
+    /// taken. An ephemeral broker that does not start takes its data with it.
     pub async fn restart(self) -> Result<Broker, StartError> {
         tracing::debug!(ports = ?self.builder.ports(), "a broker is started again");
         self.builder.start().await
@@ -124,11 +124,12 @@ impl Broker {
 
     /// Stops answering, as a process does that is suspended (`SIGSTOP`): clients still connect and
     /// send, because the kernel takes that in, and get no answer to what they sent after this
-    /// returned. What an answer is being written for may still leave.
+    /// returned. An answer that is being written may still leave.
     ///
     /// Timers go on, as the clock does for a suspended process: a member of a group whose session
     /// ends meanwhile is out when the broker [resumes](Self::resume). A suspended process would
-    /// notice only then; no client can tell the difference. The HTTP address still answers.
+    /// notice only then, and a heartbeat that has waited might come before. The HTTP address still
+    /// answers.
     pub fn pause(&self) {
         self.node.gate.close();
     }

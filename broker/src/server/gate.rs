@@ -47,26 +47,23 @@ impl Gate {
     /// # Errors
     /// It was cut.
     pub(crate) async fn pass(&self) -> Result<(), Cut> {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            match self.state.load(Ordering::Acquire) {
-                OPEN => return Ok(()),
-                CUT => return Err(Cut),
-                _ => changed.await,
-            }
-        }
+        if self.until(|state| state != CLOSED).await == CUT { Err(Cut) } else { Ok(()) }
     }
 
     /// Waits until the gate is cut.
     pub(crate) async fn until_cut(&self) {
+        self.until(|state| state == CUT).await;
+    }
+
+    async fn until(&self, is_awaited: impl Fn(u8) -> bool) -> u8 {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
+            // From here on no change is missed.
             changed.as_mut().enable();
-            if self.state.load(Ordering::Acquire) == CUT {
-                return;
+            let state = self.state.load(Ordering::Acquire);
+            if is_awaited(state) {
+                return state;
             }
             changed.await;
         }
