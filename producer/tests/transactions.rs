@@ -267,6 +267,59 @@ async fn cut_connections_change_nothing_of_what_is_seen() {
     }
 }
 
+#[tokio::test]
+async fn a_record_that_is_refused_has_the_transaction_aborted() {
+    for generation in GENERATIONS {
+        let place = Place::new("refused").await;
+        let small = format!("{}-small", place.name);
+        let topic = NewTopic::new(&small).config("max.message.bytes", "1000");
+        for (_, created) in place.kafka.admin().create_topics(&[topic]).await.unwrap() {
+            created.unwrap();
+        }
+        let record = |bytes| Record::to(small.as_str()).value(vec![b'x'; bytes]);
+        let producer = place.producer(generation).await;
+        for _ in 0..2 {
+            let tx = producer.begin().await.unwrap();
+            tx.send(record(10)).await.unwrap();
+            tx.send(place.record("lost")).await.unwrap();
+            // Nobody waits for it: the commit tells.
+            drop(tx.enqueue(record(2_000)).await.unwrap());
+            let error = tx.commit().await.unwrap_err();
+            assert!(error.requires_abort() && !error.is_fatal(), "{error}");
+        }
+        let tx = producer.begin().await.unwrap();
+        tx.send(record(10)).await.unwrap();
+        tx.send(place.record("kept")).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(place.committed().await, ["kept"], "generation {generation}");
+        place.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_whose_fate_is_unknown_is_not_seen_and_the_next_ones_are() {
+    for generation in GENERATIONS {
+        let proxy = proxy::Proxy::bind().await;
+        let place = Place::behind(&proxy).await;
+        let builder = place.kafka.producer().transactional_id(&place.name);
+        let builder = builder.set("transaction.version.max", generation);
+        let builder = builder.delivery_timeout(Duration::from_millis(300)).linger(Duration::ZERO);
+        let producer = builder.build_transactional().await.unwrap();
+        let tx = producer.begin().await.unwrap();
+        tx.send(place.record("lost").partition(0)).await.unwrap();
+        proxy.cut_after(0..1);
+        let error = tx.send(place.record("unknown").partition(0)).await.unwrap_err();
+        assert!(error.requires_abort() && error.possibly_written(), "{error}");
+        proxy.heal();
+        assert!(tx.commit().await.unwrap_err().requires_abort());
+        let tx = producer.begin().await.unwrap();
+        tx.send(place.record("kept").partition(0)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(place.committed().await, ["kept"], "generation {generation}");
+        place.end().await;
+    }
+}
+
 /// Polls `future` so many times, then drops it; tells whether it was done.
 async fn poll_and_drop<T>(polls: u64, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
