@@ -177,7 +177,8 @@ impl Member {
             && let Some(others) = self.machine.look(now)
         {
             let kafka = self.shared.kafka.clone();
-            let subscription = self.subscription.borrow_and_update().clone();
+            // Not as seen: of a change the machine is to hear.
+            let subscription = self.subscription.borrow().clone();
             self.look = Some(Box::pin(async move { look(&kafka, &subscription, &others).await }));
         }
         self.carry_out();
