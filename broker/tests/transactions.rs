@@ -294,6 +294,20 @@ async fn offsets_count_once_their_transaction_is_committed() {
 }
 
 #[tokio::test]
+async fn offsets_are_announced_before_anybody_looks_for_the_group() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 1, &[]).await;
+    let mut producer = Producer::connect(&broker, "tx", Generation::First).await;
+    producer.init().await;
+    producer.commit_offset("g", "t", 5).await;
+    producer.commit().await;
+    producer.settled().await;
+    assert_eq!(client.certain_offset("g", "t").await, Ok(5));
+    broker.stop().await;
+}
+
+#[tokio::test]
 async fn offsets_of_transactions_outlive_stops_and_crashes() {
     let folder = tempfile::tempdir().unwrap();
     for is_clean in [true, false] {

@@ -54,7 +54,7 @@ async fn find(call: &Call, key_type: i8) -> Result<(), ErrorCode> {
 }
 
 /// Has the topic be there in which the coordinator keeps what it knows.
-async fn make(node: &Arc<Node>, topic: &'static str) -> Result<(), ErrorCode> {
+pub(super) async fn make(node: &Arc<Node>, topic: &'static str) -> Result<(), ErrorCode> {
     if node.topics.by_name(topic).is_some() {
         return Ok(());
     }

@@ -123,16 +123,13 @@ fn read_inclusion(answer: add_partitions_to_txn::Response) -> Result<()> {
     not_attempted
 }
 
-/// Tells the coordinator of a group whose offsets are going to be committed. The group's own
-/// coordinator is looked for first: a cluster that had no groups makes room for them then.
+/// Tells the coordinator of a group whose offsets are going to be committed.
 pub(crate) async fn announce(
     shared: &Shared,
     settings: &TransactionSettings,
     producer: BatchProducer,
     group: &Str,
 ) -> Result<()> {
-    // What is wrong with it is told when it is asked to commit.
-    let _ = shared.kafka.coordinator(CoordinatorKind::Group, group).await;
     let request = add_offsets_to_txn::Request {
         transactional_id: settings.id.clone(),
         producer_id: producer.id,
