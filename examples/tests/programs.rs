@@ -5,6 +5,7 @@ use std::process::Command;
 
 use klamm_broker::Broker;
 use klamm_client::{ClientConfig, Kafka};
+use klamm_consumer::{ConsumeExt as _, IsolationLevel, Start};
 use klamm_producer::{ProduceExt as _, Record};
 
 fn output(program: &str, arguments: &[&str]) -> String {
@@ -44,6 +45,31 @@ async fn group() {
     let said = said.await.unwrap();
     assert!(said.contains("1 records of example-orders-0\n"), "{said}");
     assert!(said.ends_with("left the group\n"), "{said}");
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_once() {
+    let broker = Broker::builder().ephemeral().set("group.initial.rebalance.delay.ms", "0");
+    let broker = broker.start().await.unwrap();
+    let address = broker.bootstrap();
+    let kafka = Kafka::connect(ClientConfig::new(&address)).await.unwrap();
+    let producer = kafka.producer().build().await.unwrap();
+    // Each copier goes on where the last one has committed.
+    for order in ["one", "two"] {
+        producer.send(Record::to("orders").value(order)).await.unwrap();
+        let address = address.clone();
+        let copier = tokio::task::spawn_blocking(move || {
+            output(env!("CARGO_BIN_EXE_exactly_once"), &[&address, "orders", "copies", "1", "1"])
+        });
+        assert_eq!(copier.await.unwrap(), "copied 1 records of orders-0\n");
+    }
+    let copies = kafka.consumer().assign("copies", 0, Start::Earliest);
+    let mut copies = copies.isolation_level(IsolationLevel::ReadCommitted).build().await.unwrap();
+    for order in ["one", "two"] {
+        let batch = copies.next_batch().await.unwrap();
+        assert_eq!(batch.records()[0].value.as_deref(), Some(order.as_bytes()));
+    }
     broker.stop().await;
 }
 
