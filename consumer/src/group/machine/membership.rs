@@ -10,7 +10,7 @@ use crate::assignment::Place;
 
 /// See the [module](self).
 #[derive(Debug)]
-pub(super) struct Membership {
+pub(crate) struct Membership {
     pub(super) rules: Rules,
     pub(super) identity: Identity,
     presence: Presence,

@@ -15,6 +15,7 @@ use klamm_protocol::api::{consumer_group_heartbeat, join_group, sync_group};
 use klamm_protocol::wire::{Str, Uuid};
 use klamm_utils::backoff::Backoff;
 
+use self::membership::Membership;
 use super::subscription::{Found, Subscription};
 use crate::assignment::Place;
 
@@ -134,18 +135,37 @@ pub(crate) enum Effect {
 /// A member of a group. At most one step, one heartbeat and one look at the topics are under way
 /// at a time, beside each other.
 pub(crate) trait Machine: fmt::Debug + Send {
-    fn identity(&self) -> &Identity;
+    /// What members of both protocols are and have.
+    fn member(&self) -> &Membership;
+    fn member_mut(&mut self) -> &mut Membership;
+
+    fn identity(&self) -> &Identity {
+        &self.member().identity
+    }
+
     /// While this stays the same, the step that is being done is still wanted.
-    fn round(&self) -> u64;
+    fn round(&self) -> u64 {
+        self.member().round
+    }
+
     /// How it is to leave, if the coordinator needs to hear of that at all.
     fn departure(&self) -> Option<Departure>;
+
     /// Whether it waits for the application to come back.
-    fn is_away(&self) -> bool;
+    fn is_away(&self) -> bool {
+        self.member().is_away()
+    }
+
     /// Whether it goes by what the application does.
-    fn is_active(&self) -> bool;
+    fn is_active(&self) -> bool {
+        self.member().is_active()
+    }
 
     /// What is to be carried out.
-    fn effect(&mut self) -> Option<Effect>;
+    fn effect(&mut self) -> Option<Effect> {
+        self.member_mut().effect()
+    }
+
     /// What is to be done, if no step is being done.
     fn step(&mut self, now: Instant) -> Option<Step>;
     /// The heartbeat that is due, if none is under way.
@@ -159,7 +179,9 @@ pub(crate) trait Machine: fmt::Debug + Send {
     /// When a heartbeat is due.
     fn beat_at(&self) -> Option<Instant>;
     /// When a look at the topics is due.
-    fn look_at(&self) -> Option<Instant>;
+    fn look_at(&self) -> Option<Instant> {
+        self.is_active().then_some(self.member().look_at)
+    }
 
     /// A step has been done.
     fn done(&mut self, done: Done, now: Instant);
@@ -183,4 +205,19 @@ fn is_passing(error: &Error) -> bool {
 /// As requests say it.
 fn ms(time: Duration) -> i32 {
     i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// What has become of partitions since this was asked last, in words.
+#[cfg(test)]
+fn effects(machine: &mut dyn Machine) -> Vec<String> {
+    let numbers = |places: Vec<Place>| {
+        places.iter().map(|place| place.1.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let text = |effect| match effect {
+        Effect::Assigned(places) => format!("assigned {}", numbers(places)),
+        Effect::Lost(places) => format!("lost {}", numbers(places)),
+        Effect::TooLate => "too late".to_owned(),
+        Effect::Fatal(error) => format!("fatal {}", error.code().map_or(0, |code| code.0)),
+    };
+    std::iter::from_fn(|| machine.effect()).map(text).collect()
 }

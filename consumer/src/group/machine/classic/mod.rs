@@ -25,7 +25,7 @@ use klamm_client::config::Assignor;
 use klamm_protocol::wire::Str;
 
 use super::membership::Membership;
-use super::{Beat, Departure, Done, Effect, Heard, Identity, Machine, NO_GENERATION, Rules, Step};
+use super::{Beat, Departure, Done, Heard, Identity, Machine, NO_GENERATION, Rules, Step};
 use crate::assignment::Place;
 use crate::group::assignor::{Member, Topics};
 use crate::group::subscription::{Found, Subscription};
@@ -113,12 +113,12 @@ impl ClassicMachine {
 }
 
 impl Machine for ClassicMachine {
-    fn identity(&self) -> &Identity {
-        &self.member.identity
+    fn member(&self) -> &Membership {
+        &self.member
     }
 
-    fn round(&self) -> u64 {
-        self.member.round
+    fn member_mut(&mut self) -> &mut Membership {
+        &mut self.member
     }
 
     /// Static members come back: they do not leave.
@@ -126,18 +126,6 @@ impl Machine for ClassicMachine {
         let identity = &self.member.identity;
         let leaves = self.member.rules.instance.is_none() && !identity.member.is_empty();
         leaves.then(|| Departure::Classic(identity.clone()))
-    }
-
-    fn is_away(&self) -> bool {
-        self.member.is_away()
-    }
-
-    fn is_active(&self) -> bool {
-        self.member.is_active()
-    }
-
-    fn effect(&mut self) -> Option<Effect> {
-        self.member.effect()
     }
 
     fn step(&mut self, now: Instant) -> Option<Step> {
@@ -176,10 +164,6 @@ impl Machine for ClassicMachine {
 
     fn beat_at(&self) -> Option<Instant> {
         self.beats().then_some(self.member.beat_at)
-    }
-
-    fn look_at(&self) -> Option<Instant> {
-        self.member.is_active().then_some(self.member.look_at)
     }
 
     fn done(&mut self, done: Done, now: Instant) {

@@ -11,9 +11,10 @@ use klamm_protocol::wire::Str;
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
 
-use super::{ClassicMachine, Effect, Heard, Identity, Machine as _, Rules, Step};
+use super::{ClassicMachine, Heard, Identity, Machine as _, Rules, Step};
 use crate::assignment::Place;
 use crate::group::assignor::Topics;
+use crate::group::machine::effects;
 use crate::group::subscription::{Found, Subscription};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -111,18 +112,8 @@ impl Scene {
         self.machine.beaten(outcome, self.now);
     }
 
-    /// What has become of partitions since this was asked last.
     fn effects(&mut self) -> Vec<String> {
-        let numbers = |places: Vec<Place>| {
-            places.iter().map(|place| place.1.to_string()).collect::<Vec<_>>().join(" ")
-        };
-        let text = |effect| match effect {
-            Effect::Assigned(places) => format!("assigned {}", numbers(places)),
-            Effect::Lost(places) => format!("lost {}", numbers(places)),
-            Effect::TooLate => "too late".to_owned(),
-            Effect::Fatal(error) => format!("fatal {}", error.code().map_or(0, |code| code.0)),
-        };
-        std::iter::from_fn(|| self.machine.effect()).map(text).collect()
+        effects(&mut self.machine)
     }
 }
 

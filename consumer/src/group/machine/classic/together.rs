@@ -13,9 +13,10 @@ use klamm_utils::clock;
 use proptest::prelude::*;
 
 use super::tests::{SECOND, found, refusal, rules};
-use super::{ClassicMachine, Departure, Effect, Heard, Machine as _, Rules, Step};
+use super::{ClassicMachine, Departure, Heard, Machine as _, Rules, Step};
 use crate::assignment::Place;
 use crate::group::assignor::from_wire;
+use crate::group::machine::Effect;
 
 /// A coordinator as simple as can be: a round is prepared when anybody joins or goes, and over
 /// when everybody has joined.

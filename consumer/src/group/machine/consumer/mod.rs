@@ -24,7 +24,7 @@ use klamm_protocol::wire::{Str, Uuid};
 use klamm_utils::random::Random;
 
 use super::membership::Membership;
-use super::{Beat, Departure, Done, Effect, Heard, Identity, Machine, NO_GENERATION, Rules, Step};
+use super::{Beat, Departure, Done, Heard, Identity, Machine, NO_GENERATION, Rules, Step};
 use crate::group::subscription::{Found, Subscription};
 
 /// A partition by the id of its topic.
@@ -112,28 +112,16 @@ impl ConsumerMachine {
 }
 
 impl Machine for ConsumerMachine {
-    fn identity(&self) -> &Identity {
-        &self.member.identity
+    fn member(&self) -> &Membership {
+        &self.member
     }
 
-    fn round(&self) -> u64 {
-        self.member.round
+    fn member_mut(&mut self) -> &mut Membership {
+        &mut self.member
     }
 
     fn departure(&self) -> Option<Departure> {
         self.may_be_known.then(|| Departure::Consumer(Box::new(self.goodbye())))
-    }
-
-    fn is_away(&self) -> bool {
-        self.member.is_away()
-    }
-
-    fn is_active(&self) -> bool {
-        self.member.is_active()
-    }
-
-    fn effect(&mut self) -> Option<Effect> {
-        self.member.effect()
     }
 
     fn step(&mut self, _: Instant) -> Option<Step> {
@@ -170,10 +158,6 @@ impl Machine for ConsumerMachine {
             None => beat_at,
         };
         (self.member.is_active() && !self.is_leaving).then_some(at)
-    }
-
-    fn look_at(&self) -> Option<Instant> {
-        self.member.is_active().then_some(self.member.look_at)
     }
 
     fn done(&mut self, done: Done, _: Instant) {

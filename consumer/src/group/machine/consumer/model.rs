@@ -10,9 +10,9 @@ use klamm_utils::clock;
 use proptest::prelude::*;
 
 use super::tests::{SECOND, TOPIC, found, parse, refusal, rules};
-use super::{Beat, ConsumerMachine, Departure, Done, Effect, Heard, Machine as _, Step};
+use super::{Beat, ConsumerMachine, Departure, Done, Heard, Machine as _, Step};
 use crate::assignment::Place;
-use crate::group::machine::Told;
+use crate::group::machine::{Effect, Told};
 
 /// What the coordinator knows of a member.
 #[derive(Clone, Debug, Default)]

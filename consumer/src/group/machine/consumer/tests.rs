@@ -10,9 +10,9 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 use klamm_utils::clock;
 
-use super::{Beat, ConsumerMachine, Departure, Done, Effect, Heard, Machine as _, Rules, Step};
+use super::{Beat, ConsumerMachine, Departure, Done, Heard, Machine as _, Rules, Step};
 use crate::assignment::Place;
-use crate::group::machine::{Told, classic};
+use crate::group::machine::{Told, classic, effects};
 use crate::group::subscription::{Found, Subscription};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -87,18 +87,8 @@ impl Scene {
         self.machine.beaten(Err(refusal(code)), self.now);
     }
 
-    /// What has become of partitions since this was asked last.
     fn effects(&mut self) -> Vec<String> {
-        let numbers = |places: Vec<Place>| {
-            places.iter().map(|place| place.1.to_string()).collect::<Vec<_>>().join(" ")
-        };
-        let text = |effect| match effect {
-            Effect::Assigned(places) => format!("assigned {}", numbers(places)),
-            Effect::Lost(places) => format!("lost {}", numbers(places)),
-            Effect::TooLate => "too late".to_owned(),
-            Effect::Fatal(error) => format!("fatal {}", error.code().map_or(0, |code| code.0)),
-        };
-        std::iter::from_fn(|| self.machine.effect()).map(text).collect()
+        effects(&mut self.machine)
     }
 }
 
