@@ -85,13 +85,7 @@ async fn records_come_back_as_they_went_in_every_compression() {
 #[tokio::test]
 async fn cut_connections_neither_double_nor_lose_nor_reorder_records() {
     let proxy = proxy::Proxy::bind().await;
-    let broker = Broker::builder()
-        .ephemeral()
-        .listen(&proxy.behind())
-        .set("advertised.listeners", format!("PLAINTEXT://{}", proxy.address()))
-        .start()
-        .await
-        .unwrap();
+    let broker = proxy.broker().await;
     let kafka = Kafka::connect(ClientConfig::new(&proxy.address())).await.unwrap();
     create(&kafka, NewTopic::new("cut").partitions(2)).await;
     let builder = kafka.producer().batch_size(512).linger(Duration::ZERO);

@@ -45,14 +45,7 @@ impl Place {
 
     /// A broker of this process behind a proxy.
     async fn behind(proxy: &proxy::Proxy) -> Self {
-        let broker = Broker::builder()
-            .ephemeral()
-            .listen(&proxy.behind())
-            .set("advertised.listeners", format!("PLAINTEXT://{}", proxy.address()))
-            .start()
-            .await
-            .unwrap();
-        Self::at("cut", Some(broker), &proxy.address()).await
+        Self::at("cut", Some(proxy.broker().await), &proxy.address()).await
     }
 
     async fn at(what: &str, broker: Option<Broker>, address: &str) -> Self {

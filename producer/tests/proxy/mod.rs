@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use klamm_broker::Broker;
 use klamm_utils::random::Random;
 use klamm_utils::task::TaskGroup;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -43,14 +44,20 @@ impl Proxy {
         Self { address, behind, shared, tasks }
     }
 
+    /// The broker behind it.
+    pub(crate) async fn broker(&self) -> Broker {
+        Broker::builder()
+            .ephemeral()
+            .listen(&self.behind)
+            .set("advertised.listeners", format!("PLAINTEXT://{}", self.address))
+            .start()
+            .await
+            .unwrap()
+    }
+
     /// What clients connect to.
     pub(crate) fn address(&self) -> String {
         self.address.clone()
-    }
-
-    /// Where the broker must listen.
-    pub(crate) fn behind(&self) -> String {
-        self.behind.clone()
     }
 
     /// Lets each connection live for so many bytes of answers.
