@@ -36,7 +36,7 @@
 //!
 //! - A caller may be dropped at any await: no answer is ever given to another caller.
 //! - A connection that failed stays failed. [`Kafka`] opens a new one, after a pause that grows.
-//! - Nothing secret is kept in a [`ClientConfig`] or printed by it.
+//! - Nothing secret is printed: not by [`ClientConfig`], not in an error, not in the log.
 #![forbid(unsafe_code)]
 
 pub mod admin;

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use klamm_protocol::records::Compression;
 
+use super::secret::{self, Secret};
+use super::security::{HostNameCheck, SaslMechanism, StoreType, TlsVersion};
 use super::value::{
     Acks, Assignor, GroupProtocol, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol,
-    Value,
+    TimeLimit, Value,
 };
 
 /// A setting whose values are of type `T`.
@@ -35,6 +37,8 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) aliases: &'static [&'static str],
     pub(super) default: &'static str,
+    /// Whether values are never to be shown.
+    pub(super) secret: bool,
     /// What they are, to be read after "expected", and whether a text is one.
     values: (&'static str, fn(&str) -> bool),
 }
@@ -47,6 +51,11 @@ impl Row {
 
     pub(super) fn accepts(&self, text: &str) -> bool {
         (self.values.1)(text)
+    }
+
+    /// The form of a value that may be shown.
+    pub(super) fn shown<'a>(&self, value: &'a str) -> &'a str {
+        if self.secret && !value.is_empty() { secret::REDACTED } else { value }
     }
 }
 
@@ -79,6 +88,7 @@ macro_rules! keys {
             name: $name,
             aliases: &[$($alias),*],
             default: $default,
+            secret: <$value as Value>::SECRET,
             values: values!($value $(, $least)?),
         }),*];
     };
@@ -113,8 +123,63 @@ keys! {
     RETRY_BACKOFF_MAX: Duration, "retry.backoff.max.ms", "1000", more_than_zero;
     /// The largest answer that is believed.
     RECEIVE_MAX: usize, "receive.message.max.bytes", "104857600";
-    /// How connections are protected; PLAINTEXT alone is built so far.
+
+    /// How connections are protected.
     SECURITY_PROTOCOL: SecurityProtocol, "security.protocol", "plaintext";
+    /// Whose certificates are trusted: a PEM file, or a folder of such; the system's authorities
+    /// if not set.
+    SSL_TRUSTSTORE_LOCATION: Option<String>, "ssl.truststore.location" | "ssl.ca.location", "";
+    /// The same, as PEM text.
+    SSL_TRUSTSTORE_CERTIFICATES: Option<String>,
+        "ssl.truststore.certificates" | "ssl.ca.pem", "";
+    /// What the file of trusted certificates is: only PEM is read.
+    SSL_TRUSTSTORE_TYPE: StoreType, "ssl.truststore.type", "PEM";
+    /// The client's key and certificate chain, in one PEM file.
+    SSL_KEYSTORE_LOCATION: Option<String>, "ssl.keystore.location", "";
+    /// What the file of key and certificates is: only PEM is read.
+    SSL_KEYSTORE_TYPE: StoreType, "ssl.keystore.type", "PEM";
+    /// The client's certificate chain, as a PEM file.
+    SSL_CERTIFICATE_LOCATION: Option<String>, "ssl.certificate.location", "";
+    /// The same, as PEM text.
+    SSL_KEYSTORE_CERTIFICATE_CHAIN: Option<String>,
+        "ssl.keystore.certificate.chain" | "ssl.certificate.pem", "";
+    /// The client's key, as a PEM file.
+    SSL_KEY_LOCATION: Option<String>, "ssl.key.location", "";
+    /// The same, as PEM text.
+    SSL_KEYSTORE_KEY: Option<Secret>, "ssl.keystore.key" | "ssl.key.pem", "";
+    /// What the key is encrypted with: encrypted keys are not read.
+    SSL_KEY_PASSWORD: Option<Secret>, "ssl.key.password", "";
+    /// Whether the broker's certificate must be for the host that was connected to.
+    SSL_ENDPOINT_IDENTIFICATION: HostNameCheck,
+        "ssl.endpoint.identification.algorithm", "https";
+    /// Whether the broker's certificate is looked at. Without that, anyone can be the broker.
+    SSL_VERIFICATION: bool, "enable.ssl.certificate.verification", "true";
+    /// The versions of TLS that may be spoken.
+    SSL_ENABLED_PROTOCOLS: Vec<TlsVersion>, "ssl.enabled.protocols", "TLSv1.2,TLSv1.3";
+    /// How the client proves who it is.
+    SASL_MECHANISM: Option<SaslMechanism>, "sasl.mechanism" | "sasl.mechanisms", "";
+    /// Who the client is, for PLAIN and SCRAM.
+    SASL_USERNAME: Option<String>, "sasl.username", "";
+    /// And by what it proves that.
+    SASL_PASSWORD: Option<Secret>, "sasl.password", "";
+    /// Both, and what unsecured tokens are made of, as Java's login modules have it.
+    SASL_JAAS_CONFIG: Option<Secret>, "sasl.jaas.config", "";
+    /// The token for OAUTHBEARER, where it does not change. A setting of this client's own.
+    SASL_OAUTHBEARER_TOKEN: Option<Secret>, "sasl.oauthbearer.token", "";
+    /// Where the token for OAUTHBEARER is: a `file:` URL, read anew whenever one is needed.
+    SASL_OAUTHBEARER_TOKEN_ENDPOINT: Option<String>, "sasl.oauthbearer.token.endpoint.url", "";
+    /// The longest that connecting to one address may take, once it has failed several times.
+    CONNECT_TIMEOUT_MAX: Duration,
+        "socket.connection.setup.timeout.max.ms", "30000", more_than_zero;
+    /// When a connection that nobody uses is closed; -1 or 0 for never.
+    CONNECTIONS_MAX_IDLE: TimeLimit, "connections.max.idle.ms", "540000";
+    /// A SOCKS5 proxy through which all brokers are reached and their names resolved, as
+    /// `host:port`. A setting of this client's own.
+    SOCKS5_PROXY: Option<String>, "socks5.proxy", "";
+    /// Who the client is to the proxy. A setting of this client's own.
+    SOCKS5_USERNAME: Option<String>, "socks5.proxy.username", "";
+    /// And by what it proves that. A setting of this client's own.
+    SOCKS5_PASSWORD: Option<Secret>, "socks5.proxy.password", "";
 
     /// How many replicas must hold a batch before the broker answers.
     ACKS: Acks, "acks" | "request.required.acks", "all";
@@ -198,7 +263,6 @@ keys! {
 pub(super) static WITHOUT_EFFECT: &[&str] = &[
     "auto.include.jmx.reporter",
     "client.dns.lookup",
-    "connections.max.idle.ms",
     "enable.metrics.push",
     "interceptor.classes",
     "key.deserializer",
@@ -212,26 +276,45 @@ pub(super) static WITHOUT_EFFECT: &[&str] = &[
     "metrics.sample.window.ms",
     "partitioner.class",
     "receive.buffer.bytes",
-    "sasl.jaas.config",
-    "sasl.mechanism",
-    "sasl.mechanisms",
-    "sasl.password",
-    "sasl.username",
+    "sasl.kerberos.keytab",
+    "sasl.kerberos.kinit.cmd",
+    "sasl.kerberos.min.time.before.relogin",
+    "sasl.kerberos.principal",
+    "sasl.kerberos.service.name",
+    "sasl.kerberos.ticket.renew.jitter",
+    "sasl.kerberos.ticket.renew.window.factor",
+    "sasl.login.connect.timeout.ms",
+    "sasl.login.read.timeout.ms",
+    "sasl.login.refresh.buffer.seconds",
+    "sasl.login.refresh.min.period.seconds",
+    "sasl.login.refresh.window.factor",
+    "sasl.login.refresh.window.jitter",
+    "sasl.login.retry.backoff.max.ms",
+    "sasl.login.retry.backoff.ms",
+    "sasl.oauthbearer.clock.skew.seconds",
+    "sasl.oauthbearer.expected.audience",
+    "sasl.oauthbearer.expected.issuer",
+    "sasl.oauthbearer.header.urlencode",
+    "sasl.oauthbearer.jwks.endpoint.refresh.ms",
+    "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
+    "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
+    "sasl.oauthbearer.jwks.endpoint.url",
+    "sasl.oauthbearer.scope.claim.name",
+    "sasl.oauthbearer.sub.claim.name",
+    "security.providers",
     "send.buffer.bytes",
-    "socket.connection.setup.timeout.max.ms",
     "socket.keepalive.enable",
     "socket.nagle.disable",
-    "ssl.ca.location",
-    "ssl.certificate.location",
-    "ssl.endpoint.identification.algorithm",
-    "ssl.key.location",
-    "ssl.key.password",
-    "ssl.keystore.location",
+    "ssl.cipher.suites",
+    "ssl.curves.list",
+    "ssl.keymanager.algorithm",
     "ssl.keystore.password",
-    "ssl.keystore.type",
-    "ssl.truststore.location",
+    "ssl.protocol",
+    "ssl.provider",
+    "ssl.secure.random.implementation",
+    "ssl.sigalgs.list",
+    "ssl.trustmanager.algorithm",
     "ssl.truststore.password",
-    "ssl.truststore.type",
     "statistics.interval.ms",
     "value.deserializer",
     "value.serializer",

@@ -1,6 +1,8 @@
 //! The settings of clients: typed setters, and the names that every Kafka user knows.
 
 pub mod keys;
+mod secret;
+mod security;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,9 +10,11 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 pub use keys::Key;
+pub use secret::Secret;
+pub use security::{HostNameCheck, SaslMechanism, StoreType, TlsVersion};
 pub use value::{
     Acks, Assignor, GroupProtocol, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol,
-    Value,
+    TimeLimit, Value,
 };
 
 /// What is wrong with settings.
@@ -68,6 +72,14 @@ pub enum ConfigError {
         name: &'static str,
         /// What for.
         purpose: &'static str,
+    },
+    /// The setting leads to something that cannot be used.
+    #[error("`{name}`: {reason}")]
+    Unusable {
+        /// The setting.
+        name: &'static str,
+        /// Why not, and what to do. Nothing secret.
+        reason: String,
     },
     /// A pattern is no regular expression.
     #[error("{pattern:?} is no pattern: {reason}")]
@@ -211,8 +223,7 @@ impl ClientConfig {
         self.without_effect.iter().map(String::as_str)
     }
 
-    /// Every setting with the value in force, one a line. Nothing secret is kept here, and so
-    /// nothing secret is shown.
+    /// Every setting with the value in force, one a line. Nothing secret is shown.
     #[must_use]
     pub fn describe(&self) -> String {
         let mut text = String::new();
@@ -220,7 +231,7 @@ impl ClientConfig {
             let value = self.values.get(row.name).map_or(row.default, String::as_str);
             let origin = if self.values.contains_key(row.name) { "" } else { "  # default" };
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{}={value}{origin}", row.name);
+            let _ = writeln!(text, "{}={}{origin}", row.name, row.shown(value));
         }
         for name in &self.without_effect {
             let _ = writeln!(text, "# {name} has no effect");
@@ -231,7 +242,11 @@ impl ClientConfig {
 
 impl fmt::Debug for ClientConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(&self.values).finish()
+        let mut map = f.debug_map();
+        for (name, value) in &self.values {
+            map.entry(name, &keys::find(name).map_or("", |row| row.shown(value)));
+        }
+        map.finish()
     }
 }
 
@@ -304,16 +319,19 @@ mod tests {
     }
 
     #[test]
-    fn foreign_names_are_let_pass_and_secrets_are_not_kept() {
-        let text = "bootstrap.servers=a:1\nkey.serializer=org.Foo\nsasl.password=hunter2";
+    fn foreign_names_are_let_pass_and_secrets_are_not_shown() {
+        let text = "bootstrap.servers=a:1\nkey.serializer=org.Foo\nsasl.password=hunter2\n\
+                    ssl.keystore.password=hunter3";
         let config = ClientConfig::from_properties(text).unwrap();
         let names: Vec<_> = config.without_effect().collect();
-        assert_eq!(names, ["key.serializer", "sasl.password"]);
+        assert_eq!(names, ["key.serializer", "ssl.keystore.password"]);
         let told = format!("{config:?}{}", config.describe());
         assert!(
             told.contains("bootstrap.servers=a:1\n") && told.contains("linger.ms=5  # default")
         );
-        assert!(!told.contains("hunter2"));
+        assert!(!told.contains("hunter") && told.contains("sasl.password=[redacted]"));
+        assert!(told.contains("ssl.key.password=  # default"));
+        assert_eq!(config.get(&keys::SASL_PASSWORD).unwrap().expose(), "hunter2");
     }
 
     #[test]

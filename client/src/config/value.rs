@@ -8,6 +8,8 @@ use klamm_protocol::records::Compression;
 pub trait Value: Sized {
     /// What is expected, to be read after "expected".
     const EXPECTED: &'static str;
+    /// Whether values are never to be shown.
+    const SECRET: bool = false;
 
     /// Reads the form that a properties file has.
     fn parse(text: &str) -> Option<Self>;
@@ -116,9 +118,30 @@ impl Value for Duration {
     }
 }
 
+/// How long something may last; nothing for as long as it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeLimit(pub Option<Duration>);
+
+/// Milliseconds; no limit is -1 for Java and 0 for librdkafka.
+impl Value for TimeLimit {
+    const EXPECTED: &'static str = "milliseconds, from 1 to 2147483647, or -1 or 0 for no limit";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "-1" | "0" => Some(Self(None)),
+            _ => Duration::parse(text).map(|limit| Self(Some(limit))),
+        }
+    }
+
+    fn print(&self) -> String {
+        self.0.as_ref().map_or_else(|| "-1".to_owned(), Duration::print)
+    }
+}
+
 /// A setting that need not be set; empty text stands for none.
 impl<T: Value> Value for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
+    const SECRET: bool = T::SECRET;
 
     fn parse(text: &str) -> Option<Self> {
         if text.is_empty() { Some(None) } else { T::parse(text).map(Some) }
@@ -168,6 +191,8 @@ macro_rules! choices {
         }
     )*};
 }
+
+pub(super) use choices;
 
 choices! {
     /// How many replicas must hold a batch before the broker answers.
