@@ -353,10 +353,12 @@ const FATAL: [ErrorCode; 11] = [
     ErrorCode::UNSUPPORTED_SASL_MECHANISM,
 ];
 
-/// Codes that leave open whether the batch is in the log.
-const AMBIGUOUS: [ErrorCode; 4] = [
+/// Codes that leave open whether the batch is in the log. A leader that loses its place while it
+/// waits for its followers says so, though the next leader may have the batch from it.
+const AMBIGUOUS: [ErrorCode; 5] = [
     ErrorCode::UNKNOWN_SERVER_ERROR,
     ErrorCode::REQUEST_TIMED_OUT,
+    ErrorCode::NOT_LEADER_OR_FOLLOWER,
     ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     ErrorCode::KAFKA_STORAGE_ERROR,
 ];
@@ -387,11 +389,12 @@ mod tests {
         };
         let moved = broker(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         assert!(moved.is_retriable() && moved.is_stale_metadata());
-        assert!(!moved.is_fatal() && !moved.possibly_written());
+        assert!(!moved.is_fatal() && moved.possibly_written());
         assert!(moved.to_string().starts_with("orders-3: NOT_LEADER_OR_FOLLOWER (6): "));
         assert!(moved.to_string().ends_with(" (told)"));
 
         assert!(broker(ErrorCode::REQUEST_TIMED_OUT).possibly_written());
+        assert!(!broker(ErrorCode::NOT_ENOUGH_REPLICAS).possibly_written());
         assert!(broker(ErrorCode::PRODUCER_FENCED).is_fatal());
 
         let must_abort = Error::MustAbort { source: Arc::new(broker(ErrorCode::PRODUCER_FENCED)) };

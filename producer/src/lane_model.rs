@@ -125,11 +125,17 @@ impl World {
                 let stored = Stored { base_offset: Some(base), append_time: None };
                 parcel.sealed.claim.settle(Ok(stored));
             }
-            Err(code) => {
-                let subject = Subject::Partition("orders".into(), 0);
-                self.fail(parcel, &Error::Broker { code, message: None, subject }, now);
-            }
+            Err(code) => self.fail(parcel, &refused(code), now),
         }
+    }
+
+    /// The oldest request reaches a leader that stores it, is no leader any more before its
+    /// followers have answered, and says no more than that.
+    fn depose(&mut self, now: Instant) {
+        let Some(parcel) = self.wire.pop_front() else { return };
+        // Its successor has it, or had refused it as well.
+        let _ = self.broker.append(&parcel);
+        self.fail(parcel, &refused(ErrorCode::NOT_LEADER_OR_FOLLOWER), now);
     }
 
     /// The connection is cut after the broker has seen `seen` of the requests.
@@ -174,6 +180,10 @@ impl World {
     }
 }
 
+fn refused(code: ErrorCode) -> Error {
+    Error::check(code, None, Subject::Partition("orders".into(), 0)).unwrap_err()
+}
+
 async fn run(seed: u64) -> usize {
     let mut random = Random::seeded(seed);
     let mut world = World::new();
@@ -183,8 +193,10 @@ async fn run(seed: u64) -> usize {
         match random.below(40) {
             0..8 => world.produce(1 + random.below(3), now),
             8..24 => world.send(now),
-            24..34 => world.answer(None, now),
-            34 | 35 => world.answer(Some(ErrorCode::NOT_LEADER_OR_FOLLOWER), now),
+            24..33 => world.answer(None, now),
+            33 => world.answer(Some(ErrorCode::NOT_ENOUGH_REPLICAS), now),
+            34 => world.answer(Some(ErrorCode::NOT_LEADER_OR_FOLLOWER), now),
+            35 => world.depose(now),
             36 => world.answer(Some(ErrorCode::MESSAGE_TOO_LARGE), now),
             37 => world.answer(Some(ErrorCode::INVALID_TIMESTAMP), now),
             38 => {
@@ -230,4 +242,25 @@ async fn nothing_is_doubled_reordered_or_told_wrongly() {
         acknowledged += run(seed).await;
     }
     assert!(acknowledged > 100_000, "{acknowledged}");
+}
+
+/// What a leader stored that was deposed, and that was given up since, must not lend its sequence
+/// number to the next batch: the broker would take that for the repeat of the first.
+#[tokio::test]
+async fn a_number_that_a_deposed_leader_has_seen_is_not_given_again() {
+    let mut world = World::new();
+    let now = clock::now();
+    world.produce(1, now);
+    world.send(now);
+    world.depose(now);
+    world.expire(now);
+    world.renew();
+    world.produce(1, now);
+    world.send(now);
+    world.answer(None, now);
+    let mut deliveries = std::mem::take(&mut world.deliveries).into_iter();
+    let given_up = deliveries.next().unwrap().await.unwrap_err();
+    assert!(given_up.possibly_written(), "{given_up}");
+    assert_eq!(deliveries.next().unwrap().await.unwrap().offset, Some(1));
+    assert_eq!(world.broker.log, [0, 1]);
 }
