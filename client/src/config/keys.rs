@@ -203,7 +203,8 @@ keys! {
     MAX_REQUEST_SIZE: usize, "max.request.size" | "message.max.bytes", "1048576";
     /// How batches are compressed.
     COMPRESSION_TYPE: Compression, "compression.type" | "compression.codec", "none";
-    /// How hard, as each codec counts it; the codec's default if not set.
+    /// How hard, as each codec counts it; the codec's default if not set. LZ4 has one encoder for
+    /// all levels, and so has zstd unless the feature `zstd-c` is on.
     COMPRESSION_LEVEL: Option<i32>, "compression.level", "";
     /// How the partition of a record is chosen.
     PARTITIONER: Partitioner, "partitioner", "fnv1a_random";

@@ -63,7 +63,8 @@ impl Compression {
     /// The levels that Kafka's `compression.<type>.level` takes, besides -1 for gzip's default.
     /// `None` where there is nothing to choose.
     ///
-    /// LZ4 accepts Kafka's levels and has one encoder for all of them, a fast one.
+    /// LZ4 accepts Kafka's levels and has one encoder for all of them, a fast one; so does zstd,
+    /// unless the feature `zstd-c` is on.
     #[must_use]
     pub fn levels(self) -> Option<RangeInclusive<i32>> {
         match self {
