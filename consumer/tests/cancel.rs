@@ -1,6 +1,8 @@
 //! Every call may be dropped at every await.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "../../client/tests/cluster/mod.rs"]
+mod cluster;
 mod support;
 
 use std::future::poll_fn;
@@ -9,7 +11,7 @@ use std::task::Poll;
 
 use klamm_consumer::{ConsumeExt as _, Consumer, Position};
 
-use support::{PROTOCOLS, SOON, World, next, settle};
+use support::{SOON, World, next, protocols, settle};
 
 /// More often than any call here is woken before it is done.
 const WAKINGS: usize = 12;
@@ -32,7 +34,7 @@ async fn drop_after<T>(polls: usize, call: impl Future<Output = T>) -> Option<T>
 
 #[tokio::test]
 async fn a_dropped_next_batch_has_taken_nothing() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols().await {
         let world = World::speaking(protocol, 1).await;
         let mut consumer = world.member().build().await.unwrap();
         let (mut offset, mut polls) = (0, 0);
@@ -51,7 +53,7 @@ async fn a_dropped_next_batch_has_taken_nothing() {
 
 #[tokio::test]
 async fn a_dropped_commit_was_done_or_not() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols().await {
         let world = World::speaking(protocol, 1).await;
         let mut consumer = world.member().auto_commit(false).build().await.unwrap();
         settle(&mut consumer, 1).await;
@@ -77,7 +79,7 @@ async fn a_dropped_commit_was_done_or_not() {
 
 #[tokio::test]
 async fn a_dropped_build_or_close_leaves_no_member_behind() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols().await {
         let world = World::speaking(protocol, 2).await;
         for polls in 0..WAKINGS {
             drop(drop_after(polls, world.member().build()).await);
@@ -94,7 +96,7 @@ async fn a_dropped_build_or_close_leaves_no_member_behind() {
 
 #[tokio::test]
 async fn dropping_waits_for_nobody() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols().await {
         let world = World::speaking(protocol, 1).await;
         let mut consumer = world.member().build().await.unwrap();
         next(&mut consumer).await;

@@ -1,6 +1,8 @@
 //! Members of a group that come, go and die while there is work.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "../../client/tests/cluster/mod.rs"]
+mod cluster;
 mod support;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{Consumer, ConsumerBatch, GroupProtocol};
 use tokio::sync::oneshot;
 
-use support::{SOON, World, member};
+use support::{SOON, World, member, protocols};
 
 const PARTITIONS: i32 = 6;
 /// The offset at which a partition ends when all is produced.
@@ -119,12 +121,16 @@ async fn read_to(ledger: &Mutex<Ledger>, offset: i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_and_nothing_is_read_again_that_was_committed() {
+    let spoken = protocols().await;
     for (protocol, assignor) in [
         (GroupProtocol::Classic, "range"),
         (GroupProtocol::Classic, "cooperative-sticky"),
         (GroupProtocol::Consumer, "uniform"),
         (GroupProtocol::Consumer, "range"),
     ] {
+        if !spoken.contains(&protocol) {
+            continue;
+        }
         let world = World::speaking(protocol, PARTITIONS).await;
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let start = || Worker::start(&world, assignor, &ledger);

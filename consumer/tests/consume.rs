@@ -1,37 +1,39 @@
-//! A consumer against a real broker, in this process.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+//! A consumer against a real cluster.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_core::Stream as _;
-use klamm_broker::Broker;
-use klamm_client::admin::NewTopic;
-use klamm_client::{ClientConfig, Kafka};
+use klamm_client::Kafka;
 use klamm_consumer::{ConsumeExt as _, Consumer, Error, OffsetReset, Start};
 use klamm_producer::{ProduceExt as _, Record};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-const SOON: Duration = Duration::from_secs(60);
+#[path = "../../client/tests/cluster/mod.rs"]
+mod cluster;
 
-/// A broker with the topic `t`, whose partitions each hold the offsets 0 to 99 in ten batches,
-/// with timestamps from 1,000 on.
-async fn start(partitions: i32) -> (Broker, Kafka, Str) {
-    let broker = Broker::builder().ephemeral().start().await.unwrap();
-    let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
-    let created = kafka.admin().create_topics(&[NewTopic::new("t").partitions(partitions)]).await;
-    assert!(created.unwrap().iter().all(|(_, created)| created.is_ok()));
-    fill(&kafka, partitions, 0..100).await;
-    (broker, kafka, "t".into())
+use cluster::{Cluster, SOON, create};
+
+/// A cluster with a topic whose partitions each hold the offsets 0 to 99 in ten batches, with
+/// timestamps from 1,000 on.
+async fn start(partitions: i32) -> (Cluster, Kafka, Str) {
+    let cluster = Cluster::start().await;
+    let kafka = cluster.connect().await;
+    let topic: Str = cluster.name("t").into();
+    let kept = cluster::topic(&kafka, &topic, partitions).config("retention.ms", "-1");
+    create(&kafka, kept).await;
+    fill(&kafka, &topic, partitions, 0..100).await;
+    (cluster, kafka, topic)
 }
 
-async fn fill(kafka: &Kafka, partitions: i32, offsets: std::ops::Range<i64>) {
+async fn fill(kafka: &Kafka, topic: &Str, partitions: i32, offsets: std::ops::Range<i64>) {
     let producer = kafka.producer().linger(Duration::from_secs(600)).build().await.unwrap();
     for offset in offsets {
         for partition in 0..partitions {
-            let record = Record::to("t").value(offset.to_string()).partition(partition);
+            let record = Record::to(topic.clone()).value(offset.to_string()).partition(partition);
             drop(producer.enqueue(record.timestamp(1_000 + offset)).await.unwrap());
         }
         if offset % 10 == 9 {
@@ -49,7 +51,7 @@ async fn next(consumer: &mut Consumer) -> i64 {
 
 #[tokio::test]
 async fn every_start_is_found() {
-    let (broker, kafka, topic) = start(1).await;
+    let (cluster, kafka, topic) = start(1).await;
     for (begin, offset) in [
         (Start::Earliest, 0),
         (Start::Offset(57), 57),
@@ -69,22 +71,22 @@ async fn every_start_is_found() {
         let waiting = tokio::time::timeout(Duration::from_millis(50), consumer.next_batch()).await;
         assert!(waiting.is_err(), "{begin:?}");
     }
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn a_consumer_at_the_end_gets_what_comes() {
-    let (broker, kafka, topic) = start(1).await;
+    let (cluster, kafka, topic) = start(1).await;
     let builder = kafka.consumer().assign(topic.clone(), 0, Start::Offset(100));
     let mut consumer = builder.build().await.unwrap();
-    let (offset, ()) = tokio::join!(next(&mut consumer), fill(&kafka, 1, 100..110));
+    let (offset, ()) = tokio::join!(next(&mut consumer), fill(&kafka, &topic, 1, 100..110));
     assert_eq!(offset, 100);
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn a_seek_forgets_what_was_fetched() {
-    let (broker, kafka, topic) = start(1).await;
+    let (cluster, kafka, topic) = start(1).await;
     let builder = kafka.consumer().assign_topic(topic.clone(), Start::Earliest);
     let mut consumer = builder.build().await.unwrap();
     for (begin, offset) in [
@@ -98,12 +100,12 @@ async fn a_seek_forgets_what_was_fetched() {
     }
     let error = consumer.seek(&topic, 7, Start::Earliest).unwrap_err();
     assert!(matches!(error, Error::NotAssigned { .. }), "{error}");
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn a_paused_partition_is_silent_and_the_others_take_turns() {
-    let (broker, kafka, topic) = start(3).await;
+    let (cluster, kafka, topic) = start(3).await;
     let builder = kafka.consumer().assign_topic(topic.clone(), Start::Earliest);
     let mut consumer = builder.build().await.unwrap();
     consumer.pause(&topic, 1).unwrap();
@@ -118,12 +120,12 @@ async fn a_paused_partition_is_silent_and_the_others_take_turns() {
         assert_eq!(batch.partition(), 1);
         read[1] += batch.records().len();
     }
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn an_offset_that_is_not_there_follows_the_policy() {
-    let (broker, kafka, topic) = start(1).await;
+    let (cluster, kafka, topic) = start(1).await;
     let build = |policy| {
         let builder = kafka.consumer().assign(topic.clone(), 0, Start::Offset(5_000));
         builder.auto_offset_reset(policy).build()
@@ -135,12 +137,12 @@ async fn an_offset_that_is_not_there_follows_the_policy() {
     assert_eq!(told.unwrap_err().code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE));
     consumer.seek(&topic, 0, Start::Offset(99)).unwrap();
     assert_eq!(next(&mut consumer).await, 99);
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn a_stream_gives_record_by_record() {
-    let (broker, kafka, topic) = start(1).await;
+    let (cluster, kafka, topic) = start(1).await;
     let builder = kafka.consumer().assign(topic.clone(), 0, Start::Offset(15));
     let mut consumer = builder.build().await.unwrap();
     let mut stream = consumer.stream();
@@ -150,12 +152,12 @@ async fn a_stream_gives_record_by_record() {
         assert_eq!((record.offset, record.timestamp), (offset, 1_000 + offset));
         assert_eq!(record.value.as_deref(), Some(offset.to_string().as_bytes()));
     }
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn a_new_assignment_replaces_the_old_one() {
-    let (broker, kafka, topic) = start(2).await;
+    let (cluster, kafka, topic) = start(2).await;
     let builder = kafka.consumer().assign(topic.clone(), 0, Start::Earliest);
     let mut consumer = builder.build().await.unwrap();
     assert_eq!(next(&mut consumer).await, 0);
@@ -163,12 +165,12 @@ async fn a_new_assignment_replaces_the_old_one() {
     assert_eq!(consumer.assignment(), [(topic.clone(), 1)]);
     assert_eq!(next(&mut consumer).await, 50);
     assert_eq!(consumer.position(&topic, 0), None);
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn a_partition_that_is_not_there_yet_is_waited_for() {
-    let (broker, kafka, topic) = start(1).await;
+    let (cluster, kafka, topic) = start(1).await;
     let build = async |partition| {
         let builder = kafka.consumer().assign(topic.clone(), partition, Start::Earliest);
         builder.build().await.unwrap()
@@ -179,13 +181,13 @@ async fn a_partition_that_is_not_there_yet_is_waited_for() {
     let grown = kafka.admin().create_partitions(&[(topic.clone(), 2)]).await.unwrap();
     grown[0].1.as_ref().unwrap();
     // Another client, which knows the topic as it is now.
-    let other = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
-    fill(&other, 2, 0..10).await;
+    let other = cluster.connect().await;
+    fill(&other, &topic, 2, 0..10).await;
     assert_eq!(next(&mut early).await, 0);
     // And who waits for what never comes can be closed.
     let never = build(99).await;
     let waiting = tokio::time::timeout(Duration::from_millis(50), early.next_batch()).await;
     assert!(waiting.is_err(), "{waiting:?}");
     tokio::time::timeout(SOON, never.close(2 * SOON)).await.unwrap().unwrap();
-    broker.stop().await;
+    cluster.stop().await;
 }

@@ -1,18 +1,23 @@
 //! A consumer and a broker that fails on purpose.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "../../client/tests/cluster/mod.rs"]
+mod cluster;
 mod support;
 
 use std::time::Duration;
 
+use klamm_broker::Broker;
 use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
-use klamm_consumer::{ConsumeExt as _, Start};
+use klamm_consumer::{ConsumeExt as _, GroupProtocol, Start};
 
+use cluster::{Cluster, prompt};
 use support::{SOON, World, next};
 
 #[tokio::test]
 async fn each_record_is_read_once_whatever_happens_to_fetches() {
-    let Some(world) = own_world().await else { return };
+    let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+    let world = World::at(Cluster::of(broker), GroupProtocol::Classic, 1).await;
     let faults = world.broker.as_ref().unwrap().faults();
     let struck = [
         Fault::error(ApiKey::Fetch, ErrorCode::NOT_LEADER_OR_FOLLOWER).partition(&world.topic, 0),
@@ -38,10 +43,4 @@ async fn each_record_is_read_once_whatever_happens_to_fetches() {
     assert_eq!(struck.map(|fault| fault.strikes()), [2; 4]);
     consumer.close(SOON).await.unwrap();
     world.stop().await;
-}
-
-/// Only the broker of this process has faults.
-async fn own_world() -> Option<World> {
-    let world = World::start(1).await;
-    world.broker.is_some().then_some(world)
 }

@@ -1,22 +1,25 @@
 //! A broker that falls and comes back under a group.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "../../client/tests/cluster/mod.rs"]
+mod cluster;
 mod support;
 
 use klamm_broker::Broker;
 use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{ConsumeExt as _, ConsumerEvent, GroupProtocol, Start};
 
-use support::{PROTOCOLS, SOON, World, broker, next, settle};
+use cluster::{Cluster, prompt};
+use support::{SOON, World, next, protocols, settle};
 
 #[tokio::test]
 async fn members_go_on_without_a_rebalance_after_the_broker_has_crashed() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols().await {
         let folder = tempfile::tempdir().unwrap();
         let builder =
-            |address: &str| broker(Broker::builder().data_dir(folder.path()).listen(address));
+            |address: &str| prompt(Broker::builder().data_dir(folder.path()).listen(address));
         let started = builder("127.0.0.1:0").start().await.unwrap();
-        let mut world = World::at(Some(started), protocol, 2).await;
+        let mut world = World::at(Cluster::of(started), protocol, 2).await;
         let (mut one, mut two) =
             (world.member().build().await.unwrap(), world.stranger().await.build().await.unwrap());
         tokio::join!(settle(&mut one, 1), settle(&mut two, 1));
@@ -55,8 +58,8 @@ async fn members_go_on_without_a_rebalance_after_the_broker_has_crashed() {
 
 #[tokio::test]
 async fn a_consumer_finds_a_broker_that_comes_back_where_it_was() {
-    let started = broker(Broker::builder().ephemeral()).start().await.unwrap();
-    let mut world = World::at(Some(started), GroupProtocol::Classic, 1).await;
+    let started = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+    let mut world = World::at(Cluster::of(started), GroupProtocol::Classic, 1).await;
     let topic = world.topic.clone();
     let consumer = world.kafka.consumer().assign_topic(topic.clone(), Start::Earliest);
     let mut consumer = consumer.build().await.unwrap();

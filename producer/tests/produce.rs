@@ -1,4 +1,4 @@
-//! A producer against a real broker, in this process.
+//! A producer against a real cluster.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use std::collections::BTreeMap;
@@ -7,26 +7,19 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use klamm_broker::Broker;
-use klamm_client::admin::NewTopic;
-use klamm_client::{ClientConfig, Kafka};
+use klamm_client::Kafka;
 use klamm_consumer::{ConsumeExt as _, ConsumerRecord, Start};
 use klamm_producer::{Acks, Compression, Partitioner, ProduceExt as _, Record, TryEnqueueError};
 
-mod proxy;
+use cluster::{Cluster, SOON, create, topic};
 
-const SOON: Duration = Duration::from_secs(60);
+#[path = "../../client/tests/cluster/mod.rs"]
+mod cluster;
 
-async fn start() -> (Broker, Kafka) {
-    let broker = Broker::builder().ephemeral().start().await.unwrap();
-    let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
-    (broker, kafka)
-}
-
-async fn create(kafka: &Kafka, topic: NewTopic) {
-    for (name, created) in kafka.admin().create_topics(&[topic]).await.unwrap() {
-        created.unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+async fn start() -> (Cluster, Kafka) {
+    let cluster = Cluster::start().await;
+    let kafka = cluster.connect().await;
+    (cluster, kafka)
 }
 
 /// The first `count` records of a topic, by partition.
@@ -52,14 +45,14 @@ fn numbers(records: &[ConsumerRecord]) -> Vec<u64> {
 
 #[tokio::test]
 async fn records_come_back_as_they_went_in_every_compression() {
-    let (broker, kafka) = start().await;
+    let (cluster, kafka) = start().await;
     for compression in Compression::ALL {
-        let topic = format!("codec-{}", compression.name());
-        create(&kafka, NewTopic::new(&topic)).await;
+        let name = cluster.name(compression.name());
+        create(&kafka, topic(&kafka, &name, 1).config("retention.ms", "-1")).await;
         let producer = kafka.producer().compression(compression).build().await.unwrap();
         let record = |number: i64| {
             let record =
-                Record::to(topic.as_str()).value(number.to_string()).timestamp(1_000 + number);
+                Record::to(name.as_str()).value(number.to_string()).timestamp(1_000 + number);
             if number % 2 == 0 { record.key("even").header("trace", "7") } else { record }
         };
         let stored = producer.send_all((0..500).map(record)).await;
@@ -67,7 +60,7 @@ async fn records_come_back_as_they_went_in_every_compression() {
             let stored = stored.unwrap();
             assert_eq!((stored.offset, stored.timestamp), (Some(number), 1_000 + number));
         }
-        let partitions = read(&kafka, &topic, 500).await;
+        let partitions = read(&kafka, &name, 500).await;
         assert_eq!(numbers(&partitions[&0]), (0..500).collect::<Vec<_>>());
         for (number, read) in (0..).zip(&partitions[&0]) {
             let sent = record(number);
@@ -79,40 +72,14 @@ async fn records_come_back_as_they_went_in_every_compression() {
             assert_eq!(read.headers.len(), usize::from(number % 2 == 0));
         }
     }
-    broker.stop().await;
-}
-
-#[tokio::test]
-async fn cut_connections_neither_double_nor_lose_nor_reorder_records() {
-    let proxy = proxy::Proxy::bind().await;
-    let broker = proxy.broker().await;
-    let kafka = Kafka::connect(ClientConfig::new(&proxy.address())).await.unwrap();
-    create(&kafka, NewTopic::new("cut").partitions(2)).await;
-    let builder = kafka.producer().batch_size(512).linger(Duration::ZERO);
-    let producer = builder.set("retry.backoff.ms", "1").build().await.unwrap();
-    proxy.cut_after(800..2_000);
-    let mut deliveries = Vec::new();
-    for number in 0..10_000u64 {
-        let record = Record::to("cut").value(number.to_string());
-        let record = record.partition(i32::try_from(number % 2).unwrap());
-        deliveries.push(producer.enqueue(record).await.unwrap());
-    }
-    for delivery in deliveries {
-        delivery.await.unwrap();
-    }
-    assert!(proxy.cuts() > 5, "{} cuts", proxy.cuts());
-    proxy.heal();
-    for (partition, records) in read(&kafka, "cut", 10_000).await {
-        let first = u64::try_from(partition).unwrap();
-        assert_eq!(numbers(&records), (first..10_000).step_by(2).collect::<Vec<_>>());
-    }
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn keys_choose_their_partitions() {
-    let (broker, kafka) = start().await;
-    create(&kafka, NewTopic::new("keys").partitions(10)).await;
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("keys");
+    create(&kafka, topic(&kafka, &name, 10)).await;
     // FNV-1a: |-468965076| and |-1080231576|. MurmurHash 2: 479470107. CRC-32: 0xcbf43926.
     for (partitioner, key, partition) in [
         (Partitioner::Fnv1a, "a", 6),
@@ -121,52 +88,56 @@ async fn keys_choose_their_partitions() {
         (Partitioner::Crc32, "123456789", 2),
     ] {
         let producer = kafka.producer().partitioner(partitioner).build().await.unwrap();
-        let stored = producer.send(Record::to("keys").key(key).value("v")).await.unwrap();
+        let stored = producer.send(Record::to(name.as_str()).key(key).value("v")).await.unwrap();
         assert_eq!(stored.partition, partition, "{key}");
     }
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn a_batch_that_is_too_large_goes_in_parts() {
-    let (broker, kafka) = start().await;
-    create(&kafka, NewTopic::new("small").config("max.message.bytes", "1000")).await;
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("small");
+    create(&kafka, topic(&kafka, &name, 1).config("max.message.bytes", "1000")).await;
     let producer = kafka.producer().linger(Duration::from_millis(50)).build().await.unwrap();
-    let record = |number: u64| Record::to("small").value(format!("{number:0100}"));
+    let record = |number: u64| Record::to(name.as_str()).value(format!("{number:0100}"));
     let stored = producer.send_all((0..100).map(record)).await;
     for (number, stored) in (0..).zip(stored) {
         assert_eq!(stored.unwrap().offset, Some(number));
     }
-    let error = producer.send(Record::to("small").value(vec![b'x'; 2_000])).await.unwrap_err();
+    let error =
+        producer.send(Record::to(name.as_str()).value(vec![b'x'; 2_000])).await.unwrap_err();
     assert!(!error.possibly_written(), "{error}");
     // What follows a record that was refused is numbered anew, and goes in.
     assert_eq!(producer.send(record(100)).await.unwrap().offset, Some(100));
-    assert_eq!(numbers(&read(&kafka, "small", 101).await[&0]), (0..=100).collect::<Vec<_>>());
-    broker.stop().await;
+    assert_eq!(numbers(&read(&kafka, &name, 101).await[&0]), (0..=100).collect::<Vec<_>>());
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn every_acknowledgement_level_stores() {
-    let (broker, kafka) = start().await;
-    create(&kafka, NewTopic::new("acks")).await;
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("acks");
+    create(&kafka, topic(&kafka, &name, 1)).await;
     for (acks, offset) in [(Acks::None, None), (Acks::Leader, Some(1)), (Acks::All, Some(2))] {
         let producer = kafka.producer().acks(acks).build().await.unwrap();
-        let stored = producer.send(Record::to("acks").value("1")).await.unwrap();
+        let stored = producer.send(Record::to(name.as_str()).value("1")).await.unwrap();
         assert_eq!(stored.offset, offset);
         // Nobody acknowledges the first: it is there when it can be read.
         let count = usize::try_from(offset.unwrap_or(0) + 1).unwrap();
-        assert_eq!(read(&kafka, "acks", count).await[&0].len(), count);
+        assert_eq!(read(&kafka, &name, count).await[&0].len(), count);
     }
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn what_does_not_fit_comes_back() {
-    let (broker, kafka) = start().await;
-    create(&kafka, NewTopic::new("full")).await;
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("full");
+    create(&kafka, topic(&kafka, &name, 1)).await;
     let builder = kafka.producer().buffer_memory(1_000).linger(Duration::from_secs(600));
     let producer = builder.build().await.unwrap();
-    let record = || Record::to("full").value(vec![b'1'; 500]);
+    let record = || Record::to(name.as_str()).value(vec![b'1'; 500]);
     let unknown = producer.try_enqueue(record()).unwrap_err();
     assert!(matches!(unknown, TryEnqueueError::UnknownTopic(_)));
     let first = producer.enqueue(unknown.into_record()).await.unwrap();
@@ -180,29 +151,31 @@ async fn what_does_not_fit_comes_back() {
     assert_eq!(second.await.unwrap().offset, Some(1));
     let closed = producer.enqueue(record()).await.unwrap_err();
     assert!(closed.is_fatal());
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 #[tokio::test]
 async fn dropping_the_producer_sends_what_it_accepted() {
-    let (broker, kafka) = start().await;
-    create(&kafka, NewTopic::new("drop")).await;
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("drop");
+    create(&kafka, topic(&kafka, &name, 1)).await;
     let producer = kafka.producer().linger(Duration::from_secs(600)).build().await.unwrap();
-    let delivery = producer.enqueue(Record::to("drop").value("1")).await.unwrap();
+    let delivery = producer.enqueue(Record::to(name.as_str()).value("1")).await.unwrap();
     drop(producer);
     assert_eq!(delivery.await.unwrap().offset, Some(0));
-    broker.stop().await;
+    cluster.stop().await;
 }
 
 /// Polls each future a few times, then drops it: nothing is stuck or sent twice.
 #[tokio::test]
 async fn a_caller_may_go_at_any_await() {
-    let (broker, kafka) = start().await;
-    create(&kafka, NewTopic::new("gone")).await;
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("gone");
+    create(&kafka, topic(&kafka, &name, 1)).await;
     let builder = kafka.producer().buffer_memory(2_000).linger(Duration::ZERO);
     let producer = builder.build().await.unwrap();
     for polls in 0..50u64 {
-        let mut send = pin!(producer.send(Record::to("gone").value(polls.to_string())));
+        let mut send = pin!(producer.send(Record::to(name.as_str()).value(polls.to_string())));
         for _ in 0..polls {
             let waiting = send.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             if waiting.is_ready() {
@@ -212,9 +185,9 @@ async fn a_caller_may_go_at_any_await() {
         }
     }
     producer.flush().await;
-    let last = producer.send(Record::to("gone").value("999")).await.unwrap();
+    let last = producer.send(Record::to(name.as_str()).value("999")).await.unwrap();
     let count = usize::try_from(last.offset.unwrap() + 1).unwrap();
-    let records = read(&kafka, "gone", count).await;
+    let records = read(&kafka, &name, count).await;
     assert!(numbers(&records[&0]).is_sorted_by(|one, two| one < two));
-    broker.stop().await;
+    cluster.stop().await;
 }

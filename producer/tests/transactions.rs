@@ -1,104 +1,19 @@
-//! Transactions against a real broker, in this process; or against another one that
-//! `KLAMM_TEST_BOOTSTRAP` names.
+//! Transactions against a real cluster.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
-use std::time::Duration;
 
-use klamm_broker::Broker;
-use klamm_client::admin::NewTopic;
-use klamm_client::config::keys;
-use klamm_client::{ClientConfig, Kafka};
-use klamm_consumer::{ConsumeExt as _, Start};
-use klamm_producer::{GroupMetadata, ProduceExt as _, Record, TransactionalProducer};
-use klamm_utils::random::Random;
+use klamm_consumer::ConsumeExt as _;
+use klamm_producer::{GroupMetadata, ProduceExt as _, Record};
 
-mod proxy;
+#[path = "../../client/tests/cluster/mod.rs"]
+mod cluster;
+mod place;
 
-const SOON: Duration = Duration::from_secs(60);
-/// The generations of the protocol, as `transaction.version.max` names them.
-const GENERATIONS: [&str; 2] = ["1", "2"];
-
-/// A broker, a client of it, and a name for everything that a test makes there.
-struct Place {
-    broker: Option<Broker>,
-    kafka: Kafka,
-    name: String,
-}
-
-impl Place {
-    async fn new(what: &str) -> Self {
-        let (broker, address) = match std::env::var("KLAMM_TEST_BOOTSTRAP") {
-            Ok(address) => (None, address),
-            Err(_) => {
-                let builder = Broker::builder().ephemeral();
-                let builder = builder.set("group.initial.rebalance.delay.ms", "0");
-                let broker = builder.start().await.unwrap();
-                let address = broker.bootstrap();
-                (Some(broker), address)
-            }
-        };
-        Self::at(what, broker, &address).await
-    }
-
-    /// A broker of this process behind a proxy.
-    async fn behind(proxy: &proxy::Proxy) -> Self {
-        Self::at("cut", Some(proxy.broker().await), &proxy.address()).await
-    }
-
-    async fn at(what: &str, broker: Option<Broker>, address: &str) -> Self {
-        let config = ClientConfig::new(address).set("retry.backoff.ms", "5");
-        let kafka = Kafka::connect(config.set("reconnect.backoff.ms", "1")).await.unwrap();
-        let place = Self { broker, kafka, name: format!("{what}-{}", Random::new().bits()) };
-        let topics = [NewTopic::new(place.name.as_str()).partitions(3)];
-        for (_, created) in place.kafka.admin().create_topics(&topics).await.unwrap() {
-            created.unwrap();
-        }
-        place
-    }
-
-    async fn producer(&self, generation: &str) -> TransactionalProducer {
-        let builder = self.kafka.producer().transactional_id(&self.name);
-        let builder = builder.set("transaction.version.max", generation);
-        builder.build_transactional().await.unwrap()
-    }
-
-    fn record(&self, value: impl ToString) -> Record {
-        Record::to(self.name.as_str()).value(value.to_string())
-    }
-
-    /// What readers of committed records see, partition by partition, up to the last record of
-    /// each: an untransactional one that is written now.
-    async fn committed(&self) -> Vec<String> {
-        let end = self.kafka.producer().build().await.unwrap();
-        for partition in 0..3 {
-            end.send(self.record("end").partition(partition)).await.unwrap();
-        }
-        let builder = self.kafka.consumer().assign_topic(self.name.as_str(), Start::Earliest);
-        let builder = builder.set("isolation.level", "read_committed");
-        let mut consumer = builder.build().await.unwrap();
-        let (mut seen, mut ends) = (Vec::new(), 0);
-        while ends < 3 {
-            let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap();
-            for record in batch {
-                match String::from_utf8(record.value.unwrap().to_vec()).unwrap().as_str() {
-                    "end" => ends += 1,
-                    value => seen.push(value.to_owned()),
-                }
-            }
-        }
-        seen.sort_unstable();
-        seen
-    }
-
-    async fn end(self) {
-        if let Some(broker) = self.broker {
-            broker.stop().await;
-        }
-    }
-}
+use cluster::{Cluster, SOON, create, topic};
+use place::{GENERATIONS, Place};
 
 #[tokio::test]
 async fn what_is_committed_is_seen_and_what_is_aborted_is_not() {
@@ -225,50 +140,12 @@ async fn a_group_that_has_gone_on_has_the_transaction_aborted() {
 }
 
 #[tokio::test]
-async fn cut_connections_change_nothing_of_what_is_seen() {
-    for generation in GENERATIONS {
-        let proxy = proxy::Proxy::bind().await;
-        let place = Place::behind(&proxy).await;
-        let producer = place.producer(generation).await;
-        let group = GroupMetadata::outsider(place.name.as_str());
-        proxy.cut_after(800..3_000);
-        let mut expected = Vec::new();
-        for round in 0..60 {
-            let tx = producer.begin().await.unwrap();
-            for number in 0..5 {
-                let value = format!("{round:02}-{number}");
-                let record = place.record(&value).partition(number % 3);
-                let delivery = tx.enqueue(record).await.unwrap();
-                if number == 2 {
-                    delivery.await.unwrap();
-                }
-                expected.extend((round % 3 != 0).then_some(value));
-            }
-            let offsets = [(place.name.as_str().into(), 0, i64::from(round).into())];
-            tx.send_offsets(&group, offsets).await.unwrap();
-            match round % 3 {
-                0 if round % 2 == 0 => drop(tx),
-                0 => tx.abort().await.unwrap(),
-                _ => tx.commit().await.unwrap(),
-            }
-        }
-        assert!(proxy.cuts() > 5, "{} cuts", proxy.cuts());
-        proxy.heal();
-        assert_eq!(place.committed().await, expected, "generation {generation}");
-        producer.close(SOON).await.unwrap();
-        place.end().await;
-    }
-}
-
-#[tokio::test]
 async fn a_record_that_is_refused_has_the_transaction_aborted() {
     for generation in GENERATIONS {
         let place = Place::new("refused").await;
         let small = format!("{}-small", place.name);
-        let topic = NewTopic::new(&small).config("max.message.bytes", "1000");
-        for (_, created) in place.kafka.admin().create_topics(&[topic]).await.unwrap() {
-            created.unwrap();
-        }
+        let topic = topic(&place.kafka, &small, 1).config("max.message.bytes", "1000");
+        create(&place.kafka, topic).await;
         let record = |bytes| Record::to(small.as_str()).value(vec![b'x'; bytes]);
         let producer = place.producer(generation).await;
         for _ in 0..2 {
@@ -283,30 +160,6 @@ async fn a_record_that_is_refused_has_the_transaction_aborted() {
         let tx = producer.begin().await.unwrap();
         tx.send(record(10)).await.unwrap();
         tx.send(place.record("kept")).await.unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(place.committed().await, ["kept"], "generation {generation}");
-        place.end().await;
-    }
-}
-
-#[tokio::test]
-async fn a_record_whose_fate_is_unknown_is_not_seen_and_the_next_ones_are() {
-    for generation in GENERATIONS {
-        let proxy = proxy::Proxy::bind().await;
-        let place = Place::behind(&proxy).await;
-        let builder = place.kafka.producer().transactional_id(&place.name);
-        let builder = builder.set("transaction.version.max", generation);
-        let builder = builder.delivery_timeout(Duration::from_millis(300)).linger(Duration::ZERO);
-        let producer = builder.build_transactional().await.unwrap();
-        let tx = producer.begin().await.unwrap();
-        tx.send(place.record("lost").partition(0)).await.unwrap();
-        proxy.cut_after(0..1);
-        let error = tx.send(place.record("unknown").partition(0)).await.unwrap_err();
-        assert!(error.requires_abort() && error.possibly_written(), "{error}");
-        proxy.heal();
-        assert!(tx.commit().await.unwrap_err().requires_abort());
-        let tx = producer.begin().await.unwrap();
-        tx.send(place.record("kept").partition(0)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(place.committed().await, ["kept"], "generation {generation}");
         place.end().await;
@@ -365,8 +218,7 @@ async fn a_caller_may_go_at_any_await() {
 #[tokio::test]
 async fn a_group_copies_exactly_once() {
     let from = Place::new("from").await;
-    let address = from.kafka.config().get(&keys::BOOTSTRAP_SERVERS).join(",");
-    let to = Place::at("to", None, &address).await;
+    let to = Place::at("to", Cluster::at(None, from.cluster.address.clone())).await;
     let writer = from.kafka.producer().build().await.unwrap();
     for stored in writer.send_all((0..30).map(|n| from.record(n).partition(n % 3))).await {
         stored.unwrap();

@@ -1,27 +1,35 @@
-//! A broker, a topic and a group for tests: the broker in this process or, where
-//! `KLAMM_TEST_BOOTSTRAP` names one, any other.
+//! A cluster, a topic and a group for tests.
 #![allow(dead_code, unreachable_pub, reason = "not every test uses everything")]
 
 use std::time::Duration;
 
-use klamm_broker::{Broker, BrokerBuilder};
-use klamm_client::admin::NewTopic;
+use klamm_broker::Broker;
 use klamm_client::config::Value as _;
 use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{
-    Assignor, ConsumeExt as _, Consumer, ConsumerBatch, ConsumerBuilder, GroupProtocol, OffsetReset,
+    Assignor, ConsumeExt as _, Consumer, ConsumerBatch, ConsumerBuilder, Error, GroupProtocol,
+    OffsetReset,
 };
 use klamm_producer::{ProduceExt as _, Record};
 use klamm_protocol::wire::Str;
-use klamm_utils::random::Random;
-use klamm_utils::uuid::Uuid;
 
-pub const SOON: Duration = Duration::from_secs(60);
+use crate::cluster::{self, Cluster};
 
-/// What the members of a group may speak.
-pub const PROTOCOLS: [GroupProtocol; 2] = [GroupProtocol::Classic, GroupProtocol::Consumer];
+pub use crate::cluster::SOON;
 
-/// A broker, and a topic and a group that nobody else has.
+/// What the members of a group may speak. Brokers before Kafka 4 speak one of them.
+pub async fn protocols() -> Vec<GroupProtocol> {
+    const CONSUMER_GROUP_HEARTBEAT: i16 = 68;
+    let both = vec![GroupProtocol::Classic, GroupProtocol::Consumer];
+    let Some(cluster) = Cluster::elsewhere() else { return both };
+    let kafka = cluster.connect().await;
+    match cluster::can(&kafka, CONSUMER_GROUP_HEARTBEAT, 1, "the consumer protocol").await {
+        true => both,
+        false => vec![GroupProtocol::Classic],
+    }
+}
+
+/// A cluster, and a topic and a group that nobody else has.
 pub struct World {
     pub protocol: GroupProtocol,
     pub broker: Option<Broker>,
@@ -39,31 +47,16 @@ impl World {
 
     /// The same, with members that speak this protocol.
     pub async fn speaking(protocol: GroupProtocol, partitions: i32) -> Self {
-        if std::env::var("KLAMM_TEST_BOOTSTRAP").is_ok() {
-            return Self::at(None, protocol, partitions).await;
-        }
-        let broker = broker(Broker::builder().ephemeral()).start().await.unwrap();
-        Self::at(Some(broker), protocol, partitions).await
+        Self::at(Cluster::start().await, protocol, partitions).await
     }
 
-    /// The same, with this broker.
-    pub async fn at(broker: Option<Broker>, protocol: GroupProtocol, partitions: i32) -> Self {
-        let address = match &broker {
-            Some(broker) => broker.bootstrap(),
-            None => std::env::var("KLAMM_TEST_BOOTSTRAP").unwrap(),
-        };
-        let config = ClientConfig::new(&address).metadata_max_age(Duration::from_millis(300));
+    /// The same, in this cluster.
+    pub async fn at(cluster: Cluster, protocol: GroupProtocol, partitions: i32) -> Self {
+        let config = cluster.config().metadata_max_age(Duration::from_millis(300));
         let kafka = Kafka::connect(config).await.unwrap();
-        let name = Uuid(Random::new().uuid()).to_string();
-        let topic: Str = format!("t{name}").into();
-        let world = Self {
-            protocol,
-            broker,
-            address,
-            kafka,
-            topic,
-            group: format!("{}-{name}", protocol.print()),
-        };
+        let (topic, group) = (cluster.name("t").into(), cluster.name(&protocol.print()));
+        let Cluster { broker, address, .. } = cluster;
+        let world = Self { protocol, broker, address, kafka, topic, group };
         world.create(&world.topic, partitions).await;
         for partition in 0..partitions {
             for _ in 0..10 {
@@ -74,9 +67,7 @@ impl World {
     }
 
     pub async fn create(&self, topic: &Str, partitions: i32) {
-        let topic = NewTopic::new(topic).partitions(partitions);
-        let created = self.kafka.admin().create_topics(&[topic]).await.unwrap();
-        created[0].1.as_ref().unwrap();
+        cluster::create(&self.kafka, cluster::topic(&self.kafka, topic, partitions)).await;
     }
 
     /// Adds one batch.
@@ -109,16 +100,6 @@ impl World {
             broker.stop().await;
         }
     }
-}
-
-/// A broker that keeps nobody waiting.
-pub fn broker(builder: BrokerBuilder) -> BrokerBuilder {
-    builder
-        .set("group.min.session.timeout.ms", "1000")
-        .set("group.initial.rebalance.delay.ms", "0")
-        .set("group.consumer.heartbeat.interval.ms", "50")
-        .set("group.consumer.session.timeout.ms", "3000")
-        .set("group.consumer.assignment.interval.ms", "0")
 }
 
 pub fn member(kafka: &Kafka, group: &str, protocol: GroupProtocol) -> ConsumerBuilder {
@@ -168,4 +149,25 @@ pub async fn settle(consumer: &mut Consumer, partitions: usize) {
         }
     };
     tokio::time::timeout(SOON, settled).await.unwrap();
+}
+
+/// What ends a consumer that cannot be a member.
+pub async fn end(builder: ConsumerBuilder) -> Error {
+    let mut consumer = builder.build().await.unwrap();
+    let error = fails(&mut consumer).await;
+    assert!(error.is_fatal(), "{error}");
+    let again = consumer.next_batch().await.unwrap_err();
+    assert_eq!(again.to_string(), error.to_string(), "it is told again and again");
+    error
+}
+
+async fn fails(consumer: &mut Consumer) -> Error {
+    let failing = async {
+        loop {
+            if let Err(error) = consumer.next_batch().await {
+                break error;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, failing).await.unwrap()
 }
