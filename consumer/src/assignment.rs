@@ -10,7 +10,7 @@ use klamm_protocol::wire::Str;
 
 use crate::cursor::{Cursor, Fetched, Start, Wanted};
 use crate::events::EventSender;
-use crate::position::Position;
+use crate::position::{Position, Reached};
 
 /// A partition by topic and number.
 pub(crate) type Place = (Str, i32);
@@ -77,9 +77,8 @@ impl Assignment {
     /// Adds partitions to those that there are.
     pub(crate) fn add(&mut self, places: impl IntoIterator<Item = (Str, i32, Start)>) {
         self.assigned += 1;
-        // Above the terms of all that were before: nobody seeks four billion times.
-        let term = self.assigned << 32;
-        let cursor = |(topic, partition, start)| ((topic, partition), Cursor::new(start, term));
+        let tenure = self.assigned;
+        let cursor = |(topic, partition, start)| ((topic, partition), Cursor::new(start, tenure));
         self.cursors.extend(places.into_iter().map(cursor));
     }
 
@@ -316,12 +315,37 @@ impl Assignment {
     }
 
     /// How far the application has worked, in partitions where that is known and not committed.
-    pub(crate) fn uncommitted(&self) -> Vec<Position> {
+    pub(crate) fn uncommitted(&self) -> Vec<Reached> {
         let of = |(place, cursor): (&Place, &Cursor)| {
             let position = self.worked(place, cursor)?;
-            (cursor.committed() != Some(position.offset)).then_some(position)
+            let is_news = cursor.committed() != Some(position.offset);
+            is_news.then(|| Reached { position, tenure: Some(cursor.tenure()) })
         };
         self.cursors.iter().filter_map(of).collect()
+    }
+
+    /// What the application says that it has reached, in the assignment that there is now.
+    pub(crate) fn reached(&self, positions: impl IntoIterator<Item = Position>) -> Vec<Reached> {
+        let of = |position: Position| {
+            let cursor = self.cursors.get(&(position.topic.clone(), position.partition));
+            Reached { position, tenure: cursor.map(Cursor::tenure) }
+        };
+        positions.into_iter().map(of).collect()
+    }
+
+    /// Whether the partition was not taken away since this was reached, not even for a while.
+    pub(crate) fn still_has(&self, reached: &Reached) -> bool {
+        let tenure = self.cursors.get(&reached.place()).map(Cursor::tenure);
+        tenure.is_some() && tenure == reached.tenure
+    }
+
+    /// The group has committed this.
+    pub(crate) fn note_committed(&mut self, reached: &Reached) {
+        if let Some(cursor) = self.cursors.get_mut(&reached.place())
+            && reached.tenure == Some(cursor.tenure())
+        {
+            cursor.set_committed(reached.position.offset);
+        }
     }
 
     /// Where delivery goes on, in partitions where that is known.

@@ -32,6 +32,8 @@ pub struct Consumer {
     tasks: TaskGroup,
     /// What a stream has not given of its last batch.
     rest: Option<ConsumerRecords>,
+    /// The moves of partitions up to which that was known to count.
+    moves: u64,
     /// When a stream has last said that it is being read.
     streamed_at: Instant,
 }
@@ -50,7 +52,7 @@ impl Drop for Consumer {
 
 impl Consumer {
     pub(crate) fn new(shared: Arc<Shared>, tasks: TaskGroup) -> Self {
-        Self { shared, tasks, rest: None, streamed_at: clock::now() }
+        Self { shared, tasks, rest: None, moves: 0, streamed_at: clock::now() }
     }
 
     /// Receives from these partitions and from no others, beginning there.
@@ -62,6 +64,7 @@ impl Consumer {
             return Err(chosen_otherwise("assign", "subscribe"));
         }
         self.shared.assignment().assign(places);
+        self.shared.note_move();
         self.shared.ring();
         Ok(())
     }
@@ -170,6 +173,7 @@ impl Consumer {
     /// The partition is not assigned.
     pub fn seek(&self, topic: &Str, partition: i32, start: Start) -> Result<()> {
         self.with(&(topic.clone(), partition), |cursor| cursor.seek(start))?;
+        self.shared.note_move();
         self.shared.ring();
         Ok(())
     }
@@ -231,7 +235,8 @@ impl Consumer {
     /// Commits the positions of several partitions.
     ///
     /// # Errors
-    /// As [`commit`](Self::commit): the first failure. Other partitions may be committed.
+    /// As [`commit`](Self::commit): the first failure. The other partitions are committed
+    /// nevertheless.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may have committed or not.
@@ -239,7 +244,8 @@ impl Consumer {
         &self,
         positions: impl IntoIterator<Item = Position>,
     ) -> Result<()> {
-        offsets::commit(&self.shared, positions.into_iter().collect()).await
+        let reached = self.shared.assignment().reached(positions);
+        offsets::first_failure(offsets::commit(&self.shared, reached).await?)
     }
 
     /// Commits everything that was delivered, the last batch included.
@@ -250,18 +256,19 @@ impl Consumer {
     /// # Cancel safety
     /// Dropped before it returns, it may have committed or not.
     pub async fn commit_delivered(&self) -> Result<()> {
-        let (mut delivered, has_in_hand) = {
+        let delivered = {
             let assignment = self.shared.assignment();
-            (assignment.delivered(), assignment.has_in_hand())
+            let mut delivered = assignment.delivered();
+            // In a partition that was moved or taken since, the rest means nothing.
+            if let Some(rest) = self.rest.as_ref().filter(|_| assignment.has_in_hand())
+                && let Some(offset) = rest.next_offset()
+                && let Some(mine) = delivered.iter_mut().find(|position| rest.is_of(position))
+            {
+                mine.offset = offset;
+            }
+            assignment.reached(delivered)
         };
-        // In a partition that was moved or taken since, the rest means nothing.
-        if let Some(rest) = self.rest.as_ref().filter(|_| has_in_hand)
-            && let Some(offset) = rest.next_offset()
-            && let Some(mine) = delivered.iter_mut().find(|position| rest.is_of(position))
-        {
-            mine.offset = offset;
-        }
-        offsets::commit(&self.shared, delivered).await
+        offsets::first_failure(offsets::commit(&self.shared, delivered).await?)
     }
 
     /// Where the group goes on in these partitions, as far as that was committed.
@@ -317,10 +324,14 @@ impl Consumer {
         let Some(group) = group.filter(|group| group.auto_commit.is_some()) else { return Ok(()) };
         let worked = self.shared.assignment().uncommitted();
         let commit = offsets::commit(&self.shared, worked);
-        tokio::time::timeout(within, commit).await.unwrap_or_else(|_| {
+        let Ok(outcomes) = tokio::time::timeout(within, commit).await else {
             let subject = Subject::Name(group.id.clone());
-            Err(Error::LastCommit { subject, after: within })
-        })
+            return Err(Error::LastCommit { subject, after: within });
+        };
+        let mut outcomes = outcomes?;
+        // What went to another member is committed by that one.
+        outcomes.retain(|(_, outcome)| !matches!(outcome, Err(Error::NotAssigned { .. })));
+        offsets::first_failure(outcomes)
     }
 
     /// Notes how far a stream has come in its batch.
@@ -332,6 +343,14 @@ impl Consumer {
                 self.shared.assignment().put_down();
                 self.shared.was_polled();
             }
+        }
+    }
+
+    /// Drops what is left of a batch whose partition was moved or taken away.
+    fn drop_what_moved(&mut self) {
+        self.moves = self.shared.moves();
+        if !self.shared.assignment().has_in_hand() {
+            self.rest = None;
         }
     }
 
@@ -396,6 +415,9 @@ impl Stream for RecordStream<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            if self.consumer.rest.is_some() && self.consumer.shared.moves() != self.consumer.moves {
+                self.consumer.drop_what_moved();
+            }
             if let Some(record) = self.consumer.rest.as_mut().and_then(Iterator::next) {
                 self.consumer.note_streamed();
                 return Poll::Ready(Some(Ok(record)));

@@ -26,6 +26,10 @@ pub enum Start {
     Committed,
 }
 
+/// A cursor's terms are those of its tenure, which stands in the bits above: nobody seeks four
+/// billion times.
+const TENURE_SHIFT: u32 = 32;
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Cursor {
@@ -88,15 +92,15 @@ pub(crate) struct Fetched {
 }
 
 impl Cursor {
-    /// A cursor whose terms are all above `term`.
-    pub(crate) fn new(start: Start, term: u64) -> Self {
+    /// A cursor of the assignment that has this number.
+    pub(crate) fn new(start: Start, tenure: u64) -> Self {
         let mut cursor = Self {
             start: None,
             deliver: 0,
             epoch: -1,
             committed: None,
             fetch: 0,
-            term,
+            term: tenure << TENURE_SHIFT,
             buffered: VecDeque::new(),
             buffered_bytes: 0,
             high_watermark: None,
@@ -166,6 +170,12 @@ impl Cursor {
 
     pub(crate) fn term(&self) -> u64 {
         self.term
+    }
+
+    /// The number of the assignment with which the partition came, and came anew if it had been
+    /// taken away.
+    pub(crate) fn tenure(&self) -> u64 {
+        self.term >> TENURE_SHIFT
     }
 
     /// What is to be asked now.

@@ -34,8 +34,9 @@ pub enum ConsumerEvent {
 }
 
 /// Partitions that are about to be taken from a consumer. Nothing more is delivered from them;
-/// what was delivered can be worked on and committed until this is dropped, but no longer than
-/// the rebalance timeout, which is `max.poll.interval.ms`.
+/// what was delivered can be worked on and committed until this is dropped, but not quite as long
+/// as the rebalance timeout, which is `max.poll.interval.ms`: a quarter of it, or fifteen seconds,
+/// is kept for the commit and the way to the coordinator.
 pub struct Revocation {
     places: Vec<Place>,
     _done: oneshot::Sender<()>,

@@ -1,6 +1,7 @@
 //! The tasks that fetch ahead: one that knows which brokers are needed, and one for each of them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     room: Notify,
     /// Rings when the application has asked for something.
     pub(crate) polled: Notify,
+    /// How often partitions were taken away or moved.
+    moves: AtomicU64,
 }
 
 impl Shared {
@@ -89,11 +92,23 @@ impl Shared {
             changed: Notify::new(),
             room: Notify::new(),
             polled: Notify::new(),
+            moves: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn assignment(&self) -> MutexGuard<'_, Assignment> {
         self.assignment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Partitions were taken away or moved: what was read of them may no longer count.
+    pub(crate) fn note_move(&self) {
+        self.moves.fetch_add(1, Ordering::Release);
+    }
+
+    /// While this stays the same, whatever was read still counts. Cheap enough to be asked for
+    /// each record.
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::Acquire)
     }
 
     /// Tells the tasks that there may be something new to ask for.

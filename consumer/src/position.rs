@@ -54,6 +54,21 @@ impl Position {
     }
 }
 
+/// A position to be committed, and in which assignment it was reached. In a later one the
+/// partition may have been another's in between, whose commit this one must not undo.
+#[derive(Clone, Debug)]
+pub(crate) struct Reached {
+    pub(crate) position: Position,
+    /// None if the partition was not assigned at all.
+    pub(crate) tenure: Option<u64>,
+}
+
+impl Reached {
+    pub(crate) fn place(&self) -> Place {
+        (self.position.topic.clone(), self.position.partition)
+    }
+}
+
 /// What a group is to commit of the partition.
 impl From<Position> for (Str, i32, CommittedOffset) {
     fn from(position: Position) -> Self {

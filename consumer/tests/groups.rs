@@ -502,3 +502,13 @@ async fn a_group_that_makes_no_sense_is_refused_when_it_is_built() {
     assert!(build(long).await.contains("contradicts"));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_stream_goes_on_where_the_consumer_was_moved_to() {
+    let world = World::start(1).await;
+    let mut consumer = world.member().build().await.unwrap();
+    stream(&mut consumer, 0..3).await;
+    consumer.seek(&world.topic, 0, klamm_consumer::Start::Offset(70)).unwrap();
+    stream(&mut consumer, 70..75).await;
+    world.stop().await;
+}

@@ -27,6 +27,8 @@ use crate::offsets;
 
 /// How long a member that leaves waits for the coordinator to hear of it.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// The most of a rebalance timeout that is kept from the application: a few heartbeats.
+const MARGIN_MAX: Duration = Duration::from_secs(15);
 
 type Doing<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -196,9 +198,12 @@ impl Member {
 
     /// Makes the consumer what the machine says.
     fn carry_out(&mut self) {
+        // Who commits sees either all of it or nothing.
+        let mut assignment = self.shared.assignment();
         self.group.set_identity(self.machine.identity());
+        let mut has_changed = false;
         while let Some(effect) = self.machine.effect() {
-            let mut assignment = self.shared.assignment();
+            has_changed = true;
             match effect {
                 Effect::Assigned(places) => {
                     tracing::info!(group = %self.group.id, ?places, "assigned");
@@ -210,6 +215,7 @@ impl Member {
                 Effect::Lost(places) => {
                     tracing::warn!(group = %self.group.id, ?places, "lost");
                     assignment.remove(&places);
+                    self.shared.note_move();
                     assignment.events.tell(ConsumerEvent::Lost(places));
                 }
                 Effect::TooLate => {
@@ -224,7 +230,9 @@ impl Member {
                     assignment.events.tell(ConsumerEvent::Fatal(error));
                 }
             }
-            self.shared.deliver(assignment);
+        }
+        self.shared.deliver(assignment);
+        if has_changed {
             self.shared.ring();
         }
     }
@@ -234,9 +242,9 @@ impl Member {
         match step {
             Step::GiveUp(places) => {
                 let (shared, group) = (Arc::clone(&self.shared), Arc::clone(&self.group));
-                let deadline = clock::now() + self.rebalance_timeout;
+                let allowance = Allowance::of(self.rebalance_timeout);
                 Box::pin(async move {
-                    give_up(&shared, &group, &places, deadline).await;
+                    give_up(&shared, &group, &places, allowance).await;
                     Done::GaveUp(places)
                 })
             }
@@ -348,9 +356,27 @@ async fn going<T>(doing: Option<&mut Doing<T>>) -> T {
     }
 }
 
+/// How the time is shared that the group waits for a member that gives partitions up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Allowance {
+    /// What the application has to finish.
+    finishing: Duration,
+    /// What a commit has after that.
+    committing: Duration,
+}
+
+impl Allowance {
+    /// The coordinator's clock has begun before the member hears of it, and it is to hear of the
+    /// end before its clock runs out: the rest is for the way there and back.
+    fn of(rebalance_timeout: Duration) -> Self {
+        let margin = (rebalance_timeout / 4).min(MARGIN_MAX);
+        Self { finishing: rebalance_timeout - margin, committing: margin / 3 }
+    }
+}
+
 /// Lets the application finish with partitions, commits what it has worked on if that is wanted,
-/// and takes them away; no later than at the deadline.
-async fn give_up(shared: &Shared, group: &Group, places: &[Place], deadline: Instant) {
+/// and takes them away, however long the two would take.
+async fn give_up(shared: &Shared, group: &Group, places: &[Place], allowance: Allowance) {
     let let_go = {
         let mut assignment = shared.assignment();
         assignment.hold(places);
@@ -366,20 +392,23 @@ async fn give_up(shared: &Shared, group: &Group, places: &[Place], deadline: Ins
             }
             polled.await;
         }
-        if group.auto_commit.is_some() {
-            offsets::commit_worked(shared, |position| {
-                places
-                    .iter()
-                    .any(|(topic, index)| position.topic == *topic && position.partition == *index)
-            })
-            .await;
-        }
     };
-    if tokio::time::timeout_at(deadline.into(), finish).await.is_err() {
+    if tokio::time::timeout(allowance.finishing, finish).await.is_err() {
         tracing::warn!(group = %group.id, ?places, "taken from an application that is at work");
+    }
+    if group.auto_commit.is_some() {
+        let commit = offsets::commit_worked(shared, |position| {
+            places
+                .iter()
+                .any(|(topic, index)| position.topic == *topic && position.partition == *index)
+        });
+        if tokio::time::timeout(allowance.committing, commit).await.is_err() {
+            tracing::warn!(group = %group.id, ?places, "given up without a commit");
+        }
     }
     tracing::info!(group = %group.id, ?places, "given up");
     shared.assignment().remove(places);
+    shared.note_move();
 }
 
 /// Tells the coordinator, if it can be told soon.
@@ -409,4 +438,25 @@ async fn look(kafka: &Kafka, subscription: &Subscription, others: &BTreeSet<Str>
         }
     }
     Ok(Look { found: subscription.find(&metadata, others), unreadable })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revocation_is_over_before_the_coordinators_time_is() {
+        let check = |timeout_ms, finishing_ms, committing_ms| {
+            let allowance = Allowance::of(Duration::from_millis(timeout_ms));
+            let expected = Allowance {
+                finishing: Duration::from_millis(finishing_ms),
+                committing: Duration::from_millis(committing_ms),
+            };
+            assert_eq!(allowance, expected, "of {timeout_ms} ms");
+        };
+        check(300_000, 285_000, 5_000);
+        check(60_000, 45_000, 5_000);
+        check(1_200, 900, 100);
+        check(0, 0, 0);
+    }
 }

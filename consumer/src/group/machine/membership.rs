@@ -14,6 +14,8 @@ pub(crate) struct Membership {
     pub(super) rules: Rules,
     pub(super) identity: Identity,
     presence: Presence,
+    /// How it leaves, until that was said; also if the application has come back meanwhile.
+    farewell: Option<Farewell>,
     pub(super) owned: BTreeSet<Place>,
     /// What is to be given up before anything else.
     pub(super) leaving: BTreeSet<Place>,
@@ -26,13 +28,18 @@ pub(crate) struct Membership {
     effects: VecDeque<Effect>,
 }
 
+/// A departure that is to be said, or is being said.
+#[derive(Debug)]
+struct Farewell {
+    departure: Departure,
+    has_begun: bool,
+}
+
 #[derive(Debug)]
 enum Presence {
     Here,
-    /// Has left, until the application comes back; `leave` is still to be said.
-    Away {
-        leave: Option<Departure>,
-    },
+    /// Has left, until the application comes back.
+    Away,
     /// Cannot go on.
     Over,
 }
@@ -43,6 +50,7 @@ impl Membership {
             rules,
             identity,
             presence: Presence::Here,
+            farewell: None,
             owned: BTreeSet::new(),
             leaving: BTreeSet::new(),
             round: 0,
@@ -54,7 +62,7 @@ impl Membership {
     }
 
     pub(super) fn is_away(&self) -> bool {
-        matches!(self.presence, Presence::Away { .. })
+        matches!(self.presence, Presence::Away)
     }
 
     pub(super) fn is_active(&self) -> bool {
@@ -67,16 +75,32 @@ impl Membership {
 
     /// What is to be done before anything that a protocol wants.
     pub(super) fn step(&mut self) -> Option<Step> {
-        if let Presence::Away { leave } = &mut self.presence {
-            return leave.take().map(Step::Leave);
+        if let Some(Farewell { departure, has_begun }) = &mut self.farewell {
+            let is_new = !std::mem::replace(has_begun, true);
+            return is_new.then(|| Step::Leave(departure.clone()));
         }
         let leaving = || self.leaving.iter().cloned().collect();
         (!self.leaving.is_empty()).then(|| Step::GiveUp(leaving()))
     }
 
+    /// How it is to leave of which that was not said yet: for good, if it is to be nothing else.
+    pub(super) fn farewell(&self) -> Option<Departure> {
+        self.farewell.as_ref().map(|farewell| farewell.departure.clone())
+    }
+
+    /// Whether it has left, and not said so yet: until then it does not join.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.farewell.is_some()
+    }
+
+    /// The coordinator was told that it has left.
+    pub(super) fn left(&mut self) {
+        self.farewell = None;
+    }
+
     /// Whether a pause is over, if there was one.
     pub(super) fn may_try(&self, now: Instant) -> bool {
-        self.is_active() && self.retry_at.is_none_or(|at| at <= now)
+        self.is_active() && !self.is_leaving() && self.retry_at.is_none_or(|at| at <= now)
     }
 
     /// Tries again after a pause, which is longer each time.
@@ -128,8 +152,9 @@ impl Membership {
     }
 
     /// The application has been away for too long: what there was is lost already.
-    pub(super) fn late(&mut self, leave: Option<Departure>) {
-        self.presence = Presence::Away { leave };
+    pub(super) fn late(&mut self, departure: Option<Departure>) {
+        self.presence = Presence::Away;
+        self.farewell = departure.map(|departure| Farewell { departure, has_begun: false });
         self.effects.push_back(Effect::TooLate);
     }
 

@@ -125,7 +125,8 @@ impl Machine for ClassicMachine {
     fn departure(&self) -> Option<Departure> {
         let identity = &self.member.identity;
         let leaves = self.member.rules.instance.is_none() && !identity.member.is_empty();
-        leaves.then(|| Departure::Classic(identity.clone()))
+        let goodbye = || Departure::Classic(identity.clone());
+        self.member.farewell().or_else(|| leaves.then(goodbye))
     }
 
     fn step(&mut self, now: Instant) -> Option<Step> {
@@ -171,7 +172,7 @@ impl Machine for ClassicMachine {
             Done::GaveUp(places) => self.member.gave_up(&places),
             Done::Joined(outcome) => self.joined(outcome, now),
             Done::Synced(outcome) => self.synced(outcome, now),
-            Done::Left => {}
+            Done::Left => self.member.left(),
         }
     }
 

@@ -14,7 +14,7 @@ use klamm_utils::clock;
 use super::{ClassicMachine, Heard, Identity, Machine as _, Rules, Step};
 use crate::assignment::Place;
 use crate::group::assignor::Topics;
-use crate::group::machine::effects;
+use crate::group::machine::{Done, effects};
 use crate::group::subscription::{Found, Subscription};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -217,9 +217,13 @@ fn a_member_whose_application_is_away_leaves_until_it_comes_back() {
         scene.machine.late();
         assert_ne!(scene.machine.round(), round);
         assert_eq!(scene.effects(), ["assigned 0", "lost 0", "too late"]);
+        assert_eq!(scene.machine.departure().is_some(), leaves, "if it were closed now");
         assert_eq!(matches!(scene.step(), Some(Step::Leave(_))), leaves);
         assert_eq!((scene.step(), scene.machine.beat(scene.now)), (None, None));
+        assert_eq!(scene.machine.departure().is_some(), leaves, "nobody has answered");
         scene.machine.back(scene.now);
+        assert_eq!(scene.step().is_some(), !leaves, "it has not left yet");
+        scene.machine.done(Done::Left, scene.now);
         let Some(Step::Join(request)) = scene.step() else { panic!("it does not come back") };
         assert_eq!(request.member_id, "");
     }

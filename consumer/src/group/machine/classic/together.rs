@@ -16,7 +16,7 @@ use super::tests::{SECOND, found, refusal, rules};
 use super::{ClassicMachine, Departure, Heard, Machine as _, Rules, Step};
 use crate::assignment::Place;
 use crate::group::assignor::from_wire;
-use crate::group::machine::Effect;
+use crate::group::machine::{Done, Effect};
 
 /// A coordinator as simple as can be: a round is prepared when anybody joins or goes, and over
 /// when everybody has joined.
@@ -255,7 +255,10 @@ fn begin(
 ) -> Option<Waiting> {
     match step {
         Step::GiveUp(places) => machine.member.gave_up(&places),
-        Step::Leave(Departure::Classic(identity)) => coordinator.forget(&identity.member),
+        Step::Leave(Departure::Classic(identity)) => {
+            coordinator.forget(&identity.member);
+            machine.done(Done::Left, now);
+        }
         Step::Leave(other) => panic!("{other:?}"),
         Step::Sync(request) => return wait(coordinator, machine, Waiting::Sync(request), now),
         Step::Join(request) => match coordinator.join(&request) {

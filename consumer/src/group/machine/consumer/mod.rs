@@ -51,8 +51,6 @@ pub(crate) struct ConsumerMachine {
     /// Whether the coordinator may know a pattern, or know the member at all.
     has_had_pattern: bool,
     may_be_known: bool,
-    /// It is saying that it leaves: until that is said it does not join.
-    is_leaving: bool,
 }
 
 /// What a member says of itself that may change.
@@ -82,7 +80,6 @@ impl ConsumerMachine {
             said: None,
             has_had_pattern: false,
             may_be_known: false,
-            is_leaving: false,
         }
     }
 
@@ -121,13 +118,12 @@ impl Machine for ConsumerMachine {
     }
 
     fn departure(&self) -> Option<Departure> {
-        self.may_be_known.then(|| Departure::Consumer(Box::new(self.goodbye())))
+        let goodbye = || Departure::Consumer(Box::new(self.goodbye()));
+        self.member.farewell().or_else(|| self.may_be_known.then(goodbye))
     }
 
     fn step(&mut self, _: Instant) -> Option<Step> {
-        let step = self.member.step();
-        self.is_leaving |= matches!(step, Some(Step::Leave(_)));
-        step
+        self.member.step()
     }
 
     fn beat(&mut self, now: Instant) -> Option<Beat> {
@@ -157,7 +153,7 @@ impl Machine for ConsumerMachine {
             None if self.has_news() => beat_at.checked_sub(self.interval).unwrap_or(beat_at),
             None => beat_at,
         };
-        (self.member.is_active() && !self.is_leaving).then_some(at)
+        (self.member.is_active() && !self.member.is_leaving()).then_some(at)
     }
 
     fn done(&mut self, done: Done, _: Instant) {
@@ -166,7 +162,7 @@ impl Machine for ConsumerMachine {
                 self.member.gave_up(&places);
                 self.reconcile();
             }
-            Done::Left => self.is_leaving = false,
+            Done::Left => self.member.left(),
             // Steps of the classic protocol.
             Done::Joined(_) | Done::Synced(_) => {}
         }

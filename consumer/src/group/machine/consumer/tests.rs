@@ -274,6 +274,7 @@ fn a_member_whose_application_is_away_leaves_until_it_comes_back() {
         scene.machine.back(scene.now);
         assert_eq!(scene.machine.beat(scene.now), None, "it is leaving still");
         scene.machine.done(Done::Left, scene.now);
+        assert_eq!(scene.machine.departure(), None, "it has left");
         assert_eq!(scene.says().member_epoch, 0);
     }
 }
@@ -291,4 +292,15 @@ fn who_has_said_nothing_need_not_leave() {
     let mut fenced = Scene::member(rules(), &[0]);
     fenced.refuse(ErrorCode::FENCED_INSTANCE_ID);
     assert_eq!(fenced.machine.departure(), None);
+}
+
+#[test]
+fn who_is_late_and_closed_at_once_leaves() {
+    let mut scene = Scene::member(rules(), &[0]);
+    scene.machine.late();
+    assert!(scene.machine.departure().is_some(), "nobody has said it yet");
+    assert!(matches!(scene.machine.step(scene.now), Some(Step::Leave(_))));
+    assert!(scene.machine.departure().is_some(), "nor has the coordinator answered");
+    scene.machine.done(Done::Left, scene.now);
+    assert_eq!(scene.machine.departure(), None);
 }

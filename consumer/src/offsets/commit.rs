@@ -1,0 +1,203 @@
+//! Commits positions, one outcome for each: what is refused for one partition, or has become
+//! another member's, keeps no other from being committed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use klamm_client::config::keys;
+use klamm_client::group_offsets;
+use klamm_client::{CoordinatorKind, Error, Result, Subject};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_utils::clock;
+
+use super::{doubt, doubting, group, may_pass};
+use crate::assignment::{Assignment, Place};
+use crate::fetcher::Shared;
+use crate::group::{Group, Identity};
+use crate::position::{Position, Reached};
+
+/// How long the last commit of a consumer may take.
+const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(10);
+
+/// What has become of each position.
+pub(crate) type Outcomes = Vec<(Position, Result<()>)>;
+
+/// Commits, and tries again what may pass, for `default.api.timeout.ms`.
+///
+/// # Errors
+/// There is no group to commit for.
+pub(crate) async fn commit(shared: &Shared, reached: Vec<Reached>) -> Result<Outcomes> {
+    let group = group(shared, "commit")?;
+    let deadline = clock::now() + shared.kafka.config().get(&keys::API_TIMEOUT);
+    let mut backoff = shared.kafka.retry_backoff();
+    let mut outcomes = Vec::with_capacity(reached.len());
+    let mut left = reached;
+    loop {
+        let identity = {
+            // Who the member is and what it has belong together, and change together.
+            let assignment = shared.assignment();
+            if group.subscribes() {
+                outcomes.extend(give_up_lost(&assignment, &mut left));
+            }
+            group.identity()
+        };
+        if left.is_empty() {
+            return Ok(outcomes);
+        }
+        let tried = try_commit(shared, group, &identity, &left).await;
+        let pause = backoff.next_pause();
+        let may_retry = clock::now() + pause <= deadline;
+        let told = left.drain(..).zip(tried);
+        let mut again = Vec::new();
+        for (reached, outcome) in told {
+            match outcome {
+                Err(error) if may_retry && may_pass(&error, group) => {
+                    tracing::debug!(group = %group.id, %error, "committing again");
+                    again.push(reached);
+                }
+                outcome => outcomes.push((reached.position, outcome)),
+            }
+        }
+        if again.is_empty() {
+            return Ok(outcomes);
+        }
+        tokio::time::sleep(pause).await;
+        left = again;
+    }
+}
+
+/// The first position that was not committed, and why.
+pub(crate) fn first_failure(outcomes: Outcomes) -> Result<()> {
+    outcomes.into_iter().try_for_each(|(_, outcome)| outcome)
+}
+
+/// What is no longer a member's own may be another's: a commit would undo that one's, also if the
+/// partition has come back since.
+fn give_up_lost(assignment: &Assignment, left: &mut Vec<Reached>) -> Outcomes {
+    let lost = left.extract_if(.., |reached| !assignment.still_has(reached));
+    let outcome = |reached: Reached| {
+        let (topic, partition) = reached.place();
+        let subject = Subject::Partition(topic, partition);
+        (reached.position, Err(Error::NotAssigned { subject }))
+    };
+    lost.map(outcome).collect()
+}
+
+/// Commits once: one outcome for each position, in their order.
+async fn try_commit(
+    shared: &Shared,
+    group: &Group,
+    identity: &Identity,
+    left: &[Reached],
+) -> Vec<Result<()>> {
+    match ask(shared, group, identity, left).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => left.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
+async fn ask(
+    shared: &Shared,
+    group: &Group,
+    identity: &Identity,
+    left: &[Reached],
+) -> Result<Vec<Result<()>>> {
+    let node = shared.kafka.coordinator(CoordinatorKind::Group, &group.id).await?;
+    let committer = group.committer(identity);
+    let answers = doubting(shared, group, node, async {
+        let connection = shared.kafka.broker(node).await?;
+        let offsets = left.iter().map(|reached| reached.position.clone().into());
+        group_offsets::commit(&connection, &group.id, &committer, offsets).await
+    })
+    .await?;
+    let codes: HashMap<Place, ErrorCode> = answers.into_iter().collect();
+    let outcome = |reached: &Reached| {
+        let place = reached.place();
+        // What the answer leaves out counts as not stored.
+        let code = codes.get(&place).copied().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
+        let outcome = Error::check(code, None, Subject::Partition(place.0, place.1));
+        match &outcome {
+            Ok(()) => shared.assignment().note_committed(reached),
+            Err(error) => doubt(shared, group, node, error),
+        }
+        outcome
+    };
+    Ok(left.iter().map(outcome).collect())
+}
+
+/// Commits how far the application has worked in the partitions that `chosen` chooses. A failure
+/// is told in the log: the next owner begins earlier.
+pub(crate) async fn commit_worked(shared: &Shared, chosen: impl Fn(&Position) -> bool) {
+    let mut worked = shared.assignment().uncommitted();
+    worked.retain(|reached| chosen(&reached.position));
+    if worked.is_empty() {
+        return;
+    }
+    let outcomes = match commit(shared, worked).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => return tracing::warn!(%error, "not committed"),
+    };
+    for (_, outcome) in outcomes {
+        match outcome {
+            Ok(()) => {}
+            // Another owner commits it.
+            Err(error @ Error::NotAssigned { .. }) => tracing::debug!(%error, "not committed"),
+            Err(error) => tracing::warn!(%error, "not committed"),
+        }
+    }
+}
+
+/// Commits again and again how far the application has worked, and a last time when it is told
+/// to stop, unless the application has done that.
+pub(crate) async fn commit_always(
+    shared: Arc<Shared>,
+    interval: Duration,
+    stopping: impl Future<Output = ()>,
+) {
+    let committing = async {
+        loop {
+            tokio::time::sleep(interval).await;
+            commit_worked(&shared, |_| true).await;
+        }
+    };
+    tokio::select! {
+        () = stopping => {}
+        () = committing => {}
+    }
+    if shared.assignment().has_closed() {
+        return;
+    }
+    let last = tokio::time::timeout(LAST_COMMIT_WITHIN, commit_worked(&shared, |_| true));
+    if last.await.is_err() {
+        tracing::warn!("the last commit of the consumer did not come through");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::{Cursor, Start};
+
+    #[test]
+    fn what_was_lost_in_between_is_not_committed_again() {
+        let places = [("t".into(), 0), ("t".into(), 1)];
+        let start = |(topic, partition): &Place| (topic.clone(), *partition, Start::Offset(0));
+        let mut assignment = Assignment::default();
+        assignment.add(places.iter().map(start));
+        let positions = places.clone().map(|(topic, partition)| Position::new(topic, partition, 7));
+        let mut left = assignment.reached(positions.clone());
+        assert!(give_up_lost(&assignment, &mut left).is_empty(), "nothing was lost");
+        // While the commit is tried again, one goes to another member and comes back.
+        assignment.remove(&places[..1]);
+        assignment.add(places[..1].iter().map(start));
+        let lost = give_up_lost(&assignment, &mut left);
+        assert_eq!((lost.len(), lost[0].0.partition), (1, 0));
+        assert!(matches!(lost[0].1, Err(Error::NotAssigned { .. })), "{lost:?}");
+        assert_eq!((left.len(), left[0].position.partition), (1, 1), "the other is committed");
+        let late = Reached { position: lost[0].0.clone(), tenure: left[0].tenure };
+        assignment.note_committed(&late);
+        let committed = |place| assignment.cursor(place).and_then(Cursor::committed);
+        assert_eq!(committed(&places[0]), None, "that was of the assignment before");
+    }
+}
