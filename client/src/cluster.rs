@@ -1,7 +1,6 @@
 //! The connections of one client, and what it knows of the cluster.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_protocol::api::metadata::{self, Metadata as MetadataApi};
@@ -13,13 +12,15 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::watch;
 
-use crate::config::{ClientConfig, ConfigError, SecurityProtocol, keys};
+use crate::config::{ClientConfig, ConfigError, MetadataRecovery, SecurityProtocol, keys};
 use crate::connection::Connection;
 use crate::coordinator::Coordinators;
 use crate::dial;
 use crate::error::{Error, Result, Subject};
+use crate::heard::Heard;
 use crate::link::Limits;
 use crate::metadata::{Metadata, Topic};
+use crate::slot::Slots;
 
 /// A client of one cluster: its connections, one per broker and opened when first needed, and
 /// the cluster's metadata. Cloning shares both; the last clone closes the connections.
@@ -35,30 +36,12 @@ struct Cluster {
     config: ClientConfig,
     settings: Settings,
     bootstrap: Vec<Arc<str>>,
-    /// By address: a broker that moves gets a new one.
-    slots: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
+    slots: Slots,
     metadata: watch::Sender<Arc<Metadata>>,
-    /// When each topic was last heard of. Its lock is what makes those who ask at the same time
-    /// ask once.
-    heard: tokio::sync::Mutex<HashMap<Str, Instant>>,
+    /// Its lock is what makes those who ask at the same time ask once.
+    heard: tokio::sync::Mutex<Heard>,
     coordinators: Coordinators,
     tasks: TaskGroup,
-}
-
-/// The place of one broker's connection. The lock is held while connecting, so that many callers
-/// connect once.
-#[derive(Debug)]
-struct Slot {
-    state: tokio::sync::Mutex<SlotState>,
-}
-
-#[derive(Debug)]
-struct SlotState {
-    connection: Option<Connection>,
-    backoff: Backoff,
-    /// When connecting failed last, and why; the next try waits until `retry_at`.
-    failed: Option<(Instant, Error)>,
-    retry_at: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +53,8 @@ struct Settings {
     reconnect: Backoff,
     retry: Backoff,
     auto_create: bool,
+    recovery: MetadataRecovery,
+    recovery_patience: Duration,
 }
 
 impl Settings {
@@ -90,6 +75,8 @@ impl Settings {
             ),
             retry: Backoff::new(get(&keys::RETRY_BACKOFF), get(&keys::RETRY_BACKOFF_MAX)),
             auto_create: config.get(&keys::ALLOW_AUTO_CREATE),
+            recovery: config.get(&keys::METADATA_RECOVERY_STRATEGY),
+            recovery_patience: get(&keys::METADATA_RECOVERY_TRIGGER),
         }
     }
 }
@@ -122,7 +109,7 @@ impl Kafka {
             settings: Settings::of(&config),
             config,
             bootstrap,
-            slots: Mutex::default(),
+            slots: Slots::default(),
             metadata: watch::Sender::default(),
             heard: tokio::sync::Mutex::default(),
             coordinators: Coordinators::default(),
@@ -190,7 +177,7 @@ impl Kafka {
     /// Dropped before it returns, it has changed nothing.
     pub async fn topic_heard_after(&self, name: &Str, moment: Instant) -> Result<Arc<Topic>> {
         let mut heard = self.cluster.heard.lock().await;
-        if heard.get(name).is_some_and(|at| *at >= moment)
+        if heard.since(name, moment)
             && let Some(topic) = self.metadata().topic(name)
         {
             return Ok(Arc::clone(topic));
@@ -219,7 +206,8 @@ impl Kafka {
     }
 
     /// A connection to any broker: one that is open if there is one, otherwise to the first that
-    /// answers, known or bootstrap.
+    /// answers. Bootstrap servers come after all brokers that are known, and not at all if
+    /// `metadata.recovery.strategy` is `none` and any broker is known.
     ///
     /// # Errors
     /// None answers; the last one's reason.
@@ -229,9 +217,15 @@ impl Kafka {
     pub async fn any_broker(&self) -> Result<Connection> {
         let metadata = self.metadata();
         let known = metadata.brokers.values().map(|broker| &broker.address);
-        let addresses: Vec<_> = known.chain(&self.cluster.bootstrap).collect();
+        let settled = self.cluster.settings.recovery == MetadataRecovery::None;
+        let bootstrap = match settled && !metadata.brokers.is_empty() {
+            true => [].iter(),
+            false => self.cluster.bootstrap.iter(),
+        };
+        let addresses: Vec<_> = known.chain(bootstrap).collect();
         for address in &addresses {
-            if let Some(connection) = self.cluster.slot(address).opened() {
+            let slot = self.cluster.slots.of(address, &self.cluster.settings.reconnect);
+            if let Some(connection) = slot.opened() {
                 return Ok(connection);
             }
         }
@@ -298,42 +292,54 @@ impl Kafka {
     }
 
     async fn open(&self, address: &Arc<str>) -> Result<Connection> {
-        let slot = self.cluster.slot(address);
-        let asked_at = clock::now();
-        let mut state = slot.state.lock().await;
-        if let Some(connection) = state.connection.as_ref().filter(|open| open.is_alive()) {
-            return Ok(connection.clone());
-        }
-        if let Some((_, error)) = state.failed.as_ref().filter(|(at, _)| *at >= asked_at) {
-            // Those who wait together fail together: one try after the other would take too long.
-            return Err(error.clone());
-        }
-        if let Some(retry_at) = state.retry_at {
-            tokio::time::sleep_until(retry_at.into()).await;
-        }
-        match self.cluster.connect(address, Duration::ZERO).await {
-            Ok(connection) => {
-                state.backoff.reset();
-                (state.retry_at, state.failed) = (None, None);
-                state.connection = Some(connection.clone());
-                Ok(connection)
-            }
-            Err(error) => {
-                let now = clock::now();
-                state.retry_at = Some(now + state.backoff.next_pause());
-                state.failed = Some((now, error.clone()));
-                state.connection = None;
-                Err(error)
-            }
-        }
+        let slot = self.cluster.slots.of(address, &self.cluster.settings.reconnect);
+        slot.open(async || self.cluster.connect(address, Duration::ZERO).await).await
     }
 
     async fn ask(
         &self,
         topics: Option<&[Str]>,
         auto_create: bool,
-        heard: &mut HashMap<Str, Instant>,
+        heard: &mut Heard,
     ) -> Result<(Arc<Metadata>, Vec<(Str, ErrorCode)>)> {
+        let Settings { recovery, recovery_patience, .. } = self.cluster.settings;
+        let recovers = recovery == MetadataRecovery::Rebootstrap;
+        let asked_at = clock::now();
+        if heard.ask(asked_at, recovery_patience) && recovers {
+            self.start_over(heard);
+        }
+        let mut answer = self.ask_any(topics, auto_create).await?;
+        if answer.error_code == ErrorCode::REBOOTSTRAP_REQUIRED && recovers {
+            self.start_over(heard);
+            answer = self.ask_any(topics, auto_create).await?;
+        }
+        Error::check(answer.error_code, None, Subject::Cluster)?;
+        if answer.brokers.is_empty() {
+            // A broker that starts, and has not heard of the others or itself yet.
+            Error::check(ErrorCode::LEADER_NOT_AVAILABLE, None, Subject::Cluster)?;
+        }
+        let (metadata, refused) = self.metadata().after(answer, topics.is_none());
+        let metadata = Arc::new(metadata);
+        match topics {
+            Some(topics) => heard.answered(asked_at, topics.iter().cloned()),
+            None => {
+                heard.forget();
+                heard.answered(asked_at, metadata.topics().map(|topic| topic.name.clone()));
+            }
+        }
+        self.cluster.metadata.send_replace(Arc::clone(&metadata));
+        self.cluster.slots.keep(|address| {
+            metadata.brokers.values().any(|broker| &*broker.address == address)
+                || self.cluster.bootstrap.iter().any(|server| &**server == address)
+        });
+        Ok((metadata, refused))
+    }
+
+    async fn ask_any(
+        &self,
+        topics: Option<&[Str]>,
+        auto_create: bool,
+    ) -> Result<metadata::Response> {
         let connection = self.any_broker().await?;
         let version = connection.version::<MetadataApi>(i16::MAX)?;
         let by_name =
@@ -344,35 +350,22 @@ impl Kafka {
             allow_auto_topic_creation: auto_create || version < 4,
             ..metadata::Request::default()
         };
-        let asked_at = clock::now();
-        let answer = connection.submit::<MetadataApi>(version, &request).await?.answer().await?;
-        Error::check(answer.error_code, None, Subject::Cluster)?;
-        let (metadata, refused) = self.metadata().after(answer, topics.is_none());
-        let metadata = Arc::new(metadata);
-        match topics {
-            Some(topics) => heard.extend(topics.iter().map(|name| (name.clone(), asked_at))),
-            None => {
-                heard.clear();
-                let names = metadata.topics().map(|topic| topic.name.clone());
-                heard.extend(names.map(|name| (name, asked_at)));
-            }
-        }
-        self.cluster.metadata.send_replace(Arc::clone(&metadata));
-        Ok((metadata, refused))
+        connection.submit::<MetadataApi>(version, &request).await?.answer().await
+    }
+
+    /// Forgets the brokers, so that the bootstrap servers are asked next (KIP-899, KIP-1102).
+    fn start_over(&self, heard: &mut Heard) {
+        let servers = &self.cluster.bootstrap;
+        tracing::info!(?servers, "asking the bootstrap servers again for the cluster's metadata");
+        let metadata = self.metadata().without_brokers();
+        self.cluster.metadata.send_replace(Arc::new(metadata));
+        self.cluster.slots.keep(|_| false);
+        self.cluster.coordinators.forget();
+        heard.forget();
     }
 }
 
 impl Cluster {
-    fn slot(&self, address: &Arc<str>) -> Arc<Slot> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.entry(Arc::clone(address)).or_insert_with(|| {
-            let backoff = self.settings.reconnect.clone();
-            let state = SlotState { connection: None, backoff, failed: None, retry_at: None };
-            Arc::new(Slot { state: tokio::sync::Mutex::new(state) })
-        });
-        Arc::clone(slot)
-    }
-
     async fn connect(&self, address: &Arc<str>, patience: Duration) -> Result<Connection> {
         let Settings { mut limits, client_id, connect_timeout, .. } = self.settings.clone();
         limits.timeout = limits.timeout.saturating_add(patience);
@@ -385,13 +378,5 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.tasks.stop();
-    }
-}
-
-impl Slot {
-    /// The connection, if it is open and nobody is busy opening it.
-    fn opened(&self) -> Option<Connection> {
-        let state = self.state.try_lock().ok()?;
-        state.connection.as_ref().filter(|open| open.is_alive()).cloned()
     }
 }

@@ -1,7 +1,7 @@
 //! Which broker coordinates a group or a transactional id.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_protocol::api::find_coordinator::{self, FindCoordinator};
 use klamm_protocol::error_code::ErrorCode;
@@ -9,6 +9,7 @@ use klamm_protocol::wire::Str;
 
 use crate::cluster::Kafka;
 use crate::connection::Connection;
+use crate::dial;
 use crate::error::{Error, Result, Subject};
 
 /// The first version that asks for many keys at once.
@@ -40,6 +41,11 @@ impl CoordinatorKind {
 }
 
 impl Coordinators {
+    /// Forgets all of them.
+    pub(crate) fn forget(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<(CoordinatorKind, Str), i32>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,7 +90,7 @@ impl Kafka {
             self.keep_coordinators(kind, &found).await?;
         }
         let mut outcome = |key: &Str| match found.remove(key) {
-            Some(outcome) => outcome,
+            Some(outcome) => outcome.map(|coordinator| coordinator.node),
             None => known(key).ok_or_else(|| unknown(key)),
         };
         Ok(keys.iter().map(|key| (key.clone(), outcome(key))).collect())
@@ -103,19 +109,30 @@ impl Kafka {
     async fn keep_coordinators(
         &self,
         kind: CoordinatorKind,
-        found: &HashMap<Str, Result<i32>>,
+        found: &HashMap<Str, Result<Found>>,
     ) -> Result<()> {
-        let nodes: Vec<_> =
-            found.iter().filter_map(|(key, node)| Some((key, *node.as_ref().ok()?))).collect();
+        let found: Vec<_> =
+            found.iter().filter_map(|(key, found)| Some((key, found.as_ref().ok()?))).collect();
         let metadata = self.metadata();
-        if nodes.iter().any(|(_, node)| !metadata.brokers.contains_key(node)) {
-            // A broker that has come since: its address is wanted next.
+        let moved = |found: &Found| {
+            let known = metadata.brokers.get(&found.node);
+            known.is_none_or(|broker| broker.address != found.address)
+        };
+        if found.iter().any(|(_, found)| moved(found)) {
+            // A broker that has come or moved since: its address is wanted next.
             self.refresh(Some(&[])).await?;
         }
         let mut known = self.known_coordinators().lock();
-        known.extend(nodes.into_iter().map(|(key, node)| ((kind, key.clone()), node)));
+        known.extend(found.into_iter().map(|(key, found)| ((kind, key.clone()), found.node)));
         Ok(())
     }
+}
+
+/// A coordinator, as a broker tells it.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    node: i32,
+    address: Arc<str>,
 }
 
 /// Asks a broker who coordinates each key.
@@ -123,7 +140,7 @@ async fn find(
     connection: &Connection,
     kind: CoordinatorKind,
     keys: Vec<Str>,
-) -> Result<HashMap<Str, Result<i32>>> {
+) -> Result<HashMap<Str, Result<Found>>> {
     let version = connection.version::<FindCoordinator>(i16::MAX)?;
     let mut found = HashMap::new();
     if version >= BATCHED {
@@ -135,8 +152,10 @@ async fn find(
         let pending = connection.submit::<FindCoordinator>(version, &request).await?;
         for answer in pending.answer().await?.coordinators {
             let key = answer.key.detached();
-            let outcome = read(&key, answer.error_code, answer.error_message, answer.node_id);
-            found.insert(key, outcome);
+            let address = dial::address(&answer.host, answer.port);
+            let coordinator = Found { node: answer.node_id, address };
+            let outcome = read(&key, answer.error_code, answer.error_message);
+            found.insert(key, outcome.map(|()| coordinator));
         }
         return Ok(found);
     }
@@ -148,15 +167,17 @@ async fn find(
         };
         let pending = connection.submit::<FindCoordinator>(version, &request).await?;
         let answer = pending.answer().await?;
-        let outcome = read(&key, answer.error_code, answer.error_message, answer.node_id);
-        found.insert(key, outcome);
+        let address = dial::address(&answer.host, answer.port);
+        let coordinator = Found { node: answer.node_id, address };
+        let outcome = read(&key, answer.error_code, answer.error_message);
+        found.insert(key, outcome.map(|()| coordinator));
     }
     Ok(found)
 }
 
-fn read(key: &Str, code: ErrorCode, message: Option<Str>, node: i32) -> Result<i32> {
+fn read(key: &Str, code: ErrorCode, message: Option<Str>) -> Result<()> {
     let message = message.map(|message| message.detached());
-    Error::check(code, message, Subject::Name(key.clone())).map(|()| node)
+    Error::check(code, message, Subject::Name(key.clone()))
 }
 
 fn unknown(key: &Str) -> Error {
@@ -188,6 +209,8 @@ mod tests {
         let coordinators = ["a", "b"].map(|key| Coordinator {
             key: key.into(),
             node_id: if key == "a" { 7 } else { -1 },
+            host: "a".into(),
+            port: 9,
             error_code: if key == "a" { ErrorCode::NONE } else { absent },
             ..Coordinator::default()
         });
@@ -195,6 +218,8 @@ mod tests {
         let answer = Response {
             error_code: if version >= BATCHED { ErrorCode::NONE } else { first.error_code },
             node_id: if version >= BATCHED { 0 } else { first.node_id },
+            host: first.host.clone(),
+            port: first.port,
             coordinators: coordinators.to_vec(),
             ..Response::default()
         };
@@ -208,7 +233,8 @@ mod tests {
             let connection = fake::connect(&address).await.unwrap();
             let keys = vec!["a".into(), "b".into()];
             let found = find(&connection, CoordinatorKind::Group, keys).await.unwrap();
-            assert_eq!(found["a"].as_ref().ok(), Some(&7), "version {max_version}");
+            let a = Found { node: 7, address: "a:9".into() };
+            assert_eq!(found["a"].as_ref().ok(), Some(&a), "version {max_version}");
             let refused = found["b"].as_ref().unwrap_err();
             assert!(refused.is_retriable() && refused.is_stale_coordinator());
         }

@@ -364,7 +364,8 @@ const AMBIGUOUS: [ErrorCode; 5] = [
 ];
 
 /// Codes by which a broker says that something has moved.
-const STALE: [ErrorCode; 10] = [
+const STALE: [ErrorCode; 11] = [
+    ErrorCode::BROKER_NOT_AVAILABLE,
     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     ErrorCode::LEADER_NOT_AVAILABLE,
     ErrorCode::NOT_LEADER_OR_FOLLOWER,

@@ -49,8 +49,10 @@ mod error;
 #[cfg(test)]
 mod fake;
 pub mod group_offsets;
+mod heard;
 mod link;
 mod metadata;
+mod slot;
 mod versions;
 
 pub use cluster::Kafka;

@@ -66,6 +66,26 @@ impl Topic {
     pub fn partition(&self, index: i32) -> Option<&Partition> {
         self.partitions.get(usize::try_from(index).ok()?)
     }
+
+    /// What is known of the topic after this answer, if `known` was before: of each partition what
+    /// has the higher leader epoch, for brokers do not all hear of a change at once. Partitions are
+    /// never taken away.
+    ///
+    /// A topic of another id is another topic, and all is believed. So it is where ids are not
+    /// told, for there a topic that was deleted and made again looks like an older answer.
+    fn after(mut self, known: &Self) -> Self {
+        if self.id != known.id || self.id == Uuid::default() {
+            return self;
+        }
+        for (partition, known) in self.partitions.iter_mut().zip(&known.partitions) {
+            if partition.leader_epoch >= 0 && partition.leader_epoch < known.leader_epoch {
+                partition.clone_from(known);
+            }
+        }
+        let told = self.partitions.len().min(known.partitions.len());
+        self.partitions.extend_from_slice(&known.partitions[told..]);
+        self
+    }
 }
 
 impl Metadata {
@@ -86,8 +106,15 @@ impl Metadata {
         self.topic(topic)?.partition(partition)?.leader
     }
 
+    /// What is known when the brokers are forgotten: the topics.
+    pub(crate) fn without_brokers(&self) -> Self {
+        let topics = self.topics.clone();
+        Self { cluster_id: self.cluster_id.clone(), topics, ..Self::default() }
+    }
+
     /// What is known after an answer: its brokers alone, its topics beside those known before,
-    /// and for each topic of the answer that has none, why.
+    /// and for each topic of the answer that has none, why. Of a topic that was known, nothing is
+    /// replaced by what is [older](Topic::after).
     #[must_use]
     pub(crate) fn after(
         &self,
@@ -105,7 +132,12 @@ impl Metadata {
             let Some(name) = topic.name.as_ref().map(Str::detached) else { continue };
             match topic.error_code.ok() {
                 Ok(()) => {
-                    topics.insert(name.clone(), Arc::new(read_topic(name, topic)));
+                    let topic = read_topic(name.clone(), topic);
+                    let topic = match self.topics.get(&name) {
+                        Some(known) => topic.after(known),
+                        None => topic,
+                    };
+                    topics.insert(name, Arc::new(topic));
                 }
                 Err(code) => {
                     topics.remove(&name);
@@ -195,6 +227,50 @@ mod tests {
         let (third, _) = second.after(answer(&[("c", none, &[1])]), true);
         let names: Vec<_> = third.topics().map(|topic| topic.name.to_string()).collect();
         assert_eq!(names, ["c"]);
+    }
+
+    #[test]
+    fn an_older_answer_does_not_overwrite_a_newer_one() {
+        let id = |byte| Uuid([byte; 16]);
+        // Each partition of topic "a" as its leader and the leader's epoch.
+        let told = |id, partitions: &[(i32, i32)]| {
+            let leaders: Vec<_> = partitions.iter().map(|(leader, _)| *leader).collect();
+            let mut answer = answer(&[("a", ErrorCode::NONE, &leaders)]);
+            answer.topics[0].topic_id = id;
+            for (partition, (_, epoch)) in answer.topics[0].partitions.iter_mut().zip(partitions) {
+                partition.leader_epoch = *epoch;
+            }
+            answer
+        };
+        let check = |first: (Uuid, &[(i32, i32)]), then: (Uuid, &[(i32, i32)]), kept: &[_]| {
+            for all_topics in [true, false] {
+                let (known, _) = Metadata::default().after(told(first.0, first.1), all_topics);
+                let (known, _) = known.after(told(then.0, then.1), all_topics);
+                let partitions = &known.topic("a").unwrap().partitions;
+                let got: Vec<_> =
+                    partitions.iter().map(|p| (p.leader.unwrap(), p.leader_epoch)).collect();
+                assert_eq!(got, kept, "{first:?}, then {then:?}");
+                assert!(partitions.iter().map(|p| p.index).eq(0..kept.len() as i32));
+            }
+        };
+        let (one, other, none) = (id(1), id(2), Uuid::default());
+        check((one, &[(1, 5), (1, 5)]), (one, &[(2, 4), (2, 6)]), &[(1, 5), (2, 6)]);
+        check((one, &[(1, 5)]), (one, &[(2, 5)]), &[(2, 5)]);
+        // An answer from before partitions were added.
+        check((one, &[(1, 5), (3, 0)]), (one, &[(2, 6)]), &[(2, 6), (3, 0)]);
+        // Deleted and made again, with fewer partitions.
+        check((one, &[(1, 5), (1, 5)]), (other, &[(2, 0)]), &[(2, 0)]);
+        // Brokers that tell no id, or no epoch.
+        check((none, &[(1, 5)]), (none, &[(2, 0)]), &[(2, 0)]);
+        check((one, &[(1, 5)]), (one, &[(2, -1)]), &[(2, -1)]);
+    }
+
+    #[test]
+    fn topics_outlast_the_brokers() {
+        let (known, _) = Metadata::default().after(answer(&[("a", ErrorCode::NONE, &[1])]), true);
+        let forgotten = known.without_brokers();
+        assert!(forgotten.brokers.is_empty() && forgotten.controller.is_none());
+        assert_eq!(forgotten.leader("a", 0), Some(1));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use klamm_protocol::records::Compression;
 use super::secret::{self, Secret};
 use super::security::{HostNameCheck, SaslMechanism, StoreType, TlsVersion};
 use super::value::{
-    Acks, Assignor, GroupProtocol, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol,
-    TimeLimit, Value,
+    Acks, Assignor, GroupProtocol, IsolationLevel, MetadataRecovery, OffsetReset, Partitioner,
+    SecurityProtocol, TimeLimit, Value,
 };
 
 /// A setting whose values are of type `T`.
@@ -111,6 +111,12 @@ keys! {
     /// When cluster metadata is asked for again though nothing went wrong.
     METADATA_MAX_AGE: Duration,
         "metadata.max.age.ms" | "topic.metadata.refresh.interval.ms", "300000", more_than_zero;
+    /// What a client does when it cannot reach any broker that it knows of.
+    METADATA_RECOVERY_STRATEGY: MetadataRecovery, "metadata.recovery.strategy", "rebootstrap";
+    /// How long a client asks the brokers that it knows of for metadata in vain before it forgets
+    /// them.
+    METADATA_RECOVERY_TRIGGER: Duration,
+        "metadata.recovery.rebootstrap.trigger.ms", "300000";
     /// Whether asking for an unknown topic may create it, if the broker allows that.
     ALLOW_AUTO_CREATE: bool, "allow.auto.create.topics", "true";
     /// First pause before connecting again to a broker that failed.

@@ -13,8 +13,8 @@ pub use keys::Key;
 pub use secret::Secret;
 pub use security::{HostNameCheck, SaslMechanism, StoreType, TlsVersion};
 pub use value::{
-    Acks, Assignor, GroupProtocol, IsolationLevel, OffsetReset, Partitioner, SecurityProtocol,
-    TimeLimit, Value,
+    Acks, Assignor, GroupProtocol, IsolationLevel, MetadataRecovery, OffsetReset, Partitioner,
+    SecurityProtocol, TimeLimit, Value,
 };
 
 /// What is wrong with settings.

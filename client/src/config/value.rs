@@ -261,6 +261,15 @@ choices! {
         ReadCommitted = "read_committed",
     }
 
+    /// What a client does when it cannot reach any broker that it knows of (KIP-899).
+    MetadataRecovery, "rebootstrap or none" {
+        /// It asks the bootstrap servers again, whose names are resolved anew.
+        #[default]
+        Rebootstrap = "rebootstrap",
+        /// It goes on with the brokers that it knows of.
+        None = "none",
+    }
+
     /// How a connection is protected.
     SecurityProtocol, "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL" {
         /// Not at all.
