@@ -5,6 +5,7 @@ use klamm_client::{Error, Result, Subject};
 use klamm_protocol::records::{Header, Record};
 use klamm_protocol::wire::Str;
 
+use crate::assignment::Place;
 use crate::cursor::Fetched;
 use crate::fetcher::Settings;
 use crate::position::Position;
@@ -130,6 +131,11 @@ impl ConsumerRecords {
     /// The offset of the next record, if there is one more.
     pub(crate) fn next_offset(&self) -> Option<i64> {
         Some(self.records.as_slice().first()?.offset)
+    }
+
+    /// The partition that they are of.
+    pub(crate) fn place(&self) -> Place {
+        (self.topic.clone(), self.partition)
     }
 
     /// Whether they are of the partition of this position.

@@ -19,6 +19,7 @@ use crate::events::ConsumerEvents;
 use crate::fetcher::Shared;
 use crate::group::Subscription;
 use crate::offsets;
+use crate::partitions::{PartitionStream, Partitions};
 use crate::position::Position;
 
 /// Receives records from partitions of its own choice, or from those that its group gives it. It
@@ -46,6 +47,7 @@ const COMMITTING: f64 = 0.75;
 
 impl Drop for Consumer {
     fn drop(&mut self) {
+        self.end_streams();
         self.tasks.stop();
     }
 }
@@ -131,11 +133,10 @@ impl Consumer {
     }
 
     fn poll_next_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<ConsumerBatch>> {
-        let Shared { settings, .. } = &*self.shared;
         loop {
             let next = {
                 let mut assignment = self.shared.assignment();
-                let next = assignment.next(settings.isolation);
+                let next = assignment.next(self.shared.settings.isolation);
                 match next {
                     Some(_) => assignment.polled(clock::now()),
                     None => {
@@ -146,19 +147,56 @@ impl Consumer {
                 next
             };
             let Some(next) = next else { return Poll::Pending };
-            let (place, fetched) = match next {
-                Ok(next) => next,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            match ConsumerBatch::decode(place.clone(), &fetched, settings) {
-                Ok(batch) if batch.records().is_empty() => {}
-                Ok(batch) => return Poll::Ready(Ok(batch)),
-                Err(error) => {
-                    self.with(&place, |cursor| cursor.stop_at(fetched.from)).ok();
-                    return Poll::Ready(Err(error));
-                }
+            let opened = next.and_then(|(place, fetched)| self.shared.open(&place, &fetched));
+            if let Some(opened) = opened.transpose() {
+                return Poll::Ready(opened);
             }
         }
+    }
+
+    /// The partitions one by one, each as a stream of its own to be moved into a task of its own:
+    /// see [`PartitionStream`]. A partition that has a stream is not read by
+    /// [`next_batch`](Self::next_batch).
+    pub fn partitions(&mut self) -> Partitions<'_> {
+        if let Some(rest) = self.rest.take().filter(|rest| rest.next_offset().is_some()) {
+            self.hand_back(&rest);
+        }
+        Partitions { consumer: self }
+    }
+
+    /// Has a partition begin where a stream has left it.
+    fn hand_back(&self, rest: &ConsumerRecords) {
+        let mut assignment = self.shared.assignment();
+        let is_mine = assignment.has_in_hand();
+        let Some(offset) = rest.next_offset().filter(|_| is_mine) else { return };
+        if let Some(cursor) = assignment.cursor_mut(&rest.place()) {
+            cursor.seek(Start::Offset(offset));
+        }
+        drop(assignment);
+        self.shared.ring();
+    }
+
+    pub(crate) fn poll_partition(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<PartitionStream>> {
+        let mut assignment = self.shared.assignment();
+        let next = match assignment.take_failure() {
+            Some(error) => Poll::Ready(Err(error)),
+            None => match assignment.claim(clock::now()) {
+                Some(claimed) => Poll::Ready(Ok(claimed)),
+                None => Poll::Pending,
+            },
+        };
+        if next.is_pending() {
+            assignment.polls();
+            assignment.wait_for_partition(context.waker());
+        } else {
+            assignment.polled(clock::now());
+        }
+        drop(assignment);
+        self.shared.was_polled();
+        next.map_ok(|(place, tenure)| PartitionStream::new(Arc::clone(&self.shared), place, tenure))
     }
 
     /// The records one by one. A partition's [position](Self::position) goes forward by whole
@@ -214,9 +252,7 @@ impl Consumer {
     /// How many offsets lie before the end of a partition, as last heard.
     #[must_use]
     pub fn lag(&self, topic: &Str, partition: i32) -> Option<i64> {
-        let assignment = self.shared.assignment();
-        let cursor = assignment.cursor(&(topic.clone(), partition))?;
-        Some((cursor.high_watermark()? - cursor.position()?).max(0))
+        self.shared.assignment().cursor(&(topic.clone(), partition))?.lag()
     }
 
     /// Commits that the group goes on there, and whatever is kept beside it:
@@ -296,8 +332,8 @@ impl Consumer {
         Some(GroupMetadata { id: group.id.clone(), committer })
     }
 
-    /// Commits what was delivered, if it commits by itself, leaves the group, and ends its tasks;
-    /// no later than `deadline`. A static member keeps its partitions until its session is over.
+    /// Has the streams of partitions end and waits for them, commits what was worked on, if it
+    /// commits by itself, leaves the group, and ends its tasks; no later than `deadline`. A static member keeps its partitions until its session is over.
     ///
     /// # Errors
     /// The commit failed, or did not come through in three quarters of the time. Everything else
@@ -306,16 +342,30 @@ impl Consumer {
     /// # Cancel safety
     /// Dropped before it returns, the consumer is closed in the background.
     pub async fn close(self, deadline: Duration) -> Result<()> {
-        let until = tokio::time::Instant::now() + deadline;
+        let begun = tokio::time::Instant::now();
+        let until = begun + deadline;
         self.note_worked();
         if self.rest.is_none() {
             self.shared.assignment().put_down();
         }
-        let outcome = self.commit_last(deadline.mul_f64(COMMITTING)).await;
+        let committing = deadline.mul_f64(COMMITTING);
+        let streams = self.end_streams();
+        if tokio::time::timeout(committing, self.shared.let_go(&streams)).await.is_err() {
+            tracing::warn!(?streams, "closed while streams of partitions are at work");
+        }
+        let outcome = self.commit_last(committing.saturating_sub(begun.elapsed())).await;
         self.shared.assignment().close();
         self.tasks.stop();
         self.tasks.join(until.saturating_duration_since(tokio::time::Instant::now())).await;
         outcome
+    }
+
+    /// Has the streams of partitions end with what is fetched already.
+    fn end_streams(&self) -> Vec<Place> {
+        let mut assignment = self.shared.assignment();
+        let streams = assignment.end_streams();
+        self.shared.deliver(assignment);
+        streams
     }
 
     /// Commits what was worked on, if it commits by itself.
@@ -363,7 +413,7 @@ impl Consumer {
         }
     }
 
-    fn stop_polling(&self) {
+    pub(crate) fn stop_polling(&self) {
         let mut assignment = self.shared.assignment();
         if assignment.is_polling() {
             assignment.polled(clock::now());

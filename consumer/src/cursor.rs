@@ -9,6 +9,8 @@ use klamm_protocol::records::{Batch, BatchError, batches};
 
 use bytes::Bytes;
 
+use crate::assignment::Claim;
+
 /// Where to begin in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Start {
@@ -58,6 +60,8 @@ pub(crate) struct Cursor {
     pub(crate) retry_at: Option<Instant>,
     /// Whether it stands in the row of those that may have something to deliver.
     pub(crate) has_turn: bool,
+    /// The stream of its own that reads it, if there is one: then it never has a turn.
+    pub(crate) claim: Option<Claim>,
 }
 
 /// What a broker is asked for a partition.
@@ -109,6 +113,7 @@ impl Cursor {
             leaving: false,
             retry_at: None,
             has_turn: false,
+            claim: None,
         };
         cursor.seek(start);
         cursor
@@ -143,6 +148,18 @@ impl Cursor {
         self.start.is_none().then_some(self.deliver)
     }
 
+    /// Where the batch begins that its stream may be working on, and the leader epoch of the
+    /// record before that.
+    pub(crate) fn in_hand(&self) -> Option<(i64, i32)> {
+        self.claim.as_ref().and_then(|claim| claim.in_hand(self.term))
+    }
+
+    /// Goes back to an offset that was delivered, for it was not worked on.
+    pub(crate) fn go_back(&mut self, (offset, epoch): (i64, i32)) {
+        self.seek(Start::Offset(offset));
+        self.epoch = epoch;
+    }
+
     /// The leader epoch of the record before the position; -1 where unknown.
     pub(crate) fn epoch(&self) -> i32 {
         self.epoch
@@ -166,6 +183,11 @@ impl Cursor {
     /// The offset that the next record of the partition would have, as last heard.
     pub(crate) fn high_watermark(&self) -> Option<i64> {
         self.high_watermark
+    }
+
+    /// How many offsets lie before the end of the partition, as last heard.
+    pub(crate) fn lag(&self) -> Option<i64> {
+        Some((self.high_watermark? - self.position()?).max(0))
     }
 
     pub(crate) fn term(&self) -> u64 {
@@ -256,7 +278,8 @@ impl Cursor {
         true
     }
 
-    /// The next batch that the application may see.
+    /// The next batch that the application may see. A stream of its own sees also while the
+    /// partition is given up what is fetched already.
     ///
     /// # Errors
     /// What comes next makes no sense; nothing more comes before a seek.
@@ -264,7 +287,7 @@ impl Cursor {
         &mut self,
         isolation: IsolationLevel,
     ) -> Result<Option<Fetched>, BatchError> {
-        if self.paused || self.halted || self.leaving {
+        if self.paused || self.halted || (self.leaving && self.claim.is_none()) {
             return Ok(None);
         }
         while let Some(chunk) = self.buffered.front_mut() {

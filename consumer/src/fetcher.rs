@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,8 @@ use klamm_utils::task::TaskGroup;
 use tokio::sync::Notify;
 
 use crate::assignment::{Ask, Assignment, Place};
-use crate::cursor::{Start, Wanted};
+use crate::batch::ConsumerBatch;
+use crate::cursor::{Fetched, Start, Wanted};
 use crate::group::Group;
 use crate::session::{Session, Want};
 
@@ -122,6 +124,33 @@ impl Shared {
         self.polled.notify_waiters();
     }
 
+    /// Waits until the application works on nothing of these partitions any more.
+    pub(crate) async fn let_go(&self, places: &[Place]) {
+        loop {
+            let polled = self.polled.notified();
+            if !self.assignment().is_in_hand(places) {
+                break;
+            }
+            polled.await;
+        }
+    }
+
+    /// Opens a batch for the application; none if it holds nothing for it.
+    ///
+    /// # Errors
+    /// The batch is damaged. Nothing more is delivered from its partition before a seek.
+    pub(crate) fn open(&self, place: &Place, fetched: &Fetched) -> Result<Option<ConsumerBatch>> {
+        match ConsumerBatch::decode(place.clone(), fetched, &self.settings) {
+            Ok(batch) => Ok((!batch.records().is_empty()).then_some(batch)),
+            Err(error) => {
+                if let Some(cursor) = self.assignment().cursor_mut(place) {
+                    cursor.stop_at(fetched.from);
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// Gives a partition its turn again.
     pub(crate) fn ready(&self, place: &Place) {
         let mut assignment = self.assignment();
@@ -131,11 +160,9 @@ impl Shared {
 
     /// Wakes the application if there is something to deliver.
     pub(crate) fn deliver(&self, mut assignment: MutexGuard<'_, Assignment>) {
-        let waker = assignment.take_waker();
+        let (waker, streams) = assignment.take_wakers();
         drop(assignment);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().chain(streams).for_each(Waker::wake);
     }
 }
 
@@ -210,12 +237,12 @@ async fn locate(shared: &Shared, topic: &Str) -> bool {
             let mut assignment = shared.assignment();
             let places: Vec<_> =
                 assignment.places().filter(|(name, _)| name == topic).cloned().collect();
-            for place in places {
-                if let Some(cursor) = assignment.cursor_mut(&place) {
+            for place in &places {
+                if let Some(cursor) = assignment.cursor_mut(place) {
                     cursor.halted = true;
                 }
             }
-            assignment.fail(error);
+            assignment.fail_at(&places, error);
             shared.deliver(assignment);
             false
         }
@@ -447,7 +474,7 @@ impl Fetcher {
             return;
         }
         cursor.halted = true;
-        assignment.fail(error);
+        assignment.fail_at(std::slice::from_ref(&ask.place), error);
     }
 }
 

@@ -73,6 +73,9 @@
 //!   [`ConsumerEvent::Revoking`] holds a [`Revocation`], and its partitions go to others when that
 //!   is dropped, so that work can be finished and committed first. With
 //!   [`Assignor::CooperativeSticky`] alone, partitions that do not move are read on meanwhile.
+//! - **A task for each partition.** [`Consumer::partitions`] gives each partition as a
+//!   [`PartitionStream`] that borrows nothing. It ends when its partition goes to another member,
+//!   and that one waits until it is dropped or has committed.
 //! - **Protocols.** With [`group_protocol`](ConsumerBuilder::group_protocol) (`group.protocol`) set to
 //!   [`GroupProtocol::Consumer`] the group is one of KIP-848, which takes brokers of Kafka 4.0 or
 //!   later: the broker assigns, and members that keep their partitions read on while others come
@@ -90,6 +93,10 @@
 //! its own, and asks again before the application has taken what came: up to two answers of each
 //! partition lie ready. [`Consumer::next_batch`] takes one batch, checks and decompresses it in
 //! the caller's own time, and gives records that are slices of it.
+//!
+//! A batch is what its producer sent at once, and is never cut: `max.poll.records` has no effect.
+//! Who wants to be asked about each record by itself reads [`Consumer::stream`], in which each
+//! record taken counts as work done and as a sign of life.
 //!
 //! # Tasks
 //!
@@ -125,6 +132,7 @@ mod events;
 mod fetcher;
 mod group;
 mod offsets;
+mod partitions;
 mod position;
 mod session;
 
@@ -136,4 +144,5 @@ pub use events::{ConsumerEvent, ConsumerEvents, Revocation};
 pub use klamm_client::config::{Assignor, GroupProtocol, IsolationLevel, OffsetReset};
 pub use klamm_client::{Error, Result};
 pub use klamm_protocol::records::{Header, Record};
+pub use partitions::{PartitionStream, Partitions};
 pub use position::Position;

@@ -1,6 +1,8 @@
 //! Partitions that a member loses, or gives up late, against a real broker.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "../../client/tests/cluster/mod.rs"]
+mod cluster;
 mod support;
 
 use std::future::poll_fn;
@@ -10,11 +12,11 @@ use std::time::Duration;
 use futures_core::Stream as _;
 use klamm_consumer::{Assignor, ConsumerEvent, Error, Position};
 
-use support::{PROTOCOLS, SOON, World, assigning, next, settle};
+use support::{SOON, World, assigning, next, protocols, settle};
 
 #[tokio::test]
 async fn a_lost_partition_keeps_no_other_from_being_committed() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols().await {
         let world = World::speaking(protocol, 2).await;
         let build = async || {
             let builder = assigning(world.member(), protocol, Assignor::CooperativeSticky);
@@ -39,7 +41,7 @@ async fn a_lost_partition_keeps_no_other_from_being_committed() {
 
 #[tokio::test]
 async fn a_stream_ends_where_its_partition_was_lost() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols().await {
         let world = World::speaking(protocol, 1).await;
         let mut slow = world.member().set("max.poll.interval.ms", "700").build().await.unwrap();
         let mut events = slow.events();
@@ -60,7 +62,7 @@ async fn a_stream_ends_where_its_partition_was_lost() {
 
 #[tokio::test]
 async fn who_does_not_let_go_in_time_stays_a_member() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols().await {
         let world = World::speaking(protocol, 2).await;
         let build = async || {
             let builder = assigning(world.member(), protocol, Assignor::CooperativeSticky);
@@ -93,7 +95,7 @@ async fn who_does_not_let_go_in_time_stays_a_member() {
 
 #[tokio::test]
 async fn who_is_late_and_closed_at_once_has_left() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols().await {
         let world = World::speaking(protocol, 1).await;
         let mut slow = world.member().set("max.poll.interval.ms", "700").build().await.unwrap();
         let mut events = slow.events();

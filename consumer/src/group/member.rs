@@ -92,6 +92,8 @@ pub(crate) async fn run(
         }
     }
     (member.step, member.beat, member.look) = (None, None, None);
+    // What streams still hold is others' now.
+    member.take_all();
     if let Some(departure) = member.machine.departure() {
         leave(&member.coordinator, &departure).await;
     }
@@ -237,6 +239,14 @@ impl Member {
         }
     }
 
+    /// Takes all partitions from the application.
+    fn take_all(&self) {
+        let mut assignment = self.shared.assignment();
+        assignment.remove_all();
+        self.shared.note_move();
+        self.shared.deliver(assignment);
+    }
+
     fn begin(&self, step: Step) -> Doing<Done> {
         let coordinator = Arc::clone(&self.coordinator);
         match step {
@@ -380,18 +390,14 @@ async fn give_up(shared: &Shared, group: &Group, places: &[Place], allowance: Al
     let let_go = {
         let mut assignment = shared.assignment();
         assignment.hold(places);
-        assignment.events.revoking(places.to_vec())
+        let let_go = assignment.events.revoking(places.to_vec());
+        shared.deliver(assignment);
+        let_go
     };
     let finish = async {
         // The other end is dropped, not sent to.
         let _ = let_go.await;
-        loop {
-            let polled = shared.polled.notified();
-            if !shared.assignment().is_in_hand(places) {
-                break;
-            }
-            polled.await;
-        }
+        shared.let_go(places).await;
     };
     if tokio::time::timeout(allowance.finishing, finish).await.is_err() {
         tracing::warn!(group = %group.id, ?places, "taken from an application that is at work");
@@ -407,8 +413,10 @@ async fn give_up(shared: &Shared, group: &Group, places: &[Place], allowance: Al
         }
     }
     tracing::info!(group = %group.id, ?places, "given up");
-    shared.assignment().remove(places);
+    let mut assignment = shared.assignment();
+    assignment.remove(places);
     shared.note_move();
+    shared.deliver(assignment);
 }
 
 /// Tells the coordinator, if it can be told soon.

@@ -85,7 +85,7 @@ async fn begin_at(shared: &Shared, waiting: &[(Place, u64)], pause: Duration) ->
                 error
             }
         };
-        assignment.fail(failure);
+        assignment.fail_at(&[place], failure);
     }
     shared.deliver(assignment);
     shared.ring();
@@ -95,11 +95,13 @@ async fn begin_at(shared: &Shared, waiting: &[(Place, u64)], pause: Duration) ->
 /// Tells the application that partitions cannot begin.
 fn halt(shared: &Shared, waiting: &[(Place, u64)], error: Error) {
     let mut assignment = shared.assignment();
+    let mut halted = Vec::new();
     for (place, term) in waiting {
         if let Some(cursor) = assignment.answered(place, *term) {
             cursor.halted = true;
+            halted.push(place.clone());
         }
     }
-    assignment.fail(error);
+    assignment.fail_at(&halted, error);
     shared.deliver(assignment);
 }

@@ -1,5 +1,7 @@
 //! The partitions of one consumer. Pure: no task, no socket, no clock.
 
+mod streams;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -11,6 +13,8 @@ use klamm_protocol::wire::Str;
 use crate::cursor::{Cursor, Fetched, Start, Wanted};
 use crate::events::EventSender;
 use crate::position::{Position, Reached};
+
+pub(crate) use streams::Claim;
 
 /// A partition by topic and number.
 pub(crate) type Place = (Str, i32);
@@ -26,6 +30,10 @@ pub(crate) struct Assignment {
     fatal: Option<Error>,
     /// Whoever waits for something to deliver.
     waker: Option<Waker>,
+    /// That one waits for a partition to read by a stream of its own, and for no batch.
+    wants_partition: bool,
+    /// Streams of partitions that have something to hear.
+    woken: Vec<Waker>,
     /// How often partitions were assigned.
     assigned: u64,
     application: Application,
@@ -68,7 +76,7 @@ pub(crate) struct Ask {
 impl Assignment {
     /// Replaces the partitions.
     pub(crate) fn assign(&mut self, places: impl IntoIterator<Item = (Str, i32, Start)>) {
-        self.cursors.clear();
+        self.remove_all();
         self.turns.clear();
         self.failures.clear();
         self.add(places);
@@ -87,6 +95,7 @@ impl Assignment {
         for place in places {
             if let Some(cursor) = self.cursors.get_mut(place) {
                 cursor.leaving = true;
+                self.woken.extend(cursor.claim.as_mut().and_then(Claim::take_waker));
             }
         }
     }
@@ -94,9 +103,16 @@ impl Assignment {
     /// Takes partitions away.
     pub(crate) fn remove(&mut self, places: &[Place]) {
         for place in places {
-            self.cursors.remove(place);
+            let claim = self.cursors.remove(place).and_then(|cursor| cursor.claim);
+            self.woken.extend(claim.and_then(|mut claim| claim.take_waker()));
         }
         self.turns.retain(|place| self.cursors.contains_key(place));
+    }
+
+    /// Takes all partitions away.
+    pub(crate) fn remove_all(&mut self) {
+        let places: Vec<_> = self.cursors.keys().cloned().collect();
+        self.remove(&places);
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
@@ -113,7 +129,8 @@ impl Assignment {
     }
 
     /// What is to be asked of the broker `node` now. Nothing while one of its partitions is full:
-    /// a request that waits for the others would keep that one waiting when it is emptied.
+    /// a request that waits for the others would keep that one waiting when it is emptied. One
+    /// that has a stream of its own does not keep the others from being read.
     pub(crate) fn asks(
         &self,
         node: i32,
@@ -129,7 +146,10 @@ impl Assignment {
                 continue;
             };
             if cursor.is_full(full_at) {
-                return Vec::new();
+                match cursor.claim {
+                    None => return Vec::new(),
+                    Some(_) => continue,
+                }
             }
             if let Some(wanted) = cursor.wanted(now) {
                 let (term, leader_epoch) = (cursor.term(), partition.leader_epoch);
@@ -170,9 +190,10 @@ impl Assignment {
 
     /// Gives a partition its turn, for it has something to deliver.
     pub(crate) fn ready(&mut self, place: &Place) {
-        if let Some(cursor) = self.cursors.get_mut(place)
-            && !std::mem::replace(&mut cursor.has_turn, true)
-        {
+        let Some(cursor) = self.cursors.get_mut(place) else { return };
+        if let Some(claim) = &mut cursor.claim {
+            self.woken.extend(claim.take_waker());
+        } else if !std::mem::replace(&mut cursor.has_turn, true) {
             self.turns.push_back(place.clone());
         }
     }
@@ -234,16 +255,21 @@ impl Assignment {
 
     /// Whom to wake when there is something to deliver.
     pub(crate) fn wait(&mut self, waker: &Waker) {
+        self.wants_partition = false;
         match &mut self.waker {
             Some(known) => known.clone_from(waker),
             None => self.waker = Some(waker.clone()),
         }
     }
 
-    /// Whoever waits, if there is something to deliver.
-    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
-        let is_idle = self.turns.is_empty() && self.failures.is_empty() && self.fatal.is_none();
-        if is_idle { None } else { self.waker.take() }
+    /// Whoever waits, if there is something to deliver, and the streams that have something to
+    /// hear.
+    pub(crate) fn take_wakers(&mut self) -> (Option<Waker>, Vec<Waker>) {
+        let is_idle = self.failures.is_empty()
+            && self.fatal.is_none()
+            && if self.wants_partition { !self.has_unclaimed() } else { self.turns.is_empty() };
+        let waker = if is_idle { None } else { self.waker.take() };
+        (waker, std::mem::take(&mut self.woken))
     }
 
     /// The application waits for the next batch.
@@ -270,18 +296,23 @@ impl Assignment {
     }
 
     /// When the application will have taken longer than `interval` to ask for more; none while it
-    /// is asking.
+    /// is asking. So for each stream of a partition; while all partitions have one, nothing else
+    /// is to be asked for.
     pub(crate) fn late_at(&self, interval: Duration) -> Option<Instant> {
-        let Application { is_polling: false, polled_at: Some(at), .. } = self.application else {
-            return None;
+        let asked_at = match self.application {
+            Application { is_polling: true, .. } => None,
+            Application { polled_at, .. } => polled_at.filter(|_| !self.is_all_claimed()),
         };
-        Some(at + interval)
+        let asked_at = asked_at.into_iter().chain(self.streams_asked_at()).min();
+        asked_at.map(|at| at + interval)
     }
 
-    /// Whether the application may be working on a batch of one of these partitions.
+    /// Whether the application may be working on a batch of one of these partitions, or reads one
+    /// of them by a stream that has not let go of it.
     pub(crate) fn is_in_hand(&self, places: &[Place]) -> bool {
         let in_hand = self.application.in_hand.as_ref();
         in_hand.is_some_and(|in_hand| places.contains(&in_hand.place))
+            || places.iter().any(|place| self.has_stream(place))
     }
 
     /// The application has worked on what it has in hand up to this offset.
@@ -348,9 +379,13 @@ impl Assignment {
         }
     }
 
-    /// Where delivery goes on, in partitions where that is known.
+    /// Where delivery goes on, in partitions where that is known and that have no stream of their
+    /// own.
     pub(crate) fn delivered(&self) -> Vec<Position> {
         let of = |((topic, partition), cursor): (&Place, &Cursor)| {
+            if cursor.claim.is_some() {
+                return None;
+            }
             let position = Position::new(topic.clone(), *partition, cursor.position()?);
             Some(position.with_epoch(cursor.epoch()))
         };
@@ -360,9 +395,10 @@ impl Assignment {
     fn worked(&self, place: &Place, cursor: &Cursor) -> Option<Position> {
         let in_hand = self.application.in_hand.as_ref();
         let mine = |in_hand: &&InHand| in_hand.place == *place && in_hand.term == cursor.term();
-        let (offset, epoch) = match in_hand.filter(mine) {
-            Some(in_hand) => (in_hand.from, in_hand.from_epoch),
-            None => (cursor.position()?, cursor.epoch()),
+        let (offset, epoch) = match (in_hand.filter(mine), cursor.in_hand()) {
+            (Some(in_hand), _) => (in_hand.from, in_hand.from_epoch),
+            (None, Some(from)) => from,
+            (None, None) => (cursor.position()?, cursor.epoch()),
         };
         Some(Position::new(place.0.clone(), place.1, offset).with_epoch(epoch))
     }

@@ -1,0 +1,213 @@
+//! Partitions that are read by streams of their own, each in the order of its offsets and
+//! independent of the others.
+
+use std::collections::VecDeque;
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use klamm_client::config::IsolationLevel;
+use klamm_client::{Error, Subject};
+
+use super::{Assignment, Place};
+use crate::cursor::{Cursor, Fetched};
+
+/// A stream's hold on its partition.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// The batch that it was given and may be working on.
+    in_hand: Option<InHand>,
+    waker: Option<Waker>,
+    /// When it last asked for more; none while it waits for that.
+    asked_at: Option<Instant>,
+    failures: VecDeque<Error>,
+    /// It was told that nothing more comes.
+    has_ended: bool,
+    /// After that it has committed what it was given: nobody needs to wait for it any more.
+    has_let_go: bool,
+}
+
+#[derive(Debug)]
+struct InHand {
+    term: u64,
+    from: i64,
+    from_epoch: i32,
+}
+
+impl Claim {
+    fn new(now: Instant) -> Self {
+        Self {
+            in_hand: None,
+            waker: None,
+            asked_at: Some(now),
+            failures: VecDeque::new(),
+            has_ended: false,
+            has_let_go: false,
+        }
+    }
+
+    /// Whom to wake, if it waits.
+    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
+        self.waker.take()
+    }
+
+    /// Where the batch begins that it has in hand, and the epoch before that, unless the partition
+    /// was moved since.
+    pub(crate) fn in_hand(&self, term: u64) -> Option<(i64, i32)> {
+        let in_hand = self.in_hand.as_ref().filter(|in_hand| in_hand.term == term)?;
+        Some((in_hand.from, in_hand.from_epoch))
+    }
+}
+
+impl Assignment {
+    /// A partition that has no stream, for one that begins now, and the tenure of both. What the
+    /// application was given before counts as worked on.
+    pub(crate) fn claim(&mut self, now: Instant) -> Option<(Place, u64)> {
+        self.put_down();
+        let (place, cursor) = self.cursors.iter_mut().find(|(_, cursor)| is_free(cursor))?;
+        cursor.claim = Some(Claim::new(now));
+        cursor.has_turn = false;
+        let claimed = (place.clone(), cursor.tenure());
+        self.turns.retain(|place| *place != claimed.0);
+        Some(claimed)
+    }
+
+    /// What the application is to hear before it gets a partition.
+    pub(crate) fn take_failure(&mut self) -> Option<Error> {
+        self.failures.pop_front().or_else(|| self.fatal.clone())
+    }
+
+    /// Whom to wake when there is a partition without a stream.
+    pub(crate) fn wait_for_partition(&mut self, waker: &Waker) {
+        self.wait(waker);
+        self.wants_partition = true;
+    }
+
+    pub(super) fn has_unclaimed(&self) -> bool {
+        self.cursors.values().any(is_free)
+    }
+
+    /// Whether there are partitions and each has its stream.
+    pub(super) fn is_all_claimed(&self) -> bool {
+        !self.cursors.is_empty() && self.cursors.values().all(|cursor| cursor.claim.is_some())
+    }
+
+    /// When those streams last asked that do not wait.
+    pub(super) fn streams_asked_at(&self) -> impl Iterator<Item = Instant> {
+        let asked_at = |claim: &Claim| claim.asked_at.filter(|_| !claim.has_ended);
+        self.cursors.values().filter_map(move |cursor| cursor.claim.as_ref().and_then(asked_at))
+    }
+
+    /// Whether a stream reads the partition that has not let go of it.
+    pub(super) fn has_stream(&self, place: &Place) -> bool {
+        let claim = self.cursors.get(place).and_then(|cursor| cursor.claim.as_ref());
+        claim.is_some_and(|claim| !claim.has_let_go)
+    }
+
+    /// The cursor of a stream, unless its partition was taken away since.
+    pub(crate) fn claimed(&mut self, place: &Place, tenure: u64) -> Option<&mut Cursor> {
+        let cursor = self.cursors.get_mut(place)?;
+        (cursor.tenure() == tenure && cursor.claim.is_some()).then_some(cursor)
+    }
+
+    /// What a stream gets: a batch, or a failure; nothing more when its partition is given up and
+    /// all is delivered that was fetched, or when the partition is gone. Who asks has worked on
+    /// what it was given before.
+    pub(crate) fn next_of(
+        &mut self,
+        (place, tenure): (&Place, u64),
+        isolation: IsolationLevel,
+        (waker, now): (&Waker, Instant),
+    ) -> Poll<Option<Result<Fetched, Error>>> {
+        let open = |cursor: &&mut Cursor| cursor.claim.as_ref().is_some_and(|it| !it.has_ended);
+        let Some(cursor) = self.claimed(place, tenure).filter(open) else {
+            return Poll::Ready(None);
+        };
+        let next = cursor.next(isolation);
+        let (term, leaving) = (cursor.term(), cursor.leaving);
+        let Some(claim) = &mut cursor.claim else { return Poll::Ready(None) };
+        claim.in_hand = None;
+        claim.asked_at = Some(now);
+        match next {
+            Ok(Some(fetched)) => {
+                let (from, from_epoch) = (fetched.from, fetched.from_epoch);
+                claim.in_hand = Some(InHand { term, from, from_epoch });
+                Poll::Ready(Some(Ok(fetched)))
+            }
+            Err(source) => {
+                let subject = Subject::Partition(place.0.clone(), place.1);
+                Poll::Ready(Some(Err(Error::Batch { subject, source })))
+            }
+            Ok(None) => match claim.failures.pop_front() {
+                Some(error) => Poll::Ready(Some(Err(error))),
+                None if leaving => {
+                    claim.has_ended = true;
+                    Poll::Ready(None)
+                }
+                None => {
+                    claim.asked_at = None;
+                    claim.waker = Some(waker.clone());
+                    Poll::Pending
+                }
+            },
+        }
+    }
+
+    /// A stream that waited for the next batch waits no longer.
+    pub(crate) fn stops_asking(&mut self, place: &Place, tenure: u64, now: Instant) {
+        let claim = self.claimed(place, tenure).and_then(|cursor| cursor.claim.as_mut());
+        if let Some(claim) = claim.filter(|claim| claim.asked_at.is_none()) {
+            claim.asked_at = Some(now);
+        }
+    }
+
+    /// A stream has committed up to this offset: what it had in hand before that is worked on and,
+    /// if it has ended and that was all, it has let go.
+    pub(crate) fn stream_committed(&mut self, place: &Place, tenure: u64, offset: i64) {
+        let Some(cursor) = self.claimed(place, tenure) else { return };
+        let is_all = cursor.position().is_some_and(|position| position <= offset);
+        if let Some(claim) = cursor.claim.as_mut().filter(|_| is_all) {
+            claim.in_hand = None;
+            claim.has_let_go = claim.has_ended;
+        }
+    }
+
+    /// A stream is gone: what it had in hand comes again, to whoever reads the partition next.
+    pub(crate) fn release(&mut self, place: &Place, tenure: u64) {
+        let Some(cursor) = self.claimed(place, tenure) else { return };
+        if let Some(from) = cursor.in_hand() {
+            cursor.go_back(from);
+        }
+        let claim = cursor.claim.take();
+        self.failures.extend(claim.into_iter().flat_map(|claim| claim.failures));
+        self.ready(place);
+    }
+
+    /// The consumer ends: streams end with what is fetched already. Tells which there are.
+    pub(crate) fn end_streams(&mut self) -> Vec<Place> {
+        let claimed = self.cursors.iter().filter(|(_, cursor)| cursor.claim.is_some());
+        let places: Vec<_> = claimed.map(|(place, _)| place.clone()).collect();
+        self.hold(&places);
+        places
+    }
+
+    /// Tells of a failure of these partitions: each stream for itself, and the application once.
+    pub(crate) fn fail_at(&mut self, places: &[Place], error: Error) {
+        let mut is_everybodys = false;
+        for place in places {
+            match self.cursors.get_mut(place).and_then(|cursor| cursor.claim.as_mut()) {
+                Some(claim) => {
+                    claim.failures.push_back(error.clone());
+                    self.woken.extend(claim.take_waker());
+                }
+                None => is_everybodys = true,
+            }
+        }
+        if is_everybodys {
+            self.fail(error);
+        }
+    }
+}
+
+fn is_free(cursor: &Cursor) -> bool {
+    cursor.claim.is_none() && !cursor.leaving
+}
