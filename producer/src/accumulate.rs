@@ -31,7 +31,7 @@ pub(crate) struct Queue {
     topic: Str,
     partition: i32,
     open: Option<Open>,
-    sealed: VecDeque<Sealed>,
+    sealed: VecDeque<Made>,
     last_size: usize,
 }
 
@@ -41,6 +41,7 @@ struct Open {
     receipt: Arc<Receipt>,
     claim: Claim,
     began: Instant,
+    transaction: u64,
     hold: Hold,
 }
 
@@ -50,10 +51,41 @@ pub(crate) struct Sealed {
     pub(crate) batch: Batch,
     /// When its first record was accepted.
     pub(crate) began: Instant,
+    /// The number of the transaction that it is part of; 0 outside of transactions.
+    pub(crate) transaction: u64,
     // Settled before the hold ends: who waits for room or for a flush finds the news told.
     pub(crate) claim: Claim,
     /// Its memory; the halves of a batch that was split share it.
     pub(crate) hold: Arc<Hold>,
+}
+
+/// Records that could not be made a batch. Settled by the sender like any other batch, so that a
+/// transaction learns of it.
+#[derive(Debug)]
+pub(crate) struct Spoiled {
+    claim: Claim,
+    pub(crate) error: Error,
+    _hold: Hold,
+}
+
+impl Spoiled {
+    /// Tells its records.
+    pub(crate) fn settle(self, error: Error) {
+        self.claim.settle(Err(error));
+    }
+}
+
+/// What became of a batch that was filled.
+pub(crate) type Made = std::result::Result<Sealed, Spoiled>;
+
+/// What records are appended under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    /// In milliseconds since 1970.
+    pub(crate) now_ms: i64,
+    /// The number of the transaction; 0 outside of transactions.
+    pub(crate) transaction: u64,
 }
 
 impl Sealed {
@@ -79,20 +111,21 @@ impl Queue {
         Self { topic, partition, open, sealed, last_size: FIRST_CAPACITY }
     }
 
-    /// Writes a record into the open batch, after sealing that one if it has no room, and seals
-    /// the batch if it is full. The record's memory goes over to the batch.
+    /// Writes a record into the open batch, after sealing that one if it has no room or is part of
+    /// another transaction, and seals the batch if it is full. The record's memory goes over to
+    /// the batch.
     pub(crate) fn append(
         &mut self,
         record: &Record,
         room: Room,
         shape: &Shape,
-        (now, now_ms): (Instant, i64),
+        Moment { now, now_ms, transaction }: Moment,
     ) -> Result<Appended> {
         let timestamp = record.timestamp.unwrap_or(now_ms);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         let full = |open: &Open| {
             let size = open.builder.estimated_size_with(timestamp, key, value, &record.headers);
-            size > shape.batch_size
+            size > shape.batch_size || open.transaction != transaction
         };
         let mut sealed = self.open.as_ref().is_some_and(full) && self.seal();
         let began = self.open.is_none();
@@ -100,7 +133,7 @@ impl Queue {
         let open = self.open.get_or_insert_with(|| {
             let (receipt, claim) = Receipt::begin(self.topic.clone(), self.partition);
             let builder = BatchBuilder::with_capacity(shape.options, capacity);
-            Open { builder, receipt, claim, began: now, hold: room.begin() }
+            Open { builder, receipt, claim, began: now, transaction, hold: room.begin() }
         });
         let index = open.builder.len();
         if let Err(source) = open.builder.push(timestamp, key, value, &record.headers) {
@@ -122,27 +155,29 @@ impl Queue {
     pub(crate) fn seal(&mut self) -> bool {
         let Some(open) = self.open.take() else { return false };
         self.last_size = open.builder.estimated_size().max(FIRST_CAPACITY);
-        let Open { builder, claim, began, hold, .. } = open;
-        match builder.build(0) {
-            Ok(batch) => {
-                let hold = Arc::new(hold);
-                self.sealed.push_back(Sealed { batch, began, claim, hold });
-            }
+        let Open { builder, claim, began, transaction, hold, .. } = open;
+        self.sealed.push_back(match builder.build(0) {
+            Ok(batch) => Ok(Sealed { batch, began, transaction, claim, hold: Arc::new(hold) }),
             Err(source) => {
-                let subject = Subject::Partition(self.topic.clone(), self.partition);
-                claim.settle(Err(Error::Build { subject, source }));
+                let error = Error::Build { subject: claim.subject(), source };
+                Err(Spoiled { claim, error, _hold: hold })
             }
-        }
+        });
         true
+    }
+
+    /// When the open batch began, if there is one.
+    pub(crate) fn open_since(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.began)
     }
 
     /// Seals the open batch if it began at `moment` or before.
     pub(crate) fn seal_if_began_by(&mut self, moment: Instant) -> bool {
-        self.open.as_ref().is_some_and(|open| open.began <= moment) && self.seal()
+        self.open_since().is_some_and(|began| began <= moment) && self.seal()
     }
 
-    /// The batches that can be sent, in order.
-    pub(crate) fn take_sealed(&mut self) -> VecDeque<Sealed> {
+    /// What was sealed, in order.
+    pub(crate) fn take_sealed(&mut self) -> VecDeque<Made> {
         std::mem::take(&mut self.sealed)
     }
 }
@@ -165,11 +200,17 @@ mod tests {
     }
 
     fn append(queue: &mut Held, value: &str, shape: &Shape) -> Appended {
+        append_in(queue, value, shape, 0)
+    }
+
+    fn append_in(queue: &mut Held, value: &str, shape: &Shape, transaction: u64) -> Appended {
         let record = Record::to("orders").value(value.to_owned());
-        queue
-            .0
-            .append(&record, queue.1.try_reserve(10).unwrap(), shape, (clock::now(), 1_000))
-            .unwrap()
+        let moment = Moment { now: clock::now(), now_ms: 1_000, transaction };
+        queue.0.append(&record, queue.1.try_reserve(10).unwrap(), shape, moment).unwrap()
+    }
+
+    fn take(queue: &mut Held) -> Vec<Sealed> {
+        queue.0.take_sealed().into_iter().map(|made| made.unwrap()).collect()
     }
 
     fn values(sealed: &Sealed) -> Vec<String> {
@@ -187,7 +228,7 @@ mod tests {
         assert!(!second.began && !second.sealed);
         let third = append(&mut queue, &"x".repeat(60), &shape);
         assert!(third.began || third.sealed);
-        let sealed = queue.0.take_sealed();
+        let sealed = take(&mut queue);
         assert_eq!(values(&sealed[0]), ["one", "two"]);
         assert_eq!(sealed[0].batch.header().base_timestamp, 1_000);
     }
@@ -197,6 +238,33 @@ mod tests {
         let (mut queue, shape) = (queue(), shape(100, 5));
         assert!(append(&mut queue, &"x".repeat(500), &shape).sealed);
         assert_eq!(queue.0.take_sealed().len(), 1);
+    }
+
+    #[test]
+    fn a_batch_is_part_of_one_transaction() {
+        let (mut queue, shape) = (queue(), shape(100, 5));
+        append_in(&mut queue, "one", &shape, 1);
+        let next = append_in(&mut queue, "two", &shape, 2);
+        assert!(next.began && next.sealed);
+        queue.0.seal();
+        let sealed = take(&mut queue);
+        let told: Vec<_> = sealed.iter().map(|it| (it.transaction, values(it))).collect();
+        assert_eq!(told, [(1, vec!["one".to_owned()]), (2, vec!["two".to_owned()])]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_built_is_given_to_the_sender_and_holds_flushes_up() {
+        let (mut queue, mut shape) = (queue(), shape(100, 5));
+        shape.options.compression = klamm_protocol::records::Compression::Zstd;
+        shape.options.level = Some(1_000);
+        let appended = append(&mut queue, "one", &shape);
+        assert!(queue.0.seal());
+        let spoiled = queue.0.take_sealed().pop_front().unwrap().unwrap_err();
+        assert_eq!(queue.1.unsettled(), 1);
+        let error = spoiled.error.clone();
+        spoiled.settle(error);
+        assert_eq!(queue.1.unsettled(), 0);
+        assert!(matches!(appended.delivery.await, Err(Error::Build { .. })));
     }
 
     #[test]

@@ -111,6 +111,11 @@ impl Lane {
         self.queue.front().map(|parcel| parcel.sealed.began)
     }
 
+    /// The transaction of the batch that would be sent next.
+    pub(crate) fn next_transaction(&self) -> Option<u64> {
+        self.queue.front().map(|parcel| parcel.sealed.transaction)
+    }
+
     /// The size of the batch that would be sent next.
     pub(crate) fn next_size(&self) -> usize {
         self.queue.front().map_or(0, |parcel| parcel.sealed.batch.bytes().len())
@@ -173,17 +178,26 @@ impl Lane {
 
     /// Takes out the batches that began at `moment` or before and are not out.
     pub(crate) fn expire(&mut self, moment: Instant) -> Vec<Parcel> {
-        let began_later = |parcel: &Parcel| parcel.sealed.began > moment;
-        if self.queue.front().is_none_or(began_later) {
+        self.take_out(|parcel| parcel.sealed.began <= moment)
+    }
+
+    /// Takes out the batches of transactions up to this one that are not out.
+    pub(crate) fn expel(&mut self, transaction: u64) -> Vec<Parcel> {
+        self.take_out(|parcel| parcel.sealed.transaction <= transaction)
+    }
+
+    /// Takes out batches, of which the oldest is one if any is.
+    fn take_out(&mut self, is_one: impl Fn(&Parcel) -> bool) -> Vec<Parcel> {
+        if !self.queue.front().is_some_and(&is_one) {
             return Vec::new();
         }
-        let (kept, expired): (Vec<_>, Vec<_>) = self.queue.drain(..).partition(began_later);
+        let (taken, kept): (Vec<_>, Vec<_>) = self.queue.drain(..).partition(is_one);
         self.queue = kept.into();
-        for parcel in &expired {
+        for parcel in &taken {
             self.forsake(parcel);
         }
         self.settle();
-        expired
+        taken
     }
 
     /// Takes out everything that is not out.
@@ -246,7 +260,7 @@ impl Lane {
 
     /// The halves share the records and the sequence numbers of the whole.
     fn put_back_split(&mut self, whole: Parcel, [first, second]: [Batch; 2]) {
-        let Parcel { sealed: Sealed { began, claim, hold, .. }, stamp, .. } = whole;
+        let Parcel { sealed: Sealed { began, transaction, claim, hold, .. }, stamp, .. } = whole;
         let count = first.header().record_count;
         let second_stamp = stamp.map(|stamp| BatchProducer {
             base_sequence: sequence::after(stamp.base_sequence, count),
@@ -257,7 +271,7 @@ impl Lane {
         for (batch, claim, hold, stamp) in
             [(first, claim, hold, stamp), (second, second_claim, second_hold, second_stamp)]
         {
-            let sealed = Sealed { batch, began, claim, hold };
+            let sealed = Sealed { batch, began, transaction, claim, hold };
             self.put_back(Parcel { sealed, stamp, attempts: 0, possibly_written: false });
         }
     }

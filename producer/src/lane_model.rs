@@ -11,7 +11,7 @@ use klamm_protocol::records::BatchProducer;
 use klamm_utils::clock;
 use klamm_utils::random::Random;
 
-use crate::accumulate::Queue;
+use crate::accumulate::{Moment, Queue};
 use crate::judge::judge;
 use crate::lane::{Lane, Parcel};
 use crate::ledger::Ledger;
@@ -100,12 +100,15 @@ impl World {
         for _ in 0..records {
             let number = u64::try_from(self.deliveries.len()).unwrap();
             let record = Record::to("orders").value(number.to_be_bytes().to_vec());
+            let moment = Moment { now, now_ms: 0, transaction: 0 };
             let room = self.ledger.try_reserve(1).unwrap();
-            let appended = self.queue.append(&record, room, &self.settings.shape, (now, 0));
+            let appended = self.queue.append(&record, room, &self.settings.shape, moment);
             self.deliveries.push(appended.unwrap().delivery);
         }
         self.queue.seal();
-        self.queue.take_sealed().into_iter().for_each(|sealed| self.lane.push(sealed));
+        for sealed in self.queue.take_sealed() {
+            self.lane.push(sealed.unwrap());
+        }
     }
 
     fn send(&mut self, now: Instant) {

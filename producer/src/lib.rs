@@ -112,5 +112,5 @@ pub use klamm_client::{Error, GroupMetadata, Result};
 pub use klamm_protocol::records::{Compression, Header};
 pub use producer::{ProduceExt, Producer, ProducerBuilder, Refused, TryEnqueueError};
 pub use receipt::{Delivery, RecordMetadata};
-pub use record::Record;
+pub use record::{HeaderValue, Record};
 pub use transaction::{Transaction, TransactionalProducer};

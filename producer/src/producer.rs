@@ -133,6 +133,14 @@ impl ProducerBuilder {
     /// Dropped before it returns, an older producer with the same id may be fenced off already.
     pub async fn build_transactional(self) -> Result<TransactionalProducer> {
         let settings = Settings::of(&self.config)?.in_transactions();
+        self.build_transactional_as(settings).await
+    }
+
+    /// The same, under settings that were read already.
+    pub(crate) async fn build_transactional_as(
+        self,
+        settings: Settings,
+    ) -> Result<TransactionalProducer> {
         let of_transactions = TransactionSettings::of(&self.config)?;
         let deadline = Some(clock::now() + settings.max_block);
         let none = BatchProducer::NONE;
@@ -247,14 +255,19 @@ impl Producer {
     /// # Cancel safety
     /// Dropped before it returns, the record is not sent.
     pub async fn enqueue(&self, record: Record) -> Result<Delivery> {
-        match self.try_enqueue(record) {
+        self.enqueue_in(0, record).await
+    }
+
+    /// Accepts a record as part of this transaction.
+    pub(crate) async fn enqueue_in(&self, transaction: u64, record: Record) -> Result<Delivery> {
+        match self.try_enqueue_in(transaction, record) {
             Ok(delivery) => Ok(delivery),
             Err(TryEnqueueError::Refused(refused)) => Err(refused.error),
-            Err(refused) => self.enqueue_slowly(refused.into_record()).await,
+            Err(refused) => self.enqueue_slowly(transaction, refused.into_record()).await,
         }
     }
 
-    async fn enqueue_slowly(&self, record: Record) -> Result<Delivery> {
+    async fn enqueue_slowly(&self, transaction: u64, record: Record) -> Result<Delivery> {
         let shared = &self.handle.shared;
         let after = shared.settings.max_block;
         let admitted = async {
@@ -267,16 +280,15 @@ impl Producer {
         let subject = Subject::Name(record.topic.clone());
         let admitted = tokio::time::timeout(after, admitted).await;
         let (queues, room) = admitted.map_err(|_| Error::Blocked { subject, after })??;
-        if shared.is_closed() {
-            return Err(Error::Closed);
-        }
-        shared.append(&queues, &record, room)
+        // Much may have happened while it waited.
+        shared.check(transaction)?;
+        shared.append(&queues, &record, room, transaction)
     }
 
     /// Asks for a topic until there is an answer that will not change by asking again.
     async fn find(&self, record: &Record) -> Result<Arc<crate::shared::TopicQueues>> {
         let shared = &self.handle.shared;
-        let mut backoff = shared.kafka.retry_backoff();
+        let mut backoff = shared.settings.retry.backoff();
         loop {
             match shared.kafka.topic(&record.topic).await {
                 Ok(topic) if !topic.partitions.is_empty() => return Ok(shared.learn(&topic)),
@@ -291,11 +303,20 @@ impl Producer {
     /// # Errors
     /// The record comes back with the reason.
     pub fn try_enqueue(&self, record: Record) -> std::result::Result<Delivery, TryEnqueueError> {
+        self.try_enqueue_in(0, record)
+    }
+
+    /// Accepts a record as part of this transaction, if that needs no waiting.
+    pub(crate) fn try_enqueue_in(
+        &self,
+        transaction: u64,
+        record: Record,
+    ) -> std::result::Result<Delivery, TryEnqueueError> {
         let shared = &self.handle.shared;
         let refuse =
             |record, error| Err(TryEnqueueError::Refused(Box::new(Refused { record, error })));
-        if shared.is_closed() {
-            return refuse(record, Error::Closed);
+        if let Err(error) = shared.check(transaction) {
+            return refuse(record, error);
         }
         let Some(queues) = shared.known(&record.topic) else {
             return Err(TryEnqueueError::UnknownTopic(Box::new(record)));
@@ -303,7 +324,7 @@ impl Producer {
         let Some(room) = shared.ledger.try_reserve(record.size_max()) else {
             return Err(TryEnqueueError::Full(Box::new(record)));
         };
-        match shared.append(&queues, &record, room) {
+        match shared.append(&queues, &record, room, transaction) {
             Ok(delivery) => Ok(delivery),
             Err(error) => refuse(record, error),
         }
@@ -317,9 +338,18 @@ impl Producer {
         &self,
         records: impl IntoIterator<Item = Record>,
     ) -> Vec<Result<RecordMetadata>> {
+        self.send_all_in(0, records).await
+    }
+
+    /// Sends records as part of this transaction.
+    pub(crate) async fn send_all_in(
+        &self,
+        transaction: u64,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Vec<Result<RecordMetadata>> {
         let mut accepted = Vec::new();
         for record in records {
-            accepted.push(self.enqueue(record).await);
+            accepted.push(self.enqueue_in(transaction, record).await);
         }
         let mut results = Vec::with_capacity(accepted.len());
         for delivery in accepted {

@@ -10,6 +10,28 @@ const OVERHEAD_MAX: usize = 41;
 /// The most that one header takes besides its key and value: two varints.
 const HEADER_OVERHEAD_MAX: usize = 10;
 
+/// The value of a header: what bytes are made of, or `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderValue(Option<Bytes>);
+
+impl From<Option<Bytes>> for HeaderValue {
+    fn from(value: Option<Bytes>) -> Self {
+        Self(value)
+    }
+}
+
+macro_rules! header_values {
+    ($($value:ty),*) => {
+        $(impl From<$value> for HeaderValue {
+            fn from(value: $value) -> Self {
+                Self(Some(value.into()))
+            }
+        })*
+    };
+}
+
+header_values!(Bytes, &'static str, &'static [u8], String, Vec<u8>);
+
 /// A record on its way to a topic.
 ///
 /// ```
@@ -51,10 +73,11 @@ impl Record {
         self
     }
 
-    /// With one more header.
+    /// With one more header, whose value may be `None`.
     #[must_use]
-    pub fn header(mut self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
-        self.headers.push(Header { key: key.into(), value: Some(value.into()) });
+    pub fn header(mut self, key: impl Into<Bytes>, value: impl Into<HeaderValue>) -> Self {
+        let HeaderValue(value) = value.into();
+        self.headers.push(Header { key: key.into(), value });
         self
     }
 
@@ -90,6 +113,12 @@ impl Record {
         self.value.as_ref()
     }
 
+    /// Its headers, in order.
+    #[must_use]
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
     /// The most bytes that it takes in a batch.
     pub(crate) fn size_max(&self) -> usize {
         let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
@@ -97,5 +126,19 @@ impl Record {
             |header: &Header| header.key.len() + length(&header.value) + HEADER_OVERHEAD_MAX;
         let headers: usize = self.headers.iter().map(header).sum();
         OVERHEAD_MAX + length(&self.key) + length(&self.value) + headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_of_a_header_may_be_none() {
+        let record = Record::to("orders").header("a", "1").header("b", None);
+        let record = record.header("c", Bytes::new()).header("d", vec![4]);
+        let values: Vec<_> = record.headers().iter().map(|header| header.value.clone()).collect();
+        let bytes = |value: &'static [u8]| Some(Bytes::from_static(value));
+        assert_eq!(values, [bytes(b"1"), None, bytes(b""), bytes(&[4])]);
     }
 }

@@ -6,6 +6,7 @@ use klamm_client::config::{Acks, Partitioner, keys};
 use klamm_client::{ClientConfig, ConfigError};
 use klamm_protocol::records::BatchOptions;
 use klamm_protocol::wire::Str;
+use klamm_utils::backoff::Backoff;
 
 use crate::accumulate::Shape;
 use crate::transaction::Generation;
@@ -28,6 +29,27 @@ pub(crate) struct Settings {
     pub(crate) max_block: Duration,
     pub(crate) memory: usize,
     pub(crate) metadata_max_age: Duration,
+    pub(crate) retry: Retry,
+}
+
+/// How long to wait before trying again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retry {
+    first: Duration,
+    longest: Duration,
+}
+
+impl Retry {
+    fn of(config: &ClientConfig) -> Self {
+        let (first, longest) =
+            (config.get(&keys::RETRY_BACKOFF), config.get(&keys::RETRY_BACKOFF_MAX));
+        Self { first, longest }
+    }
+
+    /// Pauses that have not grown yet.
+    pub(crate) fn backoff(self) -> Backoff {
+        Backoff::new(self.first, self.longest)
+    }
 }
 
 /// The settings of transactions.
@@ -38,6 +60,7 @@ pub(crate) struct TransactionSettings {
     pub(crate) timeout: Duration,
     /// The newest generation that is spoken.
     pub(crate) newest: Generation,
+    pub(crate) retry: Retry,
 }
 
 impl TransactionSettings {
@@ -53,7 +76,8 @@ impl TransactionSettings {
             0 | 1 => Generation::First,
             _ => Generation::Second,
         };
-        Ok(Self { id: id.into(), timeout: config.get(&keys::TRANSACTION_TIMEOUT), newest })
+        let timeout = config.get(&keys::TRANSACTION_TIMEOUT);
+        Ok(Self { id: id.into(), timeout, newest, retry: Retry::of(config) })
     }
 }
 
@@ -91,6 +115,7 @@ impl Settings {
             max_block: config.get(&keys::MAX_BLOCK),
             memory: config.get(&keys::BUFFER_MEMORY),
             metadata_max_age: config.get(&keys::METADATA_MAX_AGE),
+            retry: Retry::of(config),
         })
     }
 }

@@ -11,7 +11,7 @@ use klamm_utils::clock::{self, Clock as _, SystemClock};
 use klamm_utils::random::Random;
 use tokio::sync::Notify;
 
-use crate::accumulate::Queue;
+use crate::accumulate::{Moment, Queue};
 use crate::choose::{self, Sticky};
 use crate::ledger::{Ledger, Room};
 use crate::receipt::Delivery;
@@ -45,7 +45,16 @@ pub(crate) struct News {
     pub(crate) ready: Vec<Arc<PartitionQueue>>,
     /// Partitions in which a batch began, and when. All linger equally long, so that the first is
     /// the first that is due.
-    pub(crate) lingering: VecDeque<(Instant, Arc<PartitionQueue>)>,
+    pub(crate) lingering: VecDeque<Lingering>,
+}
+
+/// A partition in which a batch began.
+#[derive(Debug)]
+pub(crate) struct Lingering {
+    pub(crate) began: Instant,
+    /// Of which transaction.
+    pub(crate) transaction: u64,
+    pub(crate) queue: Arc<PartitionQueue>,
 }
 
 /// The queues of one topic.
@@ -120,12 +129,28 @@ impl Shared {
         queues
     }
 
-    /// Writes a record into a batch of its partition.
+    /// Whether records are accepted: outside of transactions, where the number is 0, or as part
+    /// of this one.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub(crate) fn check(&self, transaction: u64) -> Result<()> {
+        if self.is_closed() {
+            return Err(Error::Closed);
+        }
+        match &self.transactions {
+            None => Ok(()),
+            Some(transactions) => transactions.look(|machine| machine.check(transaction)),
+        }
+    }
+
+    /// Writes a record into a batch of its partition, as part of this transaction.
     pub(crate) fn append(
         &self,
         queues: &TopicQueues,
         record: &Record,
         room: Room,
+        transaction: u64,
     ) -> Result<Delivery> {
         let (partition, is_sticky) = queues.choose(record, &self.settings);
         let subject = || Subject::Partition(record.topic.clone(), partition);
@@ -140,15 +165,16 @@ impl Shared {
             return Err(Error::RecordTooLarge { subject: subject(), bytes, max });
         }
         let now = clock::now();
-        let times = (now, self.clock.now_ms());
-        let appended = place.lock().append(record, room, &self.settings.shape, times)?;
+        let moment = Moment { now, now_ms: self.clock.now_ms(), transaction };
+        let appended = place.lock().append(record, room, &self.settings.shape, moment)?;
         if appended.sealed && is_sticky {
             queues.leave(partition);
         }
         if appended.began || appended.sealed {
             let mut news = self.news();
             if appended.began {
-                news.lingering.push_back((now, Arc::clone(place)));
+                let queue = Arc::clone(place);
+                news.lingering.push_back(Lingering { began: now, transaction, queue });
             }
             if appended.sealed {
                 news.ready.push(Arc::clone(place));

@@ -20,7 +20,7 @@ async fn behind(proxy: &Proxy) -> Cluster {
     Cluster::at(Some(proxy.broker().await), proxy.address())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn cut_connections_neither_double_nor_lose_nor_reorder_records() {
     let proxy = Proxy::bind().await;
     let cluster = behind(&proxy).await;
@@ -55,7 +55,7 @@ async fn cut_connections_neither_double_nor_lose_nor_reorder_records() {
     cluster.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn cut_connections_change_nothing_of_what_is_seen() {
     for generation in GENERATIONS {
         let proxy = Proxy::bind().await;
@@ -91,13 +91,12 @@ async fn cut_connections_change_nothing_of_what_is_seen() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_whose_fate_is_unknown_is_not_seen_and_the_next_ones_are() {
     for generation in GENERATIONS {
         let proxy = Proxy::bind().await;
         let place = Place::at("cut", behind(&proxy).await).await;
-        let builder = place.kafka.producer().transactional_id(&place.name);
-        let builder = builder.set("transaction.version.max", generation);
+        let builder = place.builder(generation);
         let builder = builder.delivery_timeout(Duration::from_millis(300)).linger(Duration::ZERO);
         let producer = builder.build_transactional().await.unwrap();
         let tx = producer.begin().await.unwrap();

@@ -12,7 +12,7 @@ async fn start() -> (Broker, Kafka) {
     (broker, kafka)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_survives_too_few_replicas() {
     let (broker, kafka) = start().await;
     let fault = Fault::error(ApiKey::Produce, ErrorCode::NOT_ENOUGH_REPLICAS).times(2);
@@ -23,7 +23,7 @@ async fn a_record_survives_too_few_replicas() {
     broker.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_is_stored_once_though_its_answer_is_lost() {
     let (broker, kafka) = start().await;
     let producer = kafka.producer().build().await.unwrap();

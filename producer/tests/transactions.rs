@@ -1,10 +1,6 @@
 //! Transactions against a real cluster.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Waker};
-
 use klamm_consumer::ConsumeExt as _;
 use klamm_producer::{GroupMetadata, ProduceExt as _, Record};
 
@@ -15,7 +11,7 @@ mod place;
 use cluster::{Cluster, SOON, create, topic};
 use place::{GENERATIONS, Place};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_committed_is_seen_and_what_is_aborted_is_not() {
     for generation in GENERATIONS {
         let place = Place::new("ends").await;
@@ -46,7 +42,7 @@ async fn what_is_committed_is_seen_and_what_is_aborted_is_not() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn dropping_a_transaction_aborts_it() {
     for generation in GENERATIONS {
         let place = Place::new("drop").await;
@@ -69,7 +65,7 @@ async fn dropping_a_transaction_aborts_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn who_comes_later_fences_off_who_was_there() {
     for generation in GENERATIONS {
         let place = Place::new("fence").await;
@@ -90,7 +86,7 @@ async fn who_comes_later_fences_off_who_was_there() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn offsets_count_when_the_transaction_does() {
     for generation in GENERATIONS {
         let place = Place::new("offsets").await;
@@ -117,7 +113,7 @@ async fn offsets_count_when_the_transaction_does() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_has_gone_on_has_the_transaction_aborted() {
     for generation in GENERATIONS {
         let place = Place::new("gone").await;
@@ -139,7 +135,7 @@ async fn a_group_that_has_gone_on_has_the_transaction_aborted() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_refused_has_the_transaction_aborted() {
     for generation in GENERATIONS {
         let place = Place::new("refused").await;
@@ -166,56 +162,8 @@ async fn a_record_that_is_refused_has_the_transaction_aborted() {
     }
 }
 
-/// Polls `future` so many times, then drops it; tells whether it was done.
-async fn poll_and_drop<T>(polls: u64, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    for _ in 0..polls {
-        let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        if let std::task::Poll::Ready(done) = polled {
-            return Some(done);
-        }
-        tokio::task::yield_now().await;
-    }
-    None
-}
-
-/// Whatever was dropped when, the next transaction begins, and none is seen in part.
-#[tokio::test]
-async fn a_caller_may_go_at_any_await() {
-    for generation in GENERATIONS {
-        let place = Place::new("leave").await;
-        let producer = place.producer(generation).await;
-        let group = GroupMetadata::outsider(place.name.as_str());
-        let mut must_be_seen = Vec::new();
-        for polls in 0..40 {
-            poll_and_drop(polls, producer.begin()).await;
-            let tx = producer.begin().await.unwrap();
-            for partition in 0..2 {
-                let value = format!("{polls:02}-{partition}");
-                drop(tx.enqueue(place.record(&value).partition(partition)).await.unwrap());
-            }
-            let offsets = [(place.name.as_str().into(), 0, 1.into())];
-            poll_and_drop(polls, tx.send_offsets(&group, offsets)).await;
-            if polls % 3 == 0 {
-                poll_and_drop(polls, tx.abort()).await;
-            } else if poll_and_drop(polls, tx.commit()).await.is_some_and(|done| done.is_ok()) {
-                must_be_seen.push(polls);
-            }
-        }
-        let seen = place.committed().await;
-        for pair in seen.chunks(2) {
-            assert_eq!(pair[0][..2], pair[1][..2], "generation {generation}: {seen:?}");
-            assert_ne!(pair[0][..2].parse::<u64>().unwrap() % 3, 0, "it was aborted");
-        }
-        for polls in must_be_seen {
-            assert!(seen.contains(&format!("{polls:02}-0")), "{polls}: {seen:?}");
-        }
-        place.end().await;
-    }
-}
-
 /// Copies numbers from one topic to another, each with the offset that it was read at.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_copies_exactly_once() {
     let from = Place::new("from").await;
     let to = Place::at("to", Cluster::at(None, from.cluster.address.clone())).await;

@@ -5,12 +5,14 @@
 //! | [`clock`] | the only source of time, so that tests can own it |
 //! | [`task`] | the only way to start a task: with a name, an owner and an end |
 //! | [`backoff`] | growing, jittered pauses between retries |
+//! | [`cancel`] | dropping futures at each of their awaits, for tests |
 //! | [`random`] | the only source of chance |
 //! | [`hash`] | the hashes by which clients choose a partition |
 //! | [`uuid`] | identifiers of topics and clusters |
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod cancel;
 pub mod clock;
 pub mod hash;
 pub mod random;

@@ -3,28 +3,17 @@
 
 use std::sync::Arc;
 
-use klamm_client::{Error, Subject};
+use klamm_client::Error;
 use klamm_protocol::wire::Str;
-use klamm_utils::clock;
 
-use super::{Identity, Sender};
+use super::Sender;
+use super::identity::Identity;
 use crate::lane::{Parcel, Verdict};
 use crate::shared::Shared;
 use crate::transaction::{self, Generation, Transactions};
 
 /// The newest version of Produce in which partitions do not join transactions by themselves.
 const ANNOUNCED_UNTIL: i16 = 11;
-
-impl Identity {
-    /// What is known of the producer when it starts.
-    pub(super) fn of(shared: &Shared) -> Self {
-        match &shared.transactions {
-            Some(transactions) => Self::Known(transactions.look(|machine| machine.producer())),
-            None if shared.settings.idempotent => Self::Unknown(None),
-            None => Self::Anonymous,
-        }
-    }
-}
 
 impl Sender {
     /// Does what the state of the transaction asks for.
@@ -59,32 +48,25 @@ impl Sender {
             return;
         }
         self.identity = Identity::Known(producer);
-        for place in self.lanes.values_mut() {
-            for parcel in place.lane.begin_epoch() {
-                let subject = parcel.sealed.claim.subject();
-                parcel.give_up(Error::Abandoned { subject });
-            }
-        }
+        self.begin_epoch();
     }
 
     /// Gives up what is not sent yet, if it is not to be sent any more.
     fn forsake(&mut self, transactions: &Transactions) {
+        let through = transactions.look(|machine| machine.forsaken_through());
         for id in &self.active {
             let Some(place) = self.lanes.get_mut(id) else { continue };
-            let (topic, partition) = (place.queue.topic.clone(), place.queue.partition);
-            let subject = Subject::Partition(topic, partition);
-            let Some(error) = transactions.look(|machine| machine.forsakes(subject)) else {
-                return;
-            };
-            place.queue.lock().seal();
-            place.take_sealed();
-            place.due = None;
-            let forsaken = place.lane.expire(clock::now());
+            if place.next_transaction().is_none_or(|next| next > through) {
+                continue;
+            }
+            place.seal_due(&self.shared);
+            let forsaken = place.lane.expel(through);
             if place.lane.is_broken() {
                 transactions.note(|machine| machine.lose_sequence());
             }
             for parcel in forsaken {
-                parcel.give_up(error.clone());
+                let (number, subject) = (parcel.sealed.transaction, parcel.sealed.claim.subject());
+                parcel.give_up(transactions.look(|machine| machine.forsakes(number, subject)));
             }
         }
     }
@@ -112,10 +94,10 @@ impl Sender {
 }
 
 impl Shared {
-    /// Whether batches may be sent to a partition now.
-    pub(super) fn admits(&self, topic: &Str, partition: i32) -> bool {
+    /// Whether batches of this transaction may be sent to a partition now.
+    pub(super) fn admits(&self, transaction: u64, topic: &Str, partition: i32) -> bool {
         let admits = |transactions: &Arc<Transactions>| {
-            transactions.note(|machine| machine.admits(topic, partition))
+            transactions.note(|machine| machine.admits(transaction, topic, partition))
         };
         self.transactions.as_ref().is_none_or(admits)
     }
@@ -162,5 +144,37 @@ impl Shared {
             }
             verdict => verdict,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use klamm_broker::Broker;
+    use klamm_client::{ClientConfig, Error, Kafka};
+    use klamm_protocol::records::Compression;
+
+    use crate::producer::ProduceExt as _;
+    use crate::record::Record;
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn a_batch_that_cannot_be_built_fails_its_transaction() {
+        let broker = Broker::builder().ephemeral().start().await.unwrap();
+        let kafka = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
+        let mut settings = Settings::of(kafka.config()).unwrap().in_transactions();
+        // No settings that pass the checks give such a batch, short of 2 GiB of records.
+        settings.shape.options.compression = Compression::Zstd;
+        settings.shape.options.level = Some(1_000);
+        let builder = kafka.producer().transactional_id("orders-1");
+        let producer = builder.build_transactional_as(settings).await.unwrap();
+        let tx = producer.begin().await.unwrap();
+        let lost = tx.enqueue(Record::to("orders").value("1")).await.unwrap();
+        let error = tx.commit().await.unwrap_err();
+        assert!(error.requires_abort(), "{error}");
+        let error = lost.await.unwrap_err();
+        assert!(error.requires_abort() && !error.possibly_written(), "{error}");
+        let Error::MustAbort { source } = error else { unreachable!("it requires an abort") };
+        assert!(matches!(*source, Error::Build { .. }), "{source}");
+        broker.stop().await;
     }
 }

@@ -1,6 +1,7 @@
 //! Asking coordinators: the one of the transactional id, and those of groups.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_client::group_offsets::CommittedOffset;
@@ -68,7 +69,7 @@ pub(crate) async fn init(
         producer_epoch: known.epoch,
     };
     let question = of_transaction::<InitProducerId>(settings, i16::MAX, &request);
-    persist(kafka, question, deadline, |answer, connection| {
+    persist(kafka, settings, question, deadline, |answer, connection| {
         check(answer.error_code, &settings.id)?;
         let (id, epoch) = (answer.producer_id, answer.producer_epoch);
         let producer = BatchProducer { id, epoch, base_sequence: 0 };
@@ -103,24 +104,43 @@ pub(crate) async fn include(
     };
     let question = of_transaction::<AddPartitionsToTxn>(settings, ADD_PARTITIONS_UNTIL, &request);
     let deadline = Some(deadline(shared));
-    persist(&shared.kafka, question, deadline, |answer, _| read_inclusion(answer)).await
+    persist(&shared.kafka, settings, question, deadline, |answer, _| read_inclusion(answer, places))
+        .await
 }
 
 /// The first partition that was refused for a reason of its own says why all were.
-fn read_inclusion(answer: add_partitions_to_txn::Response) -> Result<()> {
-    let mut not_attempted = Ok(());
+fn read_inclusion(answer: add_partitions_to_txn::Response, places: &[Place]) -> Result<()> {
+    let mut told = BTreeMap::new();
     for topic in answer.results_by_topic_v3_and_below {
         for partition in topic.results_by_partition {
-            let subject = Subject::Partition(topic.name.detached(), partition.partition_index);
-            let outcome = Error::check(partition.partition_error_code, None, subject);
-            if partition.partition_error_code == ErrorCode::OPERATION_NOT_ATTEMPTED {
-                not_attempted = outcome;
-            } else {
-                outcome?;
-            }
+            let place = (topic.name.detached(), partition.partition_index);
+            told.insert(place, partition.partition_error_code);
+        }
+    }
+    let mut not_attempted = Ok(());
+    for place in places {
+        let code = told_of(place, &told)?;
+        let outcome = Error::check(code, None, subject_of(place));
+        if code == ErrorCode::OPERATION_NOT_ATTEMPTED {
+            not_attempted = outcome;
+        } else {
+            outcome?;
         }
     }
     not_attempted
+}
+
+/// What an answer says of a partition. One that it leaves out is not done.
+fn told_of(place: &Place, told: &BTreeMap<Place, ErrorCode>) -> Result<ErrorCode> {
+    told.get(place).copied().ok_or_else(|| Error::Broker {
+        code: ErrorCode::UNKNOWN_SERVER_ERROR,
+        message: Some(Str::from_static("the coordinator says nothing about it")),
+        subject: subject_of(place),
+    })
+}
+
+fn subject_of((topic, partition): &Place) -> Subject {
+    Subject::Partition(topic.clone(), *partition)
 }
 
 /// Tells the coordinator of a group whose offsets are going to be committed.
@@ -138,7 +158,10 @@ pub(crate) async fn announce(
     };
     let question = of_transaction::<AddOffsetsToTxn>(settings, i16::MAX, &request);
     let deadline = Some(deadline(shared));
-    persist(&shared.kafka, question, deadline, |answer, _| check(answer.error_code, group)).await
+    persist(&shared.kafka, settings, question, deadline, |answer, _| {
+        check(answer.error_code, group)
+    })
+    .await
 }
 
 /// Commits offsets of a group as part of the transaction.
@@ -149,6 +172,8 @@ pub(crate) async fn commit_offsets(
     group: &GroupMetadata,
     offsets: Vec<(Str, i32, CommittedOffset)>,
 ) -> Result<()> {
+    let places: Vec<_> =
+        offsets.iter().map(|(topic, partition, _)| (topic.clone(), *partition)).collect();
     let request = offsets_request(settings, producer, group, offsets);
     let at_most = match generation {
         Generation::First => FIRST_OFFSETS_UNTIL,
@@ -156,17 +181,21 @@ pub(crate) async fn commit_offsets(
     };
     let (kind, key, request) = (CoordinatorKind::Group, &group.id, &request);
     let question = Question::<TxnOffsetCommit> { kind, key, at_most, request };
-    persist(&shared.kafka, question, Some(deadline(shared)), |answer, _| read_offsets(answer)).await
+    let deadline = Some(deadline(shared));
+    persist(&shared.kafka, settings, question, deadline, |answer, _| read_offsets(answer, &places))
+        .await
 }
 
-fn read_offsets(answer: txn_offset_commit::Response) -> Result<()> {
+fn read_offsets(answer: txn_offset_commit::Response, places: &[Place]) -> Result<()> {
+    let mut told = BTreeMap::new();
     for topic in answer.topics {
         for partition in topic.partitions {
-            let subject = Subject::Partition(topic.name.detached(), partition.partition_index);
-            Error::check(partition.error_code, None, subject)?;
+            told.insert((topic.name.detached(), partition.partition_index), partition.error_code);
         }
     }
-    Ok(())
+    places
+        .iter()
+        .try_for_each(|place| Error::check(told_of(place, &told)?, None, subject_of(place)))
 }
 
 fn offsets_request(
@@ -216,7 +245,7 @@ pub(crate) async fn ask_end(
         Generation::Second => i16::MAX,
     };
     let question = of_transaction::<EndTxn>(settings, at_most, &request);
-    persist(kafka, question, None, |answer, connection| {
+    persist(kafka, settings, question, None, |answer, connection| {
         check(answer.error_code, &settings.id)?;
         let (id, epoch) = (answer.producer_id, answer.producer_epoch);
         let next = if id >= 0 { BatchProducer { id, epoch, base_sequence: 0 } } else { producer };
@@ -234,22 +263,29 @@ fn deadline(shared: &Shared) -> Instant {
 }
 
 /// Asks a coordinator until it gives an answer that will not change by asking again, or until the
-/// deadline.
+/// deadline. The error tells whether what was asked for may yet be done.
 async fn persist<A: Api, T>(
     kafka: &Kafka,
+    settings: &TransactionSettings,
     question: Question<'_, A>,
     deadline: Option<Instant>,
     read: impl Fn(A::Response, &Connection) -> Result<T>,
 ) -> Result<T> {
-    let mut backoff = kafka.retry_backoff();
+    let (mut backoff, mut in_doubt) = (settings.retry.backoff(), false);
     loop {
         let error = match ask(kafka, &question, &read).await {
-            Err(error) if meaning(&error) == Meaning::Again => error,
-            outcome => return outcome,
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
         };
+        let hides_doubt = in_doubt && !error.possibly_written();
+        let told = |last| if hides_doubt { Error::Doubtful { last: Arc::new(last) } } else { last };
+        if meaning(&error) != Meaning::Again {
+            return Err(told(error));
+        }
+        in_doubt |= error.possibly_written();
         let pause = pause_after(&error, &mut backoff);
         if deadline.is_some_and(|deadline| clock::now() + pause > deadline) {
-            return Err(error);
+            return Err(told(error));
         }
         tracing::debug!(key = %question.key, %error, "asking the coordinator again");
         tokio::time::sleep(pause).await;
@@ -283,5 +319,50 @@ pub(crate) fn pause_after(error: &Error, backoff: &mut Backoff) -> Duration {
     match error.code() {
         Some(ErrorCode::CONCURRENT_TRANSACTIONS) => CONCURRENT_PAUSE.min(backoff.next_pause()),
         _ => backoff.next_pause(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klamm_protocol::api::add_partitions_to_txn as add;
+
+    fn places(partitions: &[i32]) -> Vec<Place> {
+        partitions.iter().map(|partition| ("orders".into(), *partition)).collect()
+    }
+
+    #[test]
+    fn a_partition_that_the_answer_leaves_out_is_not_included() {
+        let answer = |told: &[(i32, ErrorCode)]| {
+            let result =
+                |(partition_index, partition_error_code): &(i32, ErrorCode)| add::PartitionAnswer {
+                    partition_index: *partition_index,
+                    partition_error_code: *partition_error_code,
+                };
+            let results_by_partition = told.iter().map(result).collect();
+            let topic = add::TopicAnswer { name: "orders".into(), results_by_partition };
+            add::Response { results_by_topic_v3_and_below: vec![topic], ..Default::default() }
+        };
+        let both = places(&[0, 1]);
+        let none = ErrorCode::NONE;
+        assert!(read_inclusion(answer(&[(0, none), (1, none)]), &both).is_ok());
+        let error = read_inclusion(answer(&[(0, none)]), &both).unwrap_err();
+        assert!(error.to_string().starts_with("orders-1: "), "{error}");
+        let refused =
+            [(0, ErrorCode::OPERATION_NOT_ATTEMPTED), (1, ErrorCode::TOPIC_AUTHORIZATION_FAILED)];
+        let error = read_inclusion(answer(&refused), &both).unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
+    }
+
+    #[test]
+    fn an_offset_that_the_answer_leaves_out_is_not_committed() {
+        let partition =
+            txn_offset_commit::PartitionAnswer { partition_index: 0, error_code: ErrorCode::NONE };
+        let topic =
+            txn_offset_commit::TopicAnswer { name: "orders".into(), partitions: vec![partition] };
+        let answer = txn_offset_commit::Response { topics: vec![topic], ..Default::default() };
+        assert!(read_offsets(answer.clone(), &places(&[0])).is_ok());
+        let error = read_offsets(answer, &places(&[0, 1])).unwrap_err();
+        assert!(error.to_string().starts_with("orders-1: "), "{error}");
     }
 }

@@ -16,7 +16,9 @@ use crate::shared::Shared;
 pub(crate) async fn end(shared: Arc<Shared>, transactions: Arc<Transactions>) {
     shared.seal_all();
     shared.ledger.flushed().await;
-    transactions.until(|machine| machine.is_quiet()).await;
+    while !transactions.change(|machine| machine.conclude()) {
+        transactions.until(|machine| machine.is_quiet()).await;
+    }
     let outcome = decide(&shared, &transactions).await;
     let outcome = transactions.change(|machine| machine.ended(outcome));
     if let Err(error) = &outcome {

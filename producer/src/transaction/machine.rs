@@ -13,8 +13,10 @@
 //!
 //! - In the first generation nothing is sent to a partition, nor offsets of a group, before the
 //!   coordinator has included it.
-//! - The end is asked for when nothing of the transaction is under way any more: what came late
-//!   would become part of the next one.
+//! - The end is asked for when nothing of the transaction is under way any more, and from then on
+//!   nothing of it sets out: what came late would become part of the next one.
+//! - What belongs to a transaction names it by its number; no two have the same, and once one takes
+//!   nothing more it never does again.
 //! - The producer's id and epoch change between transactions only.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +55,10 @@ pub(crate) struct Machine {
     producer: BatchProducer,
     generation: Generation,
     state: State,
+    /// Of the transaction that is open or ending, or of the last one. The first has 1.
+    number: u64,
+    /// No transaction begins any more.
+    is_closing: bool,
     /// Why the open transaction can only be aborted.
     failure: Option<Arc<Error>>,
     /// What the coordinator is to include, and whether it has. First generation only.
@@ -60,6 +66,8 @@ pub(crate) struct Machine {
     groups: BTreeSet<Str>,
     reach: Reach,
     is_including: bool,
+    /// Its end is being asked for.
+    is_concluded: bool,
     /// How many times offsets are being committed.
     committing_offsets: usize,
     /// Somebody sees to the end.
@@ -92,11 +100,14 @@ impl Machine {
             producer,
             generation,
             state: State::Ready,
+            number: 0,
+            is_closing: false,
             failure: None,
             partitions: BTreeMap::new(),
             groups: BTreeSet::new(),
             reach: Reach::Nothing,
             is_including: false,
+            is_concluded: false,
             committing_offsets: 0,
             is_seen_to: false,
             needs_epoch: false,
@@ -129,28 +140,39 @@ impl Machine {
         matches!(self.state, State::Ready | State::Fatal(_))
     }
 
-    /// Opens a transaction.
+    /// Why the producer cannot go on, if it cannot.
+    pub(crate) fn fatal(&self) -> Option<&Error> {
+        match &self.state {
+            State::Fatal(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Opens a transaction, and gives its number.
     ///
     /// # Errors
     /// One is open already, or the producer cannot go on.
-    pub(crate) fn begin(&mut self) -> Result<()> {
+    pub(crate) fn begin(&mut self) -> Result<u64> {
         match &self.state {
+            State::Ready if self.is_closing => Err(Error::Closed),
             State::Ready => {
                 self.state = State::Open;
-                Ok(())
+                self.number += 1;
+                Ok(self.number)
             }
             State::Open | State::Ending(_) => Err(Error::InTransaction { subject: self.subject() }),
             State::Fatal(error) => Err(error.clone()),
         }
     }
 
-    /// Whether the open transaction takes more.
+    /// Whether this transaction takes more.
     ///
     /// # Errors
     /// Why it does not.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self, number: u64) -> Result<()> {
         match (&self.state, &self.failure) {
             (State::Fatal(error), _) => Err(error.clone()),
+            _ if number != self.number => Err(Error::Closed),
             (_, Some(failure)) => Err(must_abort(failure)),
             (State::Open, None) => Ok(()),
             (State::Ready | State::Ending(_), None) => Err(Error::Closed),
@@ -188,8 +210,14 @@ impl Machine {
         must_abort(&error)
     }
 
-    /// Goes no further, for the producer is closed.
+    /// Begins no transaction any more, and aborts the one that is open.
     pub(crate) fn close(&mut self) {
+        self.is_closing = true;
+        self.end(self.number, End::Abort);
+    }
+
+    /// Goes no further, for the producer is closed.
+    pub(crate) fn cut(&mut self) {
         self.give_up(Error::Closed);
     }
 
@@ -198,18 +226,29 @@ impl Machine {
         self.needs_epoch = true;
     }
 
-    /// With which error batches that are not sent yet are given up, if they are.
-    pub(crate) fn forsakes(&self, subject: Subject) -> Option<Error> {
+    /// The number of the last transaction whose batches are not sent any more. What is said of a
+    /// transaction once stays so.
+    pub(crate) fn forsaken_through(&self) -> u64 {
+        let goes_on = matches!(self.state, State::Open | State::Ending(End::Commit))
+            && self.failure.is_none()
+            && !self.is_concluded;
+        if goes_on { self.number - 1 } else { self.number }
+    }
+
+    /// With which error batches of a forsaken transaction are given up.
+    pub(crate) fn forsakes(&self, number: u64, subject: Subject) -> Error {
         match (&self.state, &self.failure) {
-            (State::Fatal(error), _) => Some(error.clone()),
-            (_, Some(failure)) => Some(must_abort(failure)),
-            (State::Ending(End::Abort), None) => Some(Error::Aborted { subject }),
-            _ => None,
+            (State::Fatal(error), _) => error.clone(),
+            (_, Some(failure)) if number == self.number => must_abort(failure),
+            _ => Error::Aborted { subject },
         }
     }
 
-    /// Whether batches may be sent to a partition now. If not, it is wanted.
-    pub(crate) fn admits(&mut self, topic: &Str, partition: i32) -> bool {
+    /// Whether batches of this transaction may be sent to a partition now. If not, it is wanted.
+    pub(crate) fn admits(&mut self, number: u64, topic: &Str, partition: i32) -> bool {
+        if number <= self.forsaken_through() {
+            return false;
+        }
         if self.generation == Generation::Second {
             return true;
         }
@@ -225,9 +264,7 @@ impl Machine {
     /// The partitions that the coordinator is to include now. They are under way until
     /// [`included`](Self::included).
     pub(crate) fn next_inclusion(&mut self) -> Option<Vec<Place>> {
-        // What is to be committed is still on its way.
-        let goes_on = matches!(self.state, State::Open | State::Ending(End::Commit));
-        if self.is_including || !goes_on || self.failure.is_some() {
+        if self.is_including || self.number <= self.forsaken_through() {
             return None;
         }
         let wanted = self.partitions.iter().filter(|(_, included)| !**included);
@@ -248,7 +285,10 @@ impl Machine {
                 self.reach = Reach::Something;
                 self.partitions.extend(places.into_iter().map(|place| (place, true)));
             }
-            Err(error) => drop(self.fail(error)),
+            Err(error) => {
+                self.doubt(&error);
+                self.fail(error);
+            }
         }
     }
 
@@ -257,8 +297,8 @@ impl Machine {
     ///
     /// # Errors
     /// The transaction takes no more.
-    pub(crate) fn begin_offsets(&mut self) -> Result<()> {
-        self.check()?;
+    pub(crate) fn begin_offsets(&mut self, number: u64) -> Result<()> {
+        self.check(number)?;
         self.committing_offsets += 1;
         self.reach_out();
         Ok(())
@@ -278,12 +318,21 @@ impl Machine {
     /// What came of committing offsets.
     pub(crate) fn offsets_committed(&mut self, outcome: Result<()>) -> Result<()> {
         self.committing_offsets -= 1;
-        outcome.map_err(|error| self.fail(error))
+        outcome.map_err(|error| {
+            self.doubt(&error);
+            self.fail(error)
+        })
+    }
+
+    /// What was asked for in vain may yet be done: it must not find the next transaction under
+    /// the same epoch.
+    fn doubt(&mut self, error: &Error) {
+        self.needs_epoch |= error.possibly_written();
     }
 
     /// Takes no more, and goes to the end. Tells whether there is anything to end.
-    pub(crate) fn end(&mut self, end: End) -> bool {
-        let is_open = matches!(self.state, State::Open);
+    pub(crate) fn end(&mut self, number: u64, end: End) -> bool {
+        let is_open = matches!(self.state, State::Open) && number == self.number;
         if is_open {
             self.state = State::Ending(end);
         }
@@ -298,6 +347,13 @@ impl Machine {
     /// Whether nothing but batches is under way.
     pub(crate) fn is_quiet(&self) -> bool {
         !self.is_including && self.committing_offsets == 0
+    }
+
+    /// Lets nothing of the transaction set out any more, if nothing is under way; otherwise tells
+    /// that it is too early.
+    pub(crate) fn conclude(&mut self) -> bool {
+        self.is_concluded = self.is_quiet();
+        self.is_concluded
     }
 
     /// How the coordinator is to end the transaction, if it knows of it.
@@ -332,14 +388,14 @@ impl Machine {
                 self.state = State::Ready;
                 Ok(())
             }
-            Ok(_) => self.check(),
+            Ok(_) => self.check(self.number),
             // What an end cannot get over, nothing can.
             Err(error) => Err(self.give_up(error)),
         };
         self.partitions.clear();
         self.groups.clear();
         self.reach = Reach::Nothing;
-        (self.is_seen_to, self.needs_epoch) = (false, false);
+        (self.is_seen_to, self.is_concluded, self.needs_epoch) = (false, false, false);
         match failure {
             Some(failure) if reached.is_ok() => Err(must_abort(&failure)),
             _ => reached,

@@ -51,14 +51,26 @@ impl Transactions {
         read(&self.machine.borrow())
     }
 
-    /// Changes the machine, and tells those who watch it.
+    /// Changes the machine, and tells those who watch it. When it can go on no more, whoever
+    /// waits for an end is told so.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
-        let mut changed = None;
-        self.machine.send_modify(|machine| changed = Some(change(machine)));
+        let (mut changed, mut fatal) = (None, None);
+        self.machine.send_modify(|machine| {
+            changed = Some(change(machine));
+            fatal = machine.fatal().cloned();
+        });
+        if let Some(error) = fatal {
+            self.tell(Err(error));
+        }
         changed.expect("the machine is changed before this returns")
     }
 
-    /// Changes what nobody waits for.
+    /// Goes to the end of a transaction, if it is open; how it ended is told to the receiver.
+    pub(crate) fn end(&self, number: u64, end: End) -> Option<oneshot::Receiver<Result<()>>> {
+        self.change(|machine| machine.end(number, end).then(|| self.listen()))
+    }
+
+    /// Changes what nobody waits for, and never so that the producer cannot go on.
     pub(crate) fn note<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
         let mut changed = None;
         self.machine.send_if_modified(|machine| {
@@ -74,8 +86,7 @@ impl Transactions {
         let _ = self.machine.subscribe().wait_for(is_so).await;
     }
 
-    /// To be told how the transaction ends, instead of who asked before.
-    pub(crate) fn listen(&self) -> oneshot::Receiver<Result<()>> {
+    fn listen(&self) -> oneshot::Receiver<Result<()>> {
         let (told, hears) = oneshot::channel();
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
         hears

@@ -9,8 +9,8 @@ use klamm_protocol::wire::Str;
 use tokio::sync::oneshot;
 
 use super::coordinator::{announce, commit_offsets};
-use super::{End, Transactions};
-use crate::producer::{Producer, Refused, TryEnqueueError};
+use super::{End, Machine, Transactions};
+use crate::producer::{Producer, TryEnqueueError};
 use crate::receipt::{Delivery, RecordMetadata};
 use crate::record::Record;
 use crate::shared::Shared;
@@ -32,6 +32,7 @@ pub struct TransactionalProducer {
 pub struct Transaction {
     producer: Producer,
     transactions: Arc<Transactions>,
+    number: u64,
     /// It goes to its end, and dropping it changes nothing.
     is_ending: bool,
 }
@@ -56,18 +57,15 @@ impl TransactionalProducer {
         loop {
             let ended = self.transactions.until(|machine| machine.ending().is_none());
             within_max_block(shared, &self.transactions, ended).await?;
-            if shared.is_closed() {
-                return Err(Error::Closed);
-            }
             let begun = self.transactions.change(|machine| match machine.ending() {
                 // Another caller was faster.
                 Some(_) => None,
                 None => Some(machine.begin()),
             });
             let Some(begun) = begun else { continue };
-            begun?;
+            let number = begun?;
             let (producer, transactions) = (self.producer.clone(), Arc::clone(&self.transactions));
-            return Ok(Transaction { producer, transactions, is_ending: false });
+            return Ok(Transaction { producer, transactions, number, is_ending: false });
         }
     }
 
@@ -79,21 +77,26 @@ impl TransactionalProducer {
     /// Something had to be given up.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, the producer is closed in the background.
+    /// Dropped before it was first polled, nothing is closed. Dropped later, the producer is closed
+    /// in the background, without a deadline.
     pub async fn close(&self, deadline: Duration) -> Result<()> {
-        let until = tokio::time::Instant::now() + deadline;
-        self.transactions.change(|machine| machine.end(End::Abort));
-        self.producer.shared().wake.notify_one();
-        let settled = self.transactions.until(|machine| machine.is_settled());
-        let settled = tokio::time::timeout_at(until, settled).await;
-        let left = until.saturating_duration_since(tokio::time::Instant::now());
-        let closed = self.producer.close(left).await;
+        let shared = self.producer.shared();
+        // The sender ends by itself from here on.
         self.transactions.change(|machine| machine.close());
-        self.transactions.tell(Err(Error::Closed));
-        match settled {
-            Ok(()) => closed,
-            Err(_) => Err(Error::Abandoned { subject: subject(&self.transactions) }),
+        shared.close();
+        let settled = async {
+            self.transactions.until(|machine| machine.is_settled()).await;
+            shared.ledger.flushed().await;
+        };
+        let settled = tokio::time::timeout(deadline, settled).await;
+        self.producer.tasks().stop();
+        let subject = subject(&self.transactions);
+        if settled.is_err() {
+            let subject = subject.clone();
+            self.transactions.tell(Err(Error::Undecided { subject, after: deadline }));
         }
+        self.transactions.change(|machine| machine.cut());
+        settled.map_err(|_| Error::Abandoned { subject })
     }
 }
 
@@ -122,8 +125,7 @@ impl Transaction {
     /// # Cancel safety
     /// Dropped before it returns, the record is not sent.
     pub async fn enqueue(&self, record: Record) -> Result<Delivery> {
-        self.check()?;
-        self.producer.enqueue(record).await
+        self.producer.enqueue_in(self.number, record).await
     }
 
     /// Accepts a record if that needs no waiting.
@@ -131,10 +133,7 @@ impl Transaction {
     /// # Errors
     /// The record comes back with the reason.
     pub fn try_enqueue(&self, record: Record) -> std::result::Result<Delivery, TryEnqueueError> {
-        match self.check() {
-            Ok(()) => self.producer.try_enqueue(record),
-            Err(error) => Err(TryEnqueueError::Refused(Box::new(Refused { record, error }))),
-        }
+        self.producer.try_enqueue_in(self.number, record)
     }
 
     /// Sends records and waits for all of them. Those of one partition keep their order.
@@ -145,10 +144,7 @@ impl Transaction {
         &self,
         records: impl IntoIterator<Item = Record>,
     ) -> Vec<Result<RecordMetadata>> {
-        match self.check() {
-            Ok(()) => self.producer.send_all(records).await,
-            Err(error) => records.into_iter().map(|_| Err(error.clone())).collect(),
-        }
+        self.producer.send_all_in(self.number, records).await
     }
 
     /// Commits how far a group has read as part of the transaction: what was made of the records
@@ -169,7 +165,7 @@ impl Transaction {
         if offsets.is_empty() {
             return self.check();
         }
-        self.transactions.change(|machine| machine.begin_offsets())?;
+        self.transactions.change(|machine| machine.begin_offsets(self.number))?;
         let (told, hears) = oneshot::channel();
         let (shared, transactions) =
             (Arc::clone(self.producer.shared()), self.transactions.clone());
@@ -222,10 +218,9 @@ impl Transaction {
 
     async fn end(mut self, end: End) -> Result<()> {
         self.is_ending = true;
-        let hears = self.transactions.listen();
-        if !self.transactions.change(|machine| machine.end(end)) {
+        let Some(hears) = self.transactions.end(self.number, end) else {
             return self.check();
-        }
+        };
         let shared = self.producer.shared();
         shared.wake.notify_one();
         let outcome = within_max_block(shared, &self.transactions, hears).await?;
@@ -233,13 +228,14 @@ impl Transaction {
     }
 
     fn check(&self) -> Result<()> {
-        self.transactions.look(|machine| machine.check())
+        self.transactions.look(|machine| machine.check(self.number))
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if !self.is_ending && self.transactions.change(|machine| machine.end(End::Abort)) {
+        let abort = |machine: &mut Machine| machine.end(self.number, End::Abort);
+        if !self.is_ending && self.transactions.change(abort) {
             self.producer.shared().wake.notify_one();
         }
     }

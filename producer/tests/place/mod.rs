@@ -1,11 +1,12 @@
 //! Where transactions are tried.
 #![allow(dead_code, unreachable_pub, reason = "not every test uses everything")]
 
+use klamm_broker::Broker;
 use klamm_client::Kafka;
 use klamm_consumer::{ConsumeExt as _, Start};
-use klamm_producer::{ProduceExt as _, Record, TransactionalProducer};
+use klamm_producer::{ProduceExt as _, ProducerBuilder, Record, TransactionalProducer};
 
-use crate::cluster::{Cluster, SOON, create, topic};
+use crate::cluster::{Cluster, SOON, create, prompt, topic};
 
 /// The generations of the protocol, as `transaction.version.max` names them.
 pub const GENERATIONS: [&str; 2] = ["1", "2"];
@@ -31,10 +32,24 @@ impl Place {
         Self { cluster, kafka, name }
     }
 
+    /// A place with a broker of this process, for tests of what no other does.
+    pub async fn here(what: &str) -> Self {
+        let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+        Self::at(what, Cluster::of(broker)).await
+    }
+
+    /// The broker of this process.
+    pub fn broker(&self) -> &Broker {
+        self.cluster.broker.as_ref().unwrap()
+    }
+
     pub async fn producer(&self, generation: &str) -> TransactionalProducer {
+        self.builder(generation).build_transactional().await.unwrap()
+    }
+
+    pub fn builder(&self, generation: &str) -> ProducerBuilder {
         let builder = self.kafka.producer().transactional_id(&self.name);
-        let builder = builder.set("transaction.version.max", generation);
-        builder.build_transactional().await.unwrap()
+        builder.set("transaction.version.max", generation)
     }
 
     pub fn record(&self, value: impl ToString) -> Record {

@@ -1,0 +1,77 @@
+//! What becomes of what was sent.
+
+use klamm_client::{Error, Result};
+use klamm_protocol::api::produce;
+use klamm_utils::clock;
+
+use super::Sender;
+use crate::judge::judge;
+use crate::lane::Verdict;
+use crate::receipt::Stored;
+use crate::request::{self, Sent};
+use crate::transaction::pause_after;
+
+impl Sender {
+    pub(super) fn answered(
+        &mut self,
+        node: i32,
+        sent: Vec<Sent>,
+        answer: Result<produce::Response>,
+    ) {
+        if let Some(outlet) = self.outlets.get_mut(&node) {
+            outlet.in_flight -= 1;
+        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return self.fail_all(sent, &error),
+        };
+        let metadata = self.shared.kafka.metadata();
+        let outcomes = request::outcomes(answer, &sent, &metadata);
+        for (sent, outcome) in sent.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(stored) => self.stored(sent, stored),
+                Err(error) => self.failed(sent, &error),
+            }
+        }
+    }
+
+    /// What is sent with acks of 0 counts as stored, though nobody says where.
+    pub(super) fn settle_unanswered(&mut self, sent: Vec<Sent>) {
+        for sent in sent {
+            self.stored(sent, Stored { base_offset: None, append_time: None });
+        }
+    }
+
+    pub(super) fn fail_all(&mut self, sent: Vec<Sent>, error: &Error) {
+        for sent in sent {
+            self.failed(sent, error);
+        }
+    }
+
+    fn stored(&mut self, sent: Sent, stored: Stored) {
+        let Some(place) = self.lanes.get_mut(&sent.lane) else { return };
+        place.backoff.reset();
+        place.lane.stored();
+        sent.parcel.sealed.claim.settle(Ok(stored));
+    }
+
+    fn failed(&mut self, sent: Sent, error: &Error) {
+        let now = clock::now();
+        let settings = &self.shared.settings;
+        let Some(place) = self.lanes.get_mut(&sent.lane) else { return };
+        let Sent { mut parcel, topic, partition, .. } = sent;
+        parcel.learn(error);
+        let verdict = judge(error, &parcel, place.lane.follows_a_failure(), settings, now);
+        let verdict = self.shared.verdict_for_transaction(verdict, &parcel, error);
+        tracing::debug!(%topic, partition, %error, ?verdict, "batch not stored");
+        if matches!(verdict, Verdict::Again) {
+            place.lane.retry_at = Some(now + pause_after(error, &mut place.backoff));
+        }
+        place.lane.returned(parcel, verdict);
+        self.ends_epoch |= place.lane.is_broken();
+        self.active.insert(place.queue.lane);
+        if error.is_stale_metadata() {
+            self.locate(topic);
+        }
+    }
+}

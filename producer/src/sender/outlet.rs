@@ -1,0 +1,72 @@
+//! The ways to the brokers.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use klamm_client::{Connection, Result};
+use klamm_utils::backoff::Backoff;
+use klamm_utils::clock;
+
+use super::Sender;
+use super::report::{Report, report};
+
+/// The way to one broker.
+pub(super) struct Outlet {
+    pub(super) in_flight: usize,
+    pub(super) retry_at: Option<Instant>,
+    connection: Option<Connection>,
+    connecting: bool,
+    backoff: Backoff,
+}
+
+impl Outlet {
+    fn new(backoff: Backoff) -> Self {
+        Self { in_flight: 0, retry_at: None, connection: None, connecting: false, backoff }
+    }
+}
+
+impl Sender {
+    /// The connection to a broker if one more request may be sent on it; opens it if there is
+    /// none.
+    pub(super) fn free_connection(&mut self, node: i32, now: Instant) -> Option<Connection> {
+        let settings = &self.shared.settings;
+        let new = || Outlet::new(settings.retry.backoff());
+        let outlet = self.outlets.entry(node).or_insert_with(new);
+        outlet.connection.take_if(|connection| !connection.is_alive());
+        let may_try = outlet.retry_at.is_none_or(|at| at <= now);
+        if outlet.connection.is_none() && !outlet.connecting && may_try {
+            outlet.connecting = true;
+            let kafka = self.shared.kafka.clone();
+            let connect = async move { Report::Connected(node, kafka.connect_to(node).await) };
+            report(&self.tasks, &self.reporter, "connect", connect);
+        }
+        if outlet.in_flight >= settings.in_flight {
+            return None;
+        }
+        outlet.connection.clone()
+    }
+
+    pub(super) fn connected(&mut self, node: i32, connected: Result<Connection>) {
+        let Some(outlet) = self.outlets.get_mut(&node) else { return };
+        outlet.connecting = false;
+        match connected {
+            Ok(connection) => {
+                outlet.connection = Some(connection);
+                outlet.retry_at = None;
+                outlet.backoff.reset();
+            }
+            Err(error) => {
+                tracing::warn!(node, %error, "no connection");
+                outlet.retry_at = Some(clock::now() + outlet.backoff.next_pause());
+                // Its partitions may have another leader by now.
+                let metadata = self.shared.kafka.metadata();
+                let places = self.active.iter().filter_map(|id| self.lanes.get(id));
+                let led = places.filter(|place| {
+                    metadata.leader(&place.queue.topic, place.queue.partition) == Some(node)
+                });
+                let topics: BTreeSet<_> = led.map(|place| place.queue.topic.clone()).collect();
+                topics.into_iter().for_each(|topic| self.locate(topic));
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A partition as the sender sees it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use klamm_utils::backoff::Backoff;
+
+use crate::lane::Lane;
+use crate::shared::{PartitionQueue, Shared};
+
+/// A partition and its lane.
+pub(super) struct Place {
+    pub(super) queue: Arc<PartitionQueue>,
+    pub(super) lane: Lane,
+    pub(super) backoff: Backoff,
+    due: Option<Due>,
+}
+
+/// The open batch has lingered long enough if it began then or before. It stays open until it can
+/// be sent: so batches grow while the broker is busy.
+#[derive(Clone, Copy)]
+struct Due {
+    began: Instant,
+    transaction: u64,
+}
+
+impl Place {
+    pub(super) fn new(queue: Arc<PartitionQueue>, backoff: Backoff) -> Self {
+        Self { queue, lane: Lane::default(), backoff, due: None }
+    }
+
+    /// The batch that began then, in this transaction, has lingered long enough, if it was not full
+    /// before.
+    pub(super) fn linger_ends(&mut self, began: Instant, transaction: u64) {
+        if self.queue.lock().open_since().is_some_and(|since| since <= began) {
+            self.due = Some(Due { began, transaction });
+        }
+    }
+
+    /// Whether there is a batch that could be sent now.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.next_transaction().is_some() && self.lane.may_send(now)
+    }
+
+    /// Whether nothing is left to be done here.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lane.is_idle() && self.due.is_none()
+    }
+
+    /// Of which transaction the batch is that would be sent next, if there is one.
+    pub(super) fn next_transaction(&self) -> Option<u64> {
+        self.lane.next_transaction().or(self.due.map(|due| due.transaction))
+    }
+
+    /// Whether a batch that is due began at `moment` or before.
+    pub(super) fn is_due_by(&self, moment: Instant) -> bool {
+        self.due.is_some_and(|due| due.began <= moment)
+    }
+
+    /// Seals the open batch if it is due and nothing else waits to be sent.
+    pub(super) fn fill(&mut self, shared: &Shared) {
+        if self.lane.is_empty() {
+            self.seal_due(shared);
+        }
+    }
+
+    /// Seals the open batch if it is due.
+    pub(super) fn seal_due(&mut self, shared: &Shared) {
+        if let Some(Due { began, .. }) = self.due.take() {
+            self.queue.lock().seal_if_began_by(began);
+            self.take_sealed(shared);
+        }
+    }
+
+    /// Takes over what callers have sealed.
+    pub(super) fn take_sealed(&mut self, shared: &Shared) {
+        let mut queue = self.queue.lock();
+        let (made, open_since) = (queue.take_sealed(), queue.open_since());
+        drop(queue);
+        // What was due may have become full since.
+        self.due.take_if(|due| open_since.is_none_or(|began| began > due.began));
+        for made in made {
+            match made {
+                Ok(sealed) => self.lane.push(sealed),
+                Err(spoiled) => {
+                    let error = shared.lose(spoiled.error.clone(), false);
+                    spoiled.settle(error);
+                }
+            }
+        }
+    }
+}
