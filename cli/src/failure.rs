@@ -194,7 +194,10 @@ fn exit_of_file(error: &io::Error) -> Option<Exit> {
 fn exit_of_client(error: &ClientError) -> Exit {
     match error {
         ClientError::Config(_) => Exit::Usage,
+        ClientError::Authentication { source, .. } if source.is_retriable() => Exit::Unreachable,
+        ClientError::Authentication { .. } => Exit::Refused,
         ClientError::Connect { .. }
+        | ClientError::Tls { .. }
         | ClientError::Disconnected { .. }
         | ClientError::Timeout { .. }
         | ClientError::DeliveryTimeout { .. }

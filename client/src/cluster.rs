@@ -12,15 +12,15 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::watch;
 
-use crate::config::{ClientConfig, ConfigError, MetadataRecovery, SecurityProtocol, keys};
+use crate::config::{ClientConfig, ConfigError, MetadataRecovery, keys};
 use crate::connection::Connection;
 use crate::coordinator::Coordinators;
-use crate::dial;
+use crate::dial::{self, Transport};
 use crate::error::{Error, Result, Subject};
 use crate::heard::Heard;
 use crate::link::Limits;
 use crate::metadata::{Metadata, Topic};
-use crate::slot::Slots;
+use crate::slot::{Reconnect, Slots};
 
 /// A client of one cluster: its connections, one per broker and opened when first needed, and
 /// the cluster's metadata. Cloning shares both; the last clone closes the connections.
@@ -35,6 +35,7 @@ pub struct Kafka {
 struct Cluster {
     config: ClientConfig,
     settings: Settings,
+    transport: Transport,
     bootstrap: Vec<Arc<str>>,
     slots: Slots,
     metadata: watch::Sender<Arc<Metadata>>,
@@ -48,9 +49,8 @@ struct Cluster {
 struct Settings {
     limits: Limits,
     client_id: Str,
-    connect_timeout: Duration,
     metadata_max_age: Duration,
-    reconnect: Backoff,
+    reconnect: Reconnect,
     retry: Backoff,
     auto_create: bool,
     recovery: MetadataRecovery,
@@ -60,20 +60,21 @@ struct Settings {
 impl Settings {
     fn of(config: &ClientConfig) -> Self {
         let get = |key| config.get(key);
+        let backoff = |first, longest| Backoff::new(get(first), get(longest));
         Self {
             limits: Limits {
                 in_flight: config.get(&keys::MAX_IN_FLIGHT),
                 timeout: get(&keys::REQUEST_TIMEOUT),
                 answer_bytes_max: config.get(&keys::RECEIVE_MAX),
+                idle_max: config.get(&keys::CONNECTIONS_MAX_IDLE).0,
             },
             client_id: config.get(&keys::CLIENT_ID).into(),
-            connect_timeout: get(&keys::CONNECT_TIMEOUT),
             metadata_max_age: get(&keys::METADATA_MAX_AGE),
-            reconnect: Backoff::new(
-                get(&keys::RECONNECT_BACKOFF),
-                get(&keys::RECONNECT_BACKOFF_MAX),
-            ),
-            retry: Backoff::new(get(&keys::RETRY_BACKOFF), get(&keys::RETRY_BACKOFF_MAX)),
+            reconnect: Reconnect {
+                pause: backoff(&keys::RECONNECT_BACKOFF, &keys::RECONNECT_BACKOFF_MAX),
+                timeout: backoff(&keys::CONNECT_TIMEOUT, &keys::CONNECT_TIMEOUT_MAX),
+            },
+            retry: backoff(&keys::RETRY_BACKOFF, &keys::RETRY_BACKOFF_MAX),
             auto_create: config.get(&keys::ALLOW_AUTO_CREATE),
             recovery: config.get(&keys::METADATA_RECOVERY_STRATEGY),
             recovery_patience: get(&keys::METADATA_RECOVERY_TRIGGER),
@@ -91,11 +92,7 @@ impl Kafka {
     /// Dropped before it returns, it leaves nothing behind.
     pub async fn connect(config: ClientConfig) -> Result<Self> {
         config.check()?;
-        let protocol = config.get(&keys::SECURITY_PROTOCOL);
-        if protocol != SecurityProtocol::Plaintext {
-            let name = keys::SECURITY_PROTOCOL.name();
-            return Err(ConfigError::NotBuilt { name, value: format!("{protocol:?}") }.into());
-        }
+        let transport = Transport::of(&config)?;
         let servers = config.get(&keys::BOOTSTRAP_SERVERS);
         let bootstrap: Vec<_> = servers.iter().map(|server| dial::with_port(server)).collect();
         if bootstrap.is_empty() {
@@ -107,6 +104,7 @@ impl Kafka {
         }
         let cluster = Cluster {
             settings: Settings::of(&config),
+            transport,
             config,
             bootstrap,
             slots: Slots::default(),
@@ -274,7 +272,8 @@ impl Kafka {
     /// Dropped before it returns, it has opened nothing.
     pub async fn connect_patiently(&self, node: i32, patience: Duration) -> Result<Connection> {
         let address = self.address_of(node)?;
-        self.cluster.connect(&address, patience).await
+        let timeout = self.cluster.settings.reconnect.clone().timeout.next_pause();
+        self.cluster.connect(&address, timeout, patience).await
     }
 
     pub(crate) fn known_coordinators(&self) -> &Coordinators {
@@ -293,7 +292,8 @@ impl Kafka {
 
     async fn open(&self, address: &Arc<str>) -> Result<Connection> {
         let slot = self.cluster.slots.of(address, &self.cluster.settings.reconnect);
-        slot.open(async || self.cluster.connect(address, Duration::ZERO).await).await
+        let connect = async |timeout| self.cluster.connect(address, timeout, Duration::ZERO).await;
+        slot.open(connect).await
     }
 
     async fn ask(
@@ -366,12 +366,19 @@ impl Kafka {
 }
 
 impl Cluster {
-    async fn connect(&self, address: &Arc<str>, patience: Duration) -> Result<Connection> {
-        let Settings { mut limits, client_id, connect_timeout, .. } = self.settings.clone();
+    async fn connect(
+        &self,
+        address: &Arc<str>,
+        timeout: Duration,
+        patience: Duration,
+    ) -> Result<Connection> {
+        let Settings { mut limits, client_id, .. } = self.settings.clone();
         limits.timeout = limits.timeout.saturating_add(patience);
-        let socket = dial::dial(address, connect_timeout).await?;
-        let tasks = self.tasks.child(address);
-        Connection::open(socket, Arc::clone(address), limits, client_id, tasks).await
+        let socket = self.transport.connect(address, timeout).await?;
+        let (tasks, broker) = (self.tasks.child(address), Arc::clone(address));
+        let connection = Connection::open(socket, broker, limits, client_id, tasks).await?;
+        self.transport.authenticate(&connection).await?;
+        Ok(connection)
     }
 }
 

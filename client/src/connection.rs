@@ -1,7 +1,7 @@
 //! A connection to one broker that speaks typed requests in negotiated versions.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use klamm_protocol::api::api_versions::{self, ApiVersions};
@@ -10,10 +10,10 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::header::{decode_response, encode_request};
 use klamm_protocol::wire::{Str, WireError};
 use klamm_utils::task::TaskGroup;
-use tokio::net::TcpStream;
 
+use crate::dial::Socket;
 use crate::error::{Error, Result, Subject};
-use crate::link::{Limits, Link, Ticket};
+use crate::link::{Held, Limits, Link, Ticket};
 use crate::versions::Versions;
 
 /// A connection to one broker. Cloning shares it; the last clone closes it.
@@ -25,6 +25,21 @@ pub struct Connection {
     link: Arc<Link>,
     versions: Arc<Versions>,
     client_id: Str,
+}
+
+/// A connection that ends when nobody else shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakConnection {
+    link: Weak<Link>,
+    versions: Arc<Versions>,
+    client_id: Str,
+}
+
+/// A connection on which nobody else can ask.
+#[derive(Debug)]
+pub(crate) struct Alone<'a> {
+    connection: &'a Connection,
+    held: Held<'a>,
 }
 
 /// A request whose place in the order is fixed, and whose answer is yet to come.
@@ -40,7 +55,7 @@ pub struct Pending<A> {
 impl Connection {
     /// Makes a connected socket speak Kafka: asks for the broker's versions.
     pub(crate) async fn open(
-        socket: TcpStream,
+        socket: Socket,
         address: Arc<str>,
         limits: Limits,
         client_id: Str,
@@ -125,6 +140,52 @@ impl Connection {
     ) -> Result<()> {
         let encode = |id| encode_request::<A>(version, id, Some(&self.client_id), request);
         self.link.submit_unanswered(A::NAME, encode).await
+    }
+}
+
+impl Connection {
+    /// The same, without keeping it open.
+    pub(crate) fn downgrade(&self) -> WeakConnection {
+        let Self { link, versions, client_id } = self.clone();
+        WeakConnection { link: Arc::downgrade(&link), versions, client_id }
+    }
+
+    /// The tasks that live as long as it does.
+    pub(crate) fn tasks(&self) -> &TaskGroup {
+        self.link.tasks()
+    }
+
+    /// Waits until all that was asked is answered, and keeps others from asking.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
+    pub(crate) async fn alone(&self, api: &'static str) -> Result<Alone<'_>> {
+        Ok(Alone { connection: self, held: self.link.hold(api).await? })
+    }
+
+    /// Ends it for all who share it.
+    pub(crate) fn fail(&self, reason: &str) {
+        self.link.fail(reason);
+    }
+}
+
+impl WeakConnection {
+    /// The connection, if anybody shares it still.
+    pub(crate) fn upgrade(&self) -> Option<Connection> {
+        let Self { link, versions, client_id } = self.clone();
+        Some(Connection { link: link.upgrade()?, versions, client_id })
+    }
+}
+
+impl Alone<'_> {
+    /// As [`Connection::call`].
+    pub(crate) async fn call<A: Api>(&self, request: &A::Request) -> Result<A::Response> {
+        let Self { connection, held } = self;
+        let version = connection.version::<A>(i16::MAX)?;
+        let encode = |id| encode_request::<A>(version, id, Some(&connection.client_id), request);
+        let ticket = held.submit(A::NAME, encode).await?;
+        let address = Arc::clone(connection.address());
+        Pending::<A> { ticket, version, address, api: PhantomData }.answer().await
     }
 }
 

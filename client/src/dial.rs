@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 
+use crate::config::{ClientConfig, ConfigError, SecurityProtocol, keys};
+use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::sasl::{Credentials, exchange};
+use crate::socks::Proxy;
+use crate::tls::{self, Tls};
 
 /// The port that is meant where none is given.
 const DEFAULT_PORT: u16 = 9092;
@@ -30,26 +35,96 @@ pub(crate) fn with_port(given: &str) -> Arc<str> {
     }
 }
 
-/// Connects to the first of the address's resolutions, IPv4 and IPv6 alike, that answers.
-///
-/// # Cancel safety
-/// Dropped before it returns, it has connected nothing.
-pub(crate) async fn dial(address: &Arc<str>, timeout: Duration) -> Result<TcpStream> {
-    let failed = |error| Error::Connect { address: Arc::clone(address), source: Arc::new(error) };
-    let resolved = tokio::time::timeout(timeout, lookup_host(&**address)).await;
-    let resolved = resolved.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for socket in resolved {
-        match tokio::time::timeout(timeout, TcpStream::connect(socket)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(failed)?;
-                return Ok(stream);
+/// A connected socket, which may speak TLS.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Plain(TcpStream),
+    Tls(tls::Stream),
+}
+
+/// How this client reaches brokers, and what it has to say to be let in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transport {
+    proxy: Option<Proxy>,
+    tls: Option<Tls>,
+    credentials: Option<Credentials>,
+}
+
+impl Transport {
+    /// As the settings have it. Reads the files that they name.
+    pub(crate) fn of(config: &ClientConfig) -> std::result::Result<Self, ConfigError> {
+        let (tls, sasl) = match config.get(&keys::SECURITY_PROTOCOL) {
+            SecurityProtocol::Plaintext => (false, false),
+            SecurityProtocol::Ssl => (true, false),
+            SecurityProtocol::SaslPlaintext => (false, true),
+            SecurityProtocol::SaslSsl => (true, true),
+        };
+        Ok(Self {
+            proxy: Proxy::of(config)?,
+            tls: tls.then(|| Tls::of(config)).transpose()?,
+            credentials: sasl.then(|| Credentials::of(config)).transpose()?,
+        })
+    }
+
+    /// Connects to a broker, by way of the proxy if there is one, and has the socket speak TLS if
+    /// it is to.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has connected nothing.
+    pub(crate) async fn connect(&self, address: &Arc<str>, timeout: Duration) -> Result<Socket> {
+        let failed =
+            |error| Error::Connect { address: Arc::clone(address), source: Arc::new(error) };
+        let socket = match &self.proxy {
+            None => dial(address, timeout).await.map_err(failed)?,
+            Some(proxy) => {
+                let reached = async {
+                    let socket = dial(&proxy.address, timeout).await;
+                    let socket = socket.map_err(|error| proxy.unreachable(&error))?;
+                    proxy.reach(socket, address).await
+                };
+                within(timeout, reached).await.map_err(failed)?
             }
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        };
+        let Some(tls) = &self.tls else { return Ok(Socket::Plain(socket)) };
+        match tokio::time::timeout(timeout, tls.connect(socket, address)).await {
+            Ok(secret) => secret.map(Socket::Tls),
+            Err(_) => Err(failed(io::ErrorKind::TimedOut.into())),
         }
     }
-    Err(failed(last))
+
+    /// Has the client prove who it is, if it is to, now and as often as the broker wants it.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the connection is of no use.
+    pub(crate) async fn authenticate(&self, connection: &Connection) -> Result<()> {
+        match &self.credentials {
+            Some(credentials) => exchange::begin(connection, credentials).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Connects to the first of the address's resolutions, IPv4 and IPv6 alike, that answers. Each has
+/// its own time.
+async fn dial(address: &str, timeout: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for socket in within(timeout, lookup_host(address)).await? {
+        match within(timeout, TcpStream::connect(socket)).await {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn within<T>(timeout: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match tokio::time::timeout(timeout, work).await {
+        Ok(done) => done,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
 }
 
 #[cfg(test)]
@@ -73,12 +148,14 @@ mod tests {
 
     #[tokio::test]
     async fn every_resolution_is_tried() {
+        // On most machines the name is both ::1 and 127.0.0.1, of which one listens.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let address = address("localhost", port.into());
-        assert!(dial(&address, Duration::from_secs(60)).await.is_ok());
+        let (transport, timeout) = (Transport::default(), Duration::from_secs(60));
+        assert!(transport.connect(&address, timeout).await.is_ok());
         drop(listener);
-        let error = dial(&address, Duration::from_secs(60)).await.unwrap_err();
+        let error = transport.connect(&address, timeout).await.unwrap_err();
         assert!(matches!(error, Error::Connect { .. }) && error.is_retriable());
     }
 }

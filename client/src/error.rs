@@ -9,7 +9,9 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BatchError, BuildError};
 use klamm_protocol::wire::{Str, WireError};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, SaslMechanism};
+use crate::sasl::AuthenticationError;
+use crate::tls::TlsError;
 
 /// What the clients' calls give.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -28,6 +30,24 @@ pub enum Error {
         address: Arc<str>,
         /// What the system says.
         source: Arc<io::Error>,
+    },
+    /// The connection could not be made secret.
+    #[error("no TLS with {address}: {source}")]
+    Tls {
+        /// `host:port`.
+        address: Arc<str>,
+        /// Why.
+        source: TlsError,
+    },
+    /// Client and broker do not believe each other.
+    #[error("{mechanism} authentication with {address} failed: {source}")]
+    Authentication {
+        /// `host:port`.
+        address: Arc<str>,
+        /// How the client was to prove who it is.
+        mechanism: SaslMechanism,
+        /// Why.
+        source: AuthenticationError,
     },
     /// The connection ended before the answer came.
     #[error("the connection to {address} ended during {api}: {reason}")]
@@ -252,6 +272,7 @@ impl Error {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Broker { code, .. } => Some(*code),
+            Self::Authentication { source, .. } => source.code(),
             Self::Doubtful { last: source }
             | Self::MustAbort { source }
             | Self::ProducerLost { source } => source.code(),
@@ -264,6 +285,7 @@ impl Error {
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Disconnected { .. } | Self::Timeout { .. } => true,
+            Self::Authentication { source, .. } => source.is_retriable(),
             Self::Broker { code, .. } => code.is_retriable(),
             _ => false,
         }
@@ -275,8 +297,10 @@ impl Error {
         match self {
             Self::Config(_)
             | Self::Closed
+            | Self::Tls { .. }
             | Self::Unsupported { .. }
             | Self::ProducerLost { .. } => true,
+            Self::Authentication { source, .. } => !source.is_retriable(),
             Self::Doubtful { last } => last.is_fatal(),
             Self::Broker { code, .. } => FATAL.contains(code),
             _ => false,

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::Decoder as _;
 
 use crate::connection::Connection;
-use crate::dial::dial;
+use crate::dial::Transport;
 use crate::error::Result;
 use crate::link::Limits;
 
@@ -61,8 +61,8 @@ async fn serve(mut socket: TcpStream, mind: &(impl Fn(&Served) -> Option<Bytes> 
 /// Connects to it.
 pub(crate) async fn connect(address: &Arc<str>) -> Result<Connection> {
     let timeout = Duration::from_secs(60);
-    let limits = Limits { in_flight: 5, timeout, answer_bytes_max: 1 << 20 };
-    let socket = dial(address, timeout).await?;
+    let limits = Limits { in_flight: 5, timeout, answer_bytes_max: 1 << 20, idle_max: None };
+    let socket = Transport::default().connect(address, timeout).await?;
     let client_id = Str::from_static("test");
     Connection::open(socket, Arc::clone(address), limits, client_id, TaskGroup::new("test")).await
 }

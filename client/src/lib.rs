@@ -24,6 +24,7 @@
 //! | [`Kafka`] | one connection per broker, metadata, shared by all that is made from it |
 //! | [`Connection`] | typed, pipelined requests in negotiated versions |
 //! | [`admin`] | topics, groups, configurations, offsets, brokers |
+//! | [`sasl`] | tokens for OAUTHBEARER, and why authentication fails |
 //! | [`Error`] | what can go wrong, and whether trying again helps |
 //!
 //! # Tasks
@@ -31,6 +32,7 @@
 //! | task | owner | ends |
 //! |---|---|---|
 //! | `read`, `write` | one [`Connection`] | when the last clone goes, or the socket fails |
+//! | `authenticate` | one [`Connection`] | likewise; only where a session of SASL ends |
 //!
 //! # Invariants
 //!
@@ -50,9 +52,13 @@ mod error;
 mod fake;
 pub mod group_offsets;
 mod heard;
+mod idle;
 mod link;
 mod metadata;
+pub mod sasl;
 mod slot;
+mod socks;
+mod tls;
 mod versions;
 
 pub use cluster::Kafka;
@@ -62,4 +68,6 @@ pub use coordinator::CoordinatorKind;
 pub use error::{Error, Result, Subject};
 pub use group_offsets::GroupMetadata;
 pub use metadata::{Broker, Metadata, Partition, Topic};
+pub use sasl::AuthenticationError;
+pub use tls::TlsError;
 pub use versions::Versions;

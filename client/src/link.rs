@@ -10,14 +10,15 @@ use bytes::{Buf, Bytes, BytesMut};
 use klamm_protocol::frame::FrameCodec;
 use klamm_protocol::wire::{Chunk, Encoded, WireError};
 use klamm_utils::task::TaskGroup;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::codec::Decoder as _;
 
+use crate::dial::Socket;
 use crate::error::{Error, Result};
+use crate::idle::Idle;
+use crate::tls;
 
 /// Room in the read buffer before each read.
 const READ_ROOM: usize = 16 * 1024;
@@ -34,6 +35,8 @@ pub(crate) struct Limits {
     pub(crate) timeout: Duration,
     /// The largest answer.
     pub(crate) answer_bytes_max: usize,
+    /// How long nobody may use it before it is closed; for ever if not set.
+    pub(crate) idle_max: Option<Duration>,
 }
 
 /// A socket on which many callers ask at once. Dropping it closes the socket.
@@ -41,7 +44,6 @@ pub(crate) struct Limits {
 pub(crate) struct Link {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Encoded>,
-    next_id: AtomicI32,
     tasks: TaskGroup,
 }
 
@@ -50,7 +52,10 @@ pub(crate) struct Link {
 struct Shared {
     address: Arc<str>,
     limits: Limits,
+    /// Whether the socket speaks TLS.
+    secret: bool,
     window: Arc<Semaphore>,
+    next_id: AtomicI32,
     /// Held for a few instructions and never across an await: an owner task would cost every
     /// answer one more hop.
     state: Mutex<State>,
@@ -68,7 +73,14 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     answer: oneshot::Sender<std::result::Result<Bytes, Arc<str>>>,
-    _slot: OwnedSemaphorePermit,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+/// The whole window of a link: nothing else is asked while it is held.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    link: &'a Link,
+    _window: SemaphorePermit<'a>,
 }
 
 /// The right to one answer. Dropping it loses the answer and nothing else.
@@ -83,15 +95,31 @@ pub(crate) struct Ticket {
 impl Link {
     /// Takes over a connected socket.
     pub(crate) fn open(
-        socket: TcpStream,
+        socket: Socket,
         address: Arc<str>,
         limits: Limits,
         tasks: TaskGroup,
     ) -> Self {
-        let window = Arc::new(Semaphore::new(limits.in_flight.max(1)));
-        let shared = Arc::new(Shared { address, limits, window, state: Mutex::default() });
-        let (requests, queue) = mpsc::channel(limits.in_flight.max(1));
-        let (input, output) = socket.into_split();
+        match socket {
+            Socket::Plain(socket) => {
+                let (input, output) = socket.into_split();
+                Self::over(input, output, Shared::new(address, limits, false), tasks)
+            }
+            Socket::Tls(socket) => {
+                let (input, output) = tokio::io::split(socket);
+                Self::over(input, output, Shared::new(address, limits, true), tasks)
+            }
+        }
+    }
+
+    fn over(
+        input: impl AsyncRead + Unpin + Send + 'static,
+        output: impl AsyncWrite + Unpin + Send + 'static,
+        shared: Shared,
+        tasks: TaskGroup,
+    ) -> Self {
+        let shared = Arc::new(shared);
+        let (requests, queue) = mpsc::channel(shared.limits.in_flight);
         let (reader, writer) = (Arc::clone(&shared), Arc::clone(&shared));
         let (stop_reading, stop_writing) = (tasks.stopping(), tasks.stopping());
         tasks.spawn("read", async move {
@@ -104,11 +132,11 @@ impl Link {
             tokio::select! {
                 () = stop_writing => {}
                 ended = write(queue, output) => if let Err(error) = ended {
-                    writer.fail(&error.to_string());
+                    writer.fail(&tls::why_io(&error));
                 },
             }
         });
-        Self { shared, requests, next_id: AtomicI32::new(0), tasks }
+        Self { shared, requests, tasks }
     }
 
     pub(crate) fn address(&self) -> &Arc<str> {
@@ -132,15 +160,7 @@ impl Link {
     ) -> Result<Ticket> {
         let slot = Arc::clone(&self.shared.window).acquire_owned().await;
         let slot = slot.map_err(|_| self.shared.disconnected(api, false))?;
-        let room = self.requests.reserve().await;
-        let room = room.map_err(|_| self.shared.disconnected(api, false))?;
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let request = encode(id).map_err(|source| self.shared.wire(api, source))?;
-        let (sender, answer) = oneshot::channel();
-        self.shared.expect(id, Waiting { answer: sender, _slot: slot }, api)?;
-        room.send(request);
-        let deadline = Instant::now() + self.shared.limits.timeout;
-        Ok(Ticket { shared: Arc::clone(&self.shared), api, answer, deadline })
+        self.send(Some(slot), api, encode).await
     }
 
     /// Sends a request that the broker does not answer.
@@ -152,11 +172,66 @@ impl Link {
         api: &'static str,
         encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
     ) -> Result<()> {
+        // Nobody waits for it, but it waits for whoever holds the link.
+        let slot = self.shared.window.acquire().await;
+        let _slot = slot.map_err(|_| self.shared.disconnected(api, false))?;
         let room = self.requests.reserve().await;
         let room = room.map_err(|_| self.shared.disconnected(api, false))?;
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        room.send(encode(id).map_err(|source| self.shared.wire(api, source))?);
+        room.send(encode(self.shared.new_id()).map_err(|source| self.shared.wire(api, source))?);
         Ok(())
+    }
+
+    /// Waits until all that was asked is answered, and keeps others from asking.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
+    pub(crate) async fn hold(&self, api: &'static str) -> Result<Held<'_>> {
+        let whole = u32::try_from(self.shared.limits.in_flight).unwrap_or(u32::MAX);
+        let window = self.shared.window.acquire_many(whole).await;
+        let window = window.map_err(|_| self.shared.disconnected(api, false))?;
+        Ok(Held { link: self, _window: window })
+    }
+
+    async fn send(
+        &self,
+        slot: Option<OwnedSemaphorePermit>,
+        api: &'static str,
+        encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
+    ) -> Result<Ticket> {
+        let room = self.requests.reserve().await;
+        let room = room.map_err(|_| self.shared.disconnected(api, false))?;
+        let id = self.shared.new_id();
+        let request = encode(id).map_err(|source| self.shared.wire(api, source))?;
+        let (sender, answer) = oneshot::channel();
+        self.shared.expect(id, Waiting { answer: sender, _slot: slot }, api)?;
+        room.send(request);
+        let deadline = Instant::now() + self.shared.limits.timeout;
+        Ok(Ticket { shared: Arc::clone(&self.shared), api, answer, deadline })
+    }
+
+    /// Ends it for everyone.
+    pub(crate) fn fail(&self, reason: &str) {
+        self.shared.fail(reason);
+        self.tasks.stop();
+    }
+
+    /// The tasks that live as long as it does.
+    pub(crate) fn tasks(&self) -> &TaskGroup {
+        &self.tasks
+    }
+}
+
+impl Held<'_> {
+    /// Sends a request before all that others wait to send.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has sent nothing.
+    pub(crate) async fn submit(
+        &self,
+        api: &'static str,
+        encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
+    ) -> Result<Ticket> {
+        self.link.send(None, api, encode).await
     }
 }
 
@@ -186,6 +261,17 @@ impl Ticket {
 }
 
 impl Shared {
+    fn new(address: Arc<str>, limits: Limits, secret: bool) -> Self {
+        let limits = Limits { in_flight: limits.in_flight.max(1), ..limits };
+        let window = Arc::new(Semaphore::new(limits.in_flight));
+        let (next_id, state) = (AtomicI32::new(0), Mutex::default());
+        Self { address, limits, secret, window, next_id, state }
+    }
+
+    fn new_id(&self) -> i32 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn expect(&self, id: i32, waiting: Waiting, api: &'static str) -> Result<()> {
         let mut state = self.lock();
         if state.failed.is_some() {
@@ -221,6 +307,27 @@ impl Shared {
         }
     }
 
+    /// How many requests were sent; nothing while one of them waits.
+    fn requests_so_far(&self) -> Option<i32> {
+        let waits = !self.lock().waiting.is_empty();
+        (!waits).then(|| self.next_id.load(Ordering::Relaxed))
+    }
+
+    /// Why the broker may have closed it after so many answers.
+    fn closed_after(&self, answers: u64) -> String {
+        let asked = !self.lock().waiting.is_empty();
+        let may_want = match answers {
+            0 if asked && !self.secret => {
+                ", without an answer; if it speaks TLS on this port, set `security.protocol` to                  SSL or SASL_SSL"
+            }
+            1 if asked => {
+                ", after it told its versions; if it wants SASL on this port, set                  `security.protocol` to SASL_SSL or SASL_PLAINTEXT"
+            }
+            _ => "",
+        };
+        format!("the broker closed it{may_want}")
+    }
+
     fn disconnected(&self, api: &'static str, sent: bool) -> Error {
         let reason = self.lock().failed.clone().unwrap_or_else(|| "closed".into());
         Error::Disconnected { address: Arc::clone(&self.address), api, reason, sent }
@@ -235,19 +342,31 @@ impl Shared {
     }
 }
 
-/// Reads answers until the stream ends, and tells why it did.
-async fn read(shared: &Shared, mut input: OwnedReadHalf) -> String {
+/// Reads answers until the stream ends or nobody wants any, and tells why.
+async fn read(shared: &Shared, mut input: impl AsyncRead + Unpin) -> String {
     let mut codec = FrameCodec::new(shared.limits.answer_bytes_max);
     let mut buffer = BytesMut::new();
+    let mut idle = Idle::new(shared.limits.idle_max);
+    let mut answers = 0u64;
     loop {
+        if answers == 0 && !shared.secret && is_tls(&buffer) {
+            return SPEAKS_TLS.to_owned();
+        }
         let delivered = match codec.decode(&mut buffer) {
-            Ok(Some(frame)) => shared.deliver(frame),
+            Ok(Some(frame)) => {
+                answers += 1;
+                shared.deliver(frame)
+            }
             Ok(None) => {
                 buffer.reserve(READ_ROOM);
-                match input.read_buf(&mut buffer).await {
-                    Ok(0) => Err("the broker closed it".to_owned()),
-                    Ok(_) => Ok(()),
-                    Err(error) => Err(error.to_string()),
+                tokio::select! {
+                    biased;
+                    read = input.read_buf(&mut buffer) => match read {
+                        Ok(0) => Err(shared.closed_after(answers)),
+                        Ok(_) => Ok(()),
+                        Err(error) => Err(tls::why_io(&error)),
+                    },
+                    () = idle.passed(|| shared.requests_so_far()) => Err(NOBODY_ASKS.to_owned()),
                 }
             }
             Err(error) => Err(error.to_string()),
@@ -258,16 +377,26 @@ async fn read(shared: &Shared, mut input: OwnedReadHalf) -> String {
     }
 }
 
+const SPEAKS_TLS: &str = "the broker speaks TLS on this port; set `security.protocol` to SSL or                           SASL_SSL, or use the port where it does not";
+const NOBODY_ASKS: &str = "closed by this client, for nobody used it";
+
+/// Whether what was read first is an alert or a handshake of TLS: no frame is that large.
+fn is_tls(read: &[u8]) -> bool {
+    matches!(read, [0x15 | 0x16, 0x03, ..])
+}
+
 /// Writes what is queued, several requests at once where they have gathered.
 async fn write(
     mut queue: mpsc::Receiver<Encoded>,
-    mut output: OwnedWriteHalf,
+    mut output: impl AsyncWrite + Unpin,
 ) -> std::io::Result<()> {
     let mut requests = Vec::with_capacity(WRITE_TOGETHER);
     while queue.recv_many(&mut requests, WRITE_TOGETHER).await > 0 {
         let chunks = requests.drain(..).flat_map(Encoded::into_chunks);
         let mut chunks = Chunks(chunks.filter_map(Chunk::into_bytes).collect());
         output.write_all_buf(&mut chunks).await?;
+        // What is encrypted may wait for room in the socket.
+        output.flush().await?;
     }
     output.shutdown().await
 }
@@ -307,7 +436,7 @@ impl Buf for Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     fn request(id: i32) -> std::result::Result<Encoded, WireError> {
         let mut w = klamm_protocol::wire::Writer::new(0, false);
@@ -321,9 +450,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let limits = Limits { in_flight, timeout, answer_bytes_max: 1024 };
+        let limits = Limits { in_flight, timeout, answer_bytes_max: 1024, idle_max: None };
         let tasks = TaskGroup::new("test");
-        let link = Link::open(ours.unwrap(), address.to_string().into(), limits, tasks);
+        let link =
+            Link::open(Socket::Plain(ours.unwrap()), address.to_string().into(), limits, tasks);
         (Arc::new(link), theirs.unwrap().0)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
@@ -24,22 +24,31 @@ pub(crate) struct Slot {
     state: tokio::sync::Mutex<State>,
 }
 
+/// How patient one is with a broker that cannot be connected to: ever more.
+#[derive(Clone, Debug)]
+pub(crate) struct Reconnect {
+    /// Before the next try.
+    pub(crate) pause: Backoff,
+    /// How long connecting may take.
+    pub(crate) timeout: Backoff,
+}
+
 #[derive(Debug)]
 struct State {
     connection: Option<Connection>,
-    backoff: Backoff,
+    reconnect: Reconnect,
     /// When connecting failed last, and why; the next try waits until `retry_at`.
     failed: Option<(Instant, Error)>,
     retry_at: Option<Instant>,
 }
 
 impl Slots {
-    /// The place of an address, made with `backoff` if there is none yet.
-    pub(crate) fn of(&self, address: &Arc<str>, backoff: &Backoff) -> Arc<Slot> {
+    /// The place of an address, made with `reconnect` if there is none yet.
+    pub(crate) fn of(&self, address: &Arc<str>, reconnect: &Reconnect) -> Arc<Slot> {
         let mut slots = self.lock();
         let slot = slots.entry(Arc::clone(address)).or_insert_with(|| {
-            let backoff = backoff.clone();
-            let state = State { connection: None, backoff, failed: None, retry_at: None };
+            let reconnect = reconnect.clone();
+            let state = State { connection: None, reconnect, failed: None, retry_at: None };
             Arc::new(Slot { state: tokio::sync::Mutex::new(state) })
         });
         Arc::clone(slot)
@@ -63,14 +72,14 @@ impl Slot {
         state.connection.as_ref().filter(|open| open.is_alive()).cloned()
     }
 
-    /// The connection, by `connect` if there is none that is open: after the pause that earlier
-    /// failures ask for, and once for all who wait together.
+    /// The connection, by `connect` if there is none that is open: after the pause and within the
+    /// time that earlier failures ask for, and once for all who wait together.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it has opened nothing.
     pub(crate) async fn open(
         &self,
-        connect: impl AsyncFnOnce() -> Result<Connection>,
+        connect: impl AsyncFnOnce(Duration) -> Result<Connection>,
     ) -> Result<Connection> {
         let asked_at = clock::now();
         let mut state = self.state.lock().await;
@@ -84,16 +93,18 @@ impl Slot {
         if let Some(retry_at) = state.retry_at {
             tokio::time::sleep_until(retry_at.into()).await;
         }
-        match connect().await {
+        let timeout = state.reconnect.timeout.next_pause();
+        match connect(timeout).await {
             Ok(connection) => {
-                state.backoff.reset();
+                state.reconnect.pause.reset();
+                state.reconnect.timeout.reset();
                 (state.retry_at, state.failed) = (None, None);
                 state.connection = Some(connection.clone());
                 Ok(connection)
             }
             Err(error) => {
                 let now = clock::now();
-                state.retry_at = Some(now + state.backoff.next_pause());
+                state.retry_at = Some(now + state.reconnect.pause.next_pause());
                 state.failed = Some((now, error.clone()));
                 state.connection = None;
                 Err(error)

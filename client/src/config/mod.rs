@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use crate::sasl::{SharedProvider, TokenProvider};
+
 pub use keys::Key;
 pub use secret::Secret;
 pub use security::{HostNameCheck, SaslMechanism, StoreType, TlsVersion};
@@ -111,6 +113,7 @@ pub struct ClientConfig {
     without_effect: BTreeSet<String>,
     errors: Vec<ConfigError>,
     allow_unknown: bool,
+    tokens: Option<SharedProvider>,
 }
 
 impl ClientConfig {
@@ -191,6 +194,17 @@ impl ClientConfig {
     pub fn allow_unknown_keys(mut self, allow: bool) -> Self {
         self.allow_unknown = allow;
         self
+    }
+
+    /// Where the tokens for OAUTHBEARER come from.
+    #[must_use]
+    pub fn token_provider(mut self, provider: impl TokenProvider) -> Self {
+        self.tokens = Some(SharedProvider::new(provider));
+        self
+    }
+
+    pub(crate) fn provider(&self) -> Option<&SharedProvider> {
+        self.tokens.as_ref()
     }
 
     /// The value of a setting: what was set, or its default.
