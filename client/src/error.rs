@@ -205,6 +205,17 @@ pub enum Error {
         /// The partition.
         subject: Subject,
     },
+    /// What a consumer has read is no longer in the log: a new leader had less than the one before.
+    /// `auto.offset.reset` says that this is an error.
+    #[error("{subject}: the log was cut at {end}, and the consumer was at {offset}")]
+    Truncated {
+        /// The partition.
+        subject: Subject,
+        /// Where the consumer was.
+        offset: i64,
+        /// Where the log parts from what it has read.
+        end: i64,
+    },
     /// The application took longer than `max.poll.interval.ms` to ask for more, so that its
     /// partitions went to others. The next call joins the group again.
     #[error("{subject}: nothing was asked for within {after:?}; the partitions went to others")]

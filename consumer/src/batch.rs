@@ -7,8 +7,8 @@ use klamm_protocol::wire::Str;
 
 use crate::assignment::Place;
 use crate::cursor::Fetched;
-use crate::fetcher::Settings;
 use crate::position::Position;
+use crate::shared::Settings;
 
 /// Records of one partition that came in one batch, in the order of their offsets. They share the
 /// batch's memory: keeping one record keeps them all.

@@ -11,9 +11,10 @@ use klamm_utils::task::TaskGroup;
 
 use crate::consumer::Consumer;
 use crate::cursor::Start;
-use crate::fetcher::{self, Settings, Shared};
+use crate::fetcher;
 use crate::group::{self, Group, Subscription};
 use crate::offsets;
+use crate::shared::{Settings, Shared};
 
 /// Makes consumers of a client.
 pub trait ConsumeExt {

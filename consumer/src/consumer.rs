@@ -16,11 +16,11 @@ use crate::assignment::Place;
 use crate::batch::{ConsumerBatch, ConsumerRecord, ConsumerRecords};
 use crate::cursor::{Cursor, Start};
 use crate::events::ConsumerEvents;
-use crate::fetcher::Shared;
 use crate::group::Subscription;
 use crate::offsets;
 use crate::partitions::{PartitionStream, Partitions};
 use crate::position::Position;
+use crate::shared::Shared;
 
 /// Receives records from partitions of its own choice, or from those that its group gives it. It
 /// fetches ahead of its caller, as far as its settings allow.

@@ -45,6 +45,8 @@ pub(crate) struct Cursor {
     committed: Option<i64>,
     /// The next offset to be fetched.
     fetch: i64,
+    /// The leader epoch of the record before it; -1 where unknown.
+    fetch_epoch: i32,
     /// Rises with each seek, so that what was asked for before it is not taken for an answer.
     term: u64,
     buffered: VecDeque<Chunk>,
@@ -60,6 +62,8 @@ pub(crate) struct Cursor {
     pub(crate) retry_at: Option<Instant>,
     /// Whether it stands in the row of those that may have something to deliver.
     pub(crate) has_turn: bool,
+    /// A replica to be read from instead of the leader, and until when.
+    pub(crate) replica: Option<(i32, Instant)>,
     /// The stream of its own that reads it, if there is one: then it never has a turn.
     pub(crate) claim: Option<Claim>,
 }
@@ -104,6 +108,8 @@ impl Cursor {
             epoch: -1,
             committed: None,
             fetch: 0,
+            fetch_epoch: -1,
+            replica: None,
             term: tenure << TENURE_SHIFT,
             buffered: VecDeque::new(),
             buffered_bytes: 0,
@@ -140,7 +146,7 @@ impl Cursor {
     fn land(&mut self, offset: i64) {
         self.start = None;
         (self.deliver, self.fetch) = (offset, offset);
-        self.epoch = -1;
+        (self.epoch, self.fetch_epoch) = (-1, -1);
     }
 
     /// The next offset to be delivered, once it is known.
@@ -154,10 +160,16 @@ impl Cursor {
         self.claim.as_ref().and_then(|claim| claim.in_hand(self.term))
     }
 
-    /// Goes back to an offset that was delivered, for it was not worked on.
-    pub(crate) fn go_back(&mut self, (offset, epoch): (i64, i32)) {
+    /// Goes to an offset of which the leader epoch of the record before it is known, or -1: the
+    /// broker is to tell if its log has another.
+    pub(crate) fn go_to(&mut self, (offset, epoch): (i64, i32)) {
         self.seek(Start::Offset(offset));
-        self.epoch = epoch;
+        (self.epoch, self.fetch_epoch) = (epoch, epoch);
+    }
+
+    /// The leader epoch of the last record that was fetched; -1 where unknown.
+    pub(crate) fn fetch_epoch(&self) -> i32 {
+        self.fetch_epoch
     }
 
     /// The leader epoch of the record before the position; -1 where unknown.
@@ -261,6 +273,7 @@ impl Cursor {
             match batch {
                 Ok(batch) => {
                     self.fetch = self.fetch.max(batch.header().last_offset().saturating_add(1));
+                    self.fetch_epoch = batch.header().leader_epoch;
                     self.buffered_bytes += batch.bytes().len();
                     whole.push_back(batch);
                 }

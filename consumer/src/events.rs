@@ -29,6 +29,17 @@ pub enum ConsumerEvent {
     /// The application took longer than `max.poll.interval.ms` to ask for more. All partitions
     /// are lost, which was told before.
     PollIntervalExceeded,
+    /// The log of the partition ends before what was read of it, for its leader was lost and the
+    /// new one has less (KIP-320). The consumer goes on where the two logs part, as
+    /// `auto.offset.reset` lets it; with `none`, [`Error::Truncated`] is told instead.
+    Truncated {
+        /// The partition.
+        place: Place,
+        /// Where the consumer was.
+        offset: i64,
+        /// Where the two logs part.
+        end: i64,
+    },
     /// The consumer cannot go on; [`next_batch`](crate::Consumer::next_batch) tells the same.
     Fatal(Error),
 }

@@ -1,170 +1,32 @@
 //! The tasks that fetch ahead: one that knows which brokers are needed, and one for each of them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use klamm_client::config::{IsolationLevel, OffsetReset, keys};
-use klamm_client::{
-    ClientConfig, ConfigError, Connection, Error, Kafka, Metadata, Result, Subject,
-};
+use klamm_client::config::OffsetReset;
+use klamm_client::{Connection, Error, Metadata, Result, Subject};
 use klamm_protocol::api::fetch::{self, Fetch};
 use klamm_protocol::api::list_offsets::{self, ListOffsets};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Records, Str, Uuid};
 use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
-use tokio::sync::Notify;
 
 use crate::assignment::{Ask, Assignment, Place};
-use crate::batch::ConsumerBatch;
-use crate::cursor::{Fetched, Start, Wanted};
-use crate::group::Group;
+use crate::cursor::{Start, Wanted};
+use crate::events::ConsumerEvent;
 use crate::session::{Session, Want};
+use crate::shared::Shared;
 
 /// When to look again if nothing is expected.
 const IDLE: Duration = Duration::from_secs(60);
 /// The first version that names topics by id.
 const BY_ID: i16 = 13;
-
-/// The settings of a consumer, read once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) isolation: IsolationLevel,
-    pub(crate) reset: OffsetReset,
-    pub(crate) check_crcs: bool,
-    /// The most that a batch may become when it is decompressed.
-    pub(crate) decompressed_max: usize,
-    min_bytes: i32,
-    max_bytes: i32,
-    partition_max_bytes: i32,
-    max_wait_ms: i32,
-}
-
-impl Settings {
-    pub(crate) fn of(config: &ClientConfig) -> std::result::Result<Self, ConfigError> {
-        config.check()?;
-        let bytes = |key| i32::try_from(config.get::<usize>(key)).unwrap_or(i32::MAX);
-        let max_wait = config.get(&keys::FETCH_MAX_WAIT);
-        Ok(Self {
-            isolation: config.get(&keys::ISOLATION_LEVEL),
-            reset: config.get(&keys::AUTO_OFFSET_RESET),
-            check_crcs: config.get(&keys::CHECK_CRCS),
-            decompressed_max: config.get(&keys::RECEIVE_MAX),
-            min_bytes: bytes(&keys::FETCH_MIN),
-            max_bytes: bytes(&keys::FETCH_MAX),
-            partition_max_bytes: bytes(&keys::PARTITION_FETCH_MAX),
-            max_wait_ms: i32::try_from(max_wait.as_millis()).unwrap_or(i32::MAX),
-        })
-    }
-
-    fn isolation_level(&self) -> i8 {
-        i8::from(self.isolation == IsolationLevel::ReadCommitted)
-    }
-}
-
-/// What the application and the tasks share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) kafka: Kafka,
-    pub(crate) settings: Settings,
-    pub(crate) group: Option<Arc<Group>>,
-    /// Held for a few instructions; batches are decoded outside of it.
-    assignment: Mutex<Assignment>,
-    /// Rings when there may be something new to ask for.
-    pub(crate) changed: Notify,
-    /// Rings when the application has taken something.
-    room: Notify,
-    /// Rings when the application has asked for something.
-    pub(crate) polled: Notify,
-    /// How often partitions were taken away or moved.
-    moves: AtomicU64,
-}
-
-impl Shared {
-    pub(crate) fn new(kafka: Kafka, settings: Settings, group: Option<Arc<Group>>) -> Self {
-        Self {
-            kafka,
-            settings,
-            group,
-            assignment: Mutex::default(),
-            changed: Notify::new(),
-            room: Notify::new(),
-            polled: Notify::new(),
-            moves: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn assignment(&self) -> MutexGuard<'_, Assignment> {
-        self.assignment.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Partitions were taken away or moved: what was read of them may no longer count.
-    pub(crate) fn note_move(&self) {
-        self.moves.fetch_add(1, Ordering::Release);
-    }
-
-    /// While this stays the same, whatever was read still counts. Cheap enough to be asked for
-    /// each record.
-    pub(crate) fn moves(&self) -> u64 {
-        self.moves.load(Ordering::Acquire)
-    }
-
-    /// Tells the tasks that there may be something new to ask for.
-    pub(crate) fn ring(&self) {
-        self.changed.notify_waiters();
-    }
-
-    /// Tells the tasks that the application has asked for something, and perhaps taken it.
-    pub(crate) fn was_polled(&self) {
-        self.room.notify_waiters();
-        self.polled.notify_waiters();
-    }
-
-    /// Waits until the application works on nothing of these partitions any more.
-    pub(crate) async fn let_go(&self, places: &[Place]) {
-        loop {
-            let polled = self.polled.notified();
-            if !self.assignment().is_in_hand(places) {
-                break;
-            }
-            polled.await;
-        }
-    }
-
-    /// Opens a batch for the application; none if it holds nothing for it.
-    ///
-    /// # Errors
-    /// The batch is damaged. Nothing more is delivered from its partition before a seek.
-    pub(crate) fn open(&self, place: &Place, fetched: &Fetched) -> Result<Option<ConsumerBatch>> {
-        match ConsumerBatch::decode(place.clone(), fetched, &self.settings) {
-            Ok(batch) => Ok((!batch.records().is_empty()).then_some(batch)),
-            Err(error) => {
-                if let Some(cursor) = self.assignment().cursor_mut(place) {
-                    cursor.stop_at(fetched.from);
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Gives a partition its turn again.
-    pub(crate) fn ready(&self, place: &Place) {
-        let mut assignment = self.assignment();
-        assignment.ready(place);
-        self.deliver(assignment);
-    }
-
-    /// Wakes the application if there is something to deliver.
-    pub(crate) fn deliver(&self, mut assignment: MutexGuard<'_, Assignment>) {
-        let (waker, streams) = assignment.take_wakers();
-        drop(assignment);
-        waker.into_iter().chain(streams).for_each(Waker::wake);
-    }
-}
+/// The first version that says which record is the last that is known, so that the broker can say
+/// whether its log has it.
+const LAST_EPOCH_FROM: i16 = 12;
 
 /// Sees to it that every broker that leads a partition is asked, and that leaders are known. Ends
 /// when the tasks are stopped.
@@ -180,7 +42,7 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
     let mut backoff = shared.kafka.retry_backoff();
     loop {
         let changed = shared.changed.notified();
-        let (nodes, unknown) = shared.assignment().leaders(&shared.kafka.metadata());
+        let (nodes, unknown) = shared.assignment().sources(&shared.kafka.metadata(), clock::now());
         fetchers.retain(|_, task: &mut tokio::task::JoinHandle<()>| !task.is_finished());
         for node in nodes {
             fetchers.entry(node).or_insert_with(|| {
@@ -210,9 +72,11 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
                 pause = Duration::ZERO;
             }
         }
+        let now = clock::now();
+        let wake_at = shared.assignment().replica_until(now).into_iter().chain([now + pause]).min();
         tokio::select! {
             () = changed => {}
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep_until(wake_at.unwrap_or(now).into()) => {}
         }
     }
 }
@@ -222,7 +86,7 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
 async fn locate(shared: &Shared, topic: &Str) -> bool {
     match shared.kafka.topic_heard_after(topic, clock::now()).await {
         Ok(_) => {
-            let (_, unknown) = shared.assignment().leaders(&shared.kafka.metadata());
+            let (_, unknown) = shared.assignment().sources(&shared.kafka.metadata(), clock::now());
             let is_known = !unknown.contains(topic);
             if !is_known {
                 tracing::warn!(%topic, "an assigned partition is not there, or has no leader");
@@ -266,14 +130,14 @@ impl Fetcher {
             let (changed, room) = (shared.changed.notified(), shared.room.notified());
             let now = clock::now();
             let metadata = shared.kafka.metadata();
-            let (asks, leads, retry_at) = {
+            let (asks, is_source, retry_at) = {
                 let assignment = shared.assignment();
                 let full_at = usize::try_from(shared.settings.partition_max_bytes).unwrap_or(0);
                 let asks = assignment.asks(self.node, &metadata, full_at.max(1), now);
-                let leads = assignment.leaders(&metadata).0.contains(&self.node);
-                (asks, leads, assignment.retry_at(now))
+                let is_source = assignment.sources(&metadata, now).0.contains(&self.node);
+                (asks, is_source, assignment.retry_at(now))
             };
-            if !leads {
+            if !is_source {
                 return;
             }
             if asks.is_empty() {
@@ -288,6 +152,7 @@ impl Fetcher {
                 Ok(()) => backoff.reset(),
                 Err(error) => {
                     tracing::warn!(node = self.node, %error, "nothing fetched");
+                    shared.assignment().leave_replica(self.node);
                     tokio::time::sleep(backoff.next_pause()).await;
                     self.look_for_leaders(&metadata).await;
                 }
@@ -387,8 +252,8 @@ impl Fetcher {
         let id = |name: &Str| metadata.topic(name).map_or(Uuid::ZERO, |topic| topic.id);
         let have_ids = asks.iter().all(|ask| !id(&ask.place.0).is_zero());
         let version = connection.version::<Fetch>(if have_ids { i16::MAX } else { BY_ID - 1 })?;
-        let request =
-            self.fetch_request(&asks, |name| if have_ids { id(name) } else { Uuid::ZERO });
+        let id_or_name = |name: &Str| if have_ids { id(name) } else { Uuid::ZERO };
+        let request = self.fetch_request(&asks, version, id_or_name);
         let answer = connection.submit::<Fetch>(version, &request).await?.answer().await?;
         if self.session.heard(request.session_epoch, &answer) {
             tracing::debug!(error = %answer.error_code, "a fetch session has ended");
@@ -411,6 +276,12 @@ impl Fetcher {
                     continue;
                 }
                 self.session.tell(&place, partition.high_watermark);
+                let parted = partition.diverging_epoch.end_offset;
+                if parted >= 0 {
+                    self.truncated(&mut assignment, &ask, parted);
+                    continue;
+                }
+                self.heed_replica(&mut assignment, &ask, partition.preferred_read_replica);
                 let records = partition.records.map(Records::into_bytes).unwrap_or_default();
                 let aborted = partition.aborted_transactions.unwrap_or_default();
                 arrived(&mut assignment, &ask, records, aborted, partition.high_watermark);
@@ -425,15 +296,22 @@ impl Fetcher {
         Ok(())
     }
 
-    fn fetch_request(&mut self, asks: &[Ask], id: impl Fn(&Str) -> Uuid) -> fetch::Request {
-        let settings = self.shared.settings;
+    fn fetch_request(
+        &mut self,
+        asks: &[Ask],
+        version: i16,
+        id: impl Fn(&Str) -> Uuid,
+    ) -> fetch::Request {
+        let settings = &self.shared.settings;
         let mut wanted = BTreeMap::new();
-        for Ask { place, wanted: what, leader_epoch, .. } in asks {
+        for Ask { place, wanted: what, leader_epoch, last_epoch, .. } in asks {
             let Wanted::Records(fetch_offset) = *what else { continue };
+            let last_fetched_epoch = if version >= LAST_EPOCH_FROM { *last_epoch } else { -1 };
             let partition = fetch::Partition {
                 partition: place.1,
                 current_leader_epoch: *leader_epoch,
                 fetch_offset,
+                last_fetched_epoch,
                 partition_max_bytes: settings.partition_max_bytes,
                 ..fetch::Partition::default()
             };
@@ -444,7 +322,36 @@ impl Fetcher {
             min_bytes: settings.min_bytes,
             max_bytes: settings.max_bytes,
             isolation_level: settings.isolation_level(),
+            rack_id: settings.rack.clone(),
             ..self.session.request(wanted)
+        }
+    }
+
+    /// The log ends, for what the consumer knows of it, before what it has read: that was lost
+    /// when another broker became the leader (KIP-320).
+    fn truncated(&self, assignment: &mut Assignment, ask: &Ask, end: i64) {
+        let Some(cursor) = assignment.answered(&ask.place, ask.term) else { return };
+        let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
+        let offset = cursor.position().unwrap_or(end);
+        let error = Error::Truncated { subject, offset, end };
+        if self.shared.settings.reset == OffsetReset::None {
+            cursor.halted = true;
+            assignment.fail_at(std::slice::from_ref(&ask.place), error);
+            return;
+        }
+        tracing::warn!(%error, "moved");
+        cursor.seek(Start::Offset(offset.min(end)));
+        self.shared.note_move();
+        let place = ask.place.clone();
+        assignment.events.tell(ConsumerEvent::Truncated { place, offset, end });
+    }
+
+    /// A leader may name a replica that lies nearer, to be read from instead (KIP-392).
+    fn heed_replica(&self, assignment: &mut Assignment, ask: &Ask, node: i32) {
+        if let Some(cursor) = assignment.answered(&ask.place, ask.term).filter(|_| node >= 0) {
+            let until = clock::now() + self.shared.settings.replica_max_age;
+            cursor.replica = (node != self.node).then_some((node, until));
+            self.shared.ring();
         }
     }
 
@@ -459,10 +366,15 @@ impl Fetcher {
         let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
         let error = Error::Broker { code, message: None, subject };
         let Some(cursor) = assignment.answered(&ask.place, ask.term) else { return };
-        if code == ErrorCode::OFFSET_OUT_OF_RANGE {
+        if cursor.replica.take().is_some() {
+            // A follower may be behind, or be none any more: the leader knows.
+            tracing::debug!(%error, "back to the leader");
+            self.shared.ring();
+        } else if code == ErrorCode::OFFSET_OUT_OF_RANGE {
             if cursor.reset(self.shared.settings.reset) {
                 tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
-                return;
+            } else {
+                assignment.fail_at(std::slice::from_ref(&ask.place), error);
             }
         } else if error.is_stale_metadata() || error.is_retriable() {
             tracing::debug!(%error, "asked again later");
@@ -471,10 +383,10 @@ impl Fetcher {
             if error.is_stale_metadata() {
                 stale.push(ask.place.0.clone());
             }
-            return;
+        } else {
+            cursor.halted = true;
+            assignment.fail_at(std::slice::from_ref(&ask.place), error);
         }
-        cursor.halted = true;
-        assignment.fail_at(std::slice::from_ref(&ask.place), error);
     }
 }
 

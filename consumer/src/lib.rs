@@ -135,6 +135,7 @@ mod offsets;
 mod partitions;
 mod position;
 mod session;
+mod shared;
 
 pub use batch::{ConsumerBatch, ConsumerRecord, ConsumerRecords};
 pub use builder::{ConsumeExt, ConsumerBuilder};

@@ -14,9 +14,9 @@ use crate::assignment::Place;
 use crate::batch::ConsumerBatch;
 use crate::consumer::Consumer;
 use crate::cursor::Start;
-use crate::fetcher::Shared;
 use crate::offsets;
 use crate::position::{Position, Reached};
+use crate::shared::Shared;
 
 /// The partitions of a [`Consumer`] that no stream reads yet, as they come. It never ends.
 ///

@@ -10,7 +10,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_core::Stream as _;
-use klamm_consumer::{Assignor, ConsumerEvent, Error, Position};
+use klamm_consumer::{
+    Assignor, ConsumeExt as _, ConsumerEvent, Error, OffsetReset, Position, Start,
+};
 
 use support::{SOON, World, assigning, next, protocols, settle};
 
@@ -106,6 +108,42 @@ async fn who_is_late_and_closed_at_once_has_left() {
             world.kafka.admin().describe_groups(&[world.group.as_str().into()]).await.unwrap();
         let members = described[0].1.as_ref().map_or(0, |group| group.members.len());
         assert_eq!(members, 0, "it has left");
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_is_noticed() {
+    for protocol in protocols().await {
+        let world = World::speaking(protocol, 1).await;
+        // Read from a leader that had more than this one.
+        let outsider = world.kafka.consumer().group(&world.group).build().await.unwrap();
+        let mut read = Position::new(world.topic.clone(), 0, 150);
+        read.leader_epoch = Some(0);
+        outsider.commit(read).await.unwrap();
+
+        let strict = world.member().auto_offset_reset(OffsetReset::None);
+        let mut strict = strict.auto_commit(false).build().await.unwrap();
+        let told = tokio::time::timeout(SOON, strict.next_batch()).await.unwrap().unwrap_err();
+        let Error::Truncated { offset: 150, end: 100, .. } = told else { panic!("{told}") };
+        strict.seek(&world.topic, 0, Start::Offset(90)).unwrap();
+        assert_eq!(next(&mut strict).await.records()[0].offset, 90);
+        strict.close(SOON).await.unwrap();
+
+        let mut consumer = world.member().build().await.unwrap();
+        let mut events = consumer.events();
+        settle(&mut consumer, 1).await;
+        let reading = tokio::time::timeout(SOON, async {
+            while consumer.position(&world.topic, 0) != Some(100) {
+                let a_moment = Duration::from_millis(20);
+                let _ = tokio::time::timeout(a_moment, consumer.next_batch()).await;
+            }
+        });
+        reading.await.unwrap();
+        world.produce(0, 10).await;
+        assert_eq!(next(&mut consumer).await.records()[0].offset, 100, "where the logs part");
+        let is_truncation = |event| matches!(event, Some(ConsumerEvent::Truncated { .. }));
+        while !is_truncation(events.next().await) {}
         world.stop().await;
     }
 }

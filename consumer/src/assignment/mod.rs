@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::IsolationLevel;
-use klamm_client::{Error, Metadata, Subject};
+use klamm_client::{Error, Metadata, Partition, Subject};
 use klamm_protocol::wire::Str;
 
 use crate::cursor::{Cursor, Fetched, Start, Wanted};
@@ -71,6 +71,8 @@ pub(crate) struct Ask {
     pub(crate) wanted: Wanted,
     pub(crate) term: u64,
     pub(crate) leader_epoch: i32,
+    /// The leader epoch of the last record that is known; -1 where unknown.
+    pub(crate) last_epoch: i32,
 }
 
 impl Assignment {
@@ -141,10 +143,10 @@ impl Assignment {
         let mut asks = Vec::new();
         for (place, cursor) in &self.cursors {
             let partition = metadata.topic(&place.0).and_then(|topic| topic.partition(place.1));
-            let Some(partition) = partition.filter(|partition| partition.leader == Some(node))
-            else {
-                continue;
+            let is_source = |partition: &&Partition| {
+                source(cursor, partition.leader, metadata, now) == Some(node)
             };
+            let Some(partition) = partition.filter(is_source) else { continue };
             if cursor.is_full(full_at) {
                 match cursor.claim {
                     None => return Vec::new(),
@@ -152,19 +154,27 @@ impl Assignment {
                 }
             }
             if let Some(wanted) = cursor.wanted(now) {
-                let (term, leader_epoch) = (cursor.term(), partition.leader_epoch);
-                asks.push(Ask { place: place.clone(), wanted, term, leader_epoch });
+                asks.push(Ask {
+                    place: place.clone(),
+                    wanted,
+                    term: cursor.term(),
+                    leader_epoch: partition.leader_epoch,
+                    last_epoch: cursor.fetch_epoch(),
+                });
             }
         }
         asks
     }
 
-    /// The brokers that lead partitions of which something is wanted, and topics of which a leader
-    /// is not known.
-    pub(crate) fn leaders(&self, metadata: &Metadata) -> (BTreeSet<i32>, BTreeSet<Str>) {
+    /// The brokers that are to be asked for partitions, and topics of which a leader is not known.
+    pub(crate) fn sources(
+        &self,
+        metadata: &Metadata,
+        now: Instant,
+    ) -> (BTreeSet<i32>, BTreeSet<Str>) {
         let (mut nodes, mut unknown) = (BTreeSet::new(), BTreeSet::new());
         for (place, cursor) in &self.cursors {
-            match metadata.leader(&place.0, place.1) {
+            match source(cursor, metadata.leader(&place.0, place.1), metadata, now) {
                 _ if cursor.halted => {}
                 Some(node) => {
                     nodes.insert(node);
@@ -175,6 +185,20 @@ impl Assignment {
             }
         }
         (nodes, unknown)
+    }
+
+    /// A broker has failed: whatever is read from it as from a replica that lies nearer, is read
+    /// from the leader again.
+    pub(crate) fn leave_replica(&mut self, node: i32) {
+        for cursor in self.cursors.values_mut() {
+            cursor.replica.take_if(|(replica, _)| *replica == node);
+        }
+    }
+
+    /// When the first partition is to be read from its leader again.
+    pub(crate) fn replica_until(&self, now: Instant) -> Option<Instant> {
+        let replicas = self.cursors.values().filter_map(|cursor| cursor.replica);
+        replicas.map(|(_, until)| until).filter(|until| *until > now).min()
     }
 
     /// When the first pause of a partition is over.
@@ -407,5 +431,59 @@ impl Assignment {
     pub(crate) fn await_committed(&self, now: Instant) -> Vec<(Place, u64)> {
         let waiting = self.cursors.iter().filter(|(_, cursor)| cursor.awaits_committed(now));
         waiting.map(|(place, cursor)| (place.clone(), cursor.term())).collect()
+    }
+}
+
+/// The broker to ask for a partition. Only its leader knows where a place is; records may come from
+/// a replica.
+fn source(cursor: &Cursor, leader: Option<i32>, metadata: &Metadata, now: Instant) -> Option<i32> {
+    match cursor.replica {
+        Some((node, until))
+            if now < until
+                && cursor.position().is_some()
+                && metadata.brokers.contains_key(&node) =>
+        {
+            Some(node)
+        }
+        _ => leader,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use klamm_client::Broker;
+    use klamm_utils::clock;
+
+    use super::*;
+
+    #[test]
+    fn records_come_from_a_replica_as_long_as_that_was_said() {
+        let mut metadata = Metadata::default();
+        let near = Broker { id: 2, address: Arc::from("near:9092"), rack: None };
+        metadata.brokers.insert(near.id, near);
+        let now = clock::now();
+        let until = now + Duration::from_secs(300);
+        let check = |start, replica, now, expected| {
+            let mut cursor = Cursor::new(start, 0);
+            cursor.replica = replica;
+            assert_eq!(source(&cursor, Some(1), &metadata, now), Some(expected), "{replica:?}");
+        };
+        check(Start::Offset(0), None, now, 1);
+        check(Start::Offset(0), Some((2, until)), now, 2);
+        check(Start::Offset(0), Some((2, until)), until, 1);
+        // One that nobody knows any more, and a place that only the leader knows.
+        check(Start::Offset(0), Some((3, until)), now, 1);
+        check(Start::Earliest, Some((2, until)), now, 1);
+
+        let mut assignment = Assignment::default();
+        assignment.add([("t".into(), 0, Start::Offset(0))]);
+        let place = ("t".into(), 0);
+        assignment.cursor_mut(&place).unwrap().replica = Some((2, until));
+        assignment.leave_replica(1);
+        assert_eq!(assignment.replica_until(now), Some(until));
+        assignment.leave_replica(2);
+        assert_eq!(assignment.replica_until(now), None);
     }
 }

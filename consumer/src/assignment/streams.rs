@@ -175,7 +175,7 @@ impl Assignment {
     pub(crate) fn release(&mut self, place: &Place, tenure: u64) {
         let Some(cursor) = self.claimed(place, tenure) else { return };
         if let Some(from) = cursor.in_hand() {
-            cursor.go_back(from);
+            cursor.go_to(from);
         }
         let claim = cursor.claim.take();
         self.failures.extend(claim.into_iter().flat_map(|claim| claim.failures));

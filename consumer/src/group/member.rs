@@ -22,8 +22,8 @@ use super::subscription::{Found, Subscription};
 use crate::assignment::Place;
 use crate::cursor::Start;
 use crate::events::ConsumerEvent;
-use crate::fetcher::Shared;
 use crate::offsets;
+use crate::shared::Shared;
 
 /// How long a member that leaves waits for the coordinator to hear of it.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);

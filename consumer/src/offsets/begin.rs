@@ -9,8 +9,7 @@ use klamm_utils::clock;
 
 use super::{committed, may_pass};
 use crate::assignment::Place;
-use crate::cursor::Start;
-use crate::fetcher::Shared;
+use crate::shared::Shared;
 
 /// Finds out where partitions begin of which the group knows it. Ends when it is told to stop.
 pub(crate) async fn begin(shared: Arc<Shared>, stopping: impl Future<Output = ()>) {
@@ -70,7 +69,7 @@ async fn begin_at(shared: &Shared, waiting: &[(Place, u64)], pause: Duration) ->
         let subject = || Subject::Partition(place.0.clone(), place.1);
         let failure = match outcome {
             Ok(Some(position)) => {
-                cursor.seek(Start::Offset(position.offset));
+                cursor.go_to((position.offset, position.leader_epoch.unwrap_or(-1)));
                 cursor.set_committed(position.offset);
                 continue;
             }

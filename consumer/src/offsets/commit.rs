@@ -13,9 +13,9 @@ use klamm_utils::clock;
 
 use super::{doubt, doubting, group, may_pass};
 use crate::assignment::{Assignment, Place};
-use crate::fetcher::Shared;
 use crate::group::{Group, Identity};
 use crate::position::{Position, Reached};
+use crate::shared::Shared;
 
 /// How long the last commit of a consumer may take.
 const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(10);

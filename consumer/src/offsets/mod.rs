@@ -10,9 +10,9 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_utils::clock;
 
 use crate::assignment::Place;
-use crate::fetcher::Shared;
 use crate::group::Group;
 use crate::position::Position;
+use crate::shared::Shared;
 
 pub(crate) use begin::begin;
 pub(crate) use commit::{commit, commit_always, commit_worked, first_failure};
