@@ -8,8 +8,9 @@ use klamm_client::{Error, Result, Subject};
 use klamm_protocol::records::{Batch, BatchBuilder, BatchOptions};
 use klamm_protocol::wire::Str;
 
+use crate::interceptor::Interceptors;
 use crate::ledger::{Hold, Room};
-use crate::receipt::{Claim, Delivery, Receipt};
+use crate::receipt::{Claim, Delivery, Entry, Receipt};
 use crate::record::Record;
 
 /// Room that a first batch starts with; later ones start with what the last one took.
@@ -30,6 +31,7 @@ pub(crate) struct Shape {
 pub(crate) struct Queue {
     topic: Str,
     partition: i32,
+    interceptors: Option<Interceptors>,
     open: Option<Open>,
     sealed: VecDeque<Made>,
     last_size: usize,
@@ -65,6 +67,7 @@ pub(crate) struct Sealed {
 pub(crate) struct Spoiled {
     claim: Claim,
     pub(crate) error: Error,
+    pub(crate) records: u64,
     _hold: Hold,
 }
 
@@ -106,9 +109,9 @@ pub(crate) struct Appended {
 }
 
 impl Queue {
-    pub(crate) fn new(topic: Str, partition: i32) -> Self {
+    pub(crate) fn new(topic: Str, partition: i32, interceptors: Option<Interceptors>) -> Self {
         let (open, sealed) = (None, VecDeque::new());
-        Self { topic, partition, open, sealed, last_size: FIRST_CAPACITY }
+        Self { topic, partition, interceptors, open, sealed, last_size: FIRST_CAPACITY }
     }
 
     /// Writes a record into the open batch, after sealing that one if it has no room or is part of
@@ -131,7 +134,8 @@ impl Queue {
         let began = self.open.is_none();
         let capacity = self.last_size.min(shape.batch_size);
         let open = self.open.get_or_insert_with(|| {
-            let (receipt, claim) = Receipt::begin(self.topic.clone(), self.partition);
+            let interceptors = self.interceptors.clone();
+            let (receipt, claim) = Receipt::begin(self.topic.clone(), self.partition, interceptors);
             let builder = BatchBuilder::with_capacity(shape.options, capacity);
             Open { builder, receipt, claim, began: now, transaction, hold: room.begin() }
         });
@@ -144,7 +148,8 @@ impl Queue {
             return Err(Error::Build { subject, source });
         }
         open.hold.add(room);
-        let delivery = open.receipt.delivery(index, timestamp);
+        let (key_size, value_size) = (key.map(<[u8]>::len), value.map(<[u8]>::len));
+        let delivery = open.receipt.delivery(Entry { index, timestamp, key_size, value_size });
         if open.builder.estimated_size() >= shape.batch_size {
             sealed |= self.seal();
         }
@@ -156,11 +161,12 @@ impl Queue {
         let Some(open) = self.open.take() else { return false };
         self.last_size = open.builder.estimated_size().max(FIRST_CAPACITY);
         let Open { builder, claim, began, transaction, hold, .. } = open;
+        let records = builder.len() as u64;
         self.sealed.push_back(match builder.build(0) {
             Ok(batch) => Ok(Sealed { batch, began, transaction, claim, hold: Arc::new(hold) }),
             Err(source) => {
                 let error = Error::Build { subject: claim.subject(), source };
-                Err(Spoiled { claim, error, _hold: hold })
+                Err(Spoiled { claim, error, records, _hold: hold })
             }
         });
         true
@@ -196,7 +202,7 @@ mod tests {
     type Held = (Queue, std::sync::Arc<Ledger>);
 
     fn queue() -> Held {
-        (Queue::new("orders".into(), 3), Ledger::new(1_000))
+        (Queue::new("orders".into(), 3, None), Ledger::new(1_000))
     }
 
     fn append(queue: &mut Held, value: &str, shape: &Shape) -> Appended {

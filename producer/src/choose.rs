@@ -86,6 +86,31 @@ mod tests {
         check(Partitioner::Crc32, "", 10, None);
     }
 
+    /// The keys and hashes of librdkafka's partitioner test (0048), whose murmur2 is checked there
+    /// against Java's and whose FNV-1a against sarama's.
+    #[test]
+    fn keys_keep_their_partitions_when_clients_are_changed() {
+        let keys = ["", "23456", "this is another string with more length to it perhaps", "hejsan"];
+        for (partitioner, hashes) in [
+            (Partitioner::Crc32, [None, Some(0xb1b4_51d7), Some(0xb015_0df7), Some(0xd077_037e)]),
+            (
+                Partitioner::Murmur2,
+                [Some(0x106e_08d9), Some(0x058d_780f), Some(0x4f77_03da), Some(0x5ec1_9395)],
+            ),
+            (
+                Partitioner::Fnv1a,
+                [Some(0x7ee3_623b), Some(0x27e6_f469), Some(0x155e_3e5f), Some(0x17b1_e27a)],
+            ),
+        ] {
+            for (key, hash) in keys.into_iter().zip(hashes) {
+                for count in [7, 17] {
+                    let expected = hash.map(|hash: u32| (hash % count).cast_signed());
+                    check(partitioner, key, count.cast_signed(), expected);
+                }
+            }
+        }
+    }
+
     #[test]
     fn no_key_and_no_partition_choose_nothing() {
         assert_eq!(by_key(Partitioner::Fnv1a, None, 10), None);

@@ -283,6 +283,11 @@ impl Parcel {
         self.possibly_written |= error.possibly_written();
     }
 
+    /// How many records it has.
+    pub(crate) fn records(&self) -> u64 {
+        u64::try_from(self.sealed.batch.header().record_count).unwrap_or(0)
+    }
+
     /// Tells its records that they are not stored, or may not be.
     pub(crate) fn give_up(self, error: Error) {
         let doubtful = self.possibly_written && !error.possibly_written();

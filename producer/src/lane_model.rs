@@ -85,7 +85,7 @@ impl World {
     fn new() -> Self {
         Self {
             lane: Lane::default(),
-            queue: Queue::new("orders".into(), 0),
+            queue: Queue::new("orders".into(), 0, None),
             ledger: Ledger::new(1 << 20),
             broker: Broker::default(),
             wire: VecDeque::new(),

@@ -73,6 +73,11 @@ impl Ledger {
         }
     }
 
+    /// How many bytes are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.capacity - self.memory.available_permits()
+    }
+
     /// How many batches are not settled.
     pub(crate) fn unsettled(&self) -> usize {
         self.lock().unsettled.len()

@@ -62,6 +62,12 @@
 //! transaction has an epoch of its own; otherwise the coordinator is told of them first (KIP-98).
 //! `transaction.version.max=1` keeps to the older way.
 //!
+//! # Other ways
+//!
+//! [`Producer::sink`] takes records as the end of a stream. [`ProducerBuilder::interceptor`] lets an
+//! application see every record and what became of it; [`TraceParent`] is one that has traces go on
+//! where the record is read. [`Producer::metrics`] tells what was done.
+//!
 //! # How a record travels
 //!
 //! [`Producer::enqueue`] chooses a partition and writes the record straight into that partition's
@@ -91,12 +97,15 @@
 #![forbid(unsafe_code)]
 
 mod accumulate;
+mod builder;
 mod choose;
+mod interceptor;
 mod judge;
 mod lane;
 #[cfg(test)]
 mod lane_model;
 mod ledger;
+mod metrics;
 mod producer;
 mod receipt;
 mod record;
@@ -105,12 +114,17 @@ mod sender;
 mod sequence;
 mod settings;
 mod shared;
+mod sink;
 mod transaction;
 
+pub use builder::{ProduceExt, ProducerBuilder};
+pub use interceptor::{ProducerInterceptor, TraceParent};
 pub use klamm_client::config::{Acks, Partitioner};
 pub use klamm_client::{Error, GroupMetadata, Result};
 pub use klamm_protocol::records::{Compression, Header};
-pub use producer::{ProduceExt, Producer, ProducerBuilder, Refused, TryEnqueueError};
+pub use metrics::{Histogram, Snapshot};
+pub use producer::{Producer, Refused, TryEnqueueError};
 pub use receipt::{Delivery, RecordMetadata};
 pub use record::{HeaderValue, Record};
+pub use sink::RecordSink;
 pub use transaction::{Transaction, TransactionalProducer};

@@ -3,155 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use klamm_client::config::{Acks, Key, Partitioner, Value, keys};
-use klamm_client::{ClientConfig, ConfigError, Error, Kafka, Result, Subject};
-use klamm_protocol::records::{BatchProducer, Compression};
-use klamm_utils::clock;
+use klamm_client::{Error, Result, Subject};
 use klamm_utils::task::TaskGroup;
 
+use crate::metrics::Snapshot;
 use crate::receipt::{Delivery, RecordMetadata};
 use crate::record::Record;
 use crate::sender::Sender;
-use crate::settings::{Settings, TransactionSettings};
-use crate::shared::Shared;
-use crate::transaction::{self, Machine, TransactionalProducer, Transactions};
-
-/// Makes producers of a client.
-pub trait ProduceExt {
-    /// A producer to be built, with the client's settings.
-    fn producer(&self) -> ProducerBuilder;
-}
-
-impl ProduceExt for Kafka {
-    fn producer(&self) -> ProducerBuilder {
-        ProducerBuilder { kafka: self.clone(), config: self.config().clone() }
-    }
-}
-
-/// A producer to be built. Setters never fail; what is wrong is told by [`build`](Self::build).
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct ProducerBuilder {
-    kafka: Kafka,
-    config: ClientConfig,
-}
-
-impl ProducerBuilder {
-    /// How many replicas must hold a batch before the broker answers. The default is all.
-    pub fn acks(self, acks: Acks) -> Self {
-        self.with(&keys::ACKS, &acks)
-    }
-
-    /// How long a batch waits for more records. The default is 5 ms.
-    pub fn linger(self, linger: Duration) -> Self {
-        self.with(&keys::LINGER, &linger)
-    }
-
-    /// Bytes at which a batch is sent without waiting. The default is 64 KiB.
-    pub fn batch_size(self, bytes: usize) -> Self {
-        self.with(&keys::BATCH_SIZE, &bytes)
-    }
-
-    /// Bytes of records that wait to be acknowledged. The default is 32 MiB.
-    pub fn buffer_memory(self, bytes: usize) -> Self {
-        self.with(&keys::BUFFER_MEMORY, &bytes)
-    }
-
-    /// How batches are compressed. By default they are not.
-    pub fn compression(self, compression: Compression) -> Self {
-        self.with(&keys::COMPRESSION_TYPE, &compression)
-    }
-
-    /// How hard, as the codec counts it.
-    pub fn compression_level(self, level: i32) -> Self {
-        self.with(&keys::COMPRESSION_LEVEL, &Some(level))
-    }
-
-    /// Whether a retry can neither double nor reorder records. By default it cannot.
-    pub fn idempotence(self, idempotent: bool) -> Self {
-        self.with(&keys::ENABLE_IDEMPOTENCE, &idempotent)
-    }
-
-    /// How the partition of a record is chosen. The default is FNV-1a of its key.
-    pub fn partitioner(self, partitioner: Partitioner) -> Self {
-        self.with(&keys::PARTITIONER, &partitioner)
-    }
-
-    /// How long a record may take from its acceptance to its acknowledgement. The default is two
-    /// minutes.
-    pub fn delivery_timeout(self, timeout: Duration) -> Self {
-        self.with(&keys::DELIVERY_TIMEOUT, &timeout)
-    }
-
-    /// Whose transactions its are, for [`build_transactional`](Self::build_transactional).
-    pub fn transactional_id(self, id: &str) -> Self {
-        self.with(&keys::TRANSACTIONAL_ID, &Some(id.to_owned()))
-    }
-
-    /// How long a transaction may be open before its coordinator aborts it. The default is one
-    /// minute.
-    pub fn transaction_timeout(self, timeout: Duration) -> Self {
-        self.with(&keys::TRANSACTION_TIMEOUT, &timeout)
-    }
-
-    /// Sets by name, as [`ClientConfig::set`] does.
-    pub fn set(mut self, name: &str, value: &str) -> Self {
-        self.config = self.config.set(name, value);
-        self
-    }
-
-    fn with<T: Value>(mut self, key: &Key<T>, value: &T) -> Self {
-        self.config = self.config.with(key, value);
-        self
-    }
-
-    /// The producer. It connects when it has something to send.
-    ///
-    /// # Errors
-    /// The settings are wrong or contradict each other.
-    ///
-    /// # Cancel safety
-    /// Dropped before it returns, it leaves nothing behind.
-    pub async fn build(self) -> Result<Producer> {
-        if self.config.get(&keys::TRANSACTIONAL_ID).is_some() {
-            let (name, other) = (keys::TRANSACTIONAL_ID.name(), "build");
-            let reason = "a producer of transactions is made by build_transactional";
-            return Err(ConfigError::Contradiction { name, other, reason }.into());
-        }
-        let settings = Settings::of(&self.config)?;
-        Ok(Producer::start(Shared::new(self.kafka, settings, None)))
-    }
-
-    /// The producer of this transactional id. From now on one that was made before with the same
-    /// id can do nothing any more, and what it has left open is aborted.
-    ///
-    /// # Errors
-    /// The settings are wrong or contradict each other, the id may not be used, or no coordinator
-    /// has answered within `max.block.ms`.
-    ///
-    /// # Cancel safety
-    /// Dropped before it returns, an older producer with the same id may be fenced off already.
-    pub async fn build_transactional(self) -> Result<TransactionalProducer> {
-        let settings = Settings::of(&self.config)?.in_transactions();
-        self.build_transactional_as(settings).await
-    }
-
-    /// The same, under settings that were read already.
-    pub(crate) async fn build_transactional_as(
-        self,
-        settings: Settings,
-    ) -> Result<TransactionalProducer> {
-        let of_transactions = TransactionSettings::of(&self.config)?;
-        let deadline = Some(clock::now() + settings.max_block);
-        let none = BatchProducer::NONE;
-        let inited = transaction::init(&self.kafka, &of_transactions, none, deadline).await;
-        let (producer, generation) = inited?;
-        let machine = Machine::new(of_transactions.id.clone(), producer, generation);
-        let transactions = Arc::new(Transactions::new(of_transactions, machine));
-        let shared = Shared::new(self.kafka, settings, Some(Arc::clone(&transactions)));
-        Ok(TransactionalProducer::new(Producer::start(shared), transactions))
-    }
-}
+use crate::shared::{Shared, TopicQueues};
+use crate::sink::RecordSink;
 
 /// Sends records. Cloning shares it.
 ///
@@ -217,7 +77,7 @@ impl TryEnqueueError {
 }
 
 impl Producer {
-    fn start(shared: Shared) -> Self {
+    pub(crate) fn start(shared: Shared) -> Self {
         let shared = Arc::new(shared);
         let tasks = TaskGroup::new("producer");
         tasks.spawn("send", Sender::new(Arc::clone(&shared), tasks.clone()).run());
@@ -260,14 +120,24 @@ impl Producer {
 
     /// Accepts a record as part of this transaction.
     pub(crate) async fn enqueue_in(&self, transaction: u64, record: Record) -> Result<Delivery> {
-        match self.try_enqueue_in(transaction, record) {
+        match self.offer(transaction, self.intercepted(record)) {
             Ok(delivery) => Ok(delivery),
-            Err(TryEnqueueError::Refused(refused)) => Err(refused.error),
+            Err(TryEnqueueError::Refused(refused)) => Err(self.refused(refused.error)),
             Err(refused) => self.enqueue_slowly(transaction, refused.into_record()).await,
         }
     }
 
-    async fn enqueue_slowly(&self, transaction: u64, record: Record) -> Result<Delivery> {
+    /// Accepts a record that the interceptors have seen, once there is room and its topic known.
+    pub(crate) async fn enqueue_slowly(
+        &self,
+        transaction: u64,
+        record: Record,
+    ) -> Result<Delivery> {
+        let accepted = self.wait_and_append(transaction, record).await;
+        accepted.map_err(|error| self.refused(error))
+    }
+
+    async fn wait_and_append(&self, transaction: u64, record: Record) -> Result<Delivery> {
         let shared = &self.handle.shared;
         let after = shared.settings.max_block;
         let admitted = async {
@@ -285,8 +155,24 @@ impl Producer {
         shared.append(&queues, &record, room, transaction)
     }
 
+    /// The record as the interceptors want it.
+    pub(crate) fn intercepted(&self, mut record: Record) -> Record {
+        if let Some(interceptors) = &self.handle.shared.interceptors {
+            interceptors.on_send(&mut record);
+        }
+        record
+    }
+
+    /// Tells the interceptors of a record that was never accepted.
+    pub(crate) fn refused(&self, error: Error) -> Error {
+        match &self.handle.shared.interceptors {
+            None => error,
+            Some(interceptors) => interceptors.told(error),
+        }
+    }
+
     /// Asks for a topic until there is an answer that will not change by asking again.
-    async fn find(&self, record: &Record) -> Result<Arc<crate::shared::TopicQueues>> {
+    async fn find(&self, record: &Record) -> Result<Arc<TopicQueues>> {
         let shared = &self.handle.shared;
         let mut backoff = shared.settings.retry.backoff();
         loop {
@@ -308,6 +194,27 @@ impl Producer {
 
     /// Accepts a record as part of this transaction, if that needs no waiting.
     pub(crate) fn try_enqueue_in(
+        &self,
+        transaction: u64,
+        record: Record,
+    ) -> std::result::Result<Delivery, TryEnqueueError> {
+        if self.handle.shared.interceptors.is_none() {
+            return self.offer(transaction, record);
+        }
+        // Who offers it again offers it as it was.
+        let original = record.clone();
+        self.offer(transaction, self.intercepted(record)).map_err(|error| match error {
+            TryEnqueueError::Full(_) => TryEnqueueError::Full(Box::new(original)),
+            TryEnqueueError::UnknownTopic(_) => TryEnqueueError::UnknownTopic(Box::new(original)),
+            TryEnqueueError::Refused(refused) => {
+                let error = self.refused(refused.error);
+                TryEnqueueError::Refused(Box::new(Refused { record: original, error }))
+            }
+        })
+    }
+
+    /// Accepts a record that the interceptors have seen, if that needs no waiting.
+    pub(crate) fn offer(
         &self,
         transaction: u64,
         record: Record,
@@ -359,6 +266,17 @@ impl Producer {
             });
         }
         results
+    }
+
+    /// A [`futures_sink::Sink`] of records, of which there may be several.
+    pub fn sink(&self) -> RecordSink<'static> {
+        RecordSink::new(self.clone(), 0)
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Snapshot {
+        self.handle.shared.snapshot()
     }
 
     /// Sends without lingering what was accepted, and waits until its fate is known; each record's

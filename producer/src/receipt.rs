@@ -8,8 +8,11 @@ use std::task::{Context, Poll, Waker};
 use klamm_client::{Error, Result, Subject};
 use klamm_protocol::wire::Str;
 
+use crate::interceptor::Interceptors;
+
 /// Where a record is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RecordMetadata {
     /// The topic.
     pub topic: Str,
@@ -19,6 +22,10 @@ pub struct RecordMetadata {
     pub offset: Option<i64>,
     /// In milliseconds since 1970: the broker's where the topic has it so, otherwise the record's.
     pub timestamp: i64,
+    /// Bytes of its key; none if it has no key.
+    pub key_size: Option<usize>,
+    /// Bytes of its value; none if it has no value.
+    pub value_size: Option<usize>,
 }
 
 /// The acknowledgement of one record, yet to come. Dropping it loses the news, not the record.
@@ -26,10 +33,19 @@ pub struct RecordMetadata {
 #[must_use = "whether a record was stored is known only to those who wait for it"]
 pub struct Delivery {
     receipt: Arc<Receipt>,
-    index: usize,
-    timestamp: i64,
+    entry: Entry,
     /// Where its waker is kept, once it has one.
     waker: Option<usize>,
+}
+
+/// One record of a batch, as far as its fate needs it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// Its place in the batch.
+    pub(crate) index: usize,
+    pub(crate) timestamp: i64,
+    pub(crate) key_size: Option<usize>,
+    pub(crate) value_size: Option<usize>,
 }
 
 /// Where the broker put a batch, or a part of one.
@@ -44,6 +60,7 @@ pub(crate) struct Stored {
 pub(crate) struct Receipt {
     topic: Str,
     partition: i32,
+    interceptors: Option<Interceptors>,
     /// Held for a few instructions: by the sender once, by each waiting record when it looks.
     fate: Mutex<Fate>,
 }
@@ -56,6 +73,8 @@ struct Fate {
     /// Parts that are not over; the fate is told when there is none.
     open: usize,
     wakers: Vec<Waker>,
+    /// All its records, where there are interceptors to be told.
+    entries: Vec<Entry>,
 }
 
 /// The duty to settle a part of a batch: dropping it says that the part was lost.
@@ -68,16 +87,54 @@ pub(crate) struct Claim {
 
 impl Receipt {
     /// A batch that has just begun, and the duty to settle it.
-    pub(crate) fn begin(topic: Str, partition: i32) -> (Arc<Self>, Claim) {
+    pub(crate) fn begin(
+        topic: Str,
+        partition: i32,
+        interceptors: Option<Interceptors>,
+    ) -> (Arc<Self>, Claim) {
         let fate = Mutex::new(Fate { open: 1, ..Fate::default() });
-        let receipt = Arc::new(Self { topic, partition, fate });
+        let receipt = Arc::new(Self { topic, partition, interceptors, fate });
         let claim = Claim { receipt: Arc::clone(&receipt), first: 0, settled: false };
         (receipt, claim)
     }
 
-    /// The acknowledgement of the record with this index in the batch.
-    pub(crate) fn delivery(self: &Arc<Self>, index: usize, timestamp: i64) -> Delivery {
-        Delivery { receipt: Arc::clone(self), index, timestamp, waker: None }
+    /// The acknowledgement of a record.
+    pub(crate) fn delivery(self: &Arc<Self>, entry: Entry) -> Delivery {
+        if self.interceptors.is_some() {
+            self.lock().entries.push(entry);
+        }
+        Delivery { receipt: Arc::clone(self), entry, waker: None }
+    }
+
+    /// What became of a record, once all is told.
+    fn outcome(&self, fate: &Fate, entry: Entry) -> Result<RecordMetadata> {
+        let parts = fate.parts.iter().filter(|(first, _)| *first <= entry.index);
+        match parts.max_by_key(|(first, _)| *first) {
+            Some((first, Ok(stored))) => {
+                let within = i64::try_from(entry.index - first).unwrap_or(0);
+                Ok(RecordMetadata {
+                    topic: self.topic.clone(),
+                    partition: self.partition,
+                    offset: stored.base_offset.map(|base| base + within),
+                    timestamp: stored.append_time.unwrap_or(entry.timestamp),
+                    key_size: entry.key_size,
+                    value_size: entry.value_size,
+                })
+            }
+            Some((_, Err(error))) => Err(error.clone()),
+            // Not reached: the first part starts at 0, and no part is open.
+            None => Err(Error::Closed),
+        }
+    }
+
+    /// Tells the interceptors of every record, before the fate is told.
+    fn tell(&self, interceptors: &Interceptors) {
+        let outcomes: Vec<_> = {
+            let mut fate = self.lock();
+            let entries = std::mem::take(&mut fate.entries);
+            entries.into_iter().map(|entry| self.outcome(&fate, entry)).collect()
+        };
+        outcomes.iter().for_each(|outcome| interceptors.on_ack(outcome));
     }
 
     fn lock(&self) -> MutexGuard<'_, Fate> {
@@ -109,12 +166,18 @@ impl Claim {
 
     fn tell(&mut self, outcome: Result<Stored>) {
         self.settled = true;
-        let wakers = {
-            let mut fate = self.receipt.lock();
-            fate.parts.push((self.first, outcome));
-            fate.open -= 1;
-            if fate.open == 0 { std::mem::take(&mut fate.wakers) } else { Vec::new() }
-        };
+        let mut fate = self.receipt.lock();
+        fate.parts.push((self.first, outcome));
+        // Nobody but the last part's claim could split off another.
+        let is_last = fate.open == 1;
+        if is_last && let Some(interceptors) = &self.receipt.interceptors {
+            drop(fate);
+            self.receipt.tell(interceptors);
+            fate = self.receipt.lock();
+        }
+        fate.open -= 1;
+        let wakers = if is_last { std::mem::take(&mut fate.wakers) } else { Vec::new() };
+        drop(fate);
         wakers.into_iter().for_each(Waker::wake);
     }
 }
@@ -143,22 +206,15 @@ impl Future for Delivery {
             }
             return Poll::Pending;
         }
-        let part = fate.parts.iter().filter(|(first, _)| *first <= delivery.index);
-        let part = part.max_by_key(|(first, _)| *first);
-        Poll::Ready(match part {
-            Some((first, Ok(stored))) => {
-                let within = i64::try_from(delivery.index - first).unwrap_or(0);
-                Ok(RecordMetadata {
-                    topic: delivery.receipt.topic.clone(),
-                    partition: delivery.receipt.partition,
-                    offset: stored.base_offset.map(|base| base + within),
-                    timestamp: stored.append_time.unwrap_or(delivery.timestamp),
-                })
-            }
-            Some((_, Err(error))) => Err(error.clone()),
-            // Not reached: the first part starts at 0, and no part is open.
-            None => Err(Error::Closed),
-        })
+        Poll::Ready(delivery.receipt.outcome(&fate, delivery.entry))
+    }
+}
+
+impl Delivery {
+    /// The news, if they have come.
+    pub(crate) fn peek(&self) -> Option<Result<RecordMetadata>> {
+        let fate = self.receipt.lock();
+        (fate.open == 0).then(|| self.receipt.outcome(&fate, self.entry))
     }
 }
 
@@ -167,7 +223,11 @@ mod tests {
     use super::*;
 
     fn begin() -> (Arc<Receipt>, Claim) {
-        Receipt::begin("orders".into(), 3)
+        Receipt::begin("orders".into(), 3, None)
+    }
+
+    fn entry(index: usize, timestamp: i64) -> Entry {
+        Entry { index, timestamp, key_size: None, value_size: Some(4) }
     }
 
     fn stored(base_offset: i64) -> Stored {
@@ -177,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn one_settlement_answers_every_record() {
         let (receipt, claim) = begin();
-        let deliveries: Vec<_> = (0..3).map(|index| receipt.delivery(index, 7)).collect();
+        let deliveries: Vec<_> = (0..3).map(|index| receipt.delivery(entry(index, 7))).collect();
         claim.settle(Ok(stored(100)));
         for (delivery, offset) in deliveries.into_iter().zip(100..) {
             let metadata = delivery.await.unwrap();
@@ -191,22 +251,22 @@ mod tests {
         let (receipt, claim) = begin();
         let second = claim.split_off(2);
         let third = second.split_off(1);
-        let mut early = Box::pin(receipt.delivery(0, 0));
+        let mut early = Box::pin(receipt.delivery(entry(0, 0)));
         second.settle(Ok(stored(50)));
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(1), &mut early).await;
         assert!(waiting.is_err(), "a batch is told as a whole");
         third.settle(Err(Error::Closed));
         claim.settle(Ok(stored(10)));
         assert_eq!(early.await.unwrap().offset, Some(10));
-        assert_eq!(receipt.delivery(1, 0).await.unwrap().offset, Some(11));
-        assert_eq!(receipt.delivery(2, 0).await.unwrap().offset, Some(50));
-        assert!(receipt.delivery(3, 0).await.is_err());
+        assert_eq!(receipt.delivery(entry(1, 0)).await.unwrap().offset, Some(11));
+        assert_eq!(receipt.delivery(entry(2, 0)).await.unwrap().offset, Some(50));
+        assert!(receipt.delivery(entry(3, 0)).await.is_err());
     }
 
     #[tokio::test]
     async fn a_lost_claim_is_told() {
         let (receipt, claim) = begin();
-        let waiting = receipt.delivery(0, 0);
+        let waiting = receipt.delivery(entry(0, 0));
         drop(claim);
         assert!(waiting.await.unwrap_err().possibly_written());
     }

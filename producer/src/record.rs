@@ -76,9 +76,14 @@ impl Record {
     /// With one more header, whose value may be `None`.
     #[must_use]
     pub fn header(mut self, key: impl Into<Bytes>, value: impl Into<HeaderValue>) -> Self {
+        self.push_header(key, value);
+        self
+    }
+
+    /// Adds a header, whose value may be `None`.
+    pub fn push_header(&mut self, key: impl Into<Bytes>, value: impl Into<HeaderValue>) {
         let HeaderValue(value) = value.into();
         self.headers.push(Header { key: key.into(), value });
-        self
     }
 
     /// To this partition, whatever its key.

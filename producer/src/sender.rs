@@ -145,7 +145,7 @@ impl Sender {
                 let possibly_written = parcel.possibly_written;
                 let error = Error::DeliveryTimeout { subject, after, possibly_written };
                 let error = self.shared.lose(error, possibly_written);
-                parcel.give_up(error);
+                self.shared.give_up(parcel, error);
             }
             self.ends_epoch |= place.lane.is_broken();
         }
@@ -198,6 +198,8 @@ impl Sender {
         let at_most = if request::have_ids(&sent, &metadata) { BY_ID } else { BY_ID - 1 };
         let (transactional_id, at_most) = shared.part_of_transaction(at_most);
         let acks = shared.settings.acks;
+        let again = sent.iter().filter(|sent| sent.parcel.attempts > 1).count();
+        shared.metrics.requested(again as u64);
         let timeout_ms = shared.settings.request_timeout.as_millis();
         let timeout_ms = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
         let request = request::request(&sent, transactional_id, &metadata, acks, timeout_ms);

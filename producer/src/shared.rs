@@ -13,7 +13,9 @@ use tokio::sync::Notify;
 
 use crate::accumulate::{Moment, Queue};
 use crate::choose::{self, Sticky};
+use crate::interceptor::Interceptors;
 use crate::ledger::{Ledger, Room};
+use crate::metrics::{Metrics, Snapshot};
 use crate::receipt::Delivery;
 use crate::record::Record;
 use crate::settings::Settings;
@@ -24,6 +26,8 @@ use crate::transaction::Transactions;
 pub(crate) struct Shared {
     pub(crate) kafka: Kafka,
     pub(crate) settings: Settings,
+    pub(crate) interceptors: Option<Interceptors>,
+    pub(crate) metrics: Metrics,
     /// Of a transactional producer.
     pub(crate) transactions: Option<Arc<Transactions>>,
     pub(crate) ledger: Arc<Ledger>,
@@ -81,10 +85,13 @@ impl Shared {
     pub(crate) fn new(
         kafka: Kafka,
         settings: Settings,
+        interceptors: Option<Interceptors>,
         transactions: Option<Arc<Transactions>>,
     ) -> Self {
         Self {
             kafka,
+            interceptors,
+            metrics: Metrics::default(),
             transactions,
             ledger: Ledger::new(settings.memory),
             settings,
@@ -117,7 +124,11 @@ impl Shared {
                 topic: topic.name.clone(),
                 partition: partition.index,
                 lane: self.lanes.fetch_add(1, Ordering::Relaxed),
-                queue: Mutex::new(Queue::new(topic.name.clone(), partition.index)),
+                queue: Mutex::new(Queue::new(
+                    topic.name.clone(),
+                    partition.index,
+                    self.interceptors.clone(),
+                )),
             }));
         }
         // Fewer than before: the topic was made anew.
@@ -193,6 +204,12 @@ impl Shared {
         drop(topics);
         self.news().ready.extend(sealed);
         self.wake.notify_one();
+    }
+
+    /// What the producer has done so far.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let count = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+        self.metrics.read(count(self.ledger.taken()), count(self.ledger.unsettled()))
     }
 
     pub(crate) fn news(&self) -> MutexGuard<'_, News> {

@@ -2,11 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_sink::Sink as _;
 use klamm_client::Kafka;
 use klamm_consumer::{ConsumeExt as _, ConsumerRecord, Start};
 use klamm_producer::{Acks, Compression, Partitioner, ProduceExt as _, Record, TryEnqueueError};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_utils::random::Random;
 
 use cluster::{Cluster, SOON, create, topic};
 
@@ -108,6 +113,62 @@ async fn a_batch_that_is_too_large_goes_in_parts() {
     // What follows a record that was refused is numbered anew, and goes in.
     assert_eq!(producer.send(record(100)).await.unwrap().offset, Some(100));
     assert_eq!(numbers(&read(&kafka, &name, 101).await[&0]), (0..=100).collect::<Vec<_>>());
+    cluster.stop().await;
+}
+
+/// What compresses well is split by its records, until it fits as it is compressed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_batch_that_is_too_large_goes_in_parts() {
+    let (cluster, kafka) = start().await;
+    for compression in Compression::ALL {
+        let name = cluster.name(&format!("parts-{}", compression.name()));
+        create(&kafka, topic(&kafka, &name, 1).config("max.message.bytes", "2000")).await;
+        let builder = kafka.producer().compression(compression).linger(SOON);
+        let producer = builder.build().await.unwrap();
+        let mut random = Random::seeded(7);
+        let mut deliveries = Vec::new();
+        for number in 0..50u64 {
+            // Half of it cannot be compressed.
+            let value = (0..8).map(|_| random.bits().to_be_bytes());
+            let value = value.flat_map(|bits| [bits, [0; 8]]).flatten().collect::<Vec<_>>();
+            let record = Record::to(name.as_str()).key(number.to_string()).value(value);
+            deliveries.push(producer.enqueue(record).await.unwrap());
+        }
+        producer.flush().await;
+        for (offset, delivery) in (0..).zip(deliveries) {
+            assert_eq!(delivery.await.unwrap().offset, Some(offset), "{compression:?}");
+        }
+        let done = producer.metrics();
+        assert!(done.splits > 0 && done.batches > 1 && done.records == 50, "{done:?}");
+        assert_eq!(read(&kafka, &name, 50).await[&0].len(), 50);
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_takes_records_as_fast_as_there_is_room() {
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("sink");
+    create(&kafka, topic(&kafka, &name, 1).config("max.message.bytes", "1000")).await;
+    let producer = kafka.producer().buffer_memory(2_000).build().await.unwrap();
+    let mut sink = pin!(producer.sink());
+    for number in 0..100 {
+        poll_fn(|context| sink.as_mut().poll_ready(context)).await.unwrap();
+        let record = Record::to(name.as_str()).value(format!("{number:0100}"));
+        sink.as_mut().start_send(record).unwrap();
+    }
+    poll_fn(|context| sink.as_mut().poll_flush(context)).await.unwrap();
+    assert_eq!(numbers(&read(&kafka, &name, 100).await[&0]), (0..100).collect::<Vec<_>>());
+
+    let large = Record::to(name.as_str()).value(vec![b'x'; 1_500]);
+    sink.as_mut().start_send(large).unwrap();
+    let error = poll_fn(|context| sink.as_mut().poll_flush(context)).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::MESSAGE_TOO_LARGE), "{error}");
+    sink.as_mut().start_send(Record::to(name.as_str()).value("100")).unwrap();
+    poll_fn(|context| sink.as_mut().poll_close(context)).await.unwrap();
+    assert_eq!(numbers(&read(&kafka, &name, 101).await[&0]), (0..=100).collect::<Vec<_>>());
+    // The sink is closed, and the producer is not.
+    producer.send(Record::to(name.as_str()).value("101")).await.unwrap();
     cluster.stop().await;
 }
 

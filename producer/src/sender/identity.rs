@@ -85,7 +85,7 @@ impl Sender {
         for place in self.lanes.values_mut() {
             for parcel in place.lane.begin_epoch() {
                 let subject = parcel.sealed.claim.subject();
-                parcel.give_up(Error::Abandoned { subject });
+                self.shared.give_up(parcel, Error::Abandoned { subject });
             }
         }
     }
@@ -110,7 +110,7 @@ impl Sender {
                 self.identity = Identity::Unknown(None);
                 for place in self.lanes.values_mut() {
                     for parcel in place.lane.drain() {
-                        parcel.give_up(error.clone());
+                        self.shared.give_up(parcel, error.clone());
                     }
                 }
             }

@@ -5,6 +5,7 @@ use klamm_protocol::api::produce;
 use klamm_utils::clock;
 
 use super::Sender;
+use crate::accumulate::Sealed;
 use crate::judge::judge;
 use crate::lane::Verdict;
 use crate::receipt::Stored;
@@ -52,6 +53,9 @@ impl Sender {
         let Some(place) = self.lanes.get_mut(&sent.lane) else { return };
         place.backoff.reset();
         place.lane.stored();
+        let Sealed { batch, began, .. } = &sent.parcel.sealed;
+        let after = clock::now().duration_since(*began);
+        self.shared.metrics.stored(sent.parcel.records(), batch.bytes().len() as u64, after);
         sent.parcel.sealed.claim.settle(Ok(stored));
     }
 
@@ -66,6 +70,11 @@ impl Sender {
         tracing::debug!(%topic, partition, %error, ?verdict, "batch not stored");
         if matches!(verdict, Verdict::Again) {
             place.lane.retry_at = Some(now + pause_after(error, &mut place.backoff));
+        }
+        match verdict {
+            Verdict::GiveUp(_) => self.shared.metrics.given_up(parcel.records()),
+            Verdict::Split(_) => self.shared.metrics.split(),
+            Verdict::Again | Verdict::NewEpoch => {}
         }
         place.lane.returned(parcel, verdict);
         self.ends_epoch |= place.lane.is_broken();

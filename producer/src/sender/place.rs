@@ -83,6 +83,7 @@ impl Place {
             match made {
                 Ok(sealed) => self.lane.push(sealed),
                 Err(spoiled) => {
+                    shared.metrics.given_up(spoiled.records);
                     let error = shared.lose(spoiled.error.clone(), false);
                     spoiled.settle(error);
                 }

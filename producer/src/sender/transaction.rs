@@ -66,7 +66,8 @@ impl Sender {
             }
             for parcel in forsaken {
                 let (number, subject) = (parcel.sealed.transaction, parcel.sealed.claim.subject());
-                parcel.give_up(transactions.look(|machine| machine.forsakes(number, subject)));
+                let error = transactions.look(|machine| machine.forsakes(number, subject));
+                self.shared.give_up(parcel, error);
             }
         }
     }
@@ -94,6 +95,12 @@ impl Sender {
 }
 
 impl Shared {
+    /// Gives a batch up that was not out.
+    pub(super) fn give_up(&self, parcel: Parcel, error: Error) {
+        self.metrics.given_up(parcel.records());
+        parcel.give_up(error);
+    }
+
     /// Whether batches of this transaction may be sent to a partition now.
     pub(super) fn admits(&self, transaction: u64, topic: &Str, partition: i32) -> bool {
         let admits = |transactions: &Arc<Transactions>| {
@@ -153,7 +160,7 @@ mod tests {
     use klamm_client::{ClientConfig, Error, Kafka};
     use klamm_protocol::records::Compression;
 
-    use crate::producer::ProduceExt as _;
+    use crate::builder::ProduceExt as _;
     use crate::record::Record;
     use crate::settings::Settings;
 

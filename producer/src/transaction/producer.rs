@@ -10,10 +10,12 @@ use tokio::sync::oneshot;
 
 use super::coordinator::{announce, commit_offsets};
 use super::{End, Machine, Transactions};
+use crate::metrics::Snapshot;
 use crate::producer::{Producer, TryEnqueueError};
 use crate::receipt::{Delivery, RecordMetadata};
 use crate::record::Record;
 use crate::shared::Shared;
+use crate::sink::RecordSink;
 
 /// Sends records in transactions, one after the other. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -67,6 +69,12 @@ impl TransactionalProducer {
             let (producer, transactions) = (self.producer.clone(), Arc::clone(&self.transactions));
             return Ok(Transaction { producer, transactions, number, is_ending: false });
         }
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Snapshot {
+        self.producer.metrics()
     }
 
     /// Waits until a commit or an abort that is under way is done, and ends. A transaction that is
@@ -145,6 +153,11 @@ impl Transaction {
         records: impl IntoIterator<Item = Record>,
     ) -> Vec<Result<RecordMetadata>> {
         self.producer.send_all_in(self.number, records).await
+    }
+
+    /// A [`futures_sink::Sink`] of records that are part of the transaction.
+    pub fn sink(&self) -> RecordSink<'_> {
+        RecordSink::new(self.producer.clone(), self.number)
     }
 
     /// Commits how far a group has read as part of the transaction: what was made of the records
