@@ -122,11 +122,14 @@ impl Link {
         let (requests, queue) = mpsc::channel(shared.limits.in_flight);
         let (reader, writer) = (Arc::clone(&shared), Arc::clone(&shared));
         let (stop_reading, stop_writing) = (tasks.stopping(), tasks.stopping());
+        let all = tasks.clone();
         tasks.spawn("read", async move {
             tokio::select! {
                 () = stop_reading => reader.fail("closed by this client"),
                 reason = read(&reader, input) => reader.fail(&reason),
             }
+            // The socket is closed when both have ended.
+            all.stop();
         });
         tasks.spawn("write", async move {
             tokio::select! {

@@ -23,7 +23,8 @@ fn of_tls(error: &Error) -> TlsError {
 
 fn of_certificate(error: &CertificateError) -> TlsError {
     match error {
-        CertificateError::UnknownIssuer => TlsError::Untrusted,
+        // A bad signature: another authority of the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsError::Untrusted,
         CertificateError::NotValidForNameContext { expected, presented } => TlsError::WrongHost {
             host: expected.to_str().into_owned(),
             presented: presented.iter().map(|name| readable(name)).collect(),

@@ -72,11 +72,25 @@ impl Tls {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => Err(match explain::of_io(&error) {
                 Some(why) => failed(why),
-                // Brokers that do not speak TLS close the connection without a word.
-                None if error.kind() == io::ErrorKind::UnexpectedEof => failed(TlsError::NotTls),
-                None => Error::Connect { address: Arc::clone(address), source: Arc::new(error) },
+                None => {
+                    let source = Arc::new(maybe_no_tls(error));
+                    Error::Connect { address: Arc::clone(address), source }
+                }
             }),
         }
+    }
+}
+
+/// The same error, and that brokers which do not speak TLS close the connection without a word.
+/// Those that are just being stopped do so, too.
+fn maybe_no_tls(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => io::Error::new(
+            error.kind(),
+            "the broker closed the connection where TLS begins; if it does not speak TLS on this \
+             port, set `security.protocol` to PLAINTEXT or SASL_PLAINTEXT",
+        ),
+        _ => error,
     }
 }
 
