@@ -119,7 +119,13 @@ impl Compression {
             Self::Lz4 => lz4::decompress(input, limit),
             Self::Zstd => zstd::decompress(input, limit),
         };
-        output.map(Bytes::from)
+        output.map(|mut output| {
+            if output.capacity() / 2 > output.len() {
+                // Whoever keeps a record keeps all of it.
+                output.shrink_to_fit();
+            }
+            Bytes::from(output)
+        })
     }
 
     /// Reads `decoder` to its end, or up to the first byte beyond `limit`, which is an error.
@@ -130,8 +136,7 @@ impl Compression {
         compressed: usize,
         limit: usize,
     ) -> Result<Vec<u8>, CompressionError> {
-        const USUAL_RATIO: usize = 4;
-        let mut output = Vec::with_capacity(compressed.saturating_mul(USUAL_RATIO).min(limit));
+        let mut output = Vec::with_capacity(usual_size(compressed, limit));
         let mut capped = decoder.take((limit as u64).saturating_add(1));
         capped.read_to_end(&mut output).map_err(|_| CompressionError::Corrupt { codec: self })?;
         if output.len() > limit {
@@ -139,6 +144,12 @@ impl Compression {
         }
         Ok(output)
     }
+}
+
+/// What so many compressed bytes usually become, if it is no more than `limit`.
+fn usual_size(compressed: usize, limit: usize) -> usize {
+    const USUAL_RATIO: usize = 4;
+    compressed.saturating_mul(USUAL_RATIO).min(limit)
 }
 
 #[cfg(test)]
