@@ -141,7 +141,7 @@ impl Producer {
         let shared = &self.handle.shared;
         let after = shared.settings.max_block;
         let admitted = async {
-            let queues = match shared.known(&record.topic) {
+            let queues = match shared.known(&record.topic, clock::now()) {
                 Some(queues) => queues,
                 None => self.find(&record).await?,
             };
@@ -152,7 +152,7 @@ impl Producer {
         let (queues, room) = admitted.map_err(|_| Error::Blocked { subject, after })??;
         // Much may have happened while it waited.
         shared.check(transaction)?;
-        shared.append(&queues, &record, room, transaction)
+        shared.append(&queues, &record, room, shared.moment(clock::now(), transaction))
     }
 
     /// The record as the interceptors want it.
@@ -225,13 +225,14 @@ impl Producer {
         if let Err(error) = shared.check(transaction) {
             return refuse(record, error);
         }
-        let Some(queues) = shared.known(&record.topic) else {
+        let now = clock::now();
+        let Some(queues) = shared.known(&record.topic, now) else {
             return Err(TryEnqueueError::UnknownTopic(Box::new(record)));
         };
         let Some(room) = shared.ledger.try_reserve(record.size_max()) else {
             return Err(TryEnqueueError::Full(Box::new(record)));
         };
-        match shared.append(&queues, &record, room, transaction) {
+        match shared.append(&queues, &record, room, shared.moment(now, transaction)) {
             Ok(delivery) => Ok(delivery),
             Err(error) => refuse(record, error),
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use klamm_client::{Error, Kafka, Result, Subject, Topic};
 use klamm_protocol::wire::Str;
-use klamm_utils::clock::{self, Clock as _, SystemClock};
+use klamm_utils::clock::{self, Stamps, SystemClock};
 use klamm_utils::random::Random;
 use tokio::sync::Notify;
 
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<Ledger>,
     /// Rings when there is news for the sender.
     pub(crate) wake: Notify,
-    clock: SystemClock,
+    stamps: Stamps,
     /// Read for every record, written when a topic is first used or has grown.
     topics: RwLock<HashMap<Str, Arc<TopicQueues>>>,
     lanes: AtomicUsize,
@@ -96,7 +96,7 @@ impl Shared {
             ledger: Ledger::new(settings.memory),
             settings,
             wake: Notify::new(),
-            clock: SystemClock::new(),
+            stamps: Stamps::new(SystemClock::new()),
             topics: RwLock::default(),
             lanes: AtomicUsize::new(0),
             news: Mutex::default(),
@@ -104,11 +104,11 @@ impl Shared {
         }
     }
 
-    /// The queues of a topic, if they are known and young enough.
-    pub(crate) fn known(&self, topic: &Str) -> Option<Arc<TopicQueues>> {
+    /// The queues of a topic, if they are known and young enough now.
+    pub(crate) fn known(&self, topic: &Str, now: Instant) -> Option<Arc<TopicQueues>> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         let queues = topics.get(topic)?;
-        let age = clock::now().duration_since(queues.heard);
+        let age = now.saturating_duration_since(queues.heard);
         (age < self.settings.metadata_max_age).then(|| Arc::clone(queues))
     }
 
@@ -155,13 +155,18 @@ impl Shared {
         }
     }
 
-    /// Writes a record into a batch of its partition, as part of this transaction.
+    /// What a record that is accepted now is part of, and when.
+    pub(crate) fn moment(&self, now: Instant, transaction: u64) -> Moment {
+        Moment { now, now_ms: self.stamps.at(now), transaction }
+    }
+
+    /// Writes a record into a batch of its partition.
     pub(crate) fn append(
         &self,
         queues: &TopicQueues,
         record: &Record,
         room: Room,
-        transaction: u64,
+        moment: Moment,
     ) -> Result<Delivery> {
         let (partition, is_sticky) = queues.choose(record, &self.settings);
         let subject = || Subject::Partition(record.topic.clone(), partition);
@@ -175,8 +180,6 @@ impl Shared {
         if bytes > max {
             return Err(Error::RecordTooLarge { subject: subject(), bytes, max });
         }
-        let now = clock::now();
-        let moment = Moment { now, now_ms: self.clock.now_ms(), transaction };
         let appended = place.lock().append(record, room, &self.settings.shape, moment)?;
         if appended.sealed && is_sticky {
             queues.leave(partition);
@@ -184,8 +187,9 @@ impl Shared {
         if appended.began || appended.sealed {
             let mut news = self.news();
             if appended.began {
+                let (began, transaction) = (moment.now, moment.transaction);
                 let queue = Arc::clone(place);
-                news.lingering.push_back(Lingering { began: now, transaction, queue });
+                news.lingering.push_back(Lingering { began, transaction, queue });
             }
             if appended.sealed {
                 news.ready.push(Arc::clone(place));
