@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `raw-*`, `ping-pong`, `both`, `catch-up` | as bytes that were encoded once: the broker is the limit |
 //! | `produce`, `consume`, `e2e`, `mock` | through librdkafka, as an application would |
+//! | `clients` | through our own crates, and through librdkafka beside them |
 //! | `idle`, `startup` | what a broker costs that does nothing |
 //! | `floor` | no broker: what the machine itself can do at this minute |
 
 mod args;
+mod clients;
 mod floor;
 mod idle;
 mod latency;
@@ -53,6 +55,8 @@ enum Mode {
     Consume(librdkafka::consume::Args),
     /// Times records from producer to consumer through librdkafka, at a fixed rate
     E2e(librdkafka::e2e::Args),
+    /// Measures our clients beside librdkafka, and prints both and their ratio
+    Clients(clients::Args),
     /// Runs librdkafka's mock cluster as a broker: the ceiling of the client
     Mock(librdkafka::mock::Args),
     /// Holds many connections that do next to nothing
@@ -88,6 +92,8 @@ fn run(mode: Mode) -> Result<bool> {
         Mode::Produce(args) => librdkafka::produce::run(&args)?,
         Mode::Consume(args) => librdkafka::consume::run(&args)?,
         Mode::E2e(args) => librdkafka::e2e::run(&args)?,
+        // It prints a table and not a line.
+        Mode::Clients(args) => return clients::run(&args).map(|()| true),
         // It has told all there is to tell when it begins.
         Mode::Mock(args) => return librdkafka::mock::run(&args).map(|()| true),
         Mode::Idle(args) => idle::run(&args)?,
