@@ -63,10 +63,8 @@ impl Cell {
         compression: &'static str,
         records: u64,
     ) -> Self {
-        // Both directions share their records.
-        let shape = format!("{size}-{partitions}-{compression}");
-        let shape = if direction == Direction::EndToEnd { "e2e" } else { &shape };
-        let target = target(&args.broker, shape, partitions);
+        let shape = format!("{direction:?}-{size}-{partitions}-{compression}");
+        let target = target(&args.broker, &shape, partitions);
         Self { direction, target, size, records, compression, batch_size: args.batch_size }
     }
 

@@ -116,6 +116,17 @@ pub(super) fn end_to_end(cell: &Cell) -> Result<Measured> {
     Ok(Measured { latencies: Some(arrivals.latencies()), ..measured })
 }
 
+/// Gives the disk back to the next cell.
+pub(super) fn delete_topic(cell: &Cell) -> Result<()> {
+    runtime()?.block_on(async {
+        let admin = connect(consumer_settings(cell)).await?.admin();
+        for (_, deleted) in admin.delete_topics(&[cell.target.topic.name.as_str().into()]).await? {
+            deleted?;
+        }
+        Ok(())
+    })
+}
+
 fn runtime() -> Result<Runtime> {
     Ok(Builder::new_multi_thread().enable_all().build()?)
 }

@@ -89,6 +89,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 eprintln!("round {} {} {}: {measured}", round + 1, cell.name(), client.name());
                 table.add(cell, client, measured);
             }
+            klamm::delete_topic(cell)?;
         }
     }
     print!("{table}");
@@ -115,8 +116,7 @@ fn partition(number: u64, partitions: u64) -> i32 {
 
 /// The topic of a cell: one for each process, so that nothing of an earlier run is in it.
 fn target(broker: &args::Broker, cell: &str, partitions: i32) -> Target {
-    let name = cell.replace([' ', ','], "-");
-    let name = format!("clients-{}-{name}", getpid().as_raw_nonzero());
+    let name = format!("clients-{}-{cell}", getpid().as_raw_nonzero());
     let topic = args::Topic {
         name,
         partitions,
