@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_client::{Error, Result, Subject};
+use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
 use crate::metrics::Snapshot;
