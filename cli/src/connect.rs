@@ -38,8 +38,8 @@ impl ConnectArgs {
             None => ClientConfig::default(),
             Some(path) => {
                 let name = path.display();
-                let text = std::fs::read_to_string(path).with_context(|| format!("{name}"))?;
-                let config = ClientConfig::from_properties(&text);
+                let config = ClientConfig::from_file(path);
+                let config = config.and_then(|config| config.check().map(|()| config));
                 config.map_err(klamm_client::Error::from).with_context(|| format!("{name}"))?
             }
         };

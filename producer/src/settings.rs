@@ -91,7 +91,7 @@ impl Settings {
     pub(crate) fn of(config: &ClientConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let compression = config.get(&keys::COMPRESSION_TYPE);
-        let level = config.get(&keys::COMPRESSION_LEVEL);
+        let level = config.compression_level(compression);
         if level.is_some_and(|level| compression.check_level(level).is_err()) {
             let (name, other) = (keys::COMPRESSION_LEVEL.name(), keys::COMPRESSION_TYPE.name());
             let reason = "the codec has no such level";

@@ -39,8 +39,8 @@ pub(super) struct Row {
     pub(super) default: &'static str,
     /// Whether values are never to be shown.
     pub(super) secret: bool,
-    /// What they are, to be read after "expected", and whether a text is one.
-    values: (&'static str, fn(&str) -> bool),
+    /// What they are, to be read after "expected", and the one form of a text that is one.
+    values: (&'static str, fn(&str) -> Option<String>),
 }
 
 impl Row {
@@ -50,6 +50,11 @@ impl Row {
     }
 
     pub(super) fn accepts(&self, text: &str) -> bool {
+        self.canonical(text).is_some()
+    }
+
+    /// The one form that a value has however it was written; none if it is no value.
+    pub(super) fn canonical(&self, text: &str) -> Option<String> {
         (self.values.1)(text)
     }
 
@@ -65,10 +70,10 @@ const MORE_THAN_ZERO: &str = "milliseconds, from 1 to 2147483647";
 /// What a setting may be: all that its type has, or of that what is more than zero.
 macro_rules! values {
     ($value:ty) => {
-        (<$value as Value>::EXPECTED, |text| <$value>::parse(text).is_some())
+        (<$value as Value>::EXPECTED, |text| Some(<$value>::parse(text)?.print()))
     };
     ($value:ty, more_than_zero) => {
-        (MORE_THAN_ZERO, |text| <$value>::parse(text).is_some_and(|time| !time.is_zero()))
+        (MORE_THAN_ZERO, |text| Some(<$value>::parse(text).filter(|time| !time.is_zero())?.print()))
     };
 }
 
@@ -209,9 +214,16 @@ keys! {
     MAX_REQUEST_SIZE: usize, "max.request.size" | "message.max.bytes", "1048576";
     /// How batches are compressed.
     COMPRESSION_TYPE: Compression, "compression.type" | "compression.codec", "none";
-    /// How hard, as each codec counts it; the codec's default if not set. LZ4 has one encoder for
+    /// How hard, as each codec counts it, whatever `compression.<type>.level` says; -1 for what
+    /// that says. LZ4 has one encoder for
     /// all levels, and so has zstd unless the feature `zstd-c` is on.
     COMPRESSION_LEVEL: Option<i32>, "compression.level", "";
+    /// How hard gzip tries, from 1 to 9; -1 for its default.
+    COMPRESSION_GZIP_LEVEL: i32, "compression.gzip.level", "-1";
+    /// Kafka's levels of LZ4 are accepted, and all the same.
+    COMPRESSION_LZ4_LEVEL: i32, "compression.lz4.level", "9";
+    /// How hard zstd tries, up to 22, where the feature `zstd-c` is on.
+    COMPRESSION_ZSTD_LEVEL: i32, "compression.zstd.level", "3";
     /// How the partition of a record is chosen.
     PARTITIONER: Partitioner, "partitioner", "fnv1a_random";
     /// Whose transactions a producer's are: who comes later with the same id takes them over, and
@@ -260,99 +272,14 @@ keys! {
     PARTITION_ASSIGNMENT_STRATEGY: Vec<Assignor>,
         "partition.assignment.strategy", "range,cooperative-sticky";
     /// Whether a consumer with a group commits what has been worked on by itself.
-    ENABLE_AUTO_COMMIT: bool, "enable.auto.commit", "true";
+    ENABLE_AUTO_COMMIT: bool, "enable.auto.commit" | "auto.commit.enable", "true";
     /// How often it does.
     AUTO_COMMIT_INTERVAL: Duration, "auto.commit.interval.ms", "5000", more_than_zero;
 }
 
-/// Names that other clients know and that change nothing here: they are accepted, and named once
-/// in the log.
-pub(super) static WITHOUT_EFFECT: &[&str] = &[
-    "auto.include.jmx.reporter",
-    "client.dns.lookup",
-    "enable.metrics.push",
-    "interceptor.classes",
-    "key.deserializer",
-    "key.serializer",
-    "log.connection.close",
-    "max.poll.records",
-    "metadata.max.idle.ms",
-    "metric.reporters",
-    "metrics.num.samples",
-    "metrics.recording.level",
-    "metrics.sample.window.ms",
-    "partitioner.class",
-    "receive.buffer.bytes",
-    "sasl.kerberos.keytab",
-    "sasl.kerberos.kinit.cmd",
-    "sasl.kerberos.min.time.before.relogin",
-    "sasl.kerberos.principal",
-    "sasl.kerberos.service.name",
-    "sasl.kerberos.ticket.renew.jitter",
-    "sasl.kerberos.ticket.renew.window.factor",
-    "sasl.login.connect.timeout.ms",
-    "sasl.login.read.timeout.ms",
-    "sasl.login.refresh.buffer.seconds",
-    "sasl.login.refresh.min.period.seconds",
-    "sasl.login.refresh.window.factor",
-    "sasl.login.refresh.window.jitter",
-    "sasl.login.retry.backoff.max.ms",
-    "sasl.login.retry.backoff.ms",
-    "sasl.oauthbearer.clock.skew.seconds",
-    "sasl.oauthbearer.expected.audience",
-    "sasl.oauthbearer.expected.issuer",
-    "sasl.oauthbearer.header.urlencode",
-    "sasl.oauthbearer.jwks.endpoint.refresh.ms",
-    "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
-    "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
-    "sasl.oauthbearer.jwks.endpoint.url",
-    "sasl.oauthbearer.scope.claim.name",
-    "sasl.oauthbearer.sub.claim.name",
-    "security.providers",
-    "send.buffer.bytes",
-    "socket.keepalive.enable",
-    "socket.nagle.disable",
-    "ssl.cipher.suites",
-    "ssl.curves.list",
-    "ssl.keymanager.algorithm",
-    "ssl.keystore.password",
-    "ssl.protocol",
-    "ssl.provider",
-    "ssl.secure.random.implementation",
-    "ssl.sigalgs.list",
-    "ssl.trustmanager.algorithm",
-    "ssl.truststore.password",
-    "statistics.interval.ms",
-    "value.deserializer",
-    "value.serializer",
-];
-
 /// The row of a name or alias.
 pub(super) fn find(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name || row.aliases.contains(&name))
-}
-
-/// The known name that is most like `name`.
-pub(super) fn nearest(name: &str) -> &'static str {
-    let known = ROWS.iter().map(|row| row.name).chain(WITHOUT_EFFECT.iter().copied());
-    known.min_by_key(|known| edits(known, name)).unwrap_or_default()
-}
-
-/// How many characters must be added, dropped or replaced to make one text the other.
-fn edits(one: &str, other: &str) -> usize {
-    let mut costs: Vec<usize> = (0..=other.len()).collect();
-    for (row, a) in one.bytes().enumerate() {
-        let mut diagonal = row;
-        let mut left = row + 1;
-        costs[0] = left;
-        for (cost, b) in costs.iter_mut().skip(1).zip(other.bytes()) {
-            let best = (left.min(*cost) + 1).min(diagonal + usize::from(a != b));
-            diagonal = *cost;
-            *cost = best;
-            left = best;
-        }
-    }
-    costs.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -363,31 +290,6 @@ mod tests {
     fn every_default_is_a_value_of_its_key() {
         for row in ROWS {
             assert!(row.accepts(row.default), "{} = {:?}", row.name, row.default);
-        }
-    }
-
-    #[test]
-    fn no_name_means_two_things() {
-        let mut names: Vec<_> = WITHOUT_EFFECT.to_vec();
-        names.extend(ROWS.iter().flat_map(|row| row.aliases.iter().copied().chain([row.name])));
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), count);
-    }
-
-    #[test]
-    fn slips_of_the_pen_are_understood() {
-        assert_eq!(nearest("linger.msec"), "linger.ms");
-        assert_eq!(nearest("bootstrap.server"), "bootstrap.servers");
-        assert_eq!(nearest("enable.idempotency"), "enable.idempotence");
-    }
-
-    #[test]
-    fn edits_are_counted() {
-        for (one, other, count) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3)] {
-            assert_eq!(edits(one, other), count);
-            assert_eq!(edits(other, one), count);
         }
     }
 }

@@ -1,16 +1,25 @@
 //! The settings of clients: typed setters, and the names that every Kafka user knows.
 
+mod contradictions;
+mod environment;
+mod error;
+mod foreign;
 pub mod keys;
+mod properties;
 mod secret;
 mod security;
+mod setters;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
-use std::time::Duration;
+use std::path::Path;
+
+use klamm_protocol::records::Compression;
 
 use crate::sasl::{SharedProvider, TokenProvider};
 
+pub use error::ConfigError;
 pub use keys::Key;
 pub use secret::Secret;
 pub use security::{HostNameCheck, SaslMechanism, StoreType, TlsVersion};
@@ -18,90 +27,6 @@ pub use value::{
     Acks, Assignor, GroupProtocol, IsolationLevel, MetadataRecovery, OffsetReset, Partitioner,
     SecurityProtocol, TimeLimit, Value,
 };
-
-/// What is wrong with settings.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// No setting has this name.
-    #[error("there is no setting `{name}`; did you mean `{nearest}`?")]
-    UnknownKey {
-        /// The name that was given.
-        name: String,
-        /// The name that exists and is most like it.
-        nearest: &'static str,
-    },
-    /// The setting has no such value.
-    #[error("`{name}` cannot be {value:?}: expected {expected}")]
-    BadValue {
-        /// The setting.
-        name: &'static str,
-        /// What was given.
-        value: String,
-        /// What it may be.
-        expected: &'static str,
-    },
-    /// A line of a properties file is not `name=value`.
-    #[error("line {line} of the properties is not `name=value`")]
-    BadLine {
-        /// Counted from 1.
-        line: usize,
-    },
-    /// Nobody to connect to.
-    #[error("`bootstrap.servers` names no broker")]
-    NoBootstrap,
-    /// The setting asks for something that this version cannot do.
-    #[error("`{name}` = {value:?} is not built yet")]
-    NotBuilt {
-        /// The setting.
-        name: &'static str,
-        /// What was given.
-        value: String,
-    },
-    /// The setting asks for something that the cluster does not serve.
-    #[error("the cluster does not serve `{name}` = {value:?}: {reason}")]
-    NotServed {
-        /// The setting.
-        name: &'static str,
-        /// What was given.
-        value: String,
-        /// What it would take.
-        reason: &'static str,
-    },
-    /// A setting is needed and not set.
-    #[error("`{name}` is needed to {purpose}")]
-    Missing {
-        /// The setting.
-        name: &'static str,
-        /// What for.
-        purpose: &'static str,
-    },
-    /// The setting leads to something that cannot be used.
-    #[error("`{name}`: {reason}")]
-    Unusable {
-        /// The setting.
-        name: &'static str,
-        /// Why not, and what to do. Nothing secret.
-        reason: String,
-    },
-    /// A pattern is no regular expression.
-    #[error("{pattern:?} is no pattern: {reason}")]
-    BadPattern {
-        /// What was given.
-        pattern: String,
-        /// Why not.
-        reason: String,
-    },
-    /// Two settings contradict each other.
-    #[error("`{name}` contradicts `{other}`: {reason}")]
-    Contradiction {
-        /// The one.
-        name: &'static str,
-        /// The other.
-        other: &'static str,
-        /// Why.
-        reason: &'static str,
-    },
-}
 
 /// The settings of a client, by Kafka's names.
 ///
@@ -123,44 +48,79 @@ impl ClientConfig {
         Self::default().set(keys::BOOTSTRAP_SERVERS.name, bootstrap_servers)
     }
 
-    /// The settings of a properties file, such as a Java client has: `name=value` on each line,
-    /// `#` or `!` before a comment.
+    /// The settings of a properties file, such as a Java client has, read as Java does. What is
+    /// wrong with them is told when it is asked for.
     ///
     /// # Errors
-    /// The first thing that is wrong with them.
+    /// Only what makes the text no properties: an escape that means nothing.
     pub fn from_properties(text: &str) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with(['#', '!']) {
-                continue;
-            }
-            let bad_line = ConfigError::BadLine { line: index + 1 };
-            let (name, value) = line.split_once(['=', ':']).ok_or(bad_line)?;
-            config = config.set(name.trim(), value.trim());
-        }
-        config.check()?;
-        Ok(config)
+        let pairs = properties::parse(text).map_err(|line| ConfigError::BadEscape { line })?;
+        let set = |config: Self, (name, value): &(String, String)| config.set(name, value);
+        Ok(pairs.iter().fold(Self::default(), set))
     }
 
-    /// Sets by name: Kafka's, or librdkafka's where that differs.
+    /// The settings of the properties file at this path, as [`from_properties`] reads them.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no properties file.
+    ///
+    /// [`from_properties`]: Self::from_properties
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let reason = error.to_string();
+            ConfigError::Unreadable { path: path.to_owned(), reason }
+        })?;
+        Self::from_properties(&text)
+    }
+
+    /// These settings with others laid over them: where both set something, the others' stands.
+    ///
+    /// ```
+    /// use klamm_client::ClientConfig;
+    /// use klamm_client::config::keys;
+    ///
+    /// # fn main() -> Result<(), klamm_client::ConfigError> {
+    /// let file = ClientConfig::from_properties("bootstrap.servers=a:9092\nacks=1")?;
+    /// let environment = ClientConfig::from_env("EXAMPLE_");
+    /// let arguments = ClientConfig::default().set("bootstrap.servers", "b:9092");
+    /// let config = file.overlaid(environment).overlaid(arguments);
+    /// assert_eq!(config.get(&keys::BOOTSTRAP_SERVERS), ["b:9092"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn overlaid(mut self, over: Self) -> Self {
+        self.values.extend(over.values);
+        self.without_effect.extend(over.without_effect);
+        self.errors.extend(over.errors);
+        self.allow_unknown |= over.allow_unknown;
+        self.tokens = over.tokens.or(self.tokens);
+        self
+    }
+
+    /// Sets by name: Kafka's, or librdkafka's where that differs. White space around the value is
+    /// dropped, as Kafka's clients do.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
-        match keys::find(name) {
-            Some(row) if row.accepts(value) => {
+        let value = value.trim();
+        if let Some(row) = keys::find(name) {
+            if row.accepts(value) {
                 self.values.insert(row.name, value.to_owned());
-            }
-            Some(row) => {
+            } else {
                 let (name, expected) = (row.name, row.expected());
                 self.errors.push(ConfigError::BadValue { name, value: value.to_owned(), expected });
             }
-            None if is_without_effect(name) => {
-                self.without_effect.insert(name.to_owned());
+        } else if let Some(refused) = foreign::refused(name) {
+            if !refused.is_harmless(value) {
+                let (name, reason) = (name.to_owned(), refused.reason);
+                self.errors.push(ConfigError::Refused { name, reason });
             }
-            None => {
-                let nearest = keys::nearest(name);
-                self.errors.push(ConfigError::UnknownKey { name: name.to_owned(), nearest });
-            }
+        } else if foreign::is_without_effect(name) {
+            self.without_effect.insert(name.to_owned());
+        } else {
+            let nearest = foreign::nearest(name);
+            self.errors.push(ConfigError::UnknownKey { name: name.to_owned(), nearest });
         }
         self
     }
@@ -169,24 +129,6 @@ impl ClientConfig {
     #[must_use]
     pub fn with<T: Value>(self, key: &Key<T>, value: &T) -> Self {
         self.set(key.name, &value.print())
-    }
-
-    /// What the client calls itself.
-    #[must_use]
-    pub fn client_id(self, id: &str) -> Self {
-        self.set(keys::CLIENT_ID.name, id)
-    }
-
-    /// How long a broker may take to answer.
-    #[must_use]
-    pub fn request_timeout(self, timeout: Duration) -> Self {
-        self.with(&keys::REQUEST_TIMEOUT, &timeout)
-    }
-
-    /// When cluster metadata is asked for again though nothing went wrong.
-    #[must_use]
-    pub fn metadata_max_age(self, age: Duration) -> Self {
-        self.with(&keys::METADATA_MAX_AGE, &age)
     }
 
     /// Whether names that no client knows are let pass.
@@ -220,16 +162,28 @@ impl ClientConfig {
         self.values.contains_key(key.name)
     }
 
-    /// The first thing that is wrong with the settings.
+    /// All that is wrong with the settings: each of them, and those that contradict each other.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
         let unknown = |error: &&ConfigError| matches!(error, ConfigError::UnknownKey { .. });
-        match self.errors.iter().find(|error| !(self.allow_unknown && unknown(error))) {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
+        let errors = self.errors.iter().filter(|error| !(self.allow_unknown && unknown(error)));
+        ConfigError::of(errors.cloned().chain(contradictions::of(self)).collect())
+    }
+
+    /// The level that is meant for a compression: of `compression.level` and the codec's own
+    /// setting, the first that says something.
+    #[must_use]
+    pub fn compression_level(&self, compression: Compression) -> Option<i32> {
+        let of_codec = match compression {
+            Compression::None | Compression::Snappy => return None,
+            Compression::Gzip => self.get(&keys::COMPRESSION_GZIP_LEVEL),
+            Compression::Lz4 => self.get(&keys::COMPRESSION_LZ4_LEVEL),
+            Compression::Zstd => self.get(&keys::COMPRESSION_ZSTD_LEVEL),
+        };
+        let general = self.get(&keys::COMPRESSION_LEVEL).filter(|level| *level != -1);
+        Some(general.unwrap_or(of_codec))
     }
 
     /// The names that were set and change nothing here.
@@ -264,13 +218,10 @@ impl fmt::Debug for ClientConfig {
     }
 }
 
-fn is_without_effect(name: &str) -> bool {
-    keys::WITHOUT_EFFECT.contains(&name) || name.ends_with(".class")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn one_model_for_types_and_text() {
@@ -288,11 +239,22 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let check = |text: &str| ClientConfig::from_properties(text).unwrap_err().to_string();
+        let check = |text: &str| {
+            ClientConfig::from_properties(text).unwrap().check().unwrap_err().to_string()
+        };
         for (text, error) in [
             ("linger=5", "there is no setting `linger`; did you mean `linger.ms`?"),
             ("acks=2", "`acks` cannot be \"2\": expected all, 1 or 0"),
-            ("acks=1\nnonsense", "line 2 of the properties is not `name=value`"),
+            (
+                "acks=1\nfetch.min.byte=1\nlinger.ms=x\nenable.idempotence=true",
+                "there is no setting `fetch.min.byte`; did you mean `fetch.min.bytes`?; \
+                 `linger.ms` cannot be \"x\": expected milliseconds, from 0 to 2147483647; \
+                 `enable.idempotence` contradicts `acks`: an idempotent producer needs acks=all",
+            ),
+            (
+                "topic.blacklist=a",
+                "`topic.blacklist` cannot be set: topics are chosen by what is subscribed to",
+            ),
             (
                 "linger.ms=-1",
                 "`linger.ms` cannot be \"-1\": expected milliseconds, from 0 to 2147483647",
@@ -346,6 +308,50 @@ mod tests {
         assert!(!told.contains("hunter") && told.contains("sasl.password=[redacted]"));
         assert!(told.contains("ssl.key.password=  # default"));
         assert_eq!(config.get(&keys::SASL_PASSWORD).unwrap().expose(), "hunter2");
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let lower = ClientConfig::new("a:1").set("acks", "1").set("no.such", "1");
+        let upper = ClientConfig::new("b:1").set("key.serializer", "x").allow_unknown_keys(true);
+        let config = lower.overlaid(upper);
+        config.check().unwrap();
+        assert_eq!(config.get(&keys::BOOTSTRAP_SERVERS), ["b:1"]);
+        assert_eq!(config.get(&keys::ACKS), Acks::Leader);
+        assert!(config.without_effect().eq(["key.serializer"]));
+    }
+
+    #[test]
+    fn files_are_settings() {
+        let missing = ClientConfig::from_file("/no/such/file").unwrap_err().to_string();
+        assert!(missing.starts_with("cannot read /no/such/file: "), "{missing}");
+        let escape = ClientConfig::from_properties("a=1\nb=\\u1").unwrap_err();
+        assert_eq!(escape, ConfigError::BadEscape { line: 2 });
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_not_refused() {
+        let settings = "config.providers=\nenable.auto.offset.store=true\nopaque=";
+        assert_eq!(ClientConfig::from_properties(settings).unwrap().check(), Ok(()));
+        for refused in ["enable.auto.offset.store=false", "dr_cb=1", "ssl.crl.location=x"] {
+            let error = ClientConfig::from_properties(refused).unwrap().check().unwrap_err();
+            assert!(matches!(error, ConfigError::Refused { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_level_is_that_of_the_codec_or_of_all() {
+        let check = |text: &str, codec, level| {
+            let config = ClientConfig::from_properties(text).unwrap();
+            assert_eq!(config.compression_level(codec), level, "{text}");
+        };
+        check("", Compression::Zstd, Some(3));
+        check("", Compression::Gzip, Some(-1));
+        check("compression.zstd.level=9", Compression::Zstd, Some(9));
+        check("compression.zstd.level=9", Compression::Gzip, Some(-1));
+        check("compression.zstd.level=9\ncompression.level=2", Compression::Zstd, Some(2));
+        check("compression.level=-1", Compression::Lz4, Some(9));
+        check("compression.level=5", Compression::Snappy, None);
     }
 
     #[test]
