@@ -111,7 +111,7 @@ impl Settings {
             in_flight: config.get(&keys::MAX_IN_FLIGHT).max(1),
             request_bytes_max: config.get(&keys::MAX_REQUEST_SIZE),
             request_timeout: config.get(&keys::REQUEST_TIMEOUT),
-            delivery_timeout: config.get(&keys::DELIVERY_TIMEOUT),
+            delivery_timeout: delivery_timeout(config),
             max_block: config.get(&keys::MAX_BLOCK),
             memory: config.get(&keys::BUFFER_MEMORY),
             metadata_max_age: config.get(&keys::METADATA_MAX_AGE),
@@ -120,14 +120,23 @@ impl Settings {
     }
 }
 
+/// How long a record may take: as long as it may linger and take to be sent once, unless less was
+/// asked for, which is an error.
+fn delivery_timeout(config: &ClientConfig) -> Duration {
+    let once = config.get(&keys::LINGER) + config.get(&keys::REQUEST_TIMEOUT);
+    config.get(&keys::DELIVERY_TIMEOUT).max(once)
+}
+
 /// Whether the producer is idempotent: unless that was asked for, it yields to what contradicts
 /// it.
 fn idempotent(config: &ClientConfig) -> Result<bool, ConfigError> {
     let idempotence = keys::ENABLE_IDEMPOTENCE.name();
     match contradicts_idempotence(config) {
         None => Ok(true),
+        // Kafka's own producer does not yield to more in flight either: order would be lost unasked.
         Some((other, reason))
-            if other != idempotence && config.is_set(&keys::ENABLE_IDEMPOTENCE) =>
+            if other == keys::MAX_IN_FLIGHT.name()
+                || other != idempotence && config.is_set(&keys::ENABLE_IDEMPOTENCE) =>
         {
             Err(ConfigError::Contradiction { name: idempotence, other, reason })
         }
@@ -164,7 +173,8 @@ mod tests {
         };
         assert_eq!(check(&[]), Ok(true));
         assert_eq!(check(&[("acks", "1")]), Ok(false));
-        assert_eq!(check(&[("max.in.flight", "6")]), Ok(false));
+        assert_eq!(check(&[("max.in.flight", "6"), ("acks", "1")]), Ok(false));
+        assert!(check(&[("max.in.flight", "6")]).is_err());
         assert_eq!(check(&[("enable.idempotence", "false")]), Ok(false));
         for contradiction in [("acks", "0"), ("max.in.flight", "6"), ("retries", "0")] {
             let asked = [("enable.idempotence", "true"), contradiction];
