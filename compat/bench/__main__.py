@@ -24,6 +24,7 @@ SUITES = (
     "mirror",
     "streams",
     "copier",
+    "security",
     "parity",
 )
 # So that a killed member is missed soon. Raw requests meet the default.

@@ -19,7 +19,8 @@ KAFKA_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 offsets.topic.replication.factor=1
@@ -152,7 +153,14 @@ class Kafka(Broker):
     def __init__(self, schemas: Schemas, folder: Path, settings: tuple[str, ...] = ()):
         super().__init__(schemas, folder)
         self.properties = folder / "server.properties"
-        text = KAFKA_PROPERTIES.format(port=self.port, controller=free_port(), data=self.data)
+        more = self.listeners().items()
+        text = KAFKA_PROPERTIES.format(
+            port=self.port,
+            controller=free_port(),
+            data=self.data,
+            listeners="".join(f",{name}://localhost:{port}" for name, (_, port) in more),
+            protocols="".join(f",{name}:{protocol}" for name, (protocol, _) in more),
+        )
         self.properties.write_text(text + "".join(f"{setting}\n" for setting in settings))
         subprocess.run(
             [
@@ -163,10 +171,19 @@ class Kafka(Broker):
                 CLUSTER_ID,
                 "-c",
                 str(self.properties),
+                *self.format_options(),
             ],
             check=True,
             capture_output=True,
         )
+
+    def listeners(self) -> dict[str, tuple[str, int]]:
+        """More of them: by name, what is spoken there and the port."""
+        return {}
+
+    def format_options(self) -> list[str]:
+        """What else the data folder begins with."""
+        return []
 
     def java(self) -> list[str]:
         return [

@@ -42,7 +42,8 @@ pub enum TlsError {
     CertificateWanted,
     /// The broker does not like what it was told.
     #[error(
-        "it refused with the alert {alert}; if it asks for certificates, it may not trust ours"
+        "it refused with the alert {alert}; if it asks for certificates, this client shows none, or \
+         one that it does not trust: see `ssl.keystore.location`"
     )]
     Refused {
         /// The alert.
