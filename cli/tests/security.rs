@@ -42,5 +42,5 @@ fn a_file_says_the_same() {
     let text = format!("security.protocol=SASL_PLAINTEXT\n{}\n", USER.join("\n"));
     std::fs::write(&file, text).unwrap();
     let ran = server.run(&["topic", "list", "--client-config", file.to_str().unwrap()]).exits(5);
-    assert!(ran.stderr.contains("SCRAM-SHA-512 authentication with localhost:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("SCRAM-SHA-512 authentication with "), "{}", ran.stderr);
 }
