@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .paths import JARS, ROOT
@@ -74,23 +75,37 @@ class Broker:
         self.process = subprocess.Popen(
             self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
         )
+        self.wait(self.answers)
+        return self
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Returns once it is so, while the process runs."""
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(
                     f"the broker ended with {self.process.returncode}: {self.last_words()}"
                 )
-            if self.answers():
-                return self
+            if condition():
+                return
             time.sleep(0.02)
         raise RuntimeError(f"no answer within {READY_WITHIN_S} s: {self.last_words()}")
 
     def answers(self) -> bool:
+        return self.knows() > 0
+
+    def knows(self) -> int:
+        """Of how many brokers it knows."""
         try:
             with RawConnection(self.schemas, self.host, self.port, timeout_s=5) as connection:
-                return bool(connection.request("Metadata", 4, {"topics": []})["brokers"])
+                return len(connection.request("Metadata", 4, {"topics": []})["brokers"])
         except (OSError, Closed):
-            return False
+            return 0
+
+    def accepts(self) -> bool:
+        """Whether anybody listens."""
+        with socket.socket() as probe:
+            return probe.connect_ex((self.host, self.port)) == 0
 
     def last_words(self) -> str:
         lines = (self.folder / "broker.log").read_text(errors="replace").splitlines()
@@ -150,6 +165,10 @@ class Klamm(Broker):
 class Kafka(Broker):
     """Apache Kafka, one node that is broker and controller."""
 
+    JAVA = ("java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+    heap = "512m"
+    jars = JARS
+
     def __init__(self, schemas: Schemas, folder: Path, settings: tuple[str, ...] = ()):
         super().__init__(schemas, folder)
         self.properties = folder / "server.properties"
@@ -162,20 +181,13 @@ class Kafka(Broker):
             protocols="".join(f",{name}:{protocol}" for name, (protocol, _) in more),
         )
         self.properties.write_text(text + "".join(f"{setting}\n" for setting in settings))
-        subprocess.run(
-            [
-                *self.java(),
-                "kafka.tools.StorageTool",
-                "format",
-                "-t",
-                CLUSTER_ID,
-                "-c",
-                str(self.properties),
-                *self.format_options(),
-            ],
-            check=True,
-            capture_output=True,
-        )
+        self.format()
+
+    def format(self) -> None:
+        """Prepares the data folder."""
+        tool = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self.properties)]
+        tool += self.format_options()
+        subprocess.run([*self.java(), *tool], check=True, capture_output=True)
 
     def listeners(self) -> dict[str, tuple[str, int]]:
         """More of them: by name, what is spoken there and the port."""
@@ -186,14 +198,7 @@ class Kafka(Broker):
         return []
 
     def java(self) -> list[str]:
-        return [
-            "java",
-            "-Xmx512m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            f"{JARS}/*",
-        ]
+        return [*self.JAVA, f"-Xmx{self.heap}", "-cp", f"{self.jars}/*"]
 
     def command(self) -> list[str]:
         return [*self.java(), "kafka.Kafka", str(self.properties)]

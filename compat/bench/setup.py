@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from .paths import CLASSES, COMPAT, JARS, NODE_MODULES, OTHER_CLIENTS, VENV_PYTHON, WORK
 
@@ -63,6 +64,17 @@ def jars() -> None:
         f"-DoutputDirectory={JARS}",
     )
     stamp.touch()
+
+
+def older_jars(name: str) -> Path:
+    """The jars of an older broker, as `java/NAME.pom.xml` lists them."""
+    pom, folder, stamp = POM.parent / f"{name}.pom.xml", WORK / name, WORK / f"{name}.stamp"
+    if not fresh(stamp, pom):
+        shutil.rmtree(folder, ignore_errors=True)
+        goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+        run("mvn", "-q", "-B", "-f", pom, goal, "-DincludeScope=runtime", f"-DoutputDirectory={folder}")
+        stamp.touch()
+    return folder
 
 
 def other_clients() -> None:

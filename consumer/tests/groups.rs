@@ -21,7 +21,11 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
+use cluster::somewhere_can;
 use support::{SOON, World, assigning, member, next, protocols, read, settle};
+
+const JOIN_GROUP: i16 = 11;
+const TXN_OFFSET_COMMIT: i16 = 28;
 
 /// Takes the records at these offsets from a stream.
 async fn stream(consumer: &mut Consumer, offsets: std::ops::Range<i64>) {
@@ -60,6 +64,9 @@ async fn a_group_goes_on_where_it_has_committed() {
 
 #[tokio::test]
 async fn what_a_member_has_read_is_committed_with_a_transaction() {
+    if !somewhere_can(TXN_OFFSET_COMMIT, 3, "members in transactions").await {
+        return;
+    }
     for protocol in protocols().await {
         let world = World::speaking(protocol, 1).await;
         let mut consumer = world.member().auto_commit(false).build().await.unwrap();
@@ -275,6 +282,9 @@ async fn a_rebalance_waits_for_work_in_hand() {
 
 #[tokio::test]
 async fn a_static_member_comes_back_without_a_rebalance() {
+    if !somewhere_can(JOIN_GROUP, 5, "static members").await {
+        return;
+    }
     for protocol in protocols().await {
         for leads in [false, true] {
             let world = World::speaking(protocol, 4).await;
@@ -310,6 +320,9 @@ async fn a_static_member_comes_back_without_a_rebalance() {
 
 #[tokio::test]
 async fn a_static_member_is_fenced_by_its_double() {
+    if !somewhere_can(JOIN_GROUP, 5, "static members").await {
+        return;
+    }
     let world = World::start(1).await;
     let build = async || world.member().group_instance_id("one").build().await.unwrap();
     let mut first = build().await;

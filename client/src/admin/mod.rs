@@ -9,9 +9,11 @@ pub(crate) mod offsets;
 mod topic_pages;
 mod topics;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
 pub use cluster::ClusterDescription;
@@ -104,10 +106,15 @@ impl Admin {
     }
 }
 
-/// Outcomes as they are, unless every item says that this broker is the wrong one: then the whole
-/// call is to be repeated.
-fn unless_moved<Item, T>(outcomes: Outcomes<Item, T>) -> Result<Outcomes<Item, T>> {
-    let moved = |(_, outcome): &(Item, Result<T>)| {
+/// Outcomes in the order in which the topics were asked about, which not every broker keeps; unless
+/// each says that this broker is the wrong one: then the whole call is to be repeated.
+fn unless_moved<'a, T>(
+    asked: impl Iterator<Item = &'a Str>,
+    mut outcomes: Outcomes<Str, T>,
+) -> Result<Outcomes<Str, T>> {
+    let place: HashMap<_, _> = asked.zip(0..).collect();
+    outcomes.sort_by_key(|(name, _)| place.get(name).copied());
+    let moved = |(_, outcome): &(Str, Result<T>)| {
         let code = outcome.as_ref().err().and_then(Error::code);
         matches!(code, Some(ErrorCode::NOT_CONTROLLER))
     };

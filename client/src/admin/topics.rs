@@ -116,7 +116,7 @@ impl Admin {
                 };
                 (topic.name, outcome.map(|()| created))
             });
-            unless_moved(created.collect())
+            unless_moved(topics.iter().map(|topic| &topic.name), created.collect())
         })
         .await
     }
@@ -147,7 +147,7 @@ impl Admin {
                 let subject = Subject::Name(name.clone());
                 (name, Error::check(topic.error_code, topic.error_message, subject))
             });
-            unless_moved(deleted.collect())
+            unless_moved(names.iter(), deleted.collect())
         })
         .await
     }
@@ -173,7 +173,7 @@ impl Admin {
                 let subject = Subject::Name(topic.name.clone());
                 (topic.name, Error::check(topic.error_code, topic.error_message, subject))
             });
-            unless_moved(grown.collect())
+            unless_moved(counts.iter().map(|(name, _)| name), grown.collect())
         })
         .await
     }

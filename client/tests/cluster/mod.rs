@@ -119,6 +119,14 @@ pub async fn until_known(kafka: &Kafka, name: &Str) {
     }
 }
 
+/// The same of the cluster that is named; a broker of this process can.
+pub async fn somewhere_can(key: i16, version: i16, what: &str) -> bool {
+    match Cluster::elsewhere() {
+        Some(cluster) => can(&cluster.connect().await, key, version, what).await,
+        None => true,
+    }
+}
+
 /// The code of a failure.
 pub fn code<T>(outcome: &Result<T, Error>) -> Option<ErrorCode> {
     outcome.as_ref().err().and_then(Error::code)

@@ -20,11 +20,8 @@ pub use crate::cluster::SOON;
 /// What the members of a group may speak. Brokers before Kafka 4 speak one of them.
 pub async fn protocols() -> Vec<GroupProtocol> {
     const CONSUMER_GROUP_HEARTBEAT: i16 = 68;
-    let both = vec![GroupProtocol::Classic, GroupProtocol::Consumer];
-    let Some(cluster) = Cluster::elsewhere() else { return both };
-    let kafka = cluster.connect().await;
-    match cluster::can(&kafka, CONSUMER_GROUP_HEARTBEAT, 1, "the consumer protocol").await {
-        true => both,
+    match cluster::somewhere_can(CONSUMER_GROUP_HEARTBEAT, 1, "the consumer protocol").await {
+        true => vec![GroupProtocol::Classic, GroupProtocol::Consumer],
         false => vec![GroupProtocol::Classic],
     }
 }

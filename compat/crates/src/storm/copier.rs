@@ -1,0 +1,85 @@
+//! Copiers: what they read and what they write counts together.
+
+use std::time::Duration;
+
+use klamm_consumer::{
+    ConsumeExt as _, Consumer, ConsumerBatch, IsolationLevel, OffsetReset, Start,
+};
+use klamm_producer::{ProduceExt as _, Record, Result, TransactionalProducer};
+use klamm_utils::clock;
+use klamm_utils::random::Random;
+
+use super::{Counters, Storm};
+
+/// How long a copier stays a member: from so many milliseconds on, this much more at most.
+const STAY_MS: (u64, u64) = (5_000, 15_000);
+const HURRY: Duration = Duration::from_secs(5);
+
+/// Copies with this copier's transactional id, and begins anew now and then and whenever it cannot
+/// go on, until the storm is over.
+pub async fn copy(storm: &Storm, copier: usize, mut random: Random) {
+    while !storm.is_over() {
+        let stay = Duration::from_millis(STAY_MS.0 + random.below(STAY_MS.1));
+        Counters::add(&storm.troubles.copiers, 1);
+        if work(storm, copier, stay).await.is_err() {
+            Counters::add(&storm.troubles.aborted, 1);
+        }
+    }
+}
+
+/// One life. The producer comes first: it ends what its predecessor has left open.
+async fn work(storm: &Storm, copier: usize, stay: Duration) -> Result<()> {
+    let kafka = storm.connect().await;
+    let id = format!("{}.{copier}", storm.copiers());
+    let producer = kafka.producer().transactional_id(&id).build_transactional().await?;
+    let mut consumer = kafka
+        .consumer()
+        .group(&storm.copiers())
+        .subscribe([storm.topics[0].as_str()])
+        .auto_offset_reset(OffsetReset::Earliest)
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .auto_commit(false)
+        .set("session.timeout.ms", "6000")
+        .set("heartbeat.interval.ms", "500")
+        .build()
+        .await?;
+    let until = clock::now() + stay;
+    while !storm.is_over() {
+        let left = until.saturating_duration_since(clock::now());
+        let Ok(next) = tokio::time::timeout(left, consumer.next_batch()).await else { break };
+        let batch = next?;
+        let (topic, partition) = (batch.topic().clone(), batch.partition());
+        match copy_batch(storm, &producer, &consumer, batch).await {
+            Ok(()) => Counters::add(&storm.troubles.committed, 1),
+            Err(error) if error.requires_abort() && !error.is_fatal() => {
+                Counters::add(&storm.troubles.aborted, 1);
+                // Where the partition is another's by now, that one reads it again.
+                let _ = consumer.seek(&topic, partition, Start::Committed);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // Whether this succeeds or not, the next life begins where this one has committed.
+    let _ = consumer.close(HURRY).await;
+    let _ = producer.close(HURRY).await;
+    Ok(())
+}
+
+async fn copy_batch(
+    storm: &Storm,
+    producer: &TransactionalProducer,
+    consumer: &Consumer,
+    batch: ConsumerBatch,
+) -> Result<()> {
+    let transaction = producer.begin().await?;
+    let (end, partition) = (batch.end(), batch.partition());
+    for record in batch {
+        let copy = Record::to(storm.topics[1].as_str()).partition(partition);
+        let copy = record.value.into_iter().fold(copy, Record::value);
+        drop(transaction.enqueue(copy).await?);
+    }
+    if let Some(group) = consumer.group_metadata() {
+        transaction.send_offsets(&group, [end]).await?;
+    }
+    transaction.commit().await
+}
