@@ -15,8 +15,8 @@ from .table import FAIL, OK, Table
 # The test files that ask nothing of the broker that only ours does.
 CRATES = {
     "klamm-client": ("admin", "groups"),
-    "klamm-producer": ("produce", "transactions"),
-    "klamm-consumer": ("consume", "groups", "protocol", "cancel", "churn"),
+    "klamm-producer": ("produce", "transactions", "observe", "cancel"),
+    "klamm-consumer": ("consume", "groups", "protocol", "partitions", "cancel", "churn"),
 }
 WITHIN_S = 900
 RESULT = re.compile(r"^test (\w+) \.\.\. (ok|FAILED)$", re.MULTILINE)

@@ -21,7 +21,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
-use cluster::somewhere_can;
+use cluster::{eventually, somewhere_can};
 use support::{SOON, World, assigning, member, next, protocols, read, settle};
 
 const JOIN_GROUP: i16 = 11;
@@ -441,6 +441,11 @@ async fn a_close_that_cannot_commit_says_so_and_leaves_in_time() {
         let admin = world.kafka.admin();
         let deleted = admin.delete_topics(std::slice::from_ref(&world.topic)).await.unwrap();
         deleted[0].1.as_ref().unwrap();
+        eventually(async || {
+            let names = std::slice::from_ref(&world.topic);
+            admin.describe_topics(names).await.unwrap()[0].1.is_err()
+        })
+        .await;
         let failed = consumer.close(Duration::from_secs(2)).await.unwrap_err();
         assert!(matches!(failed, Error::LastCommit { .. }), "{failed}");
         let described = admin.describe_groups(&[world.group.as_str().into()]).await.unwrap();

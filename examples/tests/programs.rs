@@ -74,14 +74,31 @@ async fn exactly_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn topics() {
+async fn admin() {
     let broker = Broker::builder().ephemeral().start().await.unwrap();
     let address = broker.bootstrap();
     let said = tokio::task::spawn_blocking(move || {
-        output(env!("CARGO_BIN_EXE_topics"), &[address.as_str()])
+        output(env!("CARGO_BIN_EXE_admin"), &[address.as_str()])
     });
     let said = said.await.unwrap();
     assert!(said.starts_with("example-topics was made with 3 partitions\n"), "{said}");
+    assert!(said.contains("records are kept for 3600000 ms\n"), "{said}");
     assert!(said.ends_with("example-topics was deleted\n"), "{said}");
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hello() {
+    let broker = Broker::builder().ephemeral().set("group.initial.rebalance.delay.ms", "0");
+    let broker = broker.start().await.unwrap();
+    let address = broker.bootstrap();
+    let said = tokio::task::spawn_blocking(move || {
+        let sent = output(env!("CARGO_BIN_EXE_hello_producer"), &[&address, "hello"]);
+        (sent, output(env!("CARGO_BIN_EXE_hello_consumer"), &[&address, "hello", "4"]))
+    });
+    let (sent, read) = said.await.unwrap();
+    assert!(sent.starts_with("stored in hello-0 at offset 0\n"), "{sent}");
+    let greetings: Vec<_> = read.lines().map(|line| line.split(": ").last().unwrap()).collect();
+    assert_eq!(greetings, ["hello, Ada", "hello, Grace", "hello, Ada", "hello, everybody"]);
     broker.stop().await;
 }

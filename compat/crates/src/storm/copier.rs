@@ -1,11 +1,11 @@
 //! Copiers: what they read and what they write counts together.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use klamm_consumer::{
-    ConsumeExt as _, Consumer, ConsumerBatch, IsolationLevel, OffsetReset, Start,
-};
+use klamm_consumer::{ConsumeExt as _, Consumer, IsolationLevel, OffsetReset, Start};
 use klamm_producer::{ProduceExt as _, Record, Result, TransactionalProducer};
+use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 use klamm_utils::random::Random;
 
@@ -13,6 +13,8 @@ use super::{Counters, Storm};
 
 /// How long a copier stays a member: from so many milliseconds on, this much more at most.
 const STAY_MS: (u64, u64) = (5_000, 15_000);
+/// For how long a transaction gathers records.
+const MOMENT: Duration = Duration::from_millis(100);
 const HURRY: Duration = Duration::from_secs(5);
 
 /// Copies with this copier's transactional id, and begins anew now and then and whenever it cannot
@@ -44,17 +46,16 @@ async fn work(storm: &Storm, copier: usize, stay: Duration) -> Result<()> {
         .build()
         .await?;
     let until = clock::now() + stay;
-    while !storm.is_over() {
-        let left = until.saturating_duration_since(clock::now());
-        let Ok(next) = tokio::time::timeout(left, consumer.next_batch()).await else { break };
-        let batch = next?;
-        let (topic, partition) = (batch.topic().clone(), batch.partition());
-        match copy_batch(storm, &producer, &consumer, batch).await {
+    while !storm.is_over() && clock::now() < until {
+        let mut places = Vec::new();
+        match copy_some(storm, &producer, &mut consumer, &mut places).await {
             Ok(()) => Counters::add(&storm.troubles.committed, 1),
             Err(error) if error.requires_abort() && !error.is_fatal() => {
                 Counters::add(&storm.troubles.aborted, 1);
-                // Where the partition is another's by now, that one reads it again.
-                let _ = consumer.seek(&topic, partition, Start::Committed);
+                for (topic, partition) in places {
+                    // Where the partition is another's by now, that one reads it again.
+                    let _ = consumer.seek(&topic, partition, Start::Committed);
+                }
             }
             Err(error) => return Err(error),
         }
@@ -65,21 +66,31 @@ async fn work(storm: &Storm, copier: usize, stay: Duration) -> Result<()> {
     Ok(())
 }
 
-async fn copy_batch(
+/// Copies what comes within a moment in one transaction, and notes from which partitions.
+async fn copy_some(
     storm: &Storm,
     producer: &TransactionalProducer,
-    consumer: &Consumer,
-    batch: ConsumerBatch,
+    consumer: &mut Consumer,
+    places: &mut Vec<(Str, i32)>,
 ) -> Result<()> {
+    let until = clock::now() + MOMENT;
     let transaction = producer.begin().await?;
-    let (end, partition) = (batch.end(), batch.partition());
-    for record in batch {
-        let copy = Record::to(storm.topics[1].as_str()).partition(partition);
-        let copy = record.value.into_iter().fold(copy, Record::value);
-        drop(transaction.enqueue(copy).await?);
+    let mut ends = HashMap::new();
+    loop {
+        let left = until.saturating_duration_since(clock::now());
+        let Ok(next) = tokio::time::timeout(left, consumer.next_batch()).await else { break };
+        let batch = next?;
+        let (end, place) = (batch.end(), (batch.topic().clone(), batch.partition()));
+        places.push(place.clone());
+        for record in batch {
+            let copy = Record::to(storm.topics[1].as_str()).partition(place.1);
+            let copy = record.value.into_iter().fold(copy, Record::value);
+            drop(transaction.enqueue(copy).await?);
+        }
+        ends.insert(place, end);
     }
-    if let Some(group) = consumer.group_metadata() {
-        transaction.send_offsets(&group, [end]).await?;
+    if let Some(group) = consumer.group_metadata().filter(|_| !ends.is_empty()) {
+        transaction.send_offsets(&group, ends.into_values()).await?;
     }
     transaction.commit().await
 }
