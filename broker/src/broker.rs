@@ -178,7 +178,11 @@ impl Broker {
 
     async fn end_tasks(&self) {
         self.node.tasks.stop();
-        self.node.tasks.join(self.node.config().shutdown_timeout).await;
+        if !self.node.tasks.join(self.node.config().shutdown_timeout).await {
+            self.node.gate.cut();
+            // What still runs uses the data: nobody may be told that it is free.
+            self.node.tasks.ended().await;
+        }
     }
 }
 

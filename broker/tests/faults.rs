@@ -1,5 +1,5 @@
 //! What tests of other programs do to a broker: pause it, kill it, have its requests fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 mod support;
 
@@ -45,6 +45,19 @@ fn for_topics(names: &[&str]) -> metadata::Request {
         allow_auto_topic_creation: false,
         ..Default::default()
     }
+}
+
+/// Asks for more than has room on the way.
+async fn fill_the_way(client: &mut Client) {
+    let large = "x".repeat(900_000);
+    for _ in 0..16 {
+        client.produce("orders", batch(&[&large])).await;
+    }
+    for _ in 0..16 {
+        client.send::<Fetch>(12, &fetch_request("orders", 0, 0)).await;
+    }
+    // Some of it has come.
+    client.readable().await;
 }
 
 #[tokio::test]
@@ -128,15 +141,7 @@ async fn a_killed_broker_answers_nothing_more() {
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_no_kill_up() {
     let (broker, mut client) = start().await;
-    let large = "x".repeat(900_000);
-    for _ in 0..16 {
-        client.produce("orders", batch(&[&large])).await;
-    }
-    for _ in 0..16 {
-        client.send::<Fetch>(12, &fetch_request("orders", 0, 0)).await;
-    }
-    // Some of it has come; the rest has no room on the way.
-    client.readable().await;
+    fill_the_way(&mut client).await;
     let killed = tokio::time::timeout(Duration::from_secs(15), broker.kill());
     killed.await.unwrap();
 }
@@ -293,6 +298,65 @@ async fn a_hang_up_comes_before_the_request_and_a_lost_answer_after_it() {
 }
 
 #[tokio::test]
+async fn what_would_have_no_answer_is_lost_with_its_connection() {
+    let (broker, mut client) = start().await;
+    broker.faults().add(Fault::lose_answer(ApiKey::Produce).times(1)).unwrap();
+    client.send::<Produce>(9, &to_both(0)).await;
+    assert!(client.is_closed().await);
+    let mut client = Client::connect(&broker).await;
+    assert_eq!(values(&client.fetch("orders", 0).await).len(), 1);
+}
+
+#[tokio::test]
+async fn delays_of_requests_that_follow_each_other_pass_together() {
+    let (broker, mut many) = start().await;
+    let mut one = Client::connect(&broker).await;
+    broker.faults().add(Fault::delay(ApiKey::Metadata, Duration::from_millis(200))).unwrap();
+    let mut asked = Vec::new();
+    for _ in 0..20 {
+        asked.push(many.send::<Metadata>(12, &for_topics(&["orders"])).await);
+    }
+    let together = async {
+        for id in asked {
+            many.answer::<Metadata>(12, id).await;
+        }
+    };
+    let one_by_one = async {
+        for _ in 0..20 {
+            one.call::<Metadata>(12, &for_topics(&["orders"])).await;
+        }
+    };
+    tokio::select! {
+        () = together => {}
+        () = one_by_one => panic!("twenty delays together took as long as one by one"),
+    }
+}
+
+#[tokio::test]
+async fn a_fetch_that_waits_holds_no_stop_up() {
+    let broker = Broker::builder().ephemeral().set("shutdown.timeout.ms", "3600000");
+    let broker = broker.start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    let seen = broker.faults().add(Fault::delay(ApiKey::Fetch, Duration::ZERO)).unwrap();
+    let asked = client.send::<Fetch>(12, &fetch_request("orders", 0, 3_600_000)).await;
+    seen.struck(1).await;
+    broker.stop().await;
+    client.answer::<Fetch>(12, asked).await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_no_stop_up() {
+    let broker = Broker::builder().ephemeral().set("shutdown.timeout.ms", "100");
+    let broker = broker.start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    fill_the_way(&mut client).await;
+    let stopped = tokio::time::timeout(Duration::from_secs(15), broker.stop()).await.unwrap();
+    stopped.restart().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_delayed_answer_comes_after_the_request_was_handled() {
     let (broker, mut client) = start().await;
     let delay = Duration::from_secs(3600);
@@ -301,7 +365,8 @@ async fn a_delayed_answer_comes_after_the_request_was_handled() {
     fault.struck(1).await;
     fault.remove();
     let mut other = Client::connect(&broker).await;
-    while values(&other.fetch("orders", 0).await).is_empty() {}
+    let there = async { while values(&other.fetch("orders", 0).await).is_empty() {} };
+    tokio::time::timeout(Duration::from_secs(60), there).await.unwrap();
     assert!(!client.has_answer_within(Duration::from_millis(1)).await);
     // A broker that stops does not wait.
     broker.stop().await;

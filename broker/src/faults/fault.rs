@@ -80,10 +80,10 @@ impl Fault {
         Self::new(api, Effect::Error(code))
     }
 
-    /// Handles the request at once, and answers it this much later than it would.
+    /// Handles the request at once, and answers it no sooner than this after that.
     ///
-    /// The answers to later requests on the same connection wait for it, as always. A broker that
-    /// stops does not.
+    /// The answers to later requests on the same connection wait for it, as always, while their own
+    /// delays pass. A broker that stops does not wait. Without an answer there is nothing to delay.
     pub fn delay(api: ApiKey, delay: Duration) -> Self {
         Self::new(api, Effect::Delay(delay))
     }
@@ -93,7 +93,8 @@ impl Fault {
         Self::new(api, Effect::HangUp)
     }
 
-    /// Handles the request, and ends the connection in place of answering.
+    /// Handles the request, and ends the connection in place of answering, even if there would be
+    /// no answer.
     pub fn lose_answer(api: ApiKey) -> Self {
         Self::new(api, Effect::LoseAnswer)
     }

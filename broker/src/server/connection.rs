@@ -134,6 +134,7 @@ enum Event {
     Reserved(Option<Reservation>),
     Deadline,
     Stop,
+    Cut,
 }
 
 impl Connection<'_> {
@@ -167,6 +168,7 @@ impl Connection<'_> {
                 memory = self.node.memory.clone().reserve(blocked.unwrap_or(0)),
                     if blocked.is_some() => Event::Reserved(memory),
                 () = &mut stopping, if !draining => Event::Stop,
+                () = self.node.gate.until_cut(), if draining => Event::Cut,
                 () = self.deadline.as_mut() => Event::Deadline,
             };
             match event {
@@ -175,6 +177,7 @@ impl Connection<'_> {
                 Event::Answer(answer, request) => self.put_out(answer, request).await?,
                 Event::Reserved(memory) => self.reserved = memory,
                 Event::Stop => draining = true,
+                Event::Cut => return Err(ConnectionError::Killed),
                 Event::Deadline => {
                     if let Some(end) = self.check_deadlines()? {
                         return Ok(end);
@@ -187,7 +190,8 @@ impl Connection<'_> {
     /// Dispatches every request that is whole. Gives the bytes of memory that the next request
     /// needs and that are not free.
     async fn take_requests(&mut self) -> Option<usize> {
-        while self.pipeline.has_room() && !self.broken {
+        // A broker that was killed carries out nothing more, though it has been read.
+        while self.pipeline.has_room() && !self.broken && self.node.gate.is_open() {
             match self.take_request().await {
                 Ok(Taken::Request) => {}
                 Ok(Taken::Nothing) => return None,

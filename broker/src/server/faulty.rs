@@ -1,12 +1,14 @@
 //! Requests that meet faults.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::connection::ConnectionError;
 use super::dispatch::Dispatched;
-use super::pipeline::Answer;
+use super::pipeline::{Answer, LaterAnswer};
 use super::{Call, Reply};
 use crate::faults::{ApiKey, Armed, Effect, ErrorCode, Refuse, Target};
 use crate::node::Node;
@@ -21,6 +23,9 @@ struct Verdict<R> {
     hangs_up: bool,
     lot: Lot,
 }
+
+/// How an answer that is lost ends its connection.
+const LOST: ConnectionError = ConnectionError::HangUp("a fault loses the answer");
 
 /// What is to happen to an answer.
 #[derive(Default)]
@@ -124,26 +129,29 @@ impl Lot {
         if self.delay.is_zero() && !self.is_lost {
             return dispatched;
         }
-        let stopping = node.tasks.stopping();
-        match dispatched {
-            Dispatched::Ready(answer) => {
-                Dispatched::Later(Box::pin(self.endure(stopping, std::future::ready(Ok(answer)))))
-            }
-            Dispatched::Later(answer) => Dispatched::Later(Box::pin(self.endure(stopping, answer))),
-            Dispatched::Silent => Dispatched::Silent,
-        }
+        let answer: LaterAnswer = match dispatched {
+            Dispatched::Ready(answer) => Box::pin(ready(Ok(answer))),
+            Dispatched::Later(answer) => answer,
+            // There is no answer, but its client is to think that what carries it broke.
+            Dispatched::Silent if self.is_lost => Box::pin(ready(Err(LOST))),
+            Dispatched::Silent => return Dispatched::Silent,
+        };
+        // From now on, so that the delays of requests that follow each other do not add up.
+        let due = Instant::now() + self.delay;
+        Dispatched::Later(Box::pin(self.endure(node.tasks.stopping(), due, answer)))
     }
 
     async fn endure(
         self,
         stopping: impl Future<Output = ()>,
-        answer: impl Future<Output = Answer>,
+        due: Instant,
+        answer: LaterAnswer,
     ) -> Answer {
         let answer = answer.await?;
         // A broker that stops does not wait.
-        let _ = tokio::time::timeout(self.delay, stopping).await;
+        let _ = tokio::time::timeout_at(due, stopping).await;
         if self.is_lost {
-            return Err(ConnectionError::HangUp("a fault loses the answer"));
+            return Err(LOST);
         }
         Ok(answer)
     }

@@ -1,5 +1,6 @@
 //! Reading what is there, and waiting until there is enough. Nowhere else does a fetch wait.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use klamm_protocol::api::fetch::{AbortedTransaction, EpochEnd, PartitionAnswer};
@@ -61,16 +62,22 @@ impl Plan {
         look
     }
 
-    /// Reads on, whenever something has changed, until there is enough or the time is up.
-    pub(super) async fn look_and_wait(&self) -> Look {
+    /// Reads on, whenever something has changed, until there is enough, the time is up, or the
+    /// broker is stopping.
+    pub(super) async fn look_and_wait(&self, stopping: impl Future<Output = ()>) -> Look {
         let partitions = self.targets.iter().enumerate().filter_map(|(at, target)| {
             target.partition.as_ref().ok().map(|partition| (at, Arc::clone(partition)))
         });
         let waiter = Waiter::register(partitions.collect());
         // What came in before we registered is not missed.
         let mut look = self.look().await;
+        tokio::pin!(stopping);
         while !self.is_enough(&look) {
-            let Ok(changed) = timeout_at(self.deadline, waiter.changed()).await else { break };
+            let changed = tokio::select! {
+                changed = timeout_at(self.deadline, waiter.changed()) => changed,
+                () = &mut stopping => break,
+            };
+            let Ok(changed) = changed else { break };
             for at in changed {
                 self.look_again(&mut look, at).await;
             }

@@ -72,7 +72,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         // it on this connection have been answered.
         return Reply::later(async move {
             match Fetch::begin(call, request) {
-                Ok(fetch) => fetch.conclude(fetch.plan.look_and_wait().await),
+                Ok(fetch) => fetch.wait().await,
                 Err(refusal) => refusal,
             }
         });
@@ -86,7 +86,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         return Reply::Now(fetch.conclude(look));
     }
     drop(look);
-    Reply::later(async move { fetch.conclude(fetch.plan.look_and_wait().await) })
+    Reply::later(fetch.wait())
 }
 
 impl Fetch {
@@ -113,6 +113,12 @@ impl Fetch {
             cold: call.node.cold_reads.clone(),
         };
         Ok(Self { call, plan, ending })
+    }
+
+    /// The answer, once there is enough to tell or the time is up.
+    async fn wait(self) -> Response {
+        let look = self.plan.look_and_wait(self.call.node.tasks.stopping()).await;
+        self.conclude(look)
     }
 
     /// What is to be sent of what was seen.
