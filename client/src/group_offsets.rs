@@ -1,12 +1,16 @@
-//! Committed offsets on the wire: one question to a coordinator and its answer, in every version
-//! that names topics by their names. What is asked again, and when, is the caller's business.
+//! Committed offsets on the wire: one question to a coordinator and its answer, in every version.
+//! What is asked again, and when, is the caller's business.
+//!
+//! Topics go by their ids where all of these are known and the coordinator understands that
+//! (KIP-848): then nothing is said of a topic that was made anew under the same name. Otherwise they
+//! go by their names.
 
 use std::collections::BTreeMap;
 
 use klamm_protocol::api::offset_commit::{self, OffsetCommit};
 use klamm_protocol::api::offset_fetch::{self, OffsetFetch};
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::wire::Str;
+use klamm_protocol::wire::{Str, Uuid};
 
 use crate::admin::Outcomes;
 use crate::admin::coordinators::unless_elsewhere;
@@ -14,7 +18,7 @@ use crate::admin::offsets::by_topic;
 use crate::connection::Connection;
 use crate::error::{Error, Result, Subject};
 
-/// The newest version of both APIs in which topics have names; behind it they have ids.
+/// The newest version of both APIs in which topics have names; in later ones they have ids.
 const BY_NAME_UNTIL: i16 = 9;
 /// The first version of OffsetFetch that asks for many groups.
 const MANY_GROUPS_FROM: i16 = 8;
@@ -24,6 +28,9 @@ const STABLE_FROM: i16 = 7;
 const STATIC_FROM: i16 = 7;
 /// What outsiders have for a member epoch.
 const NO_EPOCH: i32 = -1;
+
+/// The ids of topics, as far as they are known.
+pub type TopicIds = BTreeMap<Str, Uuid>;
 
 /// What was said for each partition of one group: none where it has committed nothing.
 pub type Offsets = Outcomes<(Str, i32), Option<CommittedOffset>>;
@@ -90,6 +97,8 @@ pub struct Reader {
     /// The member id and the member epoch, if it is a member that speaks the consumer protocol:
     /// the coordinator refuses one that is behind.
     pub member: Option<(Str, i32)>,
+    /// The topics that it means, if it knows their ids.
+    pub ids: TopicIds,
 }
 
 /// What groups have committed, of all partitions or of these.
@@ -105,7 +114,9 @@ pub async fn fetch(
     partitions: Option<&[(Str, i32)]>,
     reader: &Reader,
 ) -> Result<Outcomes<Str, Offsets>> {
-    let version = connection.version::<OffsetFetch>(BY_NAME_UNTIL)?;
+    let asked = partitions.unwrap_or_default().iter().map(|(topic, _)| topic);
+    let has_ids = partitions.is_some() && knows_all(&reader.ids, asked);
+    let version = connection.version::<OffsetFetch>(newest(has_ids))?;
     if version >= MANY_GROUPS_FROM {
         return fetch_of_many(connection, version, groups, partitions, reader).await;
     }
@@ -129,16 +140,44 @@ pub async fn commit(
     group: &Str,
     committer: &Committer,
     offsets: impl IntoIterator<Item = (Str, i32, CommittedOffset)>,
+    ids: &TopicIds,
 ) -> Result<Vec<((Str, i32), ErrorCode)>> {
-    let version = connection.version::<OffsetCommit>(BY_NAME_UNTIL)?;
-    let request = commit_request(version, group, committer, offsets);
+    let offsets: Vec<_> = offsets.into_iter().collect();
+    let has_ids = knows_all(ids, offsets.iter().map(|(topic, ..)| topic));
+    let version = connection.version::<OffsetCommit>(newest(has_ids))?;
+    let request = commit_request(version, group, committer, offsets, ids);
     let answer = connection.submit::<OffsetCommit>(version, &request).await?.answer().await?;
+    let names = by_id(version, ids);
     let answers = answer.topics.into_iter().flat_map(|topic| {
-        let name = topic.name;
+        let name = names.get(&topic.topic_id).cloned().unwrap_or(topic.name);
         let answers = topic.partitions.into_iter();
         answers.map(move |answer| ((name.clone(), answer.partition_index), answer.error_code))
     });
     Ok(answers.collect())
+}
+
+/// Whether every topic has a known id.
+fn knows_all<'a>(ids: &TopicIds, mut topics: impl Iterator<Item = &'a Str>) -> bool {
+    topics.all(|topic| ids.get(topic).is_some_and(|id| !id.is_zero()))
+}
+
+/// The newest version that can be spoken, with ids or without.
+fn newest(has_ids: bool) -> i16 {
+    if has_ids { i16::MAX } else { BY_NAME_UNTIL }
+}
+
+/// The names behind the ids of an answer in this version.
+fn by_id(version: i16, ids: &TopicIds) -> BTreeMap<Uuid, Str> {
+    let ids = ids.iter().filter(|_| version > BY_NAME_UNTIL);
+    ids.map(|(name, id)| (*id, name.clone())).collect()
+}
+
+/// A topic as a version says it: by its name and no id, or the other way round.
+fn named(version: i16, name: Str, ids: &TopicIds) -> (Str, Uuid) {
+    match ids.get(&name) {
+        Some(id) if version > BY_NAME_UNTIL => (Str::default(), *id),
+        _ => (name, Uuid::ZERO),
+    }
 }
 
 fn commit_request(
@@ -146,6 +185,7 @@ fn commit_request(
     group: &Str,
     committer: &Committer,
     offsets: impl IntoIterator<Item = (Str, i32, CommittedOffset)>,
+    ids: &TopicIds,
 ) -> offset_commit::Request {
     let mut topics = BTreeMap::<Str, Vec<_>>::new();
     for (topic, partition_index, committed) in offsets {
@@ -156,10 +196,9 @@ fn commit_request(
             committed_metadata: Some(committed.metadata),
         });
     }
-    let topic = |(name, partitions)| offset_commit::Topic {
-        name,
-        partitions,
-        ..offset_commit::Topic::default()
+    let topic = |(name, partitions)| {
+        let (name, topic_id) = named(version, name, ids);
+        offset_commit::Topic { name, topic_id, partitions }
     };
     offset_commit::Request {
         group_id: group.clone(),
@@ -178,12 +217,14 @@ async fn fetch_of_many(
     partitions: Option<&[(Str, i32)]>,
     reader: &Reader,
 ) -> Result<Outcomes<Str, Offsets>> {
-    let request = request_of_many(groups, partitions, reader);
+    let request = request_of_many(version, groups, partitions, reader);
     let answer = connection.submit::<OffsetFetch>(version, &request).await?.answer().await?;
-    Ok(answer.groups.into_iter().map(read_group).collect())
+    let names = by_id(version, &reader.ids);
+    Ok(answer.groups.into_iter().map(|group| read_group(group, &names)).collect())
 }
 
 fn request_of_many(
+    version: i16,
     groups: &[Str],
     partitions: Option<&[(Str, i32)]>,
     reader: &Reader,
@@ -192,10 +233,9 @@ fn request_of_many(
         Some((id, epoch)) => (Some(id), *epoch),
         None => (None, NO_EPOCH),
     };
-    let topic = |name, partition_indexes| offset_fetch::GroupTopic {
-        name,
-        partition_indexes,
-        ..offset_fetch::GroupTopic::default()
+    let topic = |name, partition_indexes| {
+        let (name, topic_id) = named(version, name, &reader.ids);
+        offset_fetch::GroupTopic { name, topic_id, partition_indexes }
     };
     let wanted = |group: &Str| offset_fetch::Group {
         group_id: group.clone(),
@@ -210,10 +250,13 @@ fn request_of_many(
     }
 }
 
-fn read_group(group: offset_fetch::GroupAnswer) -> (Str, Result<Offsets>) {
+fn read_group(
+    group: offset_fetch::GroupAnswer,
+    names: &BTreeMap<Uuid, Str>,
+) -> (Str, Result<Offsets>) {
     let told = Error::check(group.error_code, None, Subject::Name(group.group_id.clone()));
     let topics = group.topics.into_iter().flat_map(|topic| {
-        let name = topic.name;
+        let name = names.get(&topic.topic_id).cloned().unwrap_or(topic.name);
         topic.partitions.into_iter().map(move |partition| {
             // The same partition, as versions for one group have it.
             let partition = offset_fetch::PartitionAnswer {
@@ -300,11 +343,13 @@ mod tests {
     fn every_version_can_say_what_is_asked() {
         let (group, places) = (Str::from("g"), [("t".into(), 0), ("u".into(), 3), ("t".into(), 1)]);
         let groups = std::slice::from_ref(&group);
-        let reader = Reader { stable: true, member: Some(("m".into(), 3)) };
-        for version in 1..=BY_NAME_UNTIL {
+        let ids = TopicIds::from([("t".into(), Uuid([1; 16])), ("u".into(), Uuid([2; 16]))]);
+        let member = Some(("m".into(), 3));
+        let reader = Reader { stable: true, member, ids: ids.clone() };
+        for version in 1..=BY_NAME_UNTIL + 1 {
             let request = match version {
                 ..MANY_GROUPS_FROM => request_of_one(version, &group, Some(&places), true),
-                _ => request_of_many(groups, Some(&places), &reader),
+                _ => request_of_many(version, groups, Some(&places), &reader),
             };
             let mut writer = Writer::new(version, version >= 6);
             request.write(&mut writer);
@@ -313,9 +358,9 @@ mod tests {
         }
         let (member, instance) = (Str::from("m"), Some("i".into()));
         let committer = Committer { generation: 1, member, instance };
-        for version in 2..=BY_NAME_UNTIL {
+        for version in 2..=BY_NAME_UNTIL + 1 {
             let offsets = [("t".into(), 0, 7.into())];
-            let request = commit_request(version, &group, &committer, offsets);
+            let request = commit_request(version, &group, &committer, offsets, &ids);
             let mut writer = Writer::new(version, version >= 8);
             request.write(&mut writer);
             assert!(writer.finish().is_ok(), "version {version}");
@@ -348,7 +393,9 @@ mod tests {
             partitions: partitions.iter().cloned().map(new).collect(),
             ..GroupTopicAnswer::default()
         }];
-        let of_many = read_group(GroupAnswer { topics, ..GroupAnswer::default() }).1.unwrap();
+        let of_many =
+            read_group(GroupAnswer { topics, ..GroupAnswer::default() }, &BTreeMap::new());
+        let of_many = of_many.1.unwrap();
         let topics = vec![TopicAnswer { name: "t".into(), partitions }];
         let answer = offset_fetch::Response { topics, ..Default::default() };
         let of_one = read_one(&"g".into(), answer).unwrap();

@@ -83,6 +83,11 @@ impl ConsumerBatch {
         &self.records
     }
 
+    /// The records, to be changed or left out. Where to go on is not changed by that.
+    pub fn records_mut(&mut self) -> &mut Vec<Record> {
+        &mut self.records
+    }
+
     /// Where to go on after this batch.
     #[must_use]
     pub fn end_offset(&self) -> i64 {

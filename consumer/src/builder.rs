@@ -13,6 +13,7 @@ use crate::consumer::Consumer;
 use crate::cursor::Start;
 use crate::fetcher;
 use crate::group::{self, Group, Subscription};
+use crate::interceptor::{ConsumerInterceptor, Interceptors};
 use crate::offsets;
 use crate::shared::{Settings, Shared};
 
@@ -29,6 +30,7 @@ impl ConsumeExt for Kafka {
             config: self.config().clone(),
             places: Vec::new(),
             topics: Vec::new(),
+            interceptors: Interceptors::default(),
         }
     }
 }
@@ -41,6 +43,7 @@ pub struct ConsumerBuilder {
     config: ClientConfig,
     places: Vec<(Str, Option<i32>, Start)>,
     topics: Vec<Str>,
+    interceptors: Interceptors,
 }
 
 impl ConsumerBuilder {
@@ -130,6 +133,62 @@ impl ConsumerBuilder {
         self
     }
 
+    /// The least that a broker gathers before it answers, unless it has waited for
+    /// [that long](Self::fetch_max_wait).
+    pub fn fetch_min_bytes(self, bytes: usize) -> Self {
+        Self { config: self.config.with(&keys::FETCH_MIN, &bytes), ..self }
+    }
+
+    /// The most that a broker puts into one answer, but never less than one batch.
+    pub fn fetch_max_bytes(self, bytes: usize) -> Self {
+        Self { config: self.config.with(&keys::FETCH_MAX, &bytes), ..self }
+    }
+
+    /// The most of one partition in one answer, but never less than one batch. At most twice as
+    /// much of each partition lies ready.
+    pub fn max_partition_fetch_bytes(self, bytes: usize) -> Self {
+        Self { config: self.config.with(&keys::PARTITION_FETCH_MAX, &bytes), ..self }
+    }
+
+    /// Whether the checksum of each batch is compared. By default it is.
+    pub fn check_crcs(self, compares: bool) -> Self {
+        Self { config: self.config.with(&keys::CHECK_CRCS, &compares), ..self }
+    }
+
+    /// Where the consumer stands: a leader may name a replica that lies nearer, and the group may
+    /// assign by it.
+    pub fn client_rack(self, rack: &str) -> Self {
+        self.set(keys::CLIENT_RACK.name(), rack)
+    }
+
+    /// How long the application may take between two batches before its partitions go to others,
+    /// and nearly how long it may take to let go of them when the group rebalances.
+    pub fn max_poll_interval(self, interval: Duration) -> Self {
+        Self { config: self.config.with(&keys::MAX_POLL_INTERVAL, &interval), ..self }
+    }
+
+    /// How long the member may be silent in the classic protocol.
+    pub fn session_timeout(self, timeout: Duration) -> Self {
+        Self { config: self.config.with(&keys::SESSION_TIMEOUT, &timeout), ..self }
+    }
+
+    /// How often the member says that it is alive in the classic protocol.
+    pub fn heartbeat_interval(self, interval: Duration) -> Self {
+        Self { config: self.config.with(&keys::HEARTBEAT_INTERVAL, &interval), ..self }
+    }
+
+    /// How often it commits, if it does that by itself.
+    pub fn auto_commit_interval(self, interval: Duration) -> Self {
+        Self { config: self.config.with(&keys::AUTO_COMMIT_INTERVAL, &interval), ..self }
+    }
+
+    /// Has this see every batch before the application does, and every commit, after those that
+    /// were given before.
+    pub fn interceptor(mut self, interceptor: impl ConsumerInterceptor + 'static) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
     /// Sets by name, as [`ClientConfig::set`] does.
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.config = self.config.set(name, value);
@@ -168,7 +227,7 @@ impl ConsumerBuilder {
                 None => places.extend(partitions(&self.kafka, &topic, start).await?),
             }
         }
-        let shared = Arc::new(Shared::new(self.kafka, settings, group.clone()));
+        let shared = Arc::new(Shared::new(self.kafka, settings, group.clone(), self.interceptors));
         {
             let mut assignment = shared.assignment();
             assignment.assign(places);

@@ -17,6 +17,7 @@ use crate::batch::{ConsumerBatch, ConsumerRecord, ConsumerRecords};
 use crate::cursor::{Cursor, Start};
 use crate::events::ConsumerEvents;
 use crate::group::Subscription;
+use crate::metrics::Snapshot;
 use crate::offsets;
 use crate::partitions::{PartitionStream, Partitions};
 use crate::position::Position;
@@ -253,6 +254,14 @@ impl Consumer {
     #[must_use]
     pub fn lag(&self, topic: &Str, partition: i32) -> Option<i64> {
         self.shared.assignment().cursor(&(topic.clone(), partition))?.lag()
+    }
+
+    /// What it has done so far, and how things stand.
+    #[must_use]
+    pub fn metrics(&self) -> Snapshot {
+        let assignment = self.shared.assignment();
+        let (lags, idle) = (assignment.lags(), assignment.idle(clock::now()));
+        self.shared.metrics.read(lags, idle)
     }
 
     /// Commits that the group goes on there, and whatever is kept beside it:

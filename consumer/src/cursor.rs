@@ -6,6 +6,7 @@ use std::time::Instant;
 use klamm_client::config::{IsolationLevel, OffsetReset};
 use klamm_protocol::api::fetch::AbortedTransaction;
 use klamm_protocol::records::{Batch, BatchError, batches};
+use klamm_protocol::wire::Uuid;
 
 use bytes::Bytes;
 
@@ -62,6 +63,9 @@ pub(crate) struct Cursor {
     pub(crate) retry_at: Option<Instant>,
     /// Whether it stands in the row of those that may have something to deliver.
     pub(crate) has_turn: bool,
+    /// The id of the topic, if the group has said it: then only that topic is meant, and none that
+    /// is made anew under its name.
+    pub(crate) topic_id: Option<Uuid>,
     /// A replica to be read from instead of the leader, and until when.
     pub(crate) replica: Option<(i32, Instant)>,
     /// The stream of its own that reads it, if there is one: then it never has a turn.
@@ -109,6 +113,7 @@ impl Cursor {
             committed: None,
             fetch: 0,
             fetch_epoch: -1,
+            topic_id: None,
             replica: None,
             term: tenure << TENURE_SHIFT,
             buffered: VecDeque::new(),

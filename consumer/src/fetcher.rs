@@ -152,6 +152,7 @@ impl Fetcher {
                 Ok(()) => backoff.reset(),
                 Err(error) => {
                     tracing::warn!(node = self.node, %error, "nothing fetched");
+                    shared.metrics.fetch_failed();
                     shared.assignment().leave_replica(self.node);
                     tokio::time::sleep(backoff.next_pause()).await;
                     self.look_for_leaders(&metadata).await;
@@ -254,7 +255,9 @@ impl Fetcher {
         let version = connection.version::<Fetch>(if have_ids { i16::MAX } else { BY_ID - 1 })?;
         let id_or_name = |name: &Str| if have_ids { id(name) } else { Uuid::ZERO };
         let request = self.fetch_request(&asks, version, id_or_name);
+        let begun = clock::now();
         let answer = connection.submit::<Fetch>(version, &request).await?.answer().await?;
+        self.shared.metrics.fetched(clock::now().saturating_duration_since(begun));
         if self.session.heard(request.session_epoch, &answer) {
             tracing::debug!(error = %answer.error_code, "a fetch session has ended");
             return Ok(());

@@ -14,6 +14,8 @@ use crate::assignment::{Assignment, Place};
 use crate::batch::ConsumerBatch;
 use crate::cursor::Fetched;
 use crate::group::Group;
+use crate::interceptor::Interceptors;
+use crate::metrics::Metrics;
 
 /// The settings of a consumer, read once.
 #[derive(Clone, Debug)]
@@ -74,10 +76,17 @@ pub(crate) struct Shared {
     pub(crate) polled: Notify,
     /// How often partitions were taken away or moved.
     moves: AtomicU64,
+    pub(crate) interceptors: Interceptors,
+    pub(crate) metrics: Metrics,
 }
 
 impl Shared {
-    pub(crate) fn new(kafka: Kafka, settings: Settings, group: Option<Arc<Group>>) -> Self {
+    pub(crate) fn new(
+        kafka: Kafka,
+        settings: Settings,
+        group: Option<Arc<Group>>,
+        interceptors: Interceptors,
+    ) -> Self {
         Self {
             kafka,
             settings,
@@ -87,6 +96,8 @@ impl Shared {
             room: Notify::new(),
             polled: Notify::new(),
             moves: AtomicU64::new(0),
+            interceptors,
+            metrics: Metrics::default(),
         }
     }
 
@@ -133,7 +144,12 @@ impl Shared {
     /// The batch is damaged. Nothing more is delivered from its partition before a seek.
     pub(crate) fn open(&self, place: &Place, fetched: &Fetched) -> Result<Option<ConsumerBatch>> {
         match ConsumerBatch::decode(place.clone(), fetched, &self.settings) {
-            Ok(batch) => Ok((!batch.records().is_empty()).then_some(batch)),
+            Ok(batch) if batch.records().is_empty() => Ok(None),
+            Ok(mut batch) => {
+                self.metrics.delivered(batch.records().len(), fetched.batch.bytes().len());
+                self.interceptors.on_consume(&mut batch);
+                Ok((!batch.records().is_empty()).then_some(batch))
+            }
             Err(error) => {
                 if let Some(cursor) = self.assignment().cursor_mut(place) {
                     cursor.stop_at(fetched.from);

@@ -44,3 +44,29 @@ async fn each_record_is_read_once_whatever_happens_to_fetches() {
     consumer.close(SOON).await.unwrap();
     world.stop().await;
 }
+
+#[tokio::test]
+async fn nothing_is_committed_to_a_topic_that_was_made_anew() {
+    let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+    let world = World::at(Cluster::of(broker), GroupProtocol::Consumer, 1).await;
+    let builder = world.member().auto_commit(false).set("default.api.timeout.ms", "300");
+    let mut consumer = builder.build().await.unwrap();
+    let batch = next(&mut consumer).await;
+    consumer.commit(batch.end()).await.unwrap();
+    let committed = async || {
+        let reader = world.kafka.consumer().group(&world.group).build().await.unwrap();
+        let found = reader.committed(&[world.place(0)]).await.unwrap();
+        found[0].1.as_ref().unwrap().as_ref().map(|position| position.offset)
+    };
+    assert_eq!(committed().await, Some(batch.end_offset()), "by its id as well as by its name");
+    // The member does not hear what has become of its topic.
+    let deaf = Fault::lose_answer(ApiKey::ConsumerGroupHeartbeat);
+    world.broker.as_ref().unwrap().faults().add(deaf).unwrap();
+    let admin = world.kafka.admin();
+    admin.delete_topics(std::slice::from_ref(&world.topic)).await.unwrap()[0].1.as_ref().unwrap();
+    world.create(&world.topic, 1).await;
+    let refused = consumer.commit(batch.end()).await.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::UNKNOWN_TOPIC_ID), "{refused}");
+    assert_eq!(committed().await, None);
+    world.stop().await;
+}

@@ -6,6 +6,7 @@
 //! | [`task`] | the only way to start a task: with a name, an owner and an end |
 //! | [`backoff`] | growing, jittered pauses between retries |
 //! | [`cancel`] | dropping futures at each of their awaits, for tests |
+//! | [`metrics`] | counters and histograms |
 //! | [`random`] | the only source of chance |
 //! | [`hash`] | the hashes by which clients choose a partition |
 //! | [`uuid`] | identifiers of topics and clusters |
@@ -15,6 +16,7 @@ pub mod backoff;
 pub mod cancel;
 pub mod clock;
 pub mod hash;
+pub mod metrics;
 pub mod random;
 pub mod task;
 pub mod uuid;

@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::IsolationLevel;
+use klamm_client::group_offsets::TopicIds;
 use klamm_client::{Error, Metadata, Partition, Subject};
 use klamm_protocol::wire::Str;
 
@@ -313,6 +314,17 @@ impl Assignment {
         self.application.is_polling
     }
 
+    /// How long ago the application last asked for more; none while it is asking.
+    pub(crate) fn idle(&self, now: Instant) -> Option<Duration> {
+        let Application { is_polling, polled_at, .. } = self.application;
+        polled_at.filter(|_| !is_polling).map(|at| now.saturating_duration_since(at))
+    }
+
+    /// How many offsets each partition has before its end, as last heard.
+    pub(crate) fn lags(&self) -> Vec<(Place, Option<i64>)> {
+        self.cursors.iter().map(|(place, cursor)| (place.clone(), cursor.lag())).collect()
+    }
+
     /// Whether the application has waited for a batch, if only for a moment, since it was told
     /// that it was late.
     pub(crate) fn has_come_back(&self) -> bool {
@@ -401,6 +413,12 @@ impl Assignment {
         {
             cursor.set_committed(reached.position.offset);
         }
+    }
+
+    /// The ids of the topics of these partitions, as far as the group has said them.
+    pub(crate) fn topic_ids<'a>(&self, places: impl IntoIterator<Item = &'a Place>) -> TopicIds {
+        let id = |place: &Place| Some((place.0.clone(), self.cursors.get(place)?.topic_id?));
+        places.into_iter().filter_map(id).collect()
     }
 
     /// Where delivery goes on, in partitions where that is known and that have no stream of their

@@ -202,7 +202,9 @@ impl Member {
     fn carry_out(&mut self) {
         // Who commits sees either all of it or nothing.
         let mut assignment = self.shared.assignment();
-        self.group.set_identity(self.machine.identity());
+        if self.group.set_identity(self.machine.identity()) {
+            self.shared.metrics.rebalanced();
+        }
         let mut has_changed = false;
         while let Some(effect) = self.machine.effect() {
             has_changed = true;
@@ -212,6 +214,11 @@ impl Member {
                     let start =
                         |(topic, partition): &Place| (topic.clone(), *partition, Start::Committed);
                     assignment.add(places.iter().map(start));
+                    for place in &places {
+                        if let Some(cursor) = assignment.cursor_mut(place) {
+                            cursor.topic_id = self.machine.topic_id(&place.0);
+                        }
+                    }
                     assignment.events.tell(ConsumerEvent::Assigned(places));
                 }
                 Effect::Lost(places) => {

@@ -84,11 +84,14 @@ impl Group {
         has_epoch.then_some((member, generation))
     }
 
-    fn set_identity(&self, identity: &Identity) {
+    /// Takes note of who the member is now. Whether that is another generation of it.
+    fn set_identity(&self, identity: &Identity) -> bool {
         let mut known = self.lock();
+        let is_newer = identity.is_member() && known.generation != identity.generation;
         if *known != *identity {
             known.clone_from(identity);
         }
+        is_newer
     }
 
     fn lock(&self) -> MutexGuard<'_, Identity> {

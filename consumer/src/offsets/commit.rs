@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_client::config::keys;
-use klamm_client::group_offsets;
+use klamm_client::group_offsets::{self, TopicIds};
 use klamm_client::{CoordinatorKind, Error, Result, Subject};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_utils::clock;
@@ -29,23 +29,35 @@ pub(crate) type Outcomes = Vec<(Position, Result<()>)>;
 /// There is no group to commit for.
 pub(crate) async fn commit(shared: &Shared, reached: Vec<Reached>) -> Result<Outcomes> {
     let group = group(shared, "commit")?;
+    let begun = clock::now();
+    let outcomes = commit_each(shared, group, reached).await;
+    let stored = || outcomes.iter().filter(|(_, outcome)| outcome.is_ok());
+    let count = stored().count();
+    let took = clock::now().saturating_duration_since(begun);
+    shared.metrics.committed(count, outcomes.len() - count, took);
+    shared.interceptors.on_commit(|| stored().map(|(position, _)| position.clone()).collect());
+    Ok(outcomes)
+}
+
+async fn commit_each(shared: &Shared, group: &Group, reached: Vec<Reached>) -> Outcomes {
     let deadline = clock::now() + shared.kafka.config().get(&keys::API_TIMEOUT);
     let mut backoff = shared.kafka.retry_backoff();
     let mut outcomes = Vec::with_capacity(reached.len());
     let mut left = reached;
     loop {
-        let identity = {
+        let (identity, ids) = {
             // Who the member is and what it has belong together, and change together.
             let assignment = shared.assignment();
             if group.subscribes() {
                 outcomes.extend(give_up_lost(&assignment, &mut left));
             }
-            group.identity()
+            let places: Vec<_> = left.iter().map(Reached::place).collect();
+            (group.identity(), assignment.topic_ids(&places))
         };
         if left.is_empty() {
-            return Ok(outcomes);
+            return outcomes;
         }
-        let tried = try_commit(shared, group, &identity, &left).await;
+        let tried = try_commit(shared, group, (&identity, &ids), &left).await;
         let pause = backoff.next_pause();
         let may_retry = clock::now() + pause <= deadline;
         let told = left.drain(..).zip(tried);
@@ -60,7 +72,7 @@ pub(crate) async fn commit(shared: &Shared, reached: Vec<Reached>) -> Result<Out
             }
         }
         if again.is_empty() {
-            return Ok(outcomes);
+            return outcomes;
         }
         tokio::time::sleep(pause).await;
         left = again;
@@ -88,10 +100,10 @@ fn give_up_lost(assignment: &Assignment, left: &mut Vec<Reached>) -> Outcomes {
 async fn try_commit(
     shared: &Shared,
     group: &Group,
-    identity: &Identity,
+    who: (&Identity, &TopicIds),
     left: &[Reached],
 ) -> Vec<Result<()>> {
-    match ask(shared, group, identity, left).await {
+    match ask(shared, group, who, left).await {
         Ok(outcomes) => outcomes,
         Err(error) => left.iter().map(|_| Err(error.clone())).collect(),
     }
@@ -100,7 +112,7 @@ async fn try_commit(
 async fn ask(
     shared: &Shared,
     group: &Group,
-    identity: &Identity,
+    (identity, ids): (&Identity, &TopicIds),
     left: &[Reached],
 ) -> Result<Vec<Result<()>>> {
     let node = shared.kafka.coordinator(CoordinatorKind::Group, &group.id).await?;
@@ -108,7 +120,7 @@ async fn ask(
     let answers = doubting(shared, group, node, async {
         let connection = shared.kafka.broker(node).await?;
         let offsets = left.iter().map(|reached| reached.position.clone().into());
-        group_offsets::commit(&connection, &group.id, &committer, offsets).await
+        group_offsets::commit(&connection, &group.id, &committer, offsets, ids).await
     })
     .await?;
     let codes: HashMap<Place, ErrorCode> = answers.into_iter().collect();

@@ -27,7 +27,8 @@ pub(crate) async fn committed(shared: &Shared, places: &[Place]) -> Result<Vec<C
     let of_group = doubting(shared, group, node, async {
         let connection = shared.kafka.broker(node).await?;
         let groups = std::slice::from_ref(&group.id);
-        let reader = Reader { stable: true, member: group.epoch() };
+        let ids = shared.assignment().topic_ids(places);
+        let reader = Reader { stable: true, member: group.epoch(), ids };
         let mut answers =
             group_offsets::fetch(&connection, groups, Some(places), &reader).await?.into_iter();
         answers.next().map_or_else(|| Ok(Vec::new()), |(_, of_group)| of_group)

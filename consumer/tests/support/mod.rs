@@ -49,17 +49,23 @@ impl World {
 
     /// The same, in this cluster.
     pub async fn at(cluster: Cluster, protocol: GroupProtocol, partitions: i32) -> Self {
+        let world = Self::empty(cluster, protocol, partitions).await;
+        for partition in 0..partitions {
+            for _ in 0..10 {
+                world.produce(partition, 10).await;
+            }
+        }
+        world
+    }
+
+    /// The same, with no records yet.
+    pub async fn empty(cluster: Cluster, protocol: GroupProtocol, partitions: i32) -> Self {
         let config = cluster.config().metadata_max_age(Duration::from_millis(300));
         let kafka = Kafka::connect(config).await.unwrap();
         let (topic, group) = (cluster.name("t").into(), cluster.name(&protocol.print()));
         let Cluster { broker, address, .. } = cluster;
         let world = Self { protocol, broker, address, kafka, topic, group };
         world.create(&world.topic, partitions).await;
-        for partition in 0..partitions {
-            for _ in 0..10 {
-                world.produce(partition, 10).await;
-            }
-        }
         world
     }
 

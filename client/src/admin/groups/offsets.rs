@@ -8,7 +8,7 @@ use crate::admin::coordinators::unless_elsewhere;
 use crate::admin::offsets::by_topic;
 use crate::admin::{Admin, Effect, Outcomes};
 use crate::error::{Error, Result, Subject};
-use crate::group_offsets::{self, CommittedOffset, Committer, Offsets, Reader};
+use crate::group_offsets::{self, CommittedOffset, Committer, Offsets, Reader, TopicIds};
 
 impl Admin {
     /// All that these groups have committed. A group that does not exist has committed nothing.
@@ -61,7 +61,9 @@ impl Admin {
             let connection = self.kafka.broker(node).await?;
             let outsider = Committer::outsider();
             let offsets = offsets.iter().cloned();
-            let answered = group_offsets::commit(&connection, group, &outsider, offsets).await?;
+            let ids = TopicIds::new();
+            let answered =
+                group_offsets::commit(&connection, group, &outsider, offsets, &ids).await?;
             told(group, answered)
         })
         .await

@@ -151,6 +151,11 @@ pub(crate) trait Machine: fmt::Debug + Send {
     /// How it is to leave, if the coordinator needs to hear of that at all.
     fn departure(&self) -> Option<Departure>;
 
+    /// The id of a topic of which it has partitions, where the coordinator says it.
+    fn topic_id(&self, _: &Str) -> Option<Uuid> {
+        None
+    }
+
     /// Whether it waits for the application to come back.
     fn is_away(&self) -> bool {
         self.member().is_away()

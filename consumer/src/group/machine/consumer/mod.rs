@@ -117,6 +117,10 @@ impl Machine for ConsumerMachine {
         &mut self.member
     }
 
+    fn topic_id(&self, topic: &Str) -> Option<Uuid> {
+        self.ids.get(topic).copied()
+    }
+
     fn departure(&self) -> Option<Departure> {
         let goodbye = || Departure::Consumer(Box::new(self.goodbye()));
         self.member.farewell().or_else(|| self.may_be_known.then(goodbye))
