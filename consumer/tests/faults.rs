@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use klamm_broker::Broker;
 use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
+use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{ConsumeExt as _, GroupProtocol, Start};
 
 use cluster::{Cluster, prompt};
-use support::{SOON, World, next};
+use support::{SOON, World, member, next};
 
 #[tokio::test]
 async fn each_record_is_read_once_whatever_happens_to_fetches() {
@@ -49,7 +50,11 @@ async fn each_record_is_read_once_whatever_happens_to_fetches() {
 async fn nothing_is_committed_to_a_topic_that_was_made_anew() {
     let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
     let world = World::at(Cluster::of(broker), GroupProtocol::Consumer, 1).await;
-    let builder = world.member().auto_commit(false).set("default.api.timeout.ms", "300");
+    // It does not make its topic anew itself.
+    let config = ClientConfig::new(&world.address).set("allow.auto.create.topics", "false");
+    let kafka = Kafka::connect(config).await.unwrap();
+    let builder = member(&kafka, &world.group, world.protocol).subscribe([world.topic.clone()]);
+    let builder = builder.auto_commit(false).set("default.api.timeout.ms", "300");
     let mut consumer = builder.build().await.unwrap();
     let batch = next(&mut consumer).await;
     consumer.commit(batch.end()).await.unwrap();
