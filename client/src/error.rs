@@ -278,6 +278,12 @@ impl Error {
         code.ok().map_err(|code| Self::Broker { code, message, subject })
     }
 
+    /// The answer leaves out what was asked for.
+    pub(crate) fn unanswered(subject: Subject) -> Self {
+        let message = Some(Str::from_static("the broker says nothing about it"));
+        Self::Broker { code: ErrorCode::UNKNOWN_SERVER_ERROR, message, subject }
+    }
+
     /// The broker's error code, where a broker gave one.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {

@@ -35,6 +35,15 @@ impl Versions {
         self.features.get(name).copied().unwrap_or(0)
     }
 
+    /// The features that the cluster has agreed on and their levels, in the order of their names.
+    #[must_use]
+    pub fn features(&self) -> Vec<(Str, i16)> {
+        let mut all: Vec<_> =
+            self.features.iter().map(|(name, level)| (name.clone(), *level)).collect();
+        all.sort();
+        all
+    }
+
     /// What the broker offers of the API with this number.
     #[must_use]
     pub fn of(&self, api_key: i16) -> Option<RangeInclusive<i16>> {

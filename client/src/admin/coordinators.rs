@@ -18,10 +18,21 @@ const ELSEWHERE: [ErrorCode; 3] = [
 ];
 
 impl Admin {
-    /// Asks the coordinator of each group, and again those that have moved or are not ready.
-    /// Outcomes are in the order of the question.
+    /// Asks the coordinator of each group, as [`by_coordinators`](Self::by_coordinators).
     pub(super) async fn by_coordinator<T>(
         &self,
+        groups: &[Str],
+        effect: Effect,
+        ask: impl AsyncFn(i32, &[Str]) -> Result<Outcomes<Str, T>>,
+    ) -> Result<Outcomes<Str, T>> {
+        self.by_coordinators(CoordinatorKind::Group, groups, effect, ask).await
+    }
+
+    /// Asks the coordinator of each group or transactional id, and again those that have moved or
+    /// are not ready. Outcomes are in the order of the question.
+    pub(super) async fn by_coordinators<T>(
+        &self,
+        kind: CoordinatorKind,
         groups: &[Str],
         effect: Effect,
         ask: impl AsyncFn(i32, &[Str]) -> Result<Outcomes<Str, T>>,
@@ -33,7 +44,7 @@ impl Admin {
         loop {
             let pause = backoff.next_pause();
             let last_try = clock::now() + pause > deadline;
-            let find = async || self.kafka.coordinators(CoordinatorKind::Group, &left).await;
+            let find = async || self.kafka.coordinators(kind, &left).await;
             let found = self.retry(Effect::Reads, find).await?;
             let mut answers = Vec::with_capacity(left.len());
             let mut led = BTreeMap::<_, Vec<_>>::new();
@@ -44,7 +55,7 @@ impl Admin {
                 }
             }
             for (node, groups) in led {
-                answers.extend(self.told_by(node, groups, &ask).await);
+                answers.extend(self.told_by(kind, node, groups, &ask).await);
             }
             left = Vec::new();
             for (group, outcome) in answers {
@@ -64,6 +75,7 @@ impl Admin {
     /// What one coordinator tells of its groups; those that are not its own are looked up anew.
     async fn told_by<T>(
         &self,
+        kind: CoordinatorKind,
         node: i32,
         groups: Vec<Str>,
         ask: &impl AsyncFn(i32, &[Str]) -> Result<Outcomes<Str, T>>,
@@ -74,7 +86,7 @@ impl Admin {
         };
         for (group, answer) in &answers {
             if answer.as_ref().is_err_and(Error::is_stale_coordinator) {
-                self.kafka.forget_coordinator(CoordinatorKind::Group, group, node);
+                self.kafka.forget_coordinator(kind, group, node);
             }
         }
         answers
@@ -89,7 +101,7 @@ impl Admin {
     ) -> Result<T> {
         let ask = async |node, _: &[Str]| Ok(vec![(group.clone(), ask(node).await)]);
         let outcomes = self.by_coordinator(std::slice::from_ref(group), effect, ask).await?;
-        let unanswered = || Err(Error::Closed);
+        let unanswered = || Err(Error::unanswered(Subject::Name(group.clone())));
         outcomes.into_iter().next().map_or_else(unanswered, |(_, outcome)| outcome)
     }
 }

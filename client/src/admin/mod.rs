@@ -1,13 +1,18 @@
 //! Administration: every call is typed, retried while that can help, and answers item by item.
 
 mod cluster;
+mod codes;
 mod configs;
 pub(crate) mod coordinators;
 mod groups;
 mod log_dirs;
 pub(crate) mod offsets;
+mod quorum;
+mod replicas;
+mod security;
 mod topic_pages;
 mod topics;
+mod transactions;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,7 +29,17 @@ pub use groups::{
 };
 pub use log_dirs::{LogDir, LogSize};
 pub use offsets::{FoundOffset, OffsetSpec};
+pub use quorum::{FeatureChange, NewVoter, Quorum, QuorumReplica};
+pub use replicas::{Election, Reassignment};
+pub use security::{
+    Acl, AclFilter, AclOperation, AclPattern, AclPermission, AclResource, DelegationToken,
+    NewDelegationToken, Principal, Quota, QuotaChange, QuotaEntity, QuotaFilter, QuotaMatch,
+    ScramChange, ScramCredential, ScramMechanism,
+};
 pub use topics::{CreatedTopic, NewTopic};
+pub use transactions::{
+    HangingTransaction, ListedTransaction, ProducerState, TransactionDescription, TransactionFilter,
+};
 
 use crate::cluster::Kafka;
 use crate::config::keys;

@@ -142,7 +142,7 @@ impl Admin {
 
     /// Asks each partition's leader, and again those whose leader has moved. Answers are in the
     /// order of the question.
-    async fn by_leader<T>(
+    pub(super) async fn by_leader<T>(
         &self,
         partitions: impl Iterator<Item = (Str, i32)>,
         effect: Effect,

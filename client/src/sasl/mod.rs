@@ -14,5 +14,6 @@ mod token;
 
 pub(crate) use credentials::Credentials;
 pub use error::AuthenticationError;
+pub(crate) use scram::Hash;
 pub(crate) use token::SharedProvider;
 pub use token::{BearerToken, TokenError, TokenProvider};

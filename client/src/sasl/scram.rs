@@ -19,7 +19,7 @@ const GS2_HEADER: &str = "n,,";
 
 /// The hash of a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hash {
+pub(crate) enum Hash {
     Sha256,
     Sha512,
 }
@@ -171,7 +171,8 @@ impl Hash {
         }
     }
 
-    fn salted(self, password: &str, salt: &[u8], iterations: u32) -> Vec<u8> {
+    /// What a password becomes (`Hi` of RFC 5802).
+    pub(crate) fn salted(self, password: &str, salt: &[u8], iterations: u32) -> Vec<u8> {
         let password = password.as_bytes();
         match self {
             Self::Sha256 => {

@@ -6,7 +6,6 @@ mod describe;
 use std::collections::BTreeMap;
 
 use klamm_protocol::api::list_config_resources::{self, ListConfigResources};
-use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
 pub use alter::Change;
@@ -167,11 +166,8 @@ fn place_of<'a>(
     mut answers: impl Iterator<Item = (i8, &'a Str)>,
 ) -> Result<usize> {
     let (kind, name) = resource.to_wire();
-    answers.position(|about| about == (kind, &name)).ok_or_else(|| Error::Broker {
-        code: ErrorCode::UNKNOWN_SERVER_ERROR,
-        message: Some(Str::from_static("the broker says nothing about it")),
-        subject: resource.subject(),
-    })
+    let place = answers.position(|about| about == (kind, &name));
+    place.ok_or_else(|| Error::unanswered(resource.subject()))
 }
 
 #[cfg(test)]

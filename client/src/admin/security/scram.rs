@@ -1,0 +1,145 @@
+//! Users who prove that they know a password (KIP-554).
+
+use klamm_protocol::api::alter_user_scram_credentials::{self, AlterUserScramCredentials};
+use klamm_protocol::api::describe_user_scram_credentials::{self, DescribeUserScramCredentials};
+use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
+use klamm_utils::random::Random;
+
+use crate::admin::codes::codes;
+use crate::admin::{Admin, Effect, Outcomes};
+use crate::config::Secret;
+use crate::error::{Error, Result, Subject};
+use crate::sasl;
+
+codes! {
+    /// How a user proves it.
+    ScramMechanism {
+        /// SCRAM-SHA-256 (RFC 7677).
+        Sha256 = 1,
+        /// SCRAM-SHA-512.
+        Sha512 = 2,
+    }
+}
+
+/// What the cluster tells of what it keeps of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScramCredential {
+    /// The mechanism it is for.
+    pub mechanism: ScramMechanism,
+    /// How often it was hashed.
+    pub iterations: i32,
+}
+
+/// A change of what the cluster keeps of a user.
+#[derive(Clone, Debug)]
+pub enum ScramChange {
+    /// Lets the user in with this password. The password stays here: what is sent was hashed with
+    /// a salt that is new each time.
+    Set {
+        /// The user's name.
+        user: Str,
+        /// For this mechanism.
+        mechanism: ScramMechanism,
+        /// How often the password is hashed: from 4096 to 16384.
+        iterations: u32,
+        /// The password.
+        password: Secret,
+    },
+    /// Lets the user in by this mechanism no more.
+    Delete {
+        /// The user's name.
+        user: Str,
+        /// For this mechanism.
+        mechanism: ScramMechanism,
+    },
+}
+
+impl Admin {
+    /// What the cluster keeps of these users, or of all where none is named.
+    ///
+    /// # Errors
+    /// No broker answers, or the cluster knows no such users.
+    pub async fn scram_users(&self, users: &[Str]) -> Result<Outcomes<Str, Vec<ScramCredential>>> {
+        let named = |name: &Str| describe_user_scram_credentials::User { name: name.clone() };
+        let request = describe_user_scram_credentials::Request {
+            users: (!users.is_empty()).then(|| users.iter().map(named).collect()),
+        };
+        let answer = self
+            .retry(Effect::Reads, async || {
+                let connection = self.controller().await?;
+                let answer = connection.call::<DescribeUserScramCredentials>(&request).await?;
+                Error::check(answer.error_code, answer.error_message.clone(), Subject::Cluster)?;
+                Ok(answer)
+            })
+            .await?;
+        let outcome = |told: describe_user_scram_credentials::UserAnswer| {
+            let subject = Subject::Name(told.user.clone());
+            let credentials = told.credential_infos.into_iter().map(|info| ScramCredential {
+                mechanism: ScramMechanism::from_wire(info.mechanism),
+                iterations: info.iterations,
+            });
+            let outcome = Error::check(told.error_code, told.error_message, subject);
+            (told.user, outcome.map(|()| credentials.collect()))
+        };
+        Ok(answer.results.into_iter().map(outcome).collect())
+    }
+
+    /// Changes what the cluster keeps of users; one outcome for each user.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub async fn alter_scram_users(&self, changes: &[ScramChange]) -> Result<Outcomes<Str, ()>> {
+        let mut request = alter_user_scram_credentials::Request::default();
+        for change in changes {
+            match change {
+                ScramChange::Set { user, mechanism, iterations, password } => {
+                    let set = upsertion(user, *mechanism, *iterations, password)?;
+                    request.upsertions.push(set);
+                }
+                ScramChange::Delete { user, mechanism } => {
+                    let (name, mechanism) = (user.clone(), mechanism.to_wire());
+                    request
+                        .deletions
+                        .push(alter_user_scram_credentials::Deletion { name, mechanism });
+                }
+            }
+        }
+        let answer = self
+            .retry(Effect::Changes, async || {
+                self.controller().await?.call::<AlterUserScramCredentials>(&request).await
+            })
+            .await?;
+        let outcome = |told: alter_user_scram_credentials::UserAnswer| {
+            let subject = Subject::Name(told.user.clone());
+            (told.user, Error::check(told.error_code, told.error_message, subject))
+        };
+        Ok(answer.results.into_iter().map(outcome).collect())
+    }
+}
+
+fn upsertion(
+    user: &Str,
+    mechanism: ScramMechanism,
+    iterations: u32,
+    password: &Secret,
+) -> Result<alter_user_scram_credentials::Upsertion> {
+    let mut random = Random::new();
+    let salt: Vec<u8> = (0..4).flat_map(|_| random.bits().to_be_bytes()).collect();
+    let hash = match mechanism {
+        ScramMechanism::Sha256 => sasl::Hash::Sha256,
+        ScramMechanism::Sha512 => sasl::Hash::Sha512,
+        ScramMechanism::Other(_) => {
+            let code = ErrorCode::UNSUPPORTED_SASL_MECHANISM;
+            let subject = Subject::Name(user.clone());
+            return Err(Error::Broker { code, message: None, subject });
+        }
+    };
+    Ok(alter_user_scram_credentials::Upsertion {
+        name: user.clone(),
+        mechanism: mechanism.to_wire(),
+        iterations: i32::try_from(iterations).unwrap_or(i32::MAX),
+        salted_password: hash.salted(password.expose(), &salt, iterations).into(),
+        salt: salt.into(),
+    })
+}
