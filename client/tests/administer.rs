@@ -20,8 +20,8 @@ use cluster::{Cluster, can, code, create, eventually, topic};
 const ACLS: i16 = 29;
 const ELECT_LEADERS: i16 = 43;
 const REASSIGN: i16 = 45;
-const QUOTAS: i16 = 48;
-const SCRAM: i16 = 50;
+const ALTER_QUOTAS: i16 = 49;
+const ALTER_SCRAM: i16 = 51;
 const QUORUM: i16 = 55;
 const UPDATE_FEATURES: i16 = 57;
 const PRODUCERS: i16 = 61;
@@ -156,10 +156,8 @@ async fn replicas_are_moved_and_leaders_chosen() {
         let of = |index| &moved.iter().find(|(place, _)| place.1 == index).unwrap().1;
         assert!(of(0).is_ok(), "{moved:?}");
         assert_eq!(code(of(9)), Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
-        eventually(async || {
-            admin.reassignments(&[(name.clone(), 0)]).await.unwrap().is_empty()
-        })
-        .await;
+        eventually(async || admin.reassignments(&[(name.clone(), 0)]).await.unwrap().is_empty())
+            .await;
     }
     let broker = *kafka.metadata().brokers.keys().next().unwrap();
     let nowhere = [(name.clone(), 0, Str::from("/nowhere"))];
@@ -223,7 +221,7 @@ async fn access_is_granted_found_and_taken_back() {
     let created = admin.create_acls(&[acl.clone(), wrong]).await.unwrap();
     assert!(created[0].1.is_ok() && created[1].1.is_err(), "{created:?}");
     eventually(async || admin.acls(&filter).await.unwrap() == [acl.clone()]).await;
-    let deleted = admin.delete_acls(&[filter.clone()]).await.unwrap();
+    let deleted = admin.delete_acls(std::slice::from_ref(&filter)).await.unwrap();
     let gone = deleted[0].1.as_ref().unwrap();
     assert!(gone.len() == 1 && gone[0].0 == acl && gone[0].1.is_ok());
     eventually(async || admin.acls(&filter).await.unwrap().is_empty()).await;
@@ -234,7 +232,7 @@ async fn access_is_granted_found_and_taken_back() {
 async fn users_are_let_in_and_out() {
     let (cluster, kafka) = start().await;
     let admin = kafka.admin();
-    if !can(&kafka, SCRAM, 0, "users of SCRAM").await {
+    if !can(&kafka, ALTER_SCRAM, 0, "users of SCRAM").await {
         return cluster.stop().await;
     }
     let user = Str::from(cluster.name("alice"));
@@ -269,7 +267,7 @@ async fn users_are_let_in_and_out() {
 async fn quotas_are_set_and_removed() {
     let (cluster, kafka) = start().await;
     let admin = kafka.admin();
-    if !can(&kafka, QUOTAS, 0, "quotas").await {
+    if !can(&kafka, ALTER_QUOTAS, 0, "quotas").await {
         return cluster.stop().await;
     }
     let name = Str::from(cluster.name("client"));
