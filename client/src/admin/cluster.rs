@@ -25,6 +25,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn describe_cluster(&self) -> Result<ClusterDescription> {
         let (metadata, _) =
             self.retry(Effect::Reads, async || self.kafka.refresh(Some(&[])).await).await?;
@@ -39,6 +42,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn api_versions(&self) -> Result<Outcomes<Broker, Arc<Versions>>> {
         let cluster = self.describe_cluster().await?;
         let mut outcomes = Vec::with_capacity(cluster.brokers.len());

@@ -39,6 +39,9 @@ impl Admin {
     ///
     /// # Errors
     /// None: what a broker cannot tell is told beside it.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn log_dirs(&self, brokers: &[i32]) -> Result<Outcomes<i32, Vec<LogDir>>> {
         let mut outcomes = Vec::with_capacity(brokers.len());
         for node in brokers {

@@ -55,6 +55,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn list_offsets(
         &self,
         wanted: &[(Str, i32, OffsetSpec)],
@@ -106,6 +109,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn delete_records(
         &self,
         below: &[(Str, i32, i64)],

@@ -78,6 +78,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn create_topics(&self, topics: &[NewTopic]) -> Result<Outcomes<Str, CreatedTopic>> {
         self.ask_to_create(topics, false).await
     }
@@ -86,6 +89,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn validate_topics(
         &self,
         topics: &[NewTopic],
@@ -125,6 +131,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn delete_topics(&self, names: &[Str]) -> Result<Outcomes<Str, ()>> {
         self.retry(Effect::Changes, async || {
             let controller = self.controller().await?;
@@ -156,6 +165,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn create_partitions(&self, counts: &[(Str, i32)]) -> Result<Outcomes<Str, ()>> {
         let topic = |(name, count): &(Str, i32)| create_partitions::Topic {
             name: name.clone(),
@@ -182,6 +194,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn list_topics(&self) -> Result<Vec<Arc<Topic>>> {
         let (metadata, _) =
             self.retry(Effect::Reads, async || self.kafka.refresh(None).await).await?;
@@ -192,6 +207,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn describe_topics(&self, names: &[Str]) -> Result<Outcomes<Str, Arc<Topic>>> {
         if names.is_empty() {
             return Ok(Vec::new());

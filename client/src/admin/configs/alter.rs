@@ -51,6 +51,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn incremental_alter_configs(
         &self,
         changes: &[(Resource, Vec<Change>)],
@@ -62,6 +65,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn validate_configs(
         &self,
         changes: &[(Resource, Vec<Change>)],
@@ -102,6 +108,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn alter_configs(
         &self,
         settings: &[(Resource, Vec<(Str, Str)>)],

@@ -113,6 +113,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers. Brokers before Kafka 4.1 know of client metrics alone.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn list_config_resources(&self, kinds: &[ResourceKind]) -> Result<Vec<Resource>> {
         let answer = self
             .retry(Effect::Reads, async || {

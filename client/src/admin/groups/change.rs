@@ -36,6 +36,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn delete_groups(&self, groups: &[Str]) -> Result<Outcomes<Str, ()>> {
         self.by_coordinator(groups, Effect::Changes, async |node, groups| {
             let request = delete_groups::Request { groups_names: groups.to_vec() };
@@ -54,6 +57,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers, or the group may not be changed.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn remove_members(
         &self,
         group: &Str,

@@ -49,6 +49,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn describe_groups(&self, groups: &[Str]) -> Result<Outcomes<Str, GroupDescription>> {
         self.by_coordinator(groups, Effect::Reads, async |node, groups| {
             let request = describe_groups::Request {

@@ -40,6 +40,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers, or the group may not be asked.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn group_lag(&self, group: &GroupDescription) -> Result<Vec<PartitionLag>> {
         let offsets = self.group_offsets(std::slice::from_ref(&group.id)).await?;
         let offsets = offsets.into_iter().next().map_or(Err(Error::Closed), |(_, told)| told)?;

@@ -31,6 +31,9 @@ impl Admin {
     /// # Errors
     /// No broker answers. A broker that cannot choose says so beside its node id: by state before
     /// Kafka 2.6, by kind before 3.8.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn list_groups(
         &self,
         states: &[Str],

@@ -15,6 +15,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn group_offsets(
         &self,
         groups: &[Str],
@@ -26,6 +29,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers, or the group may not be asked.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
     pub async fn group_offsets_of(
         &self,
         group: &Str,
@@ -52,6 +58,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn alter_group_offsets(
         &self,
         group: &Str,
@@ -74,6 +83,9 @@ impl Admin {
     ///
     /// # Errors
     /// No broker answers, or the group does not exist.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn delete_group_offsets(
         &self,
         group: &Str,
