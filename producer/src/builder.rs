@@ -60,7 +60,9 @@ impl ProducerBuilder {
         self.with(&keys::BATCH_SIZE, &bytes)
     }
 
-    /// Bytes of records that wait to be acknowledged. The default is 32 MiB.
+    /// Bytes of records that wait to be acknowledged. The default is 32 MiB. However long brokers
+    /// are silent, the producer holds no more than this, the spare room of one batch for each
+    /// partition, and the records of the callers that wait.
     pub fn buffer_memory(self, bytes: usize) -> Self {
         self.with(&keys::BUFFER_MEMORY, &bytes)
     }

@@ -120,6 +120,8 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        // Who waited for a flush finds room.
+        drop(self.permit.take());
         self.ledger.lock().unsettled.remove(&self.number);
         self.ledger.settled.notify_waiters();
     }

@@ -242,7 +242,7 @@ impl Sender {
         let lingered = lingered.map(|began| began + settings.shape.linger);
         let places = self.active.iter().filter_map(|id| self.lanes.get(id));
         let lanes = places.flat_map(|place| {
-            let expires = place.lane.oldest().map(|began| began + settings.delivery_timeout);
+            let expires = place.oldest().map(|began| began + settings.delivery_timeout);
             [place.lane.retry_at, expires]
         });
         let outlets = self.outlets.values().map(|outlet| outlet.retry_at);

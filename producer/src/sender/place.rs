@@ -52,6 +52,11 @@ impl Place {
         self.lane.next_transaction().or(self.due.map(|due| due.transaction))
     }
 
+    /// When the oldest batch that could be sent was begun.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.lane.oldest().or(self.due.map(|due| due.began))
+    }
+
     /// Whether a batch that is due began at `moment` or before.
     pub(super) fn is_due_by(&self, moment: Instant) -> bool {
         self.due.is_some_and(|due| due.began <= moment)
