@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) max_bytes: i32,
     pub(crate) partition_max_bytes: i32,
     pub(crate) max_wait_ms: i32,
+    /// How long a call may take with all its retries.
+    pub(crate) api_timeout: Duration,
     /// Where the consumer stands; empty if it does not say.
     pub(crate) rack: Str,
     /// For how long a replica is read from that a leader has named as nearer.
@@ -50,6 +52,7 @@ impl Settings {
             partition_max_bytes: bytes(&keys::PARTITION_FETCH_MAX),
             max_wait_ms: i32::try_from(max_wait.as_millis()).unwrap_or(i32::MAX),
             rack: config.get(&keys::CLIENT_RACK).unwrap_or_default().into(),
+            api_timeout: config.get(&keys::API_TIMEOUT),
             replica_max_age: config.get(&keys::METADATA_MAX_AGE),
         })
     }

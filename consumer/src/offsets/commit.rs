@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use klamm_client::config::keys;
 use klamm_client::group_offsets::{self, TopicIds};
 use klamm_client::{CoordinatorKind, Error, Result, Subject};
 use klamm_protocol::error_code::ErrorCode;
@@ -40,7 +39,7 @@ pub(crate) async fn commit(shared: &Shared, reached: Vec<Reached>) -> Result<Out
 }
 
 async fn commit_each(shared: &Shared, group: &Group, reached: Vec<Reached>) -> Outcomes {
-    let deadline = clock::now() + shared.kafka.config().get(&keys::API_TIMEOUT);
+    let deadline = clock::now() + shared.settings.api_timeout;
     let mut backoff = shared.kafka.retry_backoff();
     let mut outcomes = Vec::with_capacity(reached.len());
     let mut left = reached;

@@ -45,7 +45,7 @@ pub(crate) async fn committed(shared: &Shared, places: &[Place]) -> Result<Vec<C
 /// The same, and tried again for `default.api.timeout.ms`.
 pub(crate) async fn committed_soon(shared: &Shared, places: &[Place]) -> Result<Vec<Committed>> {
     let group = group(shared, "know what was committed")?;
-    let deadline = clock::now() + shared.kafka.config().get(&keys::API_TIMEOUT);
+    let deadline = clock::now() + shared.settings.api_timeout;
     let mut backoff = shared.kafka.retry_backoff();
     loop {
         let outcome = committed(shared, places).await;
