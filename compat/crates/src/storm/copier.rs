@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use klamm_consumer::{ConsumeExt as _, Consumer, IsolationLevel, OffsetReset, Start};
+use klamm_consumer::{
+    ConsumeExt as _, Consumer, ConsumerEvent, ConsumerEvents, IsolationLevel, OffsetReset, Start,
+};
 use klamm_producer::{ProduceExt as _, Record, Result, TransactionalProducer};
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
@@ -45,11 +47,13 @@ async fn work(storm: &Storm, copier: usize, stay: Duration) -> Result<()> {
         .set("heartbeat.interval.ms", "500")
         .build()
         .await?;
+    let mut events = consumer.events();
     let until = clock::now() + stay;
     while !storm.is_over() && clock::now() < until {
         let mut places = Vec::new();
-        match copy_some(storm, &producer, &mut consumer, &mut places).await {
-            Ok(()) => Counters::add(&storm.troubles.committed, 1),
+        match copy_some(storm, &producer, &mut consumer, &mut events, &mut places).await {
+            Ok(true) => Counters::add(&storm.troubles.committed, 1),
+            Ok(false) => break,
             Err(error) if error.requires_abort() && !error.is_fatal() => {
                 Counters::add(&storm.troubles.aborted, 1);
                 for (topic, partition) in places {
@@ -67,19 +71,35 @@ async fn work(storm: &Storm, copier: usize, stay: Duration) -> Result<()> {
 }
 
 /// Copies what comes within a moment in one transaction, and notes from which partitions.
+///
+/// A partition that is to go to another member goes when the transaction has ended, which tells
+/// that member where to begin. Where partitions were lost, nothing is copied, and this is false.
 async fn copy_some(
     storm: &Storm,
     producer: &TransactionalProducer,
     consumer: &mut Consumer,
+    events: &mut ConsumerEvents,
     places: &mut Vec<(Str, i32)>,
-) -> Result<()> {
+) -> Result<bool> {
     let until = clock::now() + MOMENT;
     let transaction = producer.begin().await?;
     let mut ends = HashMap::new();
-    loop {
-        let left = until.saturating_duration_since(clock::now());
-        let Ok(next) = tokio::time::timeout(left, consumer.next_batch()).await else { break };
-        let batch = next?;
+    let mut revocation = None;
+    while clock::now() < until && revocation.is_none() {
+        let batch = tokio::select! {
+            biased;
+            Some(event) = events.next() => match event {
+                ConsumerEvent::Revoking(leaving) => {
+                    revocation = Some(leaving);
+                    continue;
+                }
+                ConsumerEvent::Assigned(_) => continue,
+                // Others may have begun where the last transaction has ended.
+                _ => return transaction.abort().await.map(|()| false),
+            },
+            next = consumer.next_batch() => next?,
+            () = tokio::time::sleep_until(until.into()) => break,
+        };
         let (end, place) = (batch.end(), (batch.topic().clone(), batch.partition()));
         places.push(place.clone());
         for record in batch {
@@ -92,5 +112,7 @@ async fn copy_some(
     if let Some(group) = consumer.group_metadata().filter(|_| !ends.is_empty()) {
         transaction.send_offsets(&group, ends.into_values()).await?;
     }
-    transaction.commit().await
+    let committed = transaction.commit().await;
+    drop(revocation);
+    committed.map(|()| true)
 }

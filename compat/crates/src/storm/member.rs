@@ -11,6 +11,7 @@ use super::{Counters, Seen, Storm, number};
 
 /// How long a member stays: from so many milliseconds on, this much more at most.
 const STAY_MS: (u64, u64) = (2_000, 10_000);
+const BETWEEN_COMMITS: Duration = Duration::from_millis(200);
 
 /// Joins the group, reads, commits, and leaves or is dropped; again and again until the storm is
 /// over.
@@ -48,25 +49,28 @@ async fn join(storm: &Storm, seen: &Seen) -> klamm_consumer::Result<Consumer> {
 
 async fn read(storm: &Storm, seen: &Seen, consumer: &mut Consumer, stay: Duration) -> Result<()> {
     let until = clock::now() + stay;
-    while !storm.is_over() {
-        let left = until.saturating_duration_since(clock::now());
-        let Ok(next) = tokio::time::timeout(left, consumer.next_batch()).await else { break };
-        let batch = match next {
-            Ok(batch) => batch,
-            Err(error) => {
+    let mut commit_at = clock::now() + BETWEEN_COMMITS;
+    while !storm.is_over() && clock::now() < until {
+        let left = commit_at.saturating_duration_since(clock::now());
+        match tokio::time::timeout(left, consumer.next_batch()).await {
+            Ok(Ok(batch)) => {
+                for record in &batch {
+                    seen.mark(number(record.value.as_deref())?)?;
+                }
+                Counters::add(&storm.troubles.read, batch.records().len());
+            }
+            Ok(Err(error)) => {
                 Counters::add(&storm.troubles.told, 1);
                 if error.is_fatal() {
                     break;
                 }
-                continue;
             }
-        };
-        for record in &batch {
-            seen.mark(number(record.value.as_deref())?)?;
+            Err(_) => {}
         }
-        Counters::add(&storm.troubles.read, batch.records().len());
-        if consumer.commit(batch.end()).await.is_err() {
-            Counters::add(&storm.troubles.told, 1);
+        if clock::now() >= commit_at {
+            let failed = consumer.commit_delivered().await.is_err();
+            Counters::add(&storm.troubles.told, usize::from(failed));
+            commit_at = clock::now() + BETWEEN_COMMITS;
         }
     }
     Ok(())

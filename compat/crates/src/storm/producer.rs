@@ -41,8 +41,13 @@ pub async fn produce(storm: &Storm) -> Result<()> {
         }
         tokio::time::sleep(TICK).await;
     }
+    let mut refused = Vec::new();
     for (number, delivery) in deliveries.into_iter().enumerate() {
-        delivery.await.with_context(|| format!("record {number}"))?;
+        refused.extend(delivery.await.err().map(|error| (number, error)));
+    }
+    let others = refused.len().saturating_sub(1);
+    if let Some((number, error)) = refused.into_iter().next() {
+        return Err(error).with_context(|| format!("record {number} and {others} others"));
     }
     producer.close(Duration::from_secs(30)).await?;
     Ok(())
