@@ -133,7 +133,8 @@ async fn a_delivery_timeout_tells_whether_the_record_may_be_there() {
         (Fault::error(ApiKey::Produce, ErrorCode::NOT_ENOUGH_REPLICAS), false),
         (Fault::lose_answer(ApiKey::Produce), true),
     ] {
-        let builder = place.kafka.producer().delivery_timeout(Duration::from_millis(200));
+        let short = Duration::from_millis(200);
+        let builder = place.kafka.producer().delivery_timeout(short).request_timeout(short);
         let producer = builder.linger(Duration::ZERO).build().await.unwrap();
         let fault = place.broker().faults().add(fault).unwrap();
         // Where time is over before it was sent at all, it is tried with the next one.
