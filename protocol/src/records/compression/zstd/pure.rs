@@ -35,6 +35,8 @@ const WINDOW: u8 = 7 << 3;
 const PIECE: usize = BLOCK_MAX - 1;
 /// Magic, descriptor and window of the encoder's frames, and the checksum behind them.
 const AROUND: (usize, usize) = (6, 4);
+/// The largest window that a thread keeps for the frames to come.
+const KEPT_MAX: usize = 8 << 20;
 /// Set in the first byte of a frame's last block.
 const LAST: u8 = 1;
 
@@ -99,36 +101,52 @@ pub(in crate::records::compression) fn decompress(
     let mut output = Vec::new();
     DECODER.with_borrow_mut(|decoder| {
         while !input.is_empty() {
-            if begin(decoder, &mut input, limit)? {
-                read_frame(decoder, &mut input, &mut output, limit)?;
+            let room = limit - output.len();
+            let Some(window) = begin(decoder, &mut input, room, limit)? else { continue };
+            let frame = read_frame(decoder, &mut input, &mut output, limit);
+            if window > KEPT_MAX {
+                *decoder = FrameDecoder::new();
             }
+            frame?;
         }
         Ok(output)
     })
 }
 
-/// Reads a frame's header, and tells whether there is something to decode behind it: frames of
-/// others' data are skipped.
+/// Reads a frame's header, and tells its window if there is something to decode behind it: frames
+/// of others' data are skipped.
 ///
-/// The decoder gives nothing before its window is full. A frame whose window is larger than what
-/// may come out of it is therefore read as if it had a smaller one, which is all the same to it.
+/// The decoder takes the memory of a window at once, and gives nothing before it is full. A frame
+/// whose window is larger than what may come out of it is therefore read as if it had a smaller
+/// one, which is all the same to it. No more may come out than there is `room` for, and no more
+/// than the input can hold.
 fn begin(
     decoder: &mut FrameDecoder,
     input: &mut &[u8],
+    room: usize,
     limit: usize,
-) -> Result<bool, CompressionError> {
+) -> Result<Option<usize>, CompressionError> {
+    let most = room.min(held_at_most(input.len()));
     let mut header = [0; 6];
     let known = header.len().min(input.len());
     let (start, mut rest) = input.split_at(known);
     header[..known].copy_from_slice(start);
     let [.., descriptor, window] = &mut header;
-    if *descriptor & SINGLE_SEGMENT == 0 && *window <= WINDOW_MAX {
-        *window = (*window).min(window_around(limit.max(BLOCK_MAX)));
+    let is_single = *descriptor & SINGLE_SEGMENT != 0;
+    if !is_single && *window <= WINDOW_MAX {
+        *window = (*window).min(window_around(most.max(BLOCK_MAX)));
     }
+    let (window, window_max) = if is_single {
+        (None, most)
+    } else {
+        (Some(window_bytes(*window)), window_bytes(WINDOW_MAX))
+    };
+    decoder.set_max_window_size(window_max as u64);
     match decoder.init((&header[..known]).chain(&mut rest)) {
         Ok(()) => {
             *input = rest;
-            Ok(true)
+            // What is its own window was found to be no larger than `most`.
+            Ok(Some(window.unwrap_or(most.min(decoder.content_size() as usize))))
         }
         Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
             length,
@@ -136,10 +154,20 @@ fn begin(
         })) => {
             let length = usize::try_from(length).map_err(|_| CORRUPT)?;
             *input = input.get(8..).and_then(|data| data.get(length..)).ok_or(CORRUPT)?;
-            Ok(false)
+            Ok(None)
+        }
+        Err(FrameDecoderError::WindowSizeTooBig { requested, .. })
+            if is_single && requested > room as u64 =>
+        {
+            Err(CompressionError::TooLarge { codec: CODEC, limit })
         }
         Err(_) => Err(CORRUPT),
     }
+}
+
+/// What may come out of so many bytes: each block has three of its own and at least one more.
+fn held_at_most(bytes: usize) -> usize {
+    (bytes / 4).saturating_mul(BLOCK_MAX)
 }
 
 /// The window of 128 MiB, as headers have it.
@@ -147,11 +175,13 @@ const WINDOW_MAX: u8 = 17 << 3;
 
 /// The smallest window that holds so many bytes, or the largest that there may be.
 fn window_around(bytes: usize) -> u8 {
-    let holds = |window: &u8| {
-        let base = 1_usize << (10 + (window >> 3));
-        base + base / 8 * usize::from(window & 7) >= bytes
-    };
-    (0..WINDOW_MAX).find(holds).unwrap_or(WINDOW_MAX)
+    (0..WINDOW_MAX).find(|window| window_bytes(*window) >= bytes).unwrap_or(WINDOW_MAX)
+}
+
+/// What a window holds.
+fn window_bytes(window: u8) -> usize {
+    let base = 1_usize << (10 + (window >> 3));
+    base + base / 8 * usize::from(window & 7)
 }
 
 /// Decodes the frame whose header was read, block by block.
@@ -201,6 +231,22 @@ mod tests {
         ] {
             assert_eq!(window_around(bytes), window, "{bytes}");
         }
+    }
+
+    #[test]
+    fn no_memory_is_taken_for_what_cannot_come() {
+        // A frame that is its own window, of 100 MiB, and one block.
+        let mut frame = [&MAGIC[..], &[SIZED | SINGLE_SEGMENT]].concat();
+        frame.extend((100_u32 << 20).to_le_bytes());
+        frame.extend([0x03, 0x00, 0x10, b'x']);
+        let limit = 1 << 20;
+        let too_large = CompressionError::TooLarge { codec: CODEC, limit };
+        assert_eq!(decompress(&frame, limit), Err(too_large));
+        assert_eq!(decompress(&frame, 1 << 30), Err(CORRUPT));
+        // A window of 128 MiB before the same block.
+        let frame = [&MAGIC[..], &[0, WINDOW_MAX, 0x03, 0x00, 0x10, b'x']].concat();
+        let window = begin(&mut FrameDecoder::new(), &mut &frame[..], 1 << 30, 1 << 30);
+        assert_eq!(window, Ok(Some(2 * BLOCK_MAX)));
     }
 
     #[test]
