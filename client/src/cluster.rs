@@ -208,7 +208,8 @@ impl Kafka {
     /// `metadata.recovery.strategy` is `none` and any broker is known.
     ///
     /// # Errors
-    /// None answers; the last one's reason.
+    /// One refuses who this client says it is; the others are not asked then. Or none answers: the
+    /// reason is the last one's, or the first that nothing but other settings will mend.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it has opened at most what others can use.
@@ -227,14 +228,16 @@ impl Kafka {
                 return Ok(connection);
             }
         }
-        let mut last = Error::Closed;
+        let mut failed: Option<Error> = None;
         for address in addresses {
             match self.open(address).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => last = error,
+                // The others would be told the same, and count how often it was wrong.
+                Err(error @ Error::Authentication { .. }) if error.is_fatal() => return Err(error),
+                Err(error) => failed = failed.filter(Error::is_fatal).or(Some(error)),
             }
         }
-        Err(last)
+        Err(failed.unwrap_or(Error::Closed))
     }
 
     /// Asks the broker with this node id, in the newest common version.
@@ -258,12 +261,14 @@ impl Kafka {
     /// # Cancel safety
     /// Dropped before it returns, it has opened nothing.
     pub async fn connect_to(&self, node: i32) -> Result<Connection> {
-        self.connect_patiently(node, Duration::ZERO).await
+        let address = self.address_of(node)?;
+        let timeout = self.cluster.settings.reconnect.clone().timeout.next_pause();
+        self.cluster.connect(&address, timeout).await
     }
 
     /// A connection for the caller alone, as [`connect_to`](Self::connect_to) gives it, on which
     /// each answer may take longer than the request timeout by `patience`: for requests that a
-    /// broker answers when others have come, too.
+    /// broker answers when others have come, too. Opening it takes no longer for that.
     ///
     /// # Errors
     /// Nobody knows the broker, or it cannot be reached.
@@ -271,9 +276,7 @@ impl Kafka {
     /// # Cancel safety
     /// Dropped before it returns, it has opened nothing.
     pub async fn connect_patiently(&self, node: i32, patience: Duration) -> Result<Connection> {
-        let address = self.address_of(node)?;
-        let timeout = self.cluster.settings.reconnect.clone().timeout.next_pause();
-        self.cluster.connect(&address, timeout, patience).await
+        Ok(self.connect_to(node).await?.patient(patience))
     }
 
     pub(crate) fn known_coordinators(&self) -> &Coordinators {
@@ -292,7 +295,7 @@ impl Kafka {
 
     async fn open(&self, address: &Arc<str>) -> Result<Connection> {
         let slot = self.cluster.slots.of(address, &self.cluster.settings.reconnect);
-        let connect = async |timeout| self.cluster.connect(address, timeout, Duration::ZERO).await;
+        let connect = async |timeout| self.cluster.connect(address, timeout).await;
         slot.open(connect).await
     }
 
@@ -366,14 +369,8 @@ impl Kafka {
 }
 
 impl Cluster {
-    async fn connect(
-        &self,
-        address: &Arc<str>,
-        timeout: Duration,
-        patience: Duration,
-    ) -> Result<Connection> {
-        let Settings { mut limits, client_id, .. } = self.settings.clone();
-        limits.timeout = limits.timeout.saturating_add(patience);
+    async fn connect(&self, address: &Arc<str>, timeout: Duration) -> Result<Connection> {
+        let Settings { limits, client_id, .. } = self.settings.clone();
         let socket = self.transport.connect(address, timeout).await?;
         let (tasks, broker) = (self.tasks.child(address), Arc::clone(address));
         let connection = Connection::open(socket, broker, limits, client_id, tasks).await?;

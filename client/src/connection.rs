@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use klamm_protocol::api::api_versions::{self, ApiVersions};
@@ -25,6 +26,8 @@ pub struct Connection {
     link: Arc<Link>,
     versions: Arc<Versions>,
     client_id: Str,
+    /// How long an answer may take.
+    timeout: Duration,
 }
 
 /// A connection that ends when nobody else shares it.
@@ -63,7 +66,8 @@ impl Connection {
     ) -> Result<Self> {
         let link = Arc::new(Link::open(socket, address, limits, tasks));
         let versions = Arc::new(negotiate(&link, &client_id).await?);
-        Ok(Self { link, versions, client_id })
+        let timeout = link.timeout();
+        Ok(Self { link, versions, client_id, timeout })
     }
 
     /// `host:port` of the broker.
@@ -122,7 +126,7 @@ impl Connection {
     /// Dropped before it returns, it has sent nothing.
     pub async fn submit<A: Api>(&self, version: i16, request: &A::Request) -> Result<Pending<A>> {
         let encode = |id| encode_request::<A>(version, id, Some(&self.client_id), request);
-        let ticket = self.link.submit(A::NAME, encode).await?;
+        let ticket = self.link.submit(A::NAME, self.timeout, encode).await?;
         Ok(Pending { ticket, version, address: Arc::clone(self.address()), api: PhantomData })
     }
 
@@ -144,9 +148,19 @@ impl Connection {
 }
 
 impl Connection {
-    /// The same, without keeping it open.
+    /// The same, for requests whose answers may take longer by `patience`.
+    pub(crate) fn patient(self, patience: Duration) -> Self {
+        Self { timeout: self.timeout.saturating_add(patience), ..self }
+    }
+
+    /// How long an answer may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The same, without keeping it open and without patience.
     pub(crate) fn downgrade(&self) -> WeakConnection {
-        let Self { link, versions, client_id } = self.clone();
+        let Self { link, versions, client_id, .. } = self.clone();
         WeakConnection { link: Arc::downgrade(&link), versions, client_id }
     }
 
@@ -173,7 +187,9 @@ impl WeakConnection {
     /// The connection, if anybody shares it still.
     pub(crate) fn upgrade(&self) -> Option<Connection> {
         let Self { link, versions, client_id } = self.clone();
-        Some(Connection { link: link.upgrade()?, versions, client_id })
+        let link = link.upgrade()?;
+        let timeout = link.timeout();
+        Some(Connection { link, versions, client_id, timeout })
     }
 }
 
@@ -190,7 +206,8 @@ impl Alone<'_> {
 }
 
 impl<A: Api> Pending<A> {
-    /// Waits for the answer, no longer than the request timeout.
+    /// Waits for the answer, no longer than the request timeout, or what the connection has of
+    /// patience beyond that.
     ///
     /// # Errors
     /// The connection ended, or the answer makes no sense.
@@ -216,7 +233,7 @@ async fn negotiate(link: &Link, client_id: &Str) -> Result<Versions> {
             client_software_version: Str::from_static(env!("CARGO_PKG_VERSION")),
         };
         let encode = |id| encode_request::<ApiVersions>(version, id, Some(client_id), &request);
-        let frame = link.submit(ApiVersions::NAME, encode).await?.frame().await?;
+        let frame = link.submit(ApiVersions::NAME, link.timeout(), encode).await?.frame().await?;
         let wire = |source| {
             let address = Arc::clone(link.address());
             Error::Wire { address, api: ApiVersions::NAME, source }

@@ -8,6 +8,13 @@ use tokio::time::{Interval, MissedTickBehavior};
 /// more than such a part, and nothing is to be done for each request.
 const LOOKS: u32 = 16;
 
+/// Now and then within a time, and now.
+pub(crate) fn looks_within(time: Duration) -> Interval {
+    let mut looks = tokio::time::interval((time / LOOKS).max(Duration::from_millis(1)));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
+}
+
 /// Looks now and then whether anything was asked since.
 #[derive(Debug)]
 pub(crate) struct Idle {
@@ -20,31 +27,29 @@ pub(crate) struct Idle {
 #[derive(Debug, Default)]
 struct Quiet {
     looks: u32,
-    last: Option<i32>,
+    last: Option<u64>,
 }
 
 impl Idle {
     /// Nothing was asked yet.
     pub(crate) fn new(idle_max: Option<Duration>) -> Self {
-        let look = idle_max.map(|longest| {
-            let mut look = tokio::time::interval((longest / LOOKS).max(Duration::from_millis(1)));
-            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            look
-        });
-        Self { look, quiet: Quiet::default() }
+        Self { look: idle_max.map(looks_within), quiet: Quiet::default() }
     }
 
-    /// Resolves once nothing was asked for as long as may be. `asked` counts what was asked, and
-    /// is nothing while answers are awaited.
+    /// Resolves once nothing was asked for as long as may be, with what `asked` says: it counts
+    /// what was asked, and is nothing while answers are awaited.
     ///
     /// # Cancel safety
     /// May be dropped at any time, and asked again.
-    pub(crate) async fn passed(&mut self, asked: impl Fn() -> Option<i32>) {
+    pub(crate) async fn passed(&mut self, asked: impl Fn() -> Option<u64>) -> u64 {
         let Some(look) = &mut self.look else { return std::future::pending().await };
         loop {
             look.tick().await;
-            if self.quiet.after(asked()) {
-                return;
+            let asked = asked();
+            if self.quiet.after(asked)
+                && let Some(asked) = asked
+            {
+                return asked;
             }
         }
     }
@@ -52,7 +57,7 @@ impl Idle {
 
 impl Quiet {
     /// Whether it has been quiet for long enough, now that this was seen.
-    fn after(&mut self, asked: Option<i32>) -> bool {
+    fn after(&mut self, asked: Option<u64>) -> bool {
         if asked.is_some() && asked == self.last {
             self.looks += 1;
         } else {

@@ -9,6 +9,8 @@ use super::token::{BearerToken, expired_since, unix_time};
 #[derive(Debug)]
 pub(super) struct Bearer {
     token: BearerToken,
+    /// Whether the broker has told what it does not like.
+    refused: bool,
 }
 
 impl Bearer {
@@ -27,7 +29,7 @@ impl Bearer {
         if !token.extensions.iter().all(sayable) {
             return Err(AuthenticationError::Unsayable("token's extensions"));
         }
-        Ok(Self { token })
+        Ok(Self { token, refused: false })
     }
 
     /// What the client says first.
@@ -41,8 +43,13 @@ impl Bearer {
 
     /// What the client says next: nothing if the broker is content; what it is not content with it
     /// tells once the client has said that it has understood.
-    pub(super) fn answer(heard: &[u8]) -> Option<Vec<u8>> {
-        (!heard.is_empty()).then(|| b"\x01".to_vec())
+    pub(super) fn answer(&mut self, heard: &[u8]) -> Result<Option<Vec<u8>>, AuthenticationError> {
+        if self.refused {
+            let (message, reason) = ("second answer", "it has refused the token, and goes on");
+            return Err(AuthenticationError::Malformed { message, reason });
+        }
+        self.refused = !heard.is_empty();
+        Ok(self.refused.then(|| b"\x01".to_vec()))
     }
 
     /// The same refusal, and what may be the reason for it.
@@ -62,12 +69,23 @@ mod tests {
         let token = BearerToken::new("vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==")
             .extension("host", "server.example.com")
             .extension("port", "143");
-        let first = Bearer::new(token).unwrap().first();
+        let mut bearer = Bearer::new(token).unwrap();
+        let first = bearer.first();
         let expected = "n,,\x01auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\
                         \x01host=server.example.com\x01port=143\x01\x01";
         assert_eq!(std::str::from_utf8(&first).unwrap(), expected);
-        assert_eq!(Bearer::answer(b""), None);
-        assert_eq!(Bearer::answer(b"{\"status\":\"invalid_token\"}").unwrap(), b"\x01");
+        assert_eq!(bearer.answer(b"").unwrap(), None);
+    }
+
+    #[test]
+    fn a_broker_that_has_refused_has_nothing_but_an_error_to_say() {
+        for then in [&b""[..], b"{}"] {
+            let mut bearer = Bearer::new(BearerToken::new("old")).unwrap();
+            let next = bearer.answer(b"{\"status\":\"invalid_token\"}").unwrap();
+            assert_eq!(next.unwrap(), b"\x01");
+            let error = bearer.answer(then).unwrap_err();
+            assert!(error.to_string().contains("has refused the token") && !error.is_retriable());
+        }
     }
 
     #[test]

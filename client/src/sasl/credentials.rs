@@ -1,6 +1,7 @@
 //! Who a client is, and the conversation in which it proves that.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use klamm_protocol::error_code::ErrorCode;
 
@@ -52,10 +53,15 @@ impl Credentials {
         Ok(Self { mechanism, proof })
     }
 
-    /// A new conversation.
-    pub(super) async fn converse(&self) -> Result<Conversation, AuthenticationError> {
+    /// A new conversation. Its token, if it has one, may take as long as `patience` to come.
+    pub(super) async fn converse(
+        &self,
+        patience: Duration,
+    ) -> Result<Conversation, AuthenticationError> {
         Ok(match (&self.proof, self.mechanism) {
-            (Proof::Token(source), _) => Conversation::Bearer(Bearer::new(source.token().await?)?),
+            (Proof::Token(source), _) => {
+                Conversation::Bearer(Bearer::new(source.token(patience).await?)?)
+            }
             (Proof::Password { username, password }, SaslMechanism::ScramSha256) => {
                 Conversation::Scram(Scram::new(Hash::Sha256, username, password))
             }
@@ -167,7 +173,7 @@ impl Conversation {
         match self {
             Self::Plain(_) => Ok(None),
             Self::Scram(scram) => scram.answer(heard),
-            Self::Bearer(_) => Ok(Bearer::answer(heard)),
+            Self::Bearer(bearer) => bearer.answer(heard),
         }
     }
 
@@ -192,7 +198,7 @@ mod tests {
     }
 
     async fn first(config: &ClientConfig) -> String {
-        let conversation = Credentials::of(config).unwrap().converse().await.unwrap();
+        let conversation = Credentials::of(config).unwrap().converse(Duration::MAX).await.unwrap();
         String::from_utf8(conversation.first()).unwrap()
     }
 

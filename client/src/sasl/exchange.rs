@@ -9,7 +9,10 @@ use klamm_protocol::api::sasl_handshake::{self, SaslHandshake};
 use klamm_protocol::declare::Api as _;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
+use klamm_utils::backoff::Backoff;
 use klamm_utils::random::Random;
+
+use tokio::time::Instant;
 
 use super::credentials::{Conversation, Credentials};
 use super::error::AuthenticationError;
@@ -21,25 +24,63 @@ use crate::error::{Error, Result};
 /// # Cancel safety
 /// Dropped before it returns, the connection is of no use.
 pub(crate) async fn begin(connection: &Connection, credentials: &Credentials) -> Result<()> {
-    let Some(lifetime) = authenticate(connection, credentials).await? else { return Ok(()) };
+    let patience = connection.timeout();
+    let failed = |source| failed(connection.address(), credentials, source);
+    if connection.versions().of(SaslHandshake::KEY).is_none() {
+        return Err(failed(AuthenticationError::NotAsked));
+    }
+    let conversation = credentials.converse(patience).await.map_err(failed)?;
+    let session = authenticate(connection, credentials, conversation).await?;
+    let Some(session) = session else { return Ok(()) };
     let (weak, credentials) = (connection.downgrade(), credentials.clone());
     let stopping = connection.tasks().stopping();
     connection.tasks().spawn("authenticate", async move {
         tokio::select! {
             () = stopping => {}
-            () = again(weak, credentials, lifetime) => {}
+            () = again(weak, credentials, session, patience) => {}
         }
     });
     Ok(())
 }
 
+/// A time in which a broker believes who the client is.
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    began: Instant,
+    lifetime: Duration,
+}
+
+impl Session {
+    /// How long to wait before the next one is begun: it is early enough for a slow broker, and not
+    /// at once for all connections. Kafka takes no two within one second.
+    fn before_next(&self, random: &mut Random) -> Duration {
+        self.lifetime.mul_f64(0.85 + 0.1 * random.fraction()).max(Duration::from_secs(1))
+    }
+
+    fn left(&self) -> Duration {
+        self.lifetime.saturating_sub(self.began.elapsed())
+    }
+}
+
 /// Authenticates whenever a session has nearly ended, until the connection is gone.
-async fn again(connection: WeakConnection, credentials: Credentials, mut lifetime: Duration) {
+async fn again(
+    connection: WeakConnection,
+    credentials: Credentials,
+    mut session: Session,
+    patience: Duration,
+) {
     loop {
-        tokio::time::sleep(before_end(lifetime, &mut Random::new())).await;
+        tokio::time::sleep(session.before_next(&mut Random::new())).await;
+        // A token may take its time; the connection is not kept open for that, and what callers ask
+        // need not wait for it.
+        let conversation = converse(&credentials, &session, patience).await;
         let Some(connection) = connection.upgrade() else { return };
-        match authenticate(&connection, &credentials).await {
-            Ok(Some(next)) => lifetime = next,
+        let next = match conversation {
+            Ok(conversation) => authenticate(&connection, &credentials, conversation).await,
+            Err(source) => Err(failed(connection.address(), &credentials, source)),
+        };
+        match next {
+            Ok(Some(next)) => session = next,
             Ok(None) => return,
             Err(error) => {
                 connection.fail(&format!("authenticating anew failed: {error}"));
@@ -49,26 +90,38 @@ async fn again(connection: WeakConnection, credentials: Credentials, mut lifetim
     }
 }
 
-/// When to begin anew: early enough for a slow broker, and not for all connections at once.
-fn before_end(lifetime: Duration, random: &mut Random) -> Duration {
-    lifetime.mul_f64(0.85 + 0.1 * random.fraction())
+/// A new conversation. A token that does not come is asked for again until the session ends.
+async fn converse(
+    credentials: &Credentials,
+    session: &Session,
+    patience: Duration,
+) -> std::result::Result<Conversation, AuthenticationError> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+    loop {
+        let wanted = credentials.converse(patience.min(session.left())).await;
+        let pause = backoff.next_pause();
+        match wanted {
+            Err(error) if error.is_retriable() && pause < session.left() => {
+                tracing::warn!(%error, ?pause, "no token for the next session; asking again");
+                tokio::time::sleep(pause).await;
+            }
+            wanted => return wanted,
+        }
+    }
 }
 
-/// One conversation, which other requests wait for. Tells how long the session lasts, if it ends.
+fn failed(address: &Arc<str>, credentials: &Credentials, source: AuthenticationError) -> Error {
+    let (address, mechanism) = (Arc::clone(address), credentials.mechanism);
+    Error::Authentication { address, mechanism, source }
+}
+
+/// One conversation, which other requests wait for. Tells of the session, if it ends.
 async fn authenticate(
     connection: &Connection,
     credentials: &Credentials,
-) -> Result<Option<Duration>> {
-    let failed = |source| Error::Authentication {
-        address: Arc::clone(connection.address()),
-        mechanism: credentials.mechanism,
-        source,
-    };
-    if connection.versions().of(SaslHandshake::KEY).is_none() {
-        return Err(failed(AuthenticationError::NotAsked));
-    }
-    // A token may take its time; what other callers ask need not wait for that.
-    let mut conversation = credentials.converse().await.map_err(failed)?;
+    mut conversation: Conversation,
+) -> Result<Option<Session>> {
+    let failed = |source| failed(connection.address(), credentials, source);
     let alone = connection.alone(SaslHandshake::NAME).await?;
     let mechanism = Str::from_static(credentials.mechanism.name());
     let request = sasl_handshake::Request { mechanism };
@@ -76,11 +129,12 @@ async fn authenticate(
     agreed(answer).map_err(failed)?;
     let mut message = conversation.first();
     loop {
+        let began = Instant::now();
         let answer = say(&alone, message).await?;
         heard(&answer, &conversation).map_err(failed)?;
         match conversation.answer(&answer.auth_bytes).map_err(failed)? {
             Some(next) => message = next,
-            None => return Ok(lifetime(&answer)),
+            None => return Ok(lifetime(&answer).map(|lifetime| Session { began, lifetime })),
         }
     }
 }
@@ -119,16 +173,46 @@ fn lifetime(answer: &sasl_authenticate::Response) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+    use crate::config::ClientConfig;
+    use crate::sasl::BearerToken;
+
+    fn session(lifetime: Duration) -> Session {
+        Session { began: Instant::now(), lifetime }
+    }
 
     #[test]
     fn a_session_is_renewed_before_it_ends() {
         let mut random = Random::seeded(1);
+        let mut before = |lifetime| session(lifetime).before_next(&mut random);
         for _ in 0..100 {
-            let pause = before_end(Duration::from_secs(100), &mut random);
+            let pause = before(Duration::from_secs(100));
             assert!((85..=95).contains(&pause.as_secs()), "{pause:?}");
         }
-        assert!(before_end(Duration::MAX.mul_f64(0.5), &mut random) > Duration::from_secs(1));
+        assert!(before(Duration::MAX.mul_f64(0.5)) > Duration::from_secs(1));
+        assert_eq!(before(Duration::from_millis(1)), Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn a_token_is_asked_for_again_as_long_as_the_session_lasts() {
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&asked);
+        let provider = move || {
+            let given = match counted.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => Err("the issuer is away".into()),
+                _ => Ok(BearerToken::new("good")),
+            };
+            std::future::ready(given)
+        };
+        let config = ClientConfig::new("a:1").set("sasl.mechanism", "OAUTHBEARER");
+        let credentials = Credentials::of(&config.token_provider(provider)).unwrap();
+        let (long, over) = (Duration::from_secs(3_600), session(Duration::ZERO));
+        let error = converse(&credentials, &over, long).await.err().unwrap();
+        assert!(error.to_string().contains("the issuer is away"), "{error}");
+        converse(&credentials, &session(long), long).await.map(drop).unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl BearerToken {
 ///
 /// Closures without arguments that return a future are providers.
 pub trait TokenProvider: Send + Sync + 'static {
-    /// A token that is valid now and for a while.
+    /// A token that is valid now and for a while. It is waited for no longer than the request
+    /// timeout; where a session goes on, it is asked for again until that ends.
     ///
     /// # Cancel safety
     /// May be dropped at any await, as whoever connects may go.
@@ -101,9 +102,16 @@ pub(super) enum TokenSource {
 }
 
 impl TokenSource {
-    pub(super) async fn token(&self) -> Result<BearerToken, AuthenticationError> {
+    /// A token, if there is one within `patience`.
+    pub(super) async fn token(
+        &self,
+        patience: Duration,
+    ) -> Result<BearerToken, AuthenticationError> {
         let token = match self {
-            Self::Provider(provider) => provider.0.give().await,
+            Self::Provider(provider) => {
+                let given = tokio::time::timeout(patience, provider.0.give()).await;
+                given.unwrap_or_else(|_| Err(format!("none came within {patience:?}").into()))
+            }
             Self::Fixed(text) => Ok(BearerToken::new(text.clone())),
             Self::File(path) => match tokio::fs::read_to_string(path).await {
                 Ok(text) => Ok(BearerToken::new(text.trim())),
@@ -132,7 +140,8 @@ impl Claims {
             values.insert(name.to_owned(), json(text));
         }
         for (name, number) in module.options_of("unsecuredLoginNumberClaim_") {
-            let number: f64 = number.parse().map_err(|_| "a number claim is no number")?;
+            let number = number.parse().ok().filter(|number: &f64| number.is_finite());
+            let number = number.ok_or("a number claim is no number")?;
             values.insert(name.to_owned(), number.to_string());
         }
         for (name, list) in module.options_of("unsecuredLoginListClaim_") {
@@ -152,7 +161,7 @@ impl Claims {
     fn token(&self, now: Duration) -> BearerToken {
         let mut values = self.values.clone();
         values.insert("iat".into(), now.as_secs().to_string());
-        values.insert("exp".into(), (now + self.lifetime).as_secs().to_string());
+        values.insert("exp".into(), now.saturating_add(self.lifetime).as_secs().to_string());
         let claims: Vec<_> =
             values.iter().map(|(name, value)| format!("{}:{value}", json(name))).collect();
         let claims = format!("{{{}}}", claims.join(","));
@@ -220,9 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn a_token_may_be_good_for_ever() {
+        let options =
+            format!("unsecuredLoginStringClaim_sub=a unsecuredLoginLifetimeSeconds={}", u64::MAX);
+        let token = claims(&options).unwrap().unwrap().token(Duration::from_secs(1_000));
+        let claims = base64::decode_url(token.text.expose().split('.').nth(1).unwrap()).unwrap();
+        assert!(String::from_utf8(claims).unwrap().contains(&format!("\"exp\":{}", u64::MAX)));
+    }
+
+    #[test]
     fn what_is_no_claim_is_told() {
         assert_eq!(claims(""), Ok(None));
-        assert!(claims("unsecuredLoginNumberClaim_n=x").is_err());
+        for number in ["x", "NaN", "inf"] {
+            assert!(claims(&format!("unsecuredLoginNumberClaim_n={number}")).is_err());
+        }
         let forever = "unsecuredLoginStringClaim_sub=a unsecuredLoginLifetimeSeconds=x";
         assert!(claims(forever).is_err());
     }
@@ -244,22 +264,32 @@ mod tests {
         assert_eq!(expired_since("opaque", Duration::MAX), None);
     }
 
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_provider_that_says_nothing_is_not_waited_for() {
+        let silent = SharedProvider::new(std::future::pending);
+        let error = TokenSource::Provider(silent).token(Duration::from_millis(1)).await;
+        let error = error.unwrap_err();
+        assert!(error.is_retriable() && error.to_string() == "no token: none came within 1ms");
+    }
+
     #[tokio::test]
     async fn tokens_come_from_where_the_source_says() {
         let provider = SharedProvider::new(|| async { Ok(BearerToken::new("given")) });
         let failing = SharedProvider::new(|| async { Err("the issuer is away".into()) });
         let fixed = TokenSource::Fixed("fixed".into());
-        assert_eq!(fixed.token().await.unwrap(), BearerToken::new("fixed"));
-        let token = TokenSource::Provider(provider).token().await.unwrap();
+        assert_eq!(fixed.token(LONG).await.unwrap(), BearerToken::new("fixed"));
+        let token = TokenSource::Provider(provider).token(LONG).await.unwrap();
         assert_eq!(token, BearerToken::new("given"));
-        let error = TokenSource::Provider(failing).token().await.unwrap_err();
+        let error = TokenSource::Provider(failing).token(LONG).await.unwrap_err();
         assert!(error.is_retriable() && error.to_string() == "no token: the issuer is away");
 
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "kept\n").unwrap();
         let source = TokenSource::File(file.path().to_owned());
-        assert_eq!(source.token().await.unwrap(), BearerToken::new("kept"));
-        let error = TokenSource::File("/nowhere/token".into()).token().await.unwrap_err();
+        assert_eq!(source.token(LONG).await.unwrap(), BearerToken::new("kept"));
+        let error = TokenSource::File("/nowhere/token".into()).token(LONG).await.unwrap_err();
         assert!(error.to_string().contains("/nowhere/token"));
     }
 }

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::config::{ClientConfig, ConfigError, keys};
 use crate::error::Result;
+use crate::tls::TlsError;
 
 /// There is none.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ impl Tls {
     }
 }
 
-/// What the system says.
-pub(crate) fn why_io(error: &io::Error) -> String {
-    error.to_string()
+/// Nothing fails for it.
+pub(crate) fn of_io(_: &io::Error) -> Option<TlsError> {
+    None
 }

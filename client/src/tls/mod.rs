@@ -16,4 +16,4 @@ mod absent;
 use absent as setup;
 
 pub use error::TlsError;
-pub(crate) use setup::{Stream, Tls, why_io};
+pub(crate) use setup::{Stream, Tls, of_io};

@@ -94,9 +94,9 @@ fn maybe_no_tls(error: io::Error) -> io::Error {
     }
 }
 
-/// Why reading or writing failed, in the words of this client where it is TLS.
-pub(crate) fn why_io(error: &io::Error) -> String {
-    explain::of_io(error).map_or_else(|| error.to_string(), |why| why.to_string())
+/// Why reading or writing failed, where it is TLS.
+pub(crate) fn of_io(error: &io::Error) -> Option<TlsError> {
+    explain::of_io(error)
 }
 
 /// The host of `host:port`, as certificates have it.

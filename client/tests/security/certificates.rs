@@ -41,10 +41,13 @@ impl Authority {
     }
 }
 
-/// What `openssl req -x509` makes: signed by itself, and an authority besides.
-pub(crate) fn self_signed(host: &str) -> Identity {
+/// What `openssl req -x509` makes: signed by itself, and an authority besides. It ends with this
+/// year.
+pub(crate) fn self_signed(host: &str, last_year: i32) -> Identity {
     let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_before = date_time_ymd(2000, 1, 1);
+    params.not_after = date_time_ymd(last_year, 12, 31);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap().pem();
     Identity { certificate, key: key.serialize_pem() }

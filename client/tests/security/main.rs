@@ -36,3 +36,26 @@ async fn is_refused(config: ClientConfig, why: &str) -> Error {
     }
     error
 }
+
+/// All of them at once.
+pub(crate) async fn all<T>(
+    calls: impl Iterator<Item = impl Future<Output = klamm_client::Result<T>>>,
+) -> klamm_client::Result<()> {
+    let mut calls: Vec<_> = calls.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        let mut failed = None;
+        calls.retain_mut(|call| match call.as_mut().poll(context) {
+            std::task::Poll::Pending => true,
+            std::task::Poll::Ready(answered) => {
+                failed = failed.take().or(answered.err());
+                false
+            }
+        });
+        match failed {
+            Some(error) => std::task::Poll::Ready(Err(error)),
+            None if calls.is_empty() => std::task::Poll::Ready(Ok(())),
+            None => std::task::Poll::Pending,
+        }
+    })
+    .await
+}

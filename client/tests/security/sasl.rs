@@ -11,9 +11,11 @@ use klamm_protocol::error_code::ErrorCode;
 
 use crate::certificates::{Authority, server};
 use crate::front::{Front, Rules, Sasl};
-use crate::{ask, enters, is_refused};
+use crate::{all, ask, enters, is_refused};
 
 const LONG: Duration = Duration::from_secs(3_600);
+/// Renewed in time by a machine that has much else to do.
+const SHORT: Duration = Duration::from_secs(3);
 const PLAIN: Sasl = Sasl { mechanism: "PLAIN", proof: "\0ann\0secret", session: LONG };
 const BEARER: Sasl =
     Sasl { mechanism: "OAUTHBEARER", proof: "n,,\x01auth=Bearer good\x01\x01", session: LONG };
@@ -39,6 +41,18 @@ async fn users_are_let_in_by_their_passwords() {
     assert!(error.is_fatal() && !error.is_retriable() && !error.to_string().contains("wrong"));
     is_refused(front.config(), "if it wants SASL on this port").await;
     front.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_once_and_not_hidden_by_what_comes_later() {
+    let (front, other) = (start(PLAIN).await, start(PLAIN).await);
+    let servers = format!("localhost:{},localhost:{}", front.port, other.port);
+    let config = ann(&front, "wrong").set("bootstrap.servers", &servers);
+    let error = is_refused(config, "it says \"Authentication failed\"").await;
+    assert!(error.is_fatal() && error.to_string().contains(&front.port.to_string()), "{error}");
+    assert_eq!(other.seen.connections.load(Ordering::Relaxed), 0);
+    front.stop().await;
+    other.stop().await;
 }
 
 #[tokio::test]
@@ -82,8 +96,7 @@ async fn clients_are_let_in_by_tokens() {
 
 #[tokio::test]
 async fn sessions_are_renewed_and_nobody_notices() {
-    let session = Duration::from_millis(300);
-    let front = start(Sasl { session, ..PLAIN }).await;
+    let front = start(Sasl { session: SHORT, ..PLAIN }).await;
     let kafka = enters(ann(&front, "secret")).await;
     let node = *kafka.metadata().brokers.keys().next().unwrap();
     let alone = kafka.connect_to(node).await.unwrap();
@@ -93,7 +106,7 @@ async fn sessions_are_renewed_and_nobody_notices() {
     };
     let renewed = || front.seen.authentications.load(Ordering::Relaxed) - before;
     let busy = async {
-        while renewed() < 6 {
+        while renewed() < 2 {
             let request = list_groups::Request::default();
             let pipelined = (0..8).map(|_| alone.call::<ListGroups>(&request));
             let (shared, own) = tokio::join!(ask(&kafka), all(pipelined));
@@ -112,7 +125,7 @@ async fn a_session_that_is_not_renewed_ends_the_connection() {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
-    let front = start(Sasl { session: Duration::from_millis(300), ..BEARER }).await;
+    let front = start(Sasl { session: SHORT, ..BEARER }).await;
     let good = Arc::new(AtomicBool::new(true));
     let given = Arc::clone(&good);
     let provider = move || {
@@ -138,27 +151,4 @@ async fn a_session_that_is_not_renewed_ends_the_connection() {
     let error = tokio::time::timeout(Duration::from_secs(60), refused).await.unwrap();
     assert_eq!(error.code(), Some(ErrorCode::SASL_AUTHENTICATION_FAILED));
     front.stop().await;
-}
-
-/// All of them at once.
-async fn all<T>(
-    calls: impl Iterator<Item = impl Future<Output = klamm_client::Result<T>>>,
-) -> klamm_client::Result<()> {
-    let mut calls: Vec<_> = calls.map(Box::pin).collect();
-    std::future::poll_fn(|context| {
-        let mut failed = None;
-        calls.retain_mut(|call| match call.as_mut().poll(context) {
-            std::task::Poll::Pending => true,
-            std::task::Poll::Ready(answered) => {
-                failed = failed.take().or(answered.err());
-                false
-            }
-        });
-        match failed {
-            Some(error) => std::task::Poll::Ready(Err(error)),
-            None if calls.is_empty() => std::task::Poll::Ready(Ok(())),
-            None => std::task::Poll::Pending,
-        }
-    })
-    .await
 }

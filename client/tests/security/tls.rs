@@ -5,7 +5,7 @@ use klamm_client::{ClientConfig, Error, TlsError};
 
 use crate::certificates::{Authority, Identity, self_signed, server};
 use crate::front::{Front, Rules};
-use crate::{ask, enters, is_refused};
+use crate::{all, ask, enters, is_refused};
 
 async fn start(identity: &Identity, clients: Option<&Authority>) -> Front {
     Front::start(Rules { tls: Some(server(identity, clients)), ..Rules::default() }).await
@@ -62,14 +62,21 @@ async fn certificates_end() {
 
 #[tokio::test]
 async fn a_certificate_may_be_named_itself() {
-    let identity = self_signed("localhost");
+    let identity = self_signed("localhost", 2999);
     let front = start(&identity, None).await;
     enters(secret(&front).trusted_certificates(&identity.certificate)).await;
-    let other = self_signed("localhost").certificate;
-    is_refused(secret(&front).trusted_certificates(&other), "").await;
+    let other = self_signed("localhost", 2999).certificate;
+    let config = secret(&front).trusted_certificates(&other);
+    is_refused(config, "its certificate cannot be used").await;
     front.stop().await;
 
-    let identity = self_signed("elsewhere");
+    let identity = self_signed("localhost", 2001);
+    let front = start(&identity, None).await;
+    let config = secret(&front).trusted_certificates(&identity.certificate);
+    is_refused(config, "not valid at this time").await;
+    front.stop().await;
+
+    let identity = self_signed("elsewhere", 2999);
     let front = start(&identity, None).await;
     let config = secret(&front).trusted_certificates(&identity.certificate);
     is_refused(config.clone(), "is for elsewhere").await;
@@ -98,9 +105,13 @@ async fn clients_show_certificates_to_brokers_that_want_them() {
     enters(apart.clone().set("ssl.key.location", &alone)).await;
 
     is_refused(apart, "`ssl.key.location` is needed").await;
-    is_refused(config.clone(), "it wants a certificate from this client").await;
+    let error = is_refused(config.clone(), "it wants a certificate from this client").await;
+    assert!(error.is_fatal() && !error.is_retriable());
     let Identity { certificate: strange, key: strange_key } = other.certify("bob", 2999);
-    is_refused(config.clone().client_certificate(&strange, strange_key), "the alert").await;
+    let stranger = config.clone().client_certificate(&strange, strange_key);
+    assert!(is_refused(stranger.clone(), "the alert").await.is_fatal());
+    let stranger = stranger.set("ssl.enabled.protocols", "TLSv1.2");
+    assert!(is_refused(stranger, "the alert").await.is_fatal());
     is_refused(config.client_certificate(&strange, key), "`ssl.keystore.certificate.chain`").await;
     front.stop().await;
 }
@@ -124,9 +135,6 @@ async fn much_goes_through_as_it_is() {
     let front = start(&authority.certify("localhost", 2999), None).await;
     let config = secret(&front).trusted_certificates(&authority.pem());
     let kafka = enters(config.client_id(&"long".repeat(8_000))).await;
-    let asked: Vec<_> = (0..100).map(|_| ask(&kafka)).collect();
-    for answered in asked {
-        answered.await.unwrap();
-    }
+    all((0..100).map(|_| ask(&kafka))).await.unwrap();
     front.stop().await;
 }
