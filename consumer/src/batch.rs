@@ -60,7 +60,7 @@ impl ConsumerBatch {
                 records.push(record);
             }
         }
-        let end_offset = batch.header().last_offset().saturating_add(1);
+        let end_offset = fetched.end();
         let leader_epoch = batch.header().leader_epoch;
         Ok(Self { topic, partition, records, end_offset, leader_epoch })
     }
@@ -141,6 +141,15 @@ impl ConsumerRecords {
     /// The partition that they are of.
     pub(crate) fn place(&self) -> Place {
         (self.topic.clone(), self.partition)
+    }
+
+    /// Leaves out what begins at this offset or later.
+    pub(crate) fn cut(&mut self, end: i64) {
+        if end < self.end_offset {
+            self.end_offset = end;
+            let kept: Vec<_> = self.records.by_ref().filter(|it| it.offset < end).collect();
+            self.records = kept.into_iter();
+        }
     }
 
     /// Whether they are of the partition of this position.

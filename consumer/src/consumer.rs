@@ -120,13 +120,10 @@ impl Consumer {
     }
 
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<ConsumerBatch>> {
+        self.drop_what_moved();
         if let Some(rest) = self.rest.take().filter(|rest| rest.next_offset().is_some()) {
-            let mut assignment = self.shared.assignment();
-            // A partition that was moved or taken since begins elsewhere.
-            if assignment.has_in_hand() {
-                assignment.polled(clock::now());
-                return Poll::Ready(Ok(rest.into()));
-            }
+            self.shared.assignment().polled(clock::now());
+            return Poll::Ready(Ok(rest.into()));
         }
         let polled = self.poll_next_batch(context);
         self.shared.was_polled();
@@ -159,6 +156,7 @@ impl Consumer {
     /// see [`PartitionStream`]. A partition that has a stream is not read by
     /// [`next_batch`](Self::next_batch).
     pub fn partitions(&mut self) -> Partitions<'_> {
+        self.drop_what_moved();
         if let Some(rest) = self.rest.take().filter(|rest| rest.next_offset().is_some()) {
             self.hand_back(&rest);
         }
@@ -168,7 +166,7 @@ impl Consumer {
     /// Has a partition begin where a stream has left it.
     fn hand_back(&self, rest: &ConsumerRecords) {
         let mut assignment = self.shared.assignment();
-        let is_mine = assignment.has_in_hand();
+        let is_mine = assignment.in_hand_to().is_some();
         let Some(offset) = rest.next_offset().filter(|_| is_mine) else { return };
         if let Some(cursor) = assignment.cursor_mut(&rest.place()) {
             cursor.seek(Start::Offset(offset));
@@ -305,11 +303,11 @@ impl Consumer {
             let assignment = self.shared.assignment();
             let mut delivered = assignment.delivered();
             // In a partition that was moved or taken since, the rest means nothing.
-            if let Some(rest) = self.rest.as_ref().filter(|_| assignment.has_in_hand())
+            if let Some(rest) = self.rest.as_ref().filter(|_| assignment.in_hand_to().is_some())
                 && let Some(offset) = rest.next_offset()
                 && let Some(mine) = delivered.iter_mut().find(|position| rest.is_of(position))
             {
-                mine.offset = offset;
+                mine.offset = mine.offset.min(offset);
             }
             assignment.reached(delivered)
         };
@@ -405,11 +403,14 @@ impl Consumer {
         }
     }
 
-    /// Drops what is left of a batch whose partition was moved or taken away.
+    /// Drops what is left of a batch whose partition was taken away or sent elsewhere, and what
+    /// its log has lost of it.
     fn drop_what_moved(&mut self) {
+        let Some(rest) = &mut self.rest else { return };
         self.moves = self.shared.moves();
-        if !self.shared.assignment().has_in_hand() {
-            self.rest = None;
+        match self.shared.assignment().in_hand_to() {
+            Some(end) => rest.cut(end),
+            None => self.rest = None,
         }
     }
 
@@ -474,7 +475,7 @@ impl Stream for RecordStream<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if self.consumer.rest.is_some() && self.consumer.shared.moves() != self.consumer.moves {
+            if self.consumer.shared.moves() != self.consumer.moves {
                 self.consumer.drop_what_moved();
             }
             if let Some(record) = self.consumer.rest.as_mut().and_then(Iterator::next) {

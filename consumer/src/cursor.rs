@@ -48,8 +48,12 @@ pub(crate) struct Cursor {
     fetch: i64,
     /// The leader epoch of the record before it; -1 where unknown.
     fetch_epoch: i32,
-    /// Rises with each seek, so that what was asked for before it is not taken for an answer.
+    /// Rises whenever it goes elsewhere, so that what was asked for before is not taken for an
+    /// answer.
     term: u64,
+    /// The term in which the application last sent it elsewhere: what was given before that no
+    /// longer counts.
+    sought: u64,
     buffered: VecDeque<Chunk>,
     buffered_bytes: usize,
     high_watermark: Option<i64>,
@@ -101,6 +105,20 @@ pub(crate) struct Fetched {
     pub(crate) from: i64,
     /// The leader epoch of the record before that one; -1 where unknown.
     pub(crate) from_epoch: i32,
+    /// The cursor's when it was given.
+    pub(crate) term: u64,
+}
+
+impl Fetched {
+    /// The offset after its last record.
+    pub(crate) fn end(&self) -> i64 {
+        self.batch.header().last_offset().saturating_add(1)
+    }
+}
+
+/// The number of the assignment that a term is of.
+pub(crate) fn tenure_of(term: u64) -> u64 {
+    term >> TENURE_SHIFT
 }
 
 impl Cursor {
@@ -116,6 +134,7 @@ impl Cursor {
             topic_id: None,
             replica: None,
             term: tenure << TENURE_SHIFT,
+            sought: tenure << TENURE_SHIFT,
             buffered: VecDeque::new(),
             buffered_bytes: 0,
             high_watermark: None,
@@ -130,8 +149,16 @@ impl Cursor {
         cursor
     }
 
-    /// Goes elsewhere. What was fetched is forgotten, what is asked for will not be believed.
+    /// Goes elsewhere, for the application wants that. What was fetched is forgotten, what is
+    /// asked for will not be believed, and what was given does not count.
     pub(crate) fn seek(&mut self, start: Start) {
+        self.go(start);
+        self.sought = self.term;
+    }
+
+    /// Goes elsewhere, for the log is not as expected. What was given before the new position
+    /// still counts.
+    pub(crate) fn go(&mut self, start: Start) {
         self.term += 1;
         self.buffered.clear();
         self.buffered_bytes = 0;
@@ -142,10 +169,18 @@ impl Cursor {
         }
     }
 
-    /// Delivers nothing more from here, since what begins at this offset makes no sense.
-    pub(crate) fn stop_at(&mut self, offset: i64) {
-        self.seek(Start::Offset(offset));
-        self.halted = true;
+    /// Delivers nothing more from here, since this makes no sense; unless it does not count.
+    pub(crate) fn stop_at(&mut self, fetched: &Fetched) {
+        if self.counts(fetched.term, fetched.from) {
+            self.seek(Start::Offset(fetched.from));
+            self.halted = true;
+        }
+    }
+
+    /// Whether what was given in this term and begins there still counts: the application has not
+    /// gone elsewhere since, and the log was not cut before it.
+    pub(crate) fn counts(&self, term: u64, from: i64) -> bool {
+        term >= self.sought && self.position().is_none_or(|position| from <= position)
     }
 
     fn land(&mut self, offset: i64) {
@@ -159,17 +194,24 @@ impl Cursor {
         self.start.is_none().then_some(self.deliver)
     }
 
-    /// Where the batch begins that its stream may be working on, and the leader epoch of the
-    /// record before that.
+    /// Where that begins which its stream may be working on, and the leader epoch of the record
+    /// before it.
     pub(crate) fn in_hand(&self) -> Option<(i64, i32)> {
-        self.claim.as_ref().and_then(|claim| claim.in_hand(self.term))
+        self.claim.as_ref()?.in_hand.as_ref()?.begin(self)
     }
 
     /// Goes to an offset of which the leader epoch of the record before it is known, or -1: the
     /// broker is to tell if its log has another.
     pub(crate) fn go_to(&mut self, (offset, epoch): (i64, i32)) {
-        self.seek(Start::Offset(offset));
+        self.go(Start::Offset(offset));
         (self.epoch, self.fetch_epoch) = (epoch, epoch);
+    }
+
+    /// The log of a new leader parts from what was fetched at `end`, of which the record before has
+    /// this epoch or an earlier one. Goes on from there if that lies before the position.
+    pub(crate) fn truncate(&mut self, end: i64, epoch: i32) {
+        let Some(position) = self.position() else { return };
+        self.go_to(if end < position { (end, epoch) } else { (position, self.epoch.min(epoch)) });
     }
 
     /// The leader epoch of the last record that was fetched; -1 where unknown.
@@ -214,7 +256,7 @@ impl Cursor {
     /// The number of the assignment with which the partition came, and came anew if it had been
     /// taken away.
     pub(crate) fn tenure(&self) -> u64 {
-        self.term >> TENURE_SHIFT
+        tenure_of(self.term)
     }
 
     /// What is to be asked now.
@@ -248,8 +290,8 @@ impl Cursor {
     /// The offset is not in the log: goes where the policy says, and tells whether it does.
     pub(crate) fn reset(&mut self, policy: OffsetReset) -> bool {
         match policy {
-            OffsetReset::Earliest => self.seek(Start::Earliest),
-            OffsetReset::Latest => self.seek(Start::Latest),
+            OffsetReset::Earliest => self.go(Start::Earliest),
+            OffsetReset::Latest => self.go(Start::Latest),
             OffsetReset::None => {
                 self.halted = true;
                 return false;
@@ -277,8 +319,11 @@ impl Cursor {
         for batch in batches(records) {
             match batch {
                 Ok(batch) => {
-                    self.fetch = self.fetch.max(batch.header().last_offset().saturating_add(1));
-                    self.fetch_epoch = batch.header().leader_epoch;
+                    let end = batch.header().last_offset().saturating_add(1);
+                    // Two brokers may have answered the same: the later answer is not the newer.
+                    if end > self.fetch {
+                        (self.fetch, self.fetch_epoch) = (end, batch.header().leader_epoch);
+                    }
                     self.buffered_bytes += batch.bytes().len();
                     whole.push_back(batch);
                 }
@@ -323,10 +368,13 @@ impl Cursor {
             self.buffered_bytes -= batch.bytes().len();
             let hidden = isolation == IsolationLevel::ReadCommitted && chunk.hides(&batch);
             let (from, from_epoch) = (self.deliver, self.epoch);
-            self.deliver = from.max(batch.header().last_offset().saturating_add(1));
-            self.epoch = batch.header().leader_epoch;
-            if !hidden && !batch.header().attributes.is_control() && self.deliver > from {
-                return Ok(Some(Fetched { batch, from, from_epoch }));
+            let end = batch.header().last_offset().saturating_add(1);
+            if end <= from {
+                continue;
+            }
+            (self.deliver, self.epoch) = (end, batch.header().leader_epoch);
+            if !hidden && !batch.header().attributes.is_control() {
+                return Ok(Some(Fetched { batch, from, from_epoch, term: self.term }));
             }
         }
         Ok(None)
@@ -396,6 +444,22 @@ mod tests {
         cursor.resolved(old, 99);
         assert!(!cursor.arrived(old, batch(50, 1, -1, false), Vec::new(), 51));
         assert_eq!(cursor.position(), Some(3));
+    }
+
+    #[test]
+    fn an_older_answer_that_comes_later_changes_no_epoch() {
+        let of_epoch = |base, epoch: i32| {
+            let mut batch = batch(base, 5, -1, false).to_vec();
+            batch[12..16].copy_from_slice(&epoch.to_be_bytes());
+            batch
+        };
+        let mut cursor = Cursor::new(Start::Offset(0), 0);
+        let newer = Bytes::from([of_epoch(0, 4), of_epoch(5, 5)].concat());
+        cursor.arrived(cursor.term(), newer, Vec::new(), 10);
+        cursor.arrived(cursor.term(), of_epoch(0, 4).into(), Vec::new(), 10);
+        assert_eq!(cursor.fetch_epoch(), 5);
+        assert_eq!(seen(&mut cursor, IsolationLevel::ReadUncommitted), [(0, 0), (5, 5)]);
+        assert_eq!((cursor.position(), cursor.epoch()), (Some(10), 5));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
 use crate::assignment::{Ask, Assignment, Place};
-use crate::cursor::{Start, Wanted};
+use crate::cursor::{Cursor, Start, Wanted};
 use crate::events::ConsumerEvent;
 use crate::session::{Session, Want};
 use crate::shared::Shared;
@@ -130,12 +130,13 @@ impl Fetcher {
             let (changed, room) = (shared.changed.notified(), shared.room.notified());
             let now = clock::now();
             let metadata = shared.kafka.metadata();
-            let (asks, is_source, retry_at) = {
+            let (asks, is_source, wake_at) = {
                 let assignment = shared.assignment();
                 let full_at = usize::try_from(shared.settings.partition_max_bytes).unwrap_or(0);
                 let asks = assignment.asks(self.node, &metadata, full_at.max(1), now);
                 let is_source = assignment.sources(&metadata, now).0.contains(&self.node);
-                (asks, is_source, assignment.retry_at(now))
+                let replica_until = assignment.replica_until(now);
+                (asks, is_source, assignment.retry_at(now).into_iter().chain(replica_until).min())
             };
             if !is_source {
                 return;
@@ -144,7 +145,7 @@ impl Fetcher {
                 tokio::select! {
                     () = changed => {}
                     () = room => {}
-                    () = tokio::time::sleep_until(retry_at.unwrap_or(now + IDLE).into()) => {}
+                    () = tokio::time::sleep_until(wake_at.unwrap_or(now + IDLE).into()) => {}
                 }
                 continue;
             }
@@ -232,7 +233,7 @@ impl Fetcher {
                 } else if let Some(cursor) = assignment.answered(&place, ask.term) {
                     match partition.offset {
                         // No record is that young: what comes now is.
-                        -1 => cursor.seek(Start::Latest),
+                        -1 => cursor.go(Start::Latest),
                         offset => cursor.resolved(ask.term, offset),
                     }
                 }
@@ -279,12 +280,12 @@ impl Fetcher {
                     continue;
                 }
                 self.session.tell(&place, partition.high_watermark);
-                let parted = partition.diverging_epoch.end_offset;
-                if parted >= 0 {
-                    self.truncated(&mut assignment, &ask, parted);
+                if partition.diverging_epoch.end_offset >= 0 {
+                    self.truncated(&mut assignment, &ask, &partition.diverging_epoch);
                     continue;
                 }
-                self.heed_replica(&mut assignment, &ask, partition.preferred_read_replica);
+                let near = partition.preferred_read_replica;
+                self.heed_replica(&mut assignment, (&ask, metadata), near, stale);
                 let records = partition.records.map(Records::into_bytes).unwrap_or_default();
                 let aborted = partition.aborted_transactions.unwrap_or_default();
                 arrived(&mut assignment, &ask, records, aborted, partition.high_watermark);
@@ -330,12 +331,23 @@ impl Fetcher {
         }
     }
 
-    /// The log ends, for what the consumer knows of it, before what it has read: that was lost
-    /// when another broker became the leader (KIP-320).
-    fn truncated(&self, assignment: &mut Assignment, ask: &Ask, end: i64) {
+    /// The log ends, for what the consumer knows of it, before what it has fetched: that was lost
+    /// when another broker became the leader (KIP-320). Only the leader is believed: a follower may
+    /// be behind.
+    fn truncated(&self, assignment: &mut Assignment, ask: &Ask, parted: &fetch::EpochEnd) {
         let Some(cursor) = assignment.answered(&ask.place, ask.term) else { return };
-        let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
+        if self.leaves_replica(cursor) {
+            return;
+        }
+        let fetch::EpochEnd { epoch, end_offset: end } = *parted;
         let offset = cursor.position().unwrap_or(end);
+        if offset <= end {
+            // What was delivered is there: it is fetched anew from there.
+            cursor.truncate(end, epoch);
+            self.shared.note_move();
+            return;
+        }
+        let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
         let error = Error::Truncated { subject, offset, end };
         if self.shared.settings.reset == OffsetReset::None {
             cursor.halted = true;
@@ -343,19 +355,46 @@ impl Fetcher {
             return;
         }
         tracing::warn!(%error, "moved");
-        cursor.seek(Start::Offset(offset.min(end)));
+        cursor.truncate(end, epoch);
         self.shared.note_move();
         let place = ask.place.clone();
         assignment.events.tell(ConsumerEvent::Truncated { place, offset, end });
     }
 
     /// A leader may name a replica that lies nearer, to be read from instead (KIP-392).
-    fn heed_replica(&self, assignment: &mut Assignment, ask: &Ask, node: i32) {
-        if let Some(cursor) = assignment.answered(&ask.place, ask.term).filter(|_| node >= 0) {
+    fn heed_replica(
+        &self,
+        assignment: &mut Assignment,
+        (ask, metadata): (&Ask, &Metadata),
+        node: i32,
+        stale: &mut Vec<Str>,
+    ) {
+        let cursor = assignment.answered(&ask.place, ask.term).filter(|_| node >= 0);
+        let Some(cursor) = cursor else { return };
+        if metadata.brokers.contains_key(&node) {
             let until = clock::now() + self.shared.settings.replica_max_age;
             cursor.replica = (node != self.node).then_some((node, until));
             self.shared.ring();
+        } else {
+            // It has joined since: the metadata must say where it is.
+            self.pause(cursor);
+            stale.push(ask.place.0.clone());
         }
+    }
+
+    /// Goes back to the leader, after a while, if this broker was asked as a replica.
+    fn leaves_replica(&self, cursor: &mut Cursor) -> bool {
+        let is_replica = cursor.replica.take_if(|(node, _)| *node == self.node).is_some();
+        if is_replica {
+            self.pause(cursor);
+            self.shared.ring();
+        }
+        is_replica
+    }
+
+    /// Asks nothing of a partition for a while.
+    fn pause(&self, cursor: &mut Cursor) {
+        cursor.retry_at = Some(clock::now() + self.shared.kafka.retry_backoff().next_pause());
     }
 
     /// A broker gives nothing of a partition.
@@ -369,20 +408,22 @@ impl Fetcher {
         let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
         let error = Error::Broker { code, message: None, subject };
         let Some(cursor) = assignment.answered(&ask.place, ask.term) else { return };
-        if cursor.replica.take().is_some() {
+        if self.leaves_replica(cursor) {
             // A follower may be behind, or be none any more: the leader knows.
             tracing::debug!(%error, "back to the leader");
-            self.shared.ring();
+            if error.is_stale_metadata() {
+                stale.push(ask.place.0.clone());
+            }
         } else if code == ErrorCode::OFFSET_OUT_OF_RANGE {
             if cursor.reset(self.shared.settings.reset) {
+                self.shared.note_move();
                 tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
             } else {
                 assignment.fail_at(std::slice::from_ref(&ask.place), error);
             }
         } else if error.is_stale_metadata() || error.is_retriable() {
             tracing::debug!(%error, "asked again later");
-            let pause = self.shared.kafka.retry_backoff().next_pause();
-            cursor.retry_at = Some(clock::now() + pause);
+            self.pause(cursor);
             if error.is_stale_metadata() {
                 stale.push(ask.place.0.clone());
             }

@@ -170,11 +170,16 @@ impl PartitionStream {
             let mut assignment = self.shared.assignment();
             let cursor = assignment.claimed(&self.place, self.tenure);
             let cursor = cursor.ok_or_else(|| not_assigned(&self.place))?;
-            let Some(offset) = cursor.position() else { return Ok(()) };
             let (topic, partition) = self.place.clone();
-            Position::new(topic, partition, offset).with_epoch(cursor.epoch())
+            let position = |offset| Position::new(topic, partition, offset);
+            cursor.position().map(|offset| position(offset).with_epoch(cursor.epoch()))
         };
-        self.commit_to(position).await
+        if let Some(position) = position {
+            return self.commit_to(position).await;
+        }
+        self.shared.assignment().stream_let_go(&self.place, self.tenure);
+        self.shared.was_polled();
+        Ok(())
     }
 
     /// Commits that the group goes on there, and whatever is kept beside it:
@@ -187,10 +192,16 @@ impl PartitionStream {
     /// Dropped before it returns, it may have committed or not.
     pub async fn commit_to(&self, position: Position) -> Result<()> {
         let offset = position.offset;
-        let reached = Reached { position, tenure: Some(self.tenure) };
-        if reached.place() != self.place {
-            return Err(not_assigned(&reached.place()));
+        let place = (position.topic.clone(), position.partition);
+        if place != self.place {
+            return Err(not_assigned(&place));
         }
+        let term = {
+            let mut assignment = self.shared.assignment();
+            assignment.claimed(&place, self.tenure).map(|cursor| cursor.term())
+        };
+        let term = Some(term.ok_or_else(|| not_assigned(&place))?);
+        let reached = Reached { position, term };
         offsets::first_failure(offsets::commit(&self.shared, vec![reached]).await?)?;
         self.shared.assignment().stream_committed(&self.place, self.tenure, offset);
         self.shared.was_polled();

@@ -54,13 +54,14 @@ impl Position {
     }
 }
 
-/// A position to be committed, and in which assignment it was reached. In a later one the
-/// partition may have been another's in between, whose commit this one must not undo.
+/// A position to be committed, and the cursor's term in which it was reached. In one of a later
+/// assignment the partition may have been another's in between, whose commit this one must not
+/// undo.
 #[derive(Clone, Debug)]
 pub(crate) struct Reached {
     pub(crate) position: Position,
     /// None if the partition was not assigned at all.
-    pub(crate) tenure: Option<u64>,
+    pub(crate) term: Option<u64>,
 }
 
 impl Reached {

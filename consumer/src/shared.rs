@@ -155,7 +155,7 @@ impl Shared {
             }
             Err(error) => {
                 if let Some(cursor) = self.assignment().cursor_mut(place) {
-                    cursor.stop_at(fetched.from);
+                    cursor.stop_at(fetched);
                 }
                 Err(error)
             }

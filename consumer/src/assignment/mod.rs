@@ -1,5 +1,6 @@
 //! The partitions of one consumer. Pure: no task, no socket, no clock.
 
+mod in_hand;
 mod streams;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,10 +12,11 @@ use klamm_client::group_offsets::TopicIds;
 use klamm_client::{Error, Metadata, Partition, Subject};
 use klamm_protocol::wire::Str;
 
-use crate::cursor::{Cursor, Fetched, Start, Wanted};
+use crate::cursor::{Cursor, Fetched, Start, Wanted, tenure_of};
 use crate::events::EventSender;
 use crate::position::{Position, Reached};
 
+use in_hand::InHand;
 pub(crate) use streams::Claim;
 
 /// A partition by topic and number.
@@ -44,8 +46,8 @@ pub(crate) struct Assignment {
 /// What the application is doing.
 #[derive(Debug, Default)]
 struct Application {
-    /// The batch that it was given and may be working on.
-    in_hand: Option<InHand>,
+    /// What it was given and may be working on, and the partition of that.
+    in_hand: Option<(Place, InHand)>,
     /// It waits for the next batch.
     is_polling: bool,
     /// When it last did.
@@ -54,15 +56,6 @@ struct Application {
     has_come_back: bool,
     /// It has closed the consumer, and committed what it could.
     has_closed: bool,
-}
-
-#[derive(Debug)]
-struct InHand {
-    place: Place,
-    term: u64,
-    /// The first offset that it may not have worked on, and the leader epoch of the record before.
-    from: i64,
-    from_epoch: i32,
 }
 
 /// One thing to ask of a broker.
@@ -248,9 +241,7 @@ impl Assignment {
         self.application.in_hand = None;
         let next = self.take_next(isolation);
         if let Some(Ok((place, fetched))) = &next {
-            let term = self.cursors.get(place).map_or(0, Cursor::term);
-            let (place, from, from_epoch) = (place.clone(), fetched.from, fetched.from_epoch);
-            self.application.in_hand = Some(InHand { place, term, from, from_epoch });
+            self.application.in_hand = Some((place.clone(), InHand::of(fetched)));
         }
         next
     }
@@ -347,23 +338,25 @@ impl Assignment {
     /// of them by a stream that has not let go of it.
     pub(crate) fn is_in_hand(&self, places: &[Place]) -> bool {
         let in_hand = self.application.in_hand.as_ref();
-        in_hand.is_some_and(|in_hand| places.contains(&in_hand.place))
+        in_hand.is_some_and(|(place, _)| places.contains(place))
             || places.iter().any(|place| self.has_stream(place))
     }
 
     /// The application has worked on what it has in hand up to this offset.
     pub(crate) fn worked_to(&mut self, offset: i64) {
-        if let Some(in_hand) = &mut self.application.in_hand {
-            in_hand.from = in_hand.from.max(offset);
+        if let Some((_, in_hand)) = &mut self.application.in_hand {
+            in_hand.worked_to(offset);
         }
     }
 
-    /// Whether the application has a batch in hand whose partition was neither moved nor taken.
-    pub(crate) fn has_in_hand(&self) -> bool {
-        let in_hand = self.application.in_hand.as_ref();
-        in_hand.is_some_and(|in_hand| {
-            self.cursors.get(&in_hand.place).is_some_and(|cursor| cursor.term() == in_hand.term)
-        })
+    /// Up to which offset that counts which the application has in hand; none if nothing does, for
+    /// its partition was taken or sent elsewhere.
+    pub(crate) fn in_hand_to(&self) -> Option<i64> {
+        let (place, in_hand) = self.application.in_hand.as_ref()?;
+        let cursor = self.cursors.get(place)?;
+        in_hand.begin(cursor)?;
+        // While it is not known where the partition goes on, nothing says that the log was cut.
+        Some(cursor.position().unwrap_or(i64::MAX))
     }
 
     /// The application has worked on all that it was given.
@@ -386,7 +379,7 @@ impl Assignment {
         let of = |(place, cursor): (&Place, &Cursor)| {
             let position = self.worked(place, cursor)?;
             let is_news = cursor.committed() != Some(position.offset);
-            is_news.then(|| Reached { position, tenure: Some(cursor.tenure()) })
+            is_news.then(|| Reached { position, term: Some(cursor.term()) })
         };
         self.cursors.iter().filter_map(of).collect()
     }
@@ -395,7 +388,7 @@ impl Assignment {
     pub(crate) fn reached(&self, positions: impl IntoIterator<Item = Position>) -> Vec<Reached> {
         let of = |position: Position| {
             let cursor = self.cursors.get(&(position.topic.clone(), position.partition));
-            Reached { position, tenure: cursor.map(Cursor::tenure) }
+            Reached { position, term: cursor.map(Cursor::term) }
         };
         positions.into_iter().map(of).collect()
     }
@@ -403,15 +396,23 @@ impl Assignment {
     /// Whether the partition was not taken away since this was reached, not even for a while.
     pub(crate) fn still_has(&self, reached: &Reached) -> bool {
         let tenure = self.cursors.get(&reached.place()).map(Cursor::tenure);
-        tenure.is_some() && tenure == reached.tenure
+        tenure.is_some() && tenure == reached.term.map(tenure_of)
     }
 
-    /// The group has committed this.
+    /// The group has committed this: so far the application has worked.
     pub(crate) fn note_committed(&mut self, reached: &Reached) {
-        if let Some(cursor) = self.cursors.get_mut(&reached.place())
-            && reached.tenure == Some(cursor.tenure())
-        {
-            cursor.set_committed(reached.position.offset);
+        if !self.still_has(reached) {
+            return;
+        }
+        let place = reached.place();
+        let Some(cursor) = self.cursors.get_mut(&place) else { return };
+        cursor.set_committed(reached.position.offset);
+        if let Some((_, in_hand)) = self.application.in_hand.as_mut().filter(|it| it.0 == place) {
+            in_hand.committed(reached, cursor);
+        }
+        if let Some(mut in_hand) = cursor.claim.as_ref().and_then(|claim| claim.in_hand) {
+            in_hand.committed(reached, cursor);
+            cursor.claim.as_mut().into_iter().for_each(|claim| claim.in_hand = Some(in_hand));
         }
     }
 
@@ -435,12 +436,11 @@ impl Assignment {
     }
 
     fn worked(&self, place: &Place, cursor: &Cursor) -> Option<Position> {
-        let in_hand = self.application.in_hand.as_ref();
-        let mine = |in_hand: &&InHand| in_hand.place == *place && in_hand.term == cursor.term();
-        let (offset, epoch) = match (in_hand.filter(mine), cursor.in_hand()) {
-            (Some(in_hand), _) => (in_hand.from, in_hand.from_epoch),
-            (None, Some(from)) => from,
-            (None, None) => (cursor.position()?, cursor.epoch()),
+        let in_hand = self.application.in_hand.as_ref().filter(|in_hand| in_hand.0 == *place);
+        let in_hand = in_hand.and_then(|(_, in_hand)| in_hand.begin(cursor));
+        let (offset, epoch) = match in_hand.or_else(|| cursor.in_hand()) {
+            Some(begin) => begin,
+            None => (cursor.position()?, cursor.epoch()),
         };
         Some(Position::new(place.0.clone(), place.1, offset).with_epoch(epoch))
     }

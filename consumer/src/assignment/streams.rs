@@ -8,14 +8,16 @@ use std::time::Instant;
 use klamm_client::config::IsolationLevel;
 use klamm_client::{Error, Subject};
 
-use super::{Assignment, Place};
+use super::{Assignment, InHand, Place};
 use crate::cursor::{Cursor, Fetched};
 
 /// A stream's hold on its partition.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    /// The batch that it was given and may be working on.
-    in_hand: Option<InHand>,
+    /// What it was given and may be working on.
+    pub(crate) in_hand: Option<InHand>,
+    /// Where the last batch ends that it was given, and the cursor's term then.
+    given: Option<(i64, u64)>,
     waker: Option<Waker>,
     /// When it last asked for more; none while it waits for that.
     asked_at: Option<Instant>,
@@ -26,17 +28,11 @@ pub(crate) struct Claim {
     has_let_go: bool,
 }
 
-#[derive(Debug)]
-struct InHand {
-    term: u64,
-    from: i64,
-    from_epoch: i32,
-}
-
 impl Claim {
     fn new(now: Instant) -> Self {
         Self {
             in_hand: None,
+            given: None,
             waker: None,
             asked_at: Some(now),
             failures: VecDeque::new(),
@@ -48,13 +44,6 @@ impl Claim {
     /// Whom to wake, if it waits.
     pub(crate) fn take_waker(&mut self) -> Option<Waker> {
         self.waker.take()
-    }
-
-    /// Where the batch begins that it has in hand, and the epoch before that, unless the partition
-    /// was moved since.
-    pub(crate) fn in_hand(&self, term: u64) -> Option<(i64, i32)> {
-        let in_hand = self.in_hand.as_ref().filter(|in_hand| in_hand.term == term)?;
-        Some((in_hand.from, in_hand.from_epoch))
     }
 }
 
@@ -123,14 +112,14 @@ impl Assignment {
             return Poll::Ready(None);
         };
         let next = cursor.next(isolation);
-        let (term, leaving) = (cursor.term(), cursor.leaving);
+        let leaving = cursor.leaving;
         let Some(claim) = &mut cursor.claim else { return Poll::Ready(None) };
         claim.in_hand = None;
         claim.asked_at = Some(now);
         match next {
             Ok(Some(fetched)) => {
-                let (from, from_epoch) = (fetched.from, fetched.from_epoch);
-                claim.in_hand = Some(InHand { term, from, from_epoch });
+                claim.in_hand = Some(InHand::of(&fetched));
+                claim.given = Some((fetched.end(), fetched.term));
                 Poll::Ready(Some(Ok(fetched)))
             }
             Err(source) => {
@@ -160,13 +149,24 @@ impl Assignment {
         }
     }
 
-    /// A stream has committed up to this offset: what it had in hand before that is worked on and,
-    /// if it has ended and that was all, it has let go.
+    /// A stream has committed up to this offset: if that was all that it was given, nothing is in
+    /// hand, and if it has ended, it has let go.
     pub(crate) fn stream_committed(&mut self, place: &Place, tenure: u64, offset: i64) {
         let Some(cursor) = self.claimed(place, tenure) else { return };
-        let is_all = cursor.position().is_some_and(|position| position <= offset);
+        let position = cursor.position().unwrap_or(i64::MAX);
+        let given = cursor.claim.as_ref().and_then(|claim| claim.given);
+        let given = given.filter(|(_, term)| cursor.counts(*term, i64::MIN));
+        let is_all = given.is_none_or(|(end, _)| end.min(position) <= offset);
         if let Some(claim) = cursor.claim.as_mut().filter(|_| is_all) {
             claim.in_hand = None;
+            claim.has_let_go = claim.has_ended;
+        }
+    }
+
+    /// A stream has nothing to commit: if it has ended, it has let go.
+    pub(crate) fn stream_let_go(&mut self, place: &Place, tenure: u64) {
+        let claim = self.claimed(place, tenure).and_then(|cursor| cursor.claim.as_mut());
+        if let Some(claim) = claim {
             claim.has_let_go = claim.has_ended;
         }
     }

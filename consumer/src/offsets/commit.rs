@@ -206,7 +206,7 @@ mod tests {
         assert_eq!((lost.len(), lost[0].0.partition), (1, 0));
         assert!(matches!(lost[0].1, Err(Error::NotAssigned { .. })), "{lost:?}");
         assert_eq!((left.len(), left[0].position.partition), (1, 1), "the other is committed");
-        let late = Reached { position: lost[0].0.clone(), tenure: left[0].tenure };
+        let late = Reached { position: lost[0].0.clone(), term: left[0].term };
         assignment.note_committed(&late);
         let committed = |place| assignment.cursor(place).and_then(Cursor::committed);
         assert_eq!(committed(&places[0]), None, "that was of the assignment before");
