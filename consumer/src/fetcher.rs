@@ -150,7 +150,12 @@ impl Fetcher {
                 continue;
             }
             match self.ask(asks, &metadata).await {
-                Ok(()) => backoff.reset(),
+                Ok(()) => {
+                    backoff.reset();
+                    // The application goes first: to ask again would have it woken by another
+                    // thread.
+                    tokio::task::yield_now().await;
+                }
                 Err(error) => {
                     tracing::warn!(node = self.node, %error, "nothing fetched");
                     shared.metrics.fetch_failed();

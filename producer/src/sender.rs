@@ -216,6 +216,9 @@ impl Sender {
         }
         match connection.submit::<Produce>(version, &request).await {
             Ok(pending) => {
+                // The request goes out first: a task that is spawned now would take the place of
+                // the one that writes, and have another thread woken for that.
+                tokio::task::yield_now().await;
                 let answer = async move { Report::Answered(node, sent, pending.answer().await) };
                 report(&self.tasks, &self.reporter, "answer", answer);
                 if let Some(outlet) = self.outlets.get_mut(&node) {
