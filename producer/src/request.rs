@@ -134,17 +134,21 @@ mod tests {
     fn a_stamped_batch_is_what_the_builder_would_have_made() {
         for compression in Compression::ALL {
             let producer = BatchProducer { id: 7, epoch: 3, base_sequence: 40 };
-            let build = |producer| {
-                let options = BatchOptions { compression, ..BatchOptions::default() };
+            let build = |producer, unsummed| {
+                let options = BatchOptions { compression, unsummed, ..BatchOptions::default() };
                 let mut builder = BatchBuilder::new(options);
                 builder.push(1_000, Some(b"key"), Some(b"value"), &[]).unwrap();
                 builder.push(1_001, None, Some(b"other"), &[]).unwrap();
                 builder.set_producer(producer);
                 builder.build(0).unwrap()
             };
-            let plain = build(BatchProducer::NONE);
-            let bytes = stamped(&plain, Some(producer)).into_bytes();
-            assert_eq!(bytes, build(producer).bytes());
+            let plain = build(BatchProducer::NONE, false);
+            for unsummed in [true, false] {
+                let unnumbered = build(BatchProducer::NONE, unsummed);
+                assert_eq!(unnumbered.header().crc == 0, unsummed);
+                let bytes = stamped(&unnumbered, Some(producer)).into_bytes();
+                assert_eq!(bytes, build(producer, false).bytes());
+            }
             assert_eq!(stamped(&plain, None).into_bytes(), plain.bytes());
         }
     }

@@ -97,8 +97,11 @@ impl Settings {
             let reason = "the codec has no such level";
             return Err(ConfigError::Contradiction { name, other, reason });
         }
+        let idempotent = idempotent(config)?;
+        // The sender numbers batches, and sums them then.
+        let unsummed = idempotent;
         let shape = Shape {
-            options: BatchOptions { compression, level, ..BatchOptions::default() },
+            options: BatchOptions { compression, level, unsummed, ..BatchOptions::default() },
             batch_size: config.get(&keys::BATCH_SIZE).min(config.get(&keys::MAX_REQUEST_SIZE)),
             linger: config.get(&keys::LINGER),
         };
@@ -106,7 +109,7 @@ impl Settings {
             shape,
             partitioner: config.get(&keys::PARTITIONER),
             acks: config.get(&keys::ACKS),
-            idempotent: idempotent(config)?,
+            idempotent,
             retries: config.get(&keys::RETRIES),
             in_flight: config.get(&keys::MAX_IN_FLIGHT).max(1),
             request_bytes_max: config.get(&keys::MAX_REQUEST_SIZE),

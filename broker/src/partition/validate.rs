@@ -188,7 +188,7 @@ fn recompress(
         level: config.levels.of(compression),
         timestamp_type: header.attributes.timestamp_type(),
         transactional: header.attributes.is_transactional(),
-        control: false,
+        ..BatchOptions::default()
     });
     builder.set_producer(BatchProducer {
         id: header.producer_id,

@@ -195,6 +195,14 @@ impl Batch {
         Self { header, bytes: bytes.into() }
     }
 
+    /// As [`sealed`](Self::sealed), but for the checksum, which is 0.
+    pub(super) fn unsummed(mut header: BatchHeader, mut bytes: Vec<u8>) -> Self {
+        let length = bytes.len() - LOG_OVERHEAD;
+        header.batch_length = i32::try_from(length).expect("the caller checked the length");
+        bytes[..BATCH_HEADER_LEN].copy_from_slice(&header.encode());
+        Self { header, bytes: bytes.into() }
+    }
+
     /// The header.
     #[must_use]
     pub fn header(&self) -> &BatchHeader {

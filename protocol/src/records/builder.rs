@@ -18,6 +18,9 @@ pub struct BatchOptions {
     pub transactional: bool,
     /// Whether the records are a broker's marks.
     pub control: bool,
+    /// Whether the checksum is left out: for those who will write a producer's number into the
+    /// header, which it covers.
+    pub unsummed: bool,
 }
 
 /// Who wrote a batch, and where in that writer's sequence it stands.
@@ -160,7 +163,11 @@ impl BatchBuilder {
         if i32::try_from(bytes.len()).is_err() {
             return Err(BuildError::TooLarge { bytes: bytes.len() });
         }
-        Ok(Batch::sealed(header, bytes))
+        Ok(if self.options.unsummed {
+            Batch::unsummed(header, bytes)
+        } else {
+            Batch::sealed(header, bytes)
+        })
     }
 
     /// The header, but for length and checksum.

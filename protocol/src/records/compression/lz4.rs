@@ -31,46 +31,51 @@ const WINDOW: usize = 64 << 10;
 const EXPANSION_MAX: usize = 255;
 
 thread_local! {
-    /// Where the compressor looks for what it has seen: not worth making for each batch.
-    static TABLE: RefCell<CompressTable> = RefCell::default();
+    static COMPRESSOR: RefCell<Compressor> = RefCell::default();
+}
+
+/// Where blocks are compressed: not worth making for each batch.
+struct Compressor {
+    /// What was seen of the block.
+    table: CompressTable,
+    /// As much as a block can become.
+    room: Vec<u8>,
+}
+
+impl Default for Compressor {
+    fn default() -> Self {
+        let room = vec![0; block::get_maximum_output_size(WRITTEN_BLOCK_MAX)];
+        Self { table: CompressTable::default(), room }
+    }
 }
 
 /// Appends one frame.
 pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> Result<(), CompressionError> {
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&DESCRIPTOR);
-    TABLE.with_borrow_mut(|table| {
-        input.chunks(WRITTEN_BLOCK_MAX).try_for_each(|chunk| put_block(chunk, table, out))
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        input.chunks(WRITTEN_BLOCK_MAX).try_for_each(|chunk| compressor.put_block(chunk, out))
     })?;
     out.extend_from_slice(&END_MARK);
     Ok(())
 }
 
-fn put_block(
-    chunk: &[u8],
-    table: &mut CompressTable,
-    out: &mut Vec<u8>,
-) -> Result<(), CompressionError> {
-    let refused = CompressionError::Encode { codec: CODEC };
-    let head = out.len();
-    let start = head + size_of::<u32>();
-    out.resize(start + block::get_maximum_output_size(chunk.len()), 0);
-    let room = out.get_mut(start..).unwrap_or_default();
-    let compressed = block::compress_into_with_table(chunk, room, table);
-    let mut length = compressed.map_err(|_| refused)?;
-    let mut plain = 0;
-    if length >= chunk.len() {
-        (length, plain) = (chunk.len(), PLAIN);
-        out.truncate(start);
-        out.extend_from_slice(chunk);
+impl Compressor {
+    /// Appends a block, which is kept as it is if it would not become smaller.
+    fn put_block(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), CompressionError> {
+        let Self { table, room } = self;
+        let compressed = block::compress_into_with_table(chunk, room, table)
+            .map_err(|_| CompressionError::Encode { codec: CODEC })?;
+        let (block, plain) = match room.get(..compressed) {
+            Some(block) if compressed < chunk.len() => (block, 0),
+            _ => (chunk, PLAIN),
+        };
+        // A block has at most 64 KiB.
+        let length = u32::try_from(block.len()).unwrap_or_default() | plain;
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(block);
+        Ok(())
     }
-    out.truncate(start + length);
-    // A block has at most 64 KiB.
-    let length = u32::try_from(length).unwrap_or_default() | plain;
-    if let Some(room) = out.get_mut(head..start) {
-        room.copy_from_slice(&length.to_le_bytes());
-    }
-    Ok(())
 }
 
 /// Reads one frame, which must be all there is.
