@@ -29,6 +29,9 @@ const PLAIN: u32 = 1 << 31;
 const WINDOW: usize = 64 << 10;
 /// The most bytes that one byte of a block stands for.
 const EXPANSION_MAX: usize = 255;
+/// How many times its size most blocks become at most. Room is made for so much at first, rather
+/// than for all that a block of 4 MiB might hold.
+const EXPANSION_LIKELY: usize = 16;
 
 thread_local! {
     static COMPRESSOR: RefCell<Compressor> = RefCell::default();
@@ -182,13 +185,13 @@ impl Frame {
         let start = out.len();
         let most = self.block_max.min(block.len().saturating_mul(EXPANSION_MAX));
         let room = most.min(limit - start);
-        out.resize(start + room, 0);
-        let (before, after) = out.split_at_mut(start);
-        let decompressed = if self.has_linked_blocks {
-            let window = before.get(start.saturating_sub(WINDOW)..).unwrap_or_default();
-            block::decompress_into_with_dict(block, after, window)
-        } else {
-            block::decompress_into(block, after)
+        let likely = room.min(block.len().saturating_mul(EXPANSION_LIKELY));
+        let decompressed = match self.decompress_into(likely, block, out) {
+            Err(DecompressError::OutputTooSmall { .. }) if likely < room => {
+                out.truncate(start);
+                self.decompress_into(room, block, out)
+            }
+            decompressed => decompressed,
         };
         match decompressed {
             Ok(length) => {
@@ -199,6 +202,24 @@ impl Frame {
                 Err(CompressionError::TooLarge { codec: CODEC, limit })
             }
             Err(_) => Err(CORRUPT),
+        }
+    }
+
+    /// Decompresses a block into so much more room at the end, and tells how much of it it took.
+    fn decompress_into(
+        &self,
+        room: usize,
+        block: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<usize, DecompressError> {
+        let start = out.len();
+        out.resize(start + room, 0);
+        let (before, after) = out.split_at_mut(start);
+        if self.has_linked_blocks {
+            let window = before.get(start.saturating_sub(WINDOW)..).unwrap_or_default();
+            block::decompress_into_with_dict(block, after, window)
+        } else {
+            block::decompress_into(block, after)
         }
     }
 }
