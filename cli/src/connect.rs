@@ -15,14 +15,17 @@ use klamm_utils::clock;
 use crate::failure::Failure;
 use crate::signals::Signals;
 
+/// The broker that is asked where no other is named.
+const DEFAULT: &str = "localhost:9092";
+
 /// The cluster, and how to talk to it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectArgs {
-    /// Brokers to ask first
+    /// Brokers to ask first; otherwise those of the client's settings, or localhost:9092
     #[arg(short, long, visible_alias = "brokers", value_name = "HOST:PORT,...")]
-    #[arg(env = "KLAMM_BOOTSTRAP", default_value = "localhost:9092")]
-    bootstrap: String,
+    #[arg(env = "KLAMM_BOOTSTRAP")]
+    bootstrap: Option<String>,
     /// A properties file with client settings, such as a Java client has
     #[arg(long, value_name = "FILE", env = "KLAMM_CLIENT_CONFIG")]
     client_config: Option<PathBuf>,
@@ -43,9 +46,14 @@ impl ConnectArgs {
                 config.map_err(klamm_client::Error::from).with_context(|| format!("{name}"))?
             }
         };
-        config = config.set(keys::BOOTSTRAP_SERVERS.name(), &self.bootstrap);
+        if let Some(bootstrap) = &self.bootstrap {
+            config = config.set(keys::BOOTSTRAP_SERVERS.name(), bootstrap);
+        }
         for (name, value) in &self.settings {
             config = config.set(name, value);
+        }
+        if !config.is_set(&keys::BOOTSTRAP_SERVERS) {
+            config = config.set(keys::BOOTSTRAP_SERVERS.name(), DEFAULT);
         }
         Ok(config)
     }
@@ -118,6 +126,25 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn brokers_are_those_that_are_named_nearest() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let check = |text: &str, bootstrap: Option<&str>, settings: &[&str], expected: &str| {
+            std::fs::write(file.path(), text).unwrap();
+            let args = ConnectArgs {
+                bootstrap: bootstrap.map(Into::into),
+                client_config: Some(file.path().to_owned()),
+                settings: settings.iter().map(|text| pair(text).unwrap()).collect(),
+            };
+            let config = args.config().unwrap();
+            assert_eq!(config.get(&keys::BOOTSTRAP_SERVERS), [expected]);
+        };
+        check("acks=1", None, &[], "localhost:9092");
+        check("bootstrap.servers=file:1", None, &[], "file:1");
+        check("bootstrap.servers=file:1", Some("argument:1"), &[], "argument:1");
+        check("", Some("argument:1"), &["bootstrap.servers=setting:1"], "setting:1");
+    }
 
     #[test]
     fn a_pair_is_cut_at_the_first_sign() {
