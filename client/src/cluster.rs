@@ -330,6 +330,7 @@ impl Kafka {
                 heard.answered(asked_at, metadata.topics().map(|topic| topic.name.clone()));
             }
         }
+        heard.refused(refused.iter().map(|(name, _)| name));
         self.cluster.metadata.send_replace(Arc::clone(&metadata));
         self.cluster.slots.keep(|address| {
             metadata.brokers.values().any(|broker| &*broker.address == address)

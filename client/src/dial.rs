@@ -82,7 +82,9 @@ impl Transport {
                     let socket = socket.map_err(|error| proxy.unreachable(&error))?;
                     proxy.reach(socket, address).await
                 };
-                within(timeout, reached).await.map_err(failed)?
+                let reached = tokio::time::timeout(timeout, reached).await;
+                let late = |_| Err(proxy.unreachable(&io::ErrorKind::TimedOut.into()));
+                reached.unwrap_or_else(late).map_err(failed)?
             }
         };
         let Some(tls) = &self.tls else { return Ok(Socket::Plain(socket)) };
@@ -144,6 +146,16 @@ mod tests {
         }
         assert_eq!(&*address("::1", 7), "[::1]:7");
         assert_eq!(&*address("broker", 7), "broker:7");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_says_nothing_is_named() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = silent.local_addr().unwrap().to_string();
+        let config = ClientConfig::new("a:1").set("socks5.proxy", &proxy);
+        let transport = Transport::of(&config).unwrap();
+        let error = transport.connect(&"a:1".into(), Duration::from_millis(1)).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("proxy {proxy}: timed out")), "{error}");
     }
 
     #[tokio::test]

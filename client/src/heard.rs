@@ -41,6 +41,13 @@ impl Heard {
         self.topics.extend(topics.map(|name| (name, at)));
     }
 
+    /// Notes that the answer to the last question does not know these topics.
+    pub(crate) fn refused<'a>(&mut self, topics: impl Iterator<Item = &'a Str>) {
+        for topic in topics {
+            self.topics.remove(topic);
+        }
+    }
+
     /// Forgets when topics were heard of.
     pub(crate) fn forget(&mut self) {
         self.topics.clear();
@@ -75,6 +82,9 @@ mod tests {
         heard.answered(at(1302), ["a".into()].into_iter());
         assert!(!heard.ask(at(1602), patience));
         assert!(heard.since("a", at(1302)) && !heard.since("a", at(1303)));
+        heard.answered(at(1303), ["a".into(), "gone".into()].into_iter());
+        heard.refused([&"gone".into()].into_iter());
+        assert!(heard.since("a", start) && !heard.since("gone", start));
         heard.forget();
         assert!(!heard.since("a", start));
     }

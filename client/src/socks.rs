@@ -70,6 +70,12 @@ impl Proxy {
     pub(crate) fn of(config: &ClientConfig) -> Result<Option<Self>, ConfigError> {
         let Some(address) = config.get(&keys::SOCKS5_PROXY) else { return Ok(None) };
         let unusable = |name, reason: &str| ConfigError::Unusable { name, reason: reason.into() };
+        if address.contains("://") || address.contains('@') {
+            // It is not repeated: it may hold a password.
+            let reason = "it is host:port and no URL; name user and password, if it wants them, \
+                          by `socks5.proxy.username` and `socks5.proxy.password`";
+            return Err(unusable(keys::SOCKS5_PROXY.name(), reason));
+        }
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none() {
             let reason = format!("{address:?} is not host:port");
@@ -280,6 +286,10 @@ mod tests {
         assert!(of("").unwrap().is_none());
         assert_eq!(&*of("proxy:1080").unwrap().unwrap().address, "proxy:1080");
         assert!(of("proxy").unwrap_err().to_string().contains("is not host:port"));
+        for url in ["socks5://ann:secret@proxy:1080", "ann:secret@proxy:1080", "socks5://proxy:1"] {
+            let error = of(url).unwrap_err().to_string();
+            assert!(error.contains("`socks5.proxy.username`") && !error.contains("ann"), "{error}");
+        }
         assert!(matches!(request(&format!("{}:1", "x".repeat(256))), Err(Why::LongName)));
     }
 }

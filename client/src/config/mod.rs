@@ -102,8 +102,11 @@ impl ClientConfig {
     /// Sets by name: Kafka's, or librdkafka's where that differs. White space around the value is
     /// dropped, as Kafka's clients do.
     #[must_use]
-    pub fn set(mut self, name: &str, value: &str) -> Self {
-        let value = value.trim();
+    pub fn set(self, name: &str, value: &str) -> Self {
+        self.put(name, value.trim())
+    }
+
+    fn put(mut self, name: &str, value: &str) -> Self {
         if let Some(row) = keys::find(name) {
             if row.accepts(value) {
                 self.values.insert(row.name, value.to_owned());
@@ -125,10 +128,10 @@ impl ClientConfig {
         self
     }
 
-    /// Sets by key, so that the compiler checks the value.
+    /// Sets by key, so that the compiler checks the value. It is taken as it is, white space and all.
     #[must_use]
     pub fn with<T: Value>(self, key: &Key<T>, value: &T) -> Self {
-        self.set(key.name, &value.print())
+        self.put(key.name, &value.print())
     }
 
     /// Whether names that no client knows are let pass.
@@ -308,6 +311,17 @@ mod tests {
         assert!(!told.contains("hunter") && told.contains("sasl.password=[redacted]"));
         assert!(told.contains("ssl.key.password=  # default"));
         assert_eq!(config.get(&keys::SASL_PASSWORD).unwrap().expose(), "hunter2");
+    }
+
+    #[test]
+    fn what_is_typed_keeps_its_white_space() {
+        use crate::config::SaslMechanism;
+
+        let typed = ClientConfig::new("a:1").sasl(SaslMechanism::Plain, "ann ", " secret ");
+        assert_eq!(typed.get(&keys::SASL_USERNAME).as_deref(), Some("ann "));
+        assert_eq!(typed.get(&keys::SASL_PASSWORD).unwrap().expose(), " secret ");
+        let text = typed.set("sasl.password", " secret ");
+        assert_eq!(text.get(&keys::SASL_PASSWORD).unwrap().expose(), "secret");
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl ClientConfig {
         password: impl Into<Secret>,
     ) -> Self {
         self.with(&keys::SASL_MECHANISM, &Some(mechanism))
-            .set(keys::SASL_USERNAME.name, username)
+            .with(&keys::SASL_USERNAME, &Some(username.to_owned()))
             .with(&keys::SASL_PASSWORD, &Some(password.into()))
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use klamm_protocol::api::sasl_authenticate::{self, SaslAuthenticate};
 use klamm_protocol::api::sasl_handshake::{self, SaslHandshake};
 use klamm_protocol::declare::Api as _;
@@ -132,11 +133,27 @@ async fn authenticate(
         let began = Instant::now();
         let answer = say(&alone, message).await?;
         heard(&answer, &conversation).map_err(failed)?;
-        match conversation.answer(&answer.auth_bytes).map_err(failed)? {
+        let next;
+        (conversation, next) = reply(conversation, answer.auth_bytes.clone()).await?;
+        match next.map_err(failed)? {
             Some(next) => message = next,
             None => return Ok(lifetime(&answer).map(|lifetime| Session { began, lifetime })),
         }
     }
+}
+
+/// What the client says next. A proof by SCRAM takes as long as the broker wants it to: it is made
+/// where it holds up nobody else.
+async fn reply(
+    mut conversation: Conversation,
+    heard: Bytes,
+) -> Result<(Conversation, std::result::Result<Option<Vec<u8>>, AuthenticationError>)> {
+    let work = move || {
+        let next = conversation.answer(&heard);
+        (conversation, next)
+    };
+    // It fails only if the runtime ends before it begins.
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)
 }
 
 async fn say(alone: &Alone<'_>, message: Vec<u8>) -> Result<sasl_authenticate::Response> {
