@@ -9,12 +9,12 @@ use klamm_protocol::records::{Batch, BatchBuilder, BatchOptions, BuildError, Rec
 use crate::lane::{Parcel, Verdict};
 use crate::settings::Settings;
 
-/// Judges a failed batch, which knows already what the error says about it. `follows_a_failure`
-/// says that an older batch of the partition came back before it.
+/// Judges a failed batch, which knows already what the error says about it. `follows_another`
+/// says that an older batch of the partition came back before it, or is still out.
 pub(crate) fn judge(
     error: &Error,
     parcel: &Parcel,
-    follows_a_failure: bool,
+    follows_another: bool,
     settings: &Settings,
     now: Instant,
 ) -> Verdict {
@@ -30,15 +30,19 @@ pub(crate) fn judge(
                 Err(error) => Verdict::GiveUp(error),
             }
         }
-        // The broker refused it because one before it is missing, which is known already.
-        Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER) if follows_a_failure && in_time => {
+        // The broker refused it because one before it is missing, which is known, or will be.
+        Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER) if follows_another && in_time => {
             Verdict::Again
         }
-        Some(
-            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
-            | ErrorCode::UNKNOWN_PRODUCER_ID
-            | ErrorCode::INVALID_PRODUCER_EPOCH,
-        ) if in_time && parcel.stamp.is_some() && !parcel.possibly_written => Verdict::NewEpoch,
+        // It is not in the log, even if it was in doubt: the broker would remember it.
+        Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER) if in_time && parcel.stamp.is_some() => {
+            Verdict::NewEpoch
+        }
+        Some(ErrorCode::UNKNOWN_PRODUCER_ID | ErrorCode::INVALID_PRODUCER_EPOCH)
+            if in_time && parcel.stamp.is_some() && !parcel.possibly_written =>
+        {
+            Verdict::NewEpoch
+        }
         _ if error.is_retriable() && once_more => Verdict::Again,
         _ => Verdict::GiveUp(error.clone()),
     }

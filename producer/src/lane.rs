@@ -6,12 +6,18 @@
 //! back, and then goes on with the oldest. So sequence numbers are given anew only when nothing is
 //! out.
 //!
+//! Several are out only by one connection, whose requests the broker takes in order; and only where
+//! it is sure to know the producer, for it takes any sequence number from one that it does not know:
+//! a later batch would be stored though an older one is not, which could then never be.
+//!
 //! # Invariants
 //!
 //! - `queue` is in the order in which batches were begun; those with a sequence number stand
 //!   before those without.
 //! - A batch keeps its sequence number for as long as it may be in the log. Where a later one
 //!   could only go on by reusing the number of an ambiguous one, the lane asks for a new epoch.
+//! - No more numbered batches are out, or sent since the oldest that is out, than a broker
+//!   remembers: one that it calls out of order is not in the log.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +28,14 @@ use klamm_protocol::records::{Batch, BatchProducer};
 
 use crate::accumulate::Sealed;
 use crate::sequence;
+
+/// Numbered batches that a lane may have out: brokers remember the last five of each producer and
+/// partition.
+pub(crate) const NUMBERED_OUT_MAX: usize = 5;
+
+/// By which connection batches go; no two have the same number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Way(pub(crate) u64);
 
 /// A batch with its history.
 #[derive(Debug)]
@@ -42,17 +56,35 @@ pub(crate) enum Verdict {
     Again,
     /// Tell its records that they are not stored, and why.
     GiveUp(Error),
-    /// The broker has lost this producer's place: send it again in a new epoch.
+    /// It is not in the log, and the broker has lost this producer's place: send it again in a new
+    /// epoch.
     NewEpoch,
     /// It is too large: send these in its stead.
     Split(Box<[Batch; 2]>),
+}
+
+/// What batches are in order by: see [`Sealed::place`].
+type Place = (u64, usize);
+
+/// A batch that was sent.
+#[derive(Debug)]
+struct Out {
+    place: Place,
+    is_repeat: bool,
+    is_back: bool,
 }
 
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
     queue: VecDeque<Parcel>,
-    in_flight: usize,
+    /// What was sent since the oldest that is out. The first has not come back.
+    out: VecDeque<Out>,
+    /// By which what is out has gone.
+    way: Way,
+    /// Under which producer id a batch was stored last, and as which the batches out were sent.
+    known_as: Option<i64>,
+    sent_as: Option<i64>,
     /// Nothing is sent until what is out has come back.
     settling: bool,
     /// The lowest sequence number that was given and will not be used, for its batch was given
@@ -76,8 +108,28 @@ impl Lane {
     /// Whether a batch could be sent now, if there is one.
     pub(crate) fn may_send(&self, now: Instant) -> bool {
         let pausing = self.retry_at.is_some_and(|at| now < at);
-        let waiting = self.settling && self.in_flight > 0;
+        let is_numbered = self.sent_as.is_some();
+        let is_stranger = is_numbered && self.known_as != self.sent_as;
+        let is_full = is_numbered && self.out.len() >= NUMBERED_OUT_MAX;
+        let is_late = is_numbered && self.next_is_new() && self.is_repeating();
+        let waiting = self.is_out() && (self.settling || is_stranger || is_full || is_late);
         !(self.broken || pausing || waiting)
+    }
+
+    /// Whether the batch that would be sent next has no number yet.
+    fn next_is_new(&self) -> bool {
+        self.queue.front().is_none_or(|parcel| parcel.stamp.is_none())
+    }
+
+    /// Whether a batch is out that was sent before. As long as it is, nothing new is sent: the
+    /// broker might store that and forget the older one.
+    fn is_repeating(&self) -> bool {
+        self.out.iter().any(|out| out.is_repeat && !out.is_back)
+    }
+
+    /// Whether a batch could be sent by this connection beside those that are out.
+    pub(crate) fn goes_by(&self, way: Way) -> bool {
+        !self.is_out() || self.way == way
     }
 
     /// Whether no batch waits.
@@ -87,12 +139,12 @@ impl Lane {
 
     /// Whether nothing is waiting and nothing is out.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.in_flight == 0
+        self.queue.is_empty() && !self.is_out()
     }
 
     /// Whether anything is out.
     pub(crate) fn is_out(&self) -> bool {
-        self.in_flight > 0
+        !self.out.is_empty()
     }
 
     /// Whether it can go on only in a new epoch.
@@ -121,15 +173,17 @@ impl Lane {
         self.queue.front().map_or(0, |parcel| parcel.sealed.batch.bytes().len())
     }
 
-    /// Takes the next batch to send it, as the next of `producer`'s if it is idempotent. `only_old`
-    /// gives only what was sent in this epoch before.
+    /// Takes the next batch to send it by `way`, as the next of `producer`'s if it is idempotent.
+    /// `only_old` gives only what was sent in this epoch before.
     pub(crate) fn take(
         &mut self,
         now: Instant,
+        way: Way,
         producer: BatchProducer,
         only_old: bool,
     ) -> Option<Parcel> {
-        if !self.may_send(now) || (only_old && self.queue.front()?.stamp.is_none()) {
+        let may_send = self.may_send(now) && self.goes_by(way);
+        if !may_send || (only_old && self.queue.front()?.stamp.is_none()) {
             return None;
         }
         let mut parcel = self.queue.pop_front()?;
@@ -139,33 +193,38 @@ impl Lane {
             self.next_sequence = sequence::after(self.next_sequence, count);
         }
         parcel.attempts += 1;
-        self.in_flight += 1;
+        self.sent_as = parcel.stamp.map(|stamp| stamp.id);
+        self.way = way;
+        let (place, is_repeat) = (parcel.sealed.place(), parcel.attempts > 1);
+        self.out.push_back(Out { place, is_repeat, is_back: false });
         self.settling = false;
         self.retry_at = None;
         Some(parcel)
     }
 
     /// A batch that was out is stored.
-    pub(crate) fn stored(&mut self) {
-        self.in_flight -= 1;
+    pub(crate) fn stored(&mut self, parcel: &Parcel) {
+        self.known_as = parcel.stamp.map(|stamp| stamp.id);
+        self.came_back(parcel);
         self.settle();
     }
 
-    /// Whether a batch that came back has an older one that came back before it, so that its own
-    /// failure may only follow from that.
-    pub(crate) fn follows_a_failure(&self) -> bool {
-        self.settling
+    /// Whether a batch that comes back has an older one that came back before it, or is still out,
+    /// so that its own failure may only follow from that.
+    pub(crate) fn follows_another(&self, parcel: &Parcel) -> bool {
+        let place = parcel.sealed.place();
+        self.settling || self.out.front().is_some_and(|oldest| oldest.place < place)
     }
 
     /// A batch that was out came back unstored.
     pub(crate) fn returned(&mut self, parcel: Parcel, verdict: Verdict) {
-        self.in_flight -= 1;
+        self.came_back(&parcel);
         self.settling = true;
         match verdict {
             Verdict::Again => self.put_back(parcel),
             Verdict::NewEpoch => {
                 self.broken = true;
-                self.put_back(Parcel { stamp: None, ..parcel });
+                self.put_back(Parcel { stamp: None, possibly_written: false, ..parcel });
             }
             Verdict::GiveUp(error) => {
                 self.forsake(&parcel);
@@ -235,7 +294,7 @@ impl Lane {
     /// Once nothing is out, closes the hole: what was sent after it was refused, and is numbered
     /// anew.
     fn settle(&mut self) {
-        if !self.settling || self.in_flight > 0 {
+        if !self.settling || self.is_out() {
             return;
         }
         let Some(hole) = self.hole.take() else { return };
@@ -250,6 +309,13 @@ impl Lane {
         for parcel in self.queue.iter_mut().filter(|parcel| follows(parcel)) {
             parcel.stamp = None;
         }
+    }
+
+    fn came_back(&mut self, parcel: &Parcel) {
+        let place = parcel.sealed.place();
+        let back = self.out.iter_mut().filter(|out| out.place == place);
+        back.for_each(|out| out.is_back = true);
+        while self.out.pop_front_if(|out| out.is_back).is_some() {}
     }
 
     fn put_back(&mut self, parcel: Parcel) {

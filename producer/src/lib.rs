@@ -91,6 +91,8 @@
 //! - Batches of a partition are sent in the order in which they were begun; a retry does not
 //!   overtake, unless idempotence is off and several requests are in flight.
 //! - A sequence number is given anew only to what is certainly not in the log.
+//! - Batches of a partition are out by one connection at a time, and only one is until the broker
+//!   has stored the producer's first there.
 //! - A transaction ends when nothing of it is under way any more, and the next one begins when
 //!   its end is known: nothing becomes part of another transaction than its own.
 //! - Every accepted record's fate is told, if only that it is not known.

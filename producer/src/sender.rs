@@ -20,6 +20,7 @@ use self::identity::Identity;
 use self::outlet::Outlet;
 use self::place::Place;
 use self::report::{Report, report};
+use crate::lane::Way;
 use crate::request::{self, BY_ID, Sent};
 use crate::shared::{Lingering, PartitionQueue, Shared};
 
@@ -44,6 +45,8 @@ pub(crate) struct Sender {
     /// The lanes in which something waits.
     active: BTreeSet<usize>,
     outlets: HashMap<i32, Outlet>,
+    /// How many connections there have been.
+    ways: u64,
     identity: Identity,
     /// A lane needs a new epoch: until it has begun, only what was sent before is sent.
     ends_epoch: bool,
@@ -63,6 +66,7 @@ impl Sender {
             lanes: HashMap::new(),
             active: BTreeSet::new(),
             outlets: HashMap::new(),
+            ways: 0,
             identity,
             ends_epoch: false,
             locating: HashSet::new(),
@@ -158,8 +162,8 @@ impl Sender {
         self.include();
         for (node, mut lanes) in led {
             while !lanes.is_empty() {
-                let Some(connection) = self.free_connection(node, now) else { break };
-                let sent = self.pack(&mut lanes, producer, now);
+                let Some((way, connection)) = self.free_connection(node, now) else { break };
+                let sent = self.pack(&mut lanes, way, producer, now);
                 if sent.is_empty() {
                     break;
                 }
@@ -168,10 +172,19 @@ impl Sender {
         }
     }
 
-    /// Takes one batch of each lane, as far as they fit into one request. Lanes that have no more
-    /// leave the list; the others go behind those that had no turn.
-    fn pack(&mut self, lanes: &mut Vec<usize>, producer: BatchProducer, now: Instant) -> Vec<Sent> {
+    /// Takes one batch of each lane, as far as they fit into one request. Lanes that have no more,
+    /// or wait for what went another way, leave the list; the others go behind those that had no
+    /// turn.
+    fn pack(
+        &mut self,
+        lanes: &mut Vec<usize>,
+        way: Way,
+        producer: BatchProducer,
+        now: Instant,
+    ) -> Vec<Sent> {
         let (mut sent, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
+        let places = &self.lanes;
+        lanes.retain(|id| places.get(id).is_some_and(|place| place.lane.goes_by(way)));
         for id in lanes.iter() {
             let Some(place) = self.lanes.get_mut(id) else { continue };
             place.fill(&self.shared);
@@ -180,7 +193,7 @@ impl Sender {
                 break;
             }
             looked_at += 1;
-            if let Some(parcel) = place.lane.take(now, producer, self.ends_epoch) {
+            if let Some(parcel) = place.lane.take(now, way, producer, self.ends_epoch) {
                 bytes += size;
                 let (topic, partition) = (place.queue.topic.clone(), place.queue.partition);
                 sent.push(Sent { lane: *id, topic, partition, parcel });

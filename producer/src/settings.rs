@@ -9,11 +9,8 @@ use klamm_protocol::wire::Str;
 use klamm_utils::backoff::Backoff;
 
 use crate::accumulate::Shape;
+use crate::lane::NUMBERED_OUT_MAX;
 use crate::transaction::Generation;
-
-/// Requests that an idempotent producer may have out on one connection: brokers remember the last
-/// five batches of each producer and partition.
-const IDEMPOTENT_IN_FLIGHT_MAX: usize = 5;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -153,7 +150,7 @@ fn contradicts_idempotence(config: &ClientConfig) -> Option<(&'static str, &'sta
         Some((keys::ENABLE_IDEMPOTENCE.name(), "it says so"))
     } else if config.get(&keys::ACKS) != Acks::All {
         Some((keys::ACKS.name(), "an idempotent producer needs acks=all"))
-    } else if config.get(&keys::MAX_IN_FLIGHT) > IDEMPOTENT_IN_FLIGHT_MAX {
+    } else if config.get(&keys::MAX_IN_FLIGHT) > NUMBERED_OUT_MAX {
         Some((keys::MAX_IN_FLIGHT.name(), "an idempotent producer has at most 5 in flight"))
     } else if config.get(&keys::RETRIES) == 0 {
         Some((keys::RETRIES.name(), "an idempotent producer must be able to retry"))

@@ -52,7 +52,7 @@ impl Sender {
     fn stored(&mut self, sent: Sent, stored: Stored) {
         let Some(place) = self.lanes.get_mut(&sent.lane) else { return };
         place.backoff.reset();
-        place.lane.stored();
+        place.lane.stored(&sent.parcel);
         let Sealed { batch, began, .. } = &sent.parcel.sealed;
         let after = clock::now().duration_since(*began);
         self.shared.metrics.stored(sent.parcel.records(), batch.bytes().len() as u64, after);
@@ -65,7 +65,7 @@ impl Sender {
         let Some(place) = self.lanes.get_mut(&sent.lane) else { return };
         let Sent { mut parcel, topic, partition, .. } = sent;
         parcel.learn(error);
-        let verdict = judge(error, &parcel, place.lane.follows_a_failure(), settings, now);
+        let verdict = judge(error, &parcel, place.lane.follows_another(&parcel), settings, now);
         let verdict = self.shared.verdict_for_transaction(verdict, &parcel, error);
         tracing::debug!(%topic, partition, %error, ?verdict, "batch not stored");
         if matches!(verdict, Verdict::Again) {

@@ -9,12 +9,13 @@ use klamm_utils::clock;
 
 use super::Sender;
 use super::report::{Report, report};
+use crate::lane::Way;
 
 /// The way to one broker.
 pub(super) struct Outlet {
     pub(super) in_flight: usize,
     pub(super) retry_at: Option<Instant>,
-    connection: Option<Connection>,
+    connection: Option<(Way, Connection)>,
     connecting: bool,
     backoff: Backoff,
 }
@@ -28,11 +29,11 @@ impl Outlet {
 impl Sender {
     /// The connection to a broker if one more request may be sent on it; opens it if there is
     /// none.
-    pub(super) fn free_connection(&mut self, node: i32, now: Instant) -> Option<Connection> {
+    pub(super) fn free_connection(&mut self, node: i32, now: Instant) -> Option<(Way, Connection)> {
         let settings = &self.shared.settings;
         let new = || Outlet::new(settings.retry.backoff());
         let outlet = self.outlets.entry(node).or_insert_with(new);
-        outlet.connection.take_if(|connection| !connection.is_alive());
+        outlet.connection.take_if(|(_, connection)| !connection.is_alive());
         let may_try = outlet.retry_at.is_none_or(|at| at <= now);
         if outlet.connection.is_none() && !outlet.connecting && may_try {
             outlet.connecting = true;
@@ -51,7 +52,8 @@ impl Sender {
         outlet.connecting = false;
         match connected {
             Ok(connection) => {
-                outlet.connection = Some(connection);
+                self.ways += 1;
+                outlet.connection = Some((Way(self.ways), connection));
                 outlet.retry_at = None;
                 outlet.backoff.reset();
             }
