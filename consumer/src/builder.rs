@@ -230,7 +230,7 @@ impl ConsumerBuilder {
         let shared = Arc::new(Shared::new(self.kafka, settings, group.clone(), self.interceptors));
         {
             let mut assignment = shared.assignment();
-            assignment.assign(places);
+            assignment.assign(places, clock::now());
             assignment.polled(clock::now());
         }
         let tasks = TaskGroup::new("consumer");

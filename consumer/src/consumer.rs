@@ -43,7 +43,8 @@ pub struct Consumer {
 /// How often a stream that is read record by record says so.
 const STREAMED_EVERY: Duration = Duration::from_secs(1);
 
-/// The part of the time for closing in which it may commit; the rest is for leaving the group.
+/// The part of the time for closing in which it may commit, half of it for streams to let go; the
+/// rest is for leaving the group.
 const COMMITTING: f64 = 0.75;
 
 impl Drop for Consumer {
@@ -66,8 +67,12 @@ impl Consumer {
         if self.shared.group.as_ref().is_some_and(|group| group.subscribes()) {
             return Err(chosen_otherwise("assign", "subscribe"));
         }
-        self.shared.assignment().assign(places);
+        let mut assignment = self.shared.assignment();
+        assignment.assign(places, clock::now());
         self.shared.note_move();
+        // Streams of partitions that were taken away end.
+        self.shared.deliver(assignment);
+        self.shared.was_polled();
         self.shared.ring();
         Ok(())
     }
@@ -340,7 +345,9 @@ impl Consumer {
     }
 
     /// Has the streams of partitions end and waits for them, commits what was worked on, if it
-    /// commits by itself, leaves the group, and ends its tasks; no later than `deadline`. A static member keeps its partitions until its session is over.
+    /// commits by itself, leaves the group, and ends its tasks; no later than `deadline`. Streams
+    /// are waited for no longer than three eighths of the time. A static member keeps its
+    /// partitions until its session is over.
     ///
     /// # Errors
     /// The commit failed, or did not come through in three quarters of the time. Everything else
@@ -357,7 +364,7 @@ impl Consumer {
         }
         let committing = deadline.mul_f64(COMMITTING);
         let streams = self.end_streams();
-        if tokio::time::timeout(committing, self.shared.let_go(&streams)).await.is_err() {
+        if tokio::time::timeout(committing / 2, self.shared.let_go(&streams)).await.is_err() {
             tracing::warn!(?streams, "closed while streams of partitions are at work");
         }
         let outcome = self.commit_last(committing.saturating_sub(begun.elapsed())).await;

@@ -112,8 +112,10 @@
 //!
 //! - What a broker says to a question asked before a seek or an assignment is not believed.
 //! - A broker is not asked while one of its partitions is full, so that the request that waits for
-//!   the others never keeps that one waiting.
-//! - What the application may still be working on is not committed by itself.
+//!   the others never keeps that one waiting; but streams of partitions neither wait for others nor
+//!   keep them waiting.
+//! - What the application may still be working on is not committed by itself, and what it has
+//!   committed is not committed anew from before that.
 //! - What an answer leaves out is as the broker last told: where brokers have sessions, requests
 //!   and answers name only what changes.
 //! - A member commits no partition that it does not have.

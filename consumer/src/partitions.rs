@@ -101,8 +101,9 @@ impl Stream for Partitions<'_> {
 ///   committed. Dropped before that and before a commit, the batch comes again, to whoever reads
 ///   the partition next.
 /// - **Who takes longer** than `max.poll.interval.ms` to ask is late, and costs the consumer all
-///   its partitions: see [`Error::PollInterval`]. While each partition has its stream, nobody needs
-///   to ask for further ones.
+///   its partitions: see [`Error::PollInterval`]. While each partition has its stream, or there is
+///   none, nobody needs to ask for further ones; from when there is one without a stream, there is
+///   that time to ask for it.
 #[derive(Debug)]
 pub struct PartitionStream {
     shared: Arc<Shared>,
@@ -247,7 +248,7 @@ impl Stream for PartitionStream {
 impl Drop for PartitionStream {
     fn drop(&mut self) {
         let mut assignment = self.shared.assignment();
-        assignment.release(&self.place, self.tenure);
+        assignment.release(&self.place, self.tenure, clock::now());
         self.shared.deliver(assignment);
         self.shared.was_polled();
         self.shared.ring();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use klamm_client::config::{IsolationLevel, OffsetReset, keys};
 use klamm_client::{ClientConfig, ConfigError, Kafka, Result};
 use klamm_protocol::wire::Str;
+use klamm_utils::clock;
 use tokio::sync::Notify;
 
 use crate::assignment::{Assignment, Place};
@@ -171,7 +172,7 @@ impl Shared {
 
     /// Wakes the application if there is something to deliver.
     pub(crate) fn deliver(&self, mut assignment: MutexGuard<'_, Assignment>) {
-        let (waker, streams) = assignment.take_wakers();
+        let (waker, streams) = assignment.take_wakers(clock::now());
         drop(assignment);
         waker.into_iter().chain(streams).for_each(Waker::wake);
     }

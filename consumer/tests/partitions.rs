@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use klamm_consumer::{
-    Assignor, ConsumeExt as _, Consumer, Error, PartitionStream, Position, Start,
+    Assignor, ConsumeExt as _, Consumer, ConsumerBatch, Error, PartitionStream, Position, Result,
+    Start,
 };
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use support::{SOON, World, assigning, next, protocols, read, settle};
 
@@ -22,9 +23,18 @@ async fn partition(consumer: &mut Consumer) -> PartitionStream {
     tokio::time::timeout(SOON, consumer.partitions().next()).await.unwrap().unwrap()
 }
 
+async fn batch(stream: &mut PartitionStream) -> Option<ConsumerBatch> {
+    tokio::time::timeout(SOON, stream.next_batch()).await.unwrap().unwrap()
+}
+
 async fn offsets(stream: &mut PartitionStream) -> Option<Vec<i64>> {
-    let batch = tokio::time::timeout(SOON, stream.next_batch()).await.unwrap().unwrap()?;
+    let batch = batch(stream).await?;
     Some(batch.records().iter().map(|record| record.offset).collect())
+}
+
+/// Whether a stream that waits hears that nothing more comes.
+async fn ended(waiting: JoinHandle<Result<Option<ConsumerBatch>>>) -> bool {
+    tokio::time::timeout(SOON, waiting).await.unwrap().unwrap().unwrap().is_none()
 }
 
 /// What was read, how often.
@@ -108,13 +118,13 @@ async fn tasks_of_partitions_read_each_record_once_over_rebalances() {
             if rounds > 3 {
                 let (task, stop) = members.remove(0);
                 stop.notify_one();
-                task.await.unwrap();
+                tokio::time::timeout(SOON, task).await.unwrap().unwrap();
             }
             seen.reach(expected).await;
         }
         for (task, stop) in members {
             stop.notify_one();
-            task.await.unwrap();
+            tokio::time::timeout(SOON, task).await.unwrap().unwrap();
         }
         let times = seen.times.lock().unwrap().clone();
         let twice: Vec<_> = times.iter().filter(|(_, times)| **times != 1).collect();
@@ -126,7 +136,7 @@ async fn tasks_of_partitions_read_each_record_once_over_rebalances() {
 /// Reads until there is no more, and tells how far that was.
 async fn drain(mut stream: PartitionStream) -> (PartitionStream, i64) {
     let mut end = 0;
-    while let Some(batch) = stream.next_batch().await.unwrap() {
+    while let Some(batch) = batch(&mut stream).await {
         end = batch.end_offset();
     }
     (stream, end)
@@ -148,7 +158,7 @@ async fn a_revocation_waits_until_a_stream_has_committed_or_is_dropped() {
                 ended = drain(one) => ended,
                 ended = drain(other) => ended,
             };
-            assert!(gone.next_batch().await.unwrap().is_none());
+            assert!(batch(&mut gone).await.is_none());
             let waiting = tokio::time::timeout(Duration::from_millis(200), second.next_batch());
             assert!(waiting.await.is_err() && first.assignment().len() == 2, "it waits");
             world.produce(gone.partition(), 10).await;
@@ -214,6 +224,64 @@ async fn a_slow_stream_keeps_no_other_waiting() {
 }
 
 #[tokio::test]
+async fn a_partition_without_a_stream_keeps_no_stream_waiting() {
+    let world = World::start(2).await;
+    // One answer fills a partition.
+    let builder = world.member().set("max.partition.fetch.bytes", "1");
+    let mut consumer = builder.build().await.unwrap();
+    let mut stream = partition(&mut consumer).await;
+    for _ in 0..5 {
+        world.produce(stream.partition(), 10).await;
+    }
+    let mut last = 0;
+    while last < 149 {
+        last = *offsets(&mut stream).await.unwrap().last().unwrap();
+    }
+    assert_eq!(next(&mut consumer).await.records()[0].offset, 0, "the other one is there");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_let_go_costs_no_other_its_last_commit() {
+    for protocol in protocols().await {
+        let world = World::speaking(protocol, 2).await;
+        let mut consumer = world.member().build().await.unwrap();
+        let mut stream = partition(&mut consumer).await;
+        offsets(&mut stream).await.unwrap();
+        read(&mut consumer, 10).await;
+        consumer.close(Duration::from_secs(4)).await.unwrap();
+        let outsider = world.kafka.consumer().group(&world.group).build().await.unwrap();
+        let places = [world.place(1 - stream.partition()), world.place(stream.partition())];
+        for ((_, partition), committed) in outsider.committed(&places).await.unwrap() {
+            let offset = committed.unwrap().map(|position| position.offset);
+            let expected = if partition == stream.partition() { None } else { Some(10) };
+            assert_eq!(offset.filter(|offset| *offset > 0), expected, "partition {partition}");
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn streams_end_when_other_partitions_are_chosen() {
+    let world = World::start(1).await;
+    // No answer comes that would wake anybody.
+    let builder = world.kafka.consumer().fetch_max_wait(SOON * 10);
+    let builder = builder.assign_topic(world.topic.clone(), Start::Latest);
+    let mut consumer = builder.build().await.unwrap();
+    let mut stream = partition(&mut consumer).await;
+    let waiting = tokio::spawn(async move { stream.next_batch().await });
+    let beginning = async {
+        while consumer.position(&world.topic, 0).is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, beginning).await.unwrap();
+    consumer.assign([]).unwrap();
+    assert!(ended(waiting).await);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_stream_that_takes_too_long_is_late() {
     for protocol in protocols().await {
         let world = World::speaking(protocol, 1).await;
@@ -224,7 +292,7 @@ async fn a_stream_that_takes_too_long_is_late() {
         // Somebody asks for partitions all the time; it is the stream that does not.
         let told = tokio::time::timeout(SOON, consumer.partitions().next()).await.unwrap();
         assert!(matches!(told, Err(Error::PollInterval { .. })), "{told:?}");
-        assert!(stream.next_batch().await.unwrap().is_none());
+        assert!(batch(&mut stream).await.is_none());
         let late = stream.commit().await.unwrap_err();
         assert!(matches!(late, Error::NotAssigned { .. }), "{late}");
         // It joins again, and what was in hand comes again.
@@ -266,7 +334,7 @@ async fn streams_of_partitions_that_were_chosen_end_with_their_consumer() {
         } else {
             drop(consumer);
         }
-        assert!(waiting.await.unwrap().unwrap().is_none());
+        assert!(ended(waiting).await);
     }
     world.stop().await;
 }

@@ -77,7 +77,7 @@ mod tests {
     /// Of one partition, with a batch of epoch 4 and one of epoch 5.
     fn assignment() -> Assignment {
         let mut assignment = Assignment::default();
-        assignment.add([("t".into(), 0, Start::Offset(0))]);
+        assignment.add([("t".into(), 0, Start::Offset(0))], clock::now());
         let cursor = cursor(&mut assignment);
         let records = Bytes::from([batch(0, 4), batch(10, 5)].concat());
         assert!(cursor.arrived(cursor.term(), records, Vec::new(), 20));
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(next_of(&mut assignment, tenure), 0);
         commit(&mut assignment, 4);
         assert_eq!(uncommitted(&assignment), None);
-        assignment.release(&place(), tenure);
+        assignment.release(&place(), tenure, clock::now());
         assert_eq!(cursor(&mut assignment).position(), Some(4));
     }
 
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(next_of(&mut assignment, tenure), 0);
         cursor(&mut assignment).truncate(15, 5);
         assert_eq!(uncommitted(&assignment), Some((0, None)), "it is being worked on");
-        assignment.release(&place(), tenure);
+        assignment.release(&place(), tenure, clock::now());
         assert_eq!(cursor(&mut assignment).position(), Some(0));
     }
 

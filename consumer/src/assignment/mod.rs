@@ -36,7 +36,7 @@ pub(crate) struct Assignment {
     /// That one waits for a partition to read by a stream of its own, and for no batch.
     wants_partition: bool,
     /// Streams of partitions that have something to hear.
-    woken: Vec<Waker>,
+    woken: Vec<(Place, Waker)>,
     /// How often partitions were assigned.
     assigned: u64,
     application: Application,
@@ -52,6 +52,8 @@ struct Application {
     is_polling: bool,
     /// When it last did.
     polled_at: Option<Instant>,
+    /// It reads partitions by streams of their own.
+    takes_partitions: bool,
     /// It has waited since it was told that it was late.
     has_come_back: bool,
     /// It has closed the consumer, and committed what it could.
@@ -71,15 +73,24 @@ pub(crate) struct Ask {
 
 impl Assignment {
     /// Replaces the partitions.
-    pub(crate) fn assign(&mut self, places: impl IntoIterator<Item = (Str, i32, Start)>) {
+    pub(crate) fn assign(
+        &mut self,
+        places: impl IntoIterator<Item = (Str, i32, Start)>,
+        now: Instant,
+    ) {
         self.remove_all();
         self.turns.clear();
         self.failures.clear();
-        self.add(places);
+        self.add(places, now);
     }
 
     /// Adds partitions to those that there are.
-    pub(crate) fn add(&mut self, places: impl IntoIterator<Item = (Str, i32, Start)>) {
+    pub(crate) fn add(
+        &mut self,
+        places: impl IntoIterator<Item = (Str, i32, Start)>,
+        now: Instant,
+    ) {
+        self.may_ask_from(now);
         self.assigned += 1;
         let tenure = self.assigned;
         let cursor = |(topic, partition, start)| ((topic, partition), Cursor::new(start, tenure));
@@ -91,7 +102,8 @@ impl Assignment {
         for place in places {
             if let Some(cursor) = self.cursors.get_mut(place) {
                 cursor.leaving = true;
-                self.woken.extend(cursor.claim.as_mut().and_then(Claim::take_waker));
+                let waker = cursor.claim.as_mut().and_then(Claim::take_waker);
+                self.woken.extend(waker.map(|waker| (place.clone(), waker)));
             }
         }
     }
@@ -100,7 +112,8 @@ impl Assignment {
     pub(crate) fn remove(&mut self, places: &[Place]) {
         for place in places {
             let claim = self.cursors.remove(place).and_then(|cursor| cursor.claim);
-            self.woken.extend(claim.and_then(|mut claim| claim.take_waker()));
+            let waker = claim.and_then(|mut claim| claim.take_waker());
+            self.woken.extend(waker.map(|waker| (place.clone(), waker)));
         }
         self.turns.retain(|place| self.cursors.contains_key(place));
     }
@@ -124,9 +137,10 @@ impl Assignment {
         self.cursors.get_mut(place)
     }
 
-    /// What is to be asked of the broker `node` now. Nothing while one of its partitions is full:
-    /// a request that waits for the others would keep that one waiting when it is emptied. One
-    /// that has a stream of its own does not keep the others from being read.
+    /// What is to be asked of the broker `node` now. While one of its partitions is full, nothing:
+    /// a request that waits for the others would keep that one waiting when it is emptied. Streams
+    /// are independent: one whose partition is full keeps no other from being asked for, and those
+    /// that are not full are asked for whatever else is.
     pub(crate) fn asks(
         &self,
         node: i32,
@@ -134,7 +148,7 @@ impl Assignment {
         full_at: usize,
         now: Instant,
     ) -> Vec<Ask> {
-        let mut asks = Vec::new();
+        let (mut asks, mut only_streams) = (Vec::new(), false);
         for (place, cursor) in &self.cursors {
             let partition = metadata.topic(&place.0).and_then(|topic| topic.partition(place.1));
             let is_source = |partition: &&Partition| {
@@ -142,10 +156,8 @@ impl Assignment {
             };
             let Some(partition) = partition.filter(is_source) else { continue };
             if cursor.is_full(full_at) {
-                match cursor.claim {
-                    None => return Vec::new(),
-                    Some(_) => continue,
-                }
+                only_streams |= cursor.claim.is_none();
+                continue;
             }
             if let Some(wanted) = cursor.wanted(now) {
                 asks.push(Ask {
@@ -156,6 +168,9 @@ impl Assignment {
                     last_epoch: cursor.fetch_epoch(),
                 });
             }
+        }
+        if only_streams {
+            asks.retain(|ask| self.has_claim(&ask.place));
         }
         asks
     }
@@ -210,7 +225,7 @@ impl Assignment {
     pub(crate) fn ready(&mut self, place: &Place) {
         let Some(cursor) = self.cursors.get_mut(place) else { return };
         if let Some(claim) = &mut cursor.claim {
-            self.woken.extend(claim.take_waker());
+            self.woken.extend(claim.take_waker().map(|waker| (place.clone(), waker)));
         } else if !std::mem::replace(&mut cursor.has_turn, true) {
             self.turns.push_back(place.clone());
         }
@@ -239,6 +254,7 @@ impl Assignment {
         isolation: IsolationLevel,
     ) -> Option<Result<(Place, Fetched), Error>> {
         self.application.in_hand = None;
+        self.application.takes_partitions &= self.has_claims();
         let next = self.take_next(isolation);
         if let Some(Ok((place, fetched))) = &next {
             self.application.in_hand = Some((place.clone(), InHand::of(fetched)));
@@ -279,13 +295,18 @@ impl Assignment {
     }
 
     /// Whoever waits, if there is something to deliver, and the streams that have something to
-    /// hear.
-    pub(crate) fn take_wakers(&mut self) -> (Option<Waker>, Vec<Waker>) {
+    /// hear: from now on they are expected to ask.
+    pub(crate) fn take_wakers(&mut self, now: Instant) -> (Option<Waker>, Vec<Waker>) {
         let is_idle = self.failures.is_empty()
             && self.fatal.is_none()
             && if self.wants_partition { !self.has_unclaimed() } else { self.turns.is_empty() };
         let waker = if is_idle { None } else { self.waker.take() };
-        (waker, std::mem::take(&mut self.woken))
+        let mut streams = Vec::with_capacity(self.woken.len());
+        for (place, waker) in std::mem::take(&mut self.woken) {
+            self.expect_stream(&place, now);
+            streams.push(waker);
+        }
+        (waker, streams)
     }
 
     /// The application waits for the next batch.
@@ -323,12 +344,12 @@ impl Assignment {
     }
 
     /// When the application will have taken longer than `interval` to ask for more; none while it
-    /// is asking. So for each stream of a partition; while all partitions have one, nothing else
-    /// is to be asked for.
+    /// is asking. So for each stream of a partition. Who reads by streams has nothing else to ask
+    /// for while each partition has one, nor while there is none.
     pub(crate) fn late_at(&self, interval: Duration) -> Option<Instant> {
         let asked_at = match self.application {
             Application { is_polling: true, .. } => None,
-            Application { polled_at, .. } => polled_at.filter(|_| !self.is_all_claimed()),
+            Application { polled_at, .. } => polled_at.filter(|_| !self.has_all_it_takes()),
         };
         let asked_at = asked_at.into_iter().chain(self.streams_asked_at()).min();
         asked_at.map(|at| at + interval)
@@ -496,7 +517,7 @@ mod tests {
         check(Start::Earliest, Some((2, until)), now, 1);
 
         let mut assignment = Assignment::default();
-        assignment.add([("t".into(), 0, Start::Offset(0))]);
+        assignment.add([("t".into(), 0, Start::Offset(0))], now);
         let place = ("t".into(), 0);
         assignment.cursor_mut(&place).unwrap().replica = Some((2, until));
         assignment.leave_replica(1);

@@ -19,7 +19,7 @@ pub(crate) struct Claim {
     /// Where the last batch ends that it was given, and the cursor's term then.
     given: Option<(i64, u64)>,
     waker: Option<Waker>,
-    /// When it last asked for more; none while it waits for that.
+    /// When it last asked for more, or was woken to do so; none while it waits.
     asked_at: Option<Instant>,
     failures: VecDeque<Error>,
     /// It was told that nothing more comes.
@@ -52,6 +52,7 @@ impl Assignment {
     /// application was given before counts as worked on.
     pub(crate) fn claim(&mut self, now: Instant) -> Option<(Place, u64)> {
         self.put_down();
+        self.application.takes_partitions = true;
         let (place, cursor) = self.cursors.iter_mut().find(|(_, cursor)| is_free(cursor))?;
         cursor.claim = Some(Claim::new(now));
         cursor.has_turn = false;
@@ -69,15 +70,43 @@ impl Assignment {
     pub(crate) fn wait_for_partition(&mut self, waker: &Waker) {
         self.wait(waker);
         self.wants_partition = true;
+        self.application.takes_partitions = true;
     }
 
     pub(super) fn has_unclaimed(&self) -> bool {
         self.cursors.values().any(is_free)
     }
 
-    /// Whether there are partitions and each has its stream.
-    pub(super) fn is_all_claimed(&self) -> bool {
-        !self.cursors.is_empty() && self.cursors.values().all(|cursor| cursor.claim.is_some())
+    /// Whether a partition has a stream.
+    pub(super) fn has_claim(&self, place: &Place) -> bool {
+        self.cursors.get(place).is_some_and(|cursor| cursor.claim.is_some())
+    }
+
+    /// Whether any partition has a stream. Asked only of who takes partitions.
+    pub(super) fn has_claims(&self) -> bool {
+        self.application.takes_partitions
+            && self.cursors.values().any(|cursor| cursor.claim.is_some())
+    }
+
+    /// Whether the application reads by streams, and each partition that stays has its own.
+    pub(super) fn has_all_it_takes(&self) -> bool {
+        self.application.takes_partitions && !self.has_unclaimed()
+    }
+
+    /// There may be something to ask for from now on: who had nothing to ask for was not late
+    /// before.
+    pub(super) fn may_ask_from(&mut self, now: Instant) {
+        if self.has_all_it_takes() {
+            self.application.polled_at = Some(now);
+        }
+    }
+
+    /// A stream that waited is woken: from now on it is expected to ask.
+    pub(super) fn expect_stream(&mut self, place: &Place, now: Instant) {
+        let claim = self.cursors.get_mut(place).and_then(|cursor| cursor.claim.as_mut());
+        if let Some(claim) = claim {
+            claim.asked_at.get_or_insert(now);
+        }
     }
 
     /// When those streams last asked that do not wait.
@@ -172,7 +201,8 @@ impl Assignment {
     }
 
     /// A stream is gone: what it had in hand comes again, to whoever reads the partition next.
-    pub(crate) fn release(&mut self, place: &Place, tenure: u64) {
+    pub(crate) fn release(&mut self, place: &Place, tenure: u64, now: Instant) {
+        self.may_ask_from(now);
         let Some(cursor) = self.claimed(place, tenure) else { return };
         if let Some(from) = cursor.in_hand() {
             cursor.go_to(from);
@@ -197,7 +227,7 @@ impl Assignment {
             match self.cursors.get_mut(place).and_then(|cursor| cursor.claim.as_mut()) {
                 Some(claim) => {
                     claim.failures.push_back(error.clone());
-                    self.woken.extend(claim.take_waker());
+                    self.woken.extend(claim.take_waker().map(|waker| (place.clone(), waker)));
                 }
                 None => is_everybodys = true,
             }
@@ -210,4 +240,89 @@ impl Assignment {
 
 fn is_free(cursor: &Cursor) -> bool {
     cursor.claim.is_none() && !cursor.leaving
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use klamm_protocol::records::{BatchBuilder, BatchOptions};
+    use klamm_utils::clock;
+
+    use super::*;
+    use crate::cursor::Start;
+
+    const INTERVAL: Duration = Duration::from_secs(300);
+    const ISOLATION: IsolationLevel = IsolationLevel::ReadUncommitted;
+
+    fn place(partition: i32) -> Place {
+        ("t".into(), partition)
+    }
+
+    /// Of an application that reads its only partition by a stream, which waits since `now`.
+    fn waiting(now: Instant) -> (Assignment, u64) {
+        let mut assignment = Assignment::default();
+        assignment.add([("t".into(), 0, Start::Offset(0))], now);
+        let (_, tenure) = assignment.claim(now).unwrap();
+        assignment.polled(now);
+        wait(&mut assignment, tenure, now);
+        assert_eq!(assignment.late_at(INTERVAL), None, "there is nothing to ask for");
+        (assignment, tenure)
+    }
+
+    fn wait(assignment: &mut Assignment, tenure: u64, now: Instant) {
+        let next = assignment.next_of((&place(0), tenure), ISOLATION, (Waker::noop(), now));
+        assert!(next.is_pending(), "{next:?}");
+    }
+
+    #[test]
+    fn who_reads_by_streams_has_the_whole_interval_for_what_comes() {
+        let (now, later) = (clock::now(), clock::now() + INTERVAL * 12);
+        let changes: [fn(&mut Assignment, u64, Instant); 3] = [
+            // Another partition comes.
+            |assignment, _, later| assignment.add([("t".into(), 1, Start::Latest)], later),
+            // The stream is dropped.
+            |assignment, tenure, later| assignment.release(&place(0), tenure, later),
+            // Everything goes, and comes again, in an eager rebalance.
+            |assignment, tenure, later| {
+                assignment.hold(&[place(0)]);
+                assignment.release(&place(0), tenure, later);
+                assert_eq!(assignment.late_at(INTERVAL), None, "it is given up");
+                assignment.remove_all();
+                assert_eq!(assignment.late_at(INTERVAL), None, "there is none");
+                assignment.add([("t".into(), 0, Start::Latest)], later);
+            },
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let (mut assignment, tenure) = waiting(now);
+            change(&mut assignment, tenure, later);
+            assert_eq!(assignment.late_at(INTERVAL), Some(later + INTERVAL), "change {number}");
+        }
+    }
+
+    #[test]
+    fn who_reads_by_batches_again_has_those_to_ask_for() {
+        let (mut assignment, tenure) = waiting(clock::now());
+        assignment.release(&place(0), tenure, clock::now());
+        let now = clock::now();
+        assert!(assignment.next(ISOLATION).is_none());
+        assignment.polled(now);
+        assignment.remove_all();
+        assert_eq!(assignment.late_at(INTERVAL), Some(now + INTERVAL));
+    }
+
+    #[test]
+    fn a_stream_that_is_woken_is_expected_to_ask() {
+        let (now, later) = (clock::now(), clock::now() + INTERVAL * 12);
+        let (mut assignment, tenure) = waiting(now);
+        let mut builder = BatchBuilder::new(BatchOptions::default());
+        builder.push(0, None, Some(b"v"), &[]).unwrap();
+        let records = Bytes::from(builder.build(0).unwrap().bytes().to_vec());
+        let cursor = assignment.claimed(&place(0), tenure).unwrap();
+        assert!(cursor.arrived(cursor.term(), records, Vec::new(), 1));
+        assignment.ready(&place(0));
+        assert_eq!(assignment.take_wakers(later).1.len(), 1);
+        assert_eq!(assignment.late_at(INTERVAL), Some(later + INTERVAL));
+    }
 }

@@ -213,7 +213,7 @@ impl Member {
                     tracing::info!(group = %self.group.id, ?places, "assigned");
                     let start =
                         |(topic, partition): &Place| (topic.clone(), *partition, Start::Committed);
-                    assignment.add(places.iter().map(start));
+                    assignment.add(places.iter().map(start), clock::now());
                     for place in &places {
                         if let Some(cursor) = assignment.cursor_mut(place) {
                             cursor.topic_id = self.machine.topic_id(&place.0);
@@ -242,6 +242,8 @@ impl Member {
         }
         self.shared.deliver(assignment);
         if has_changed {
+            // Whoever waits for the application to let go of what is lost waits no longer.
+            self.shared.was_polled();
             self.shared.ring();
         }
     }
@@ -252,6 +254,7 @@ impl Member {
         assignment.remove_all();
         self.shared.note_move();
         self.shared.deliver(assignment);
+        self.shared.was_polled();
     }
 
     fn begin(&self, step: Step) -> Doing<Done> {
@@ -424,6 +427,7 @@ async fn give_up(shared: &Shared, group: &Group, places: &[Place], allowance: Al
     assignment.remove(places);
     shared.note_move();
     shared.deliver(assignment);
+    shared.was_polled();
 }
 
 /// Tells the coordinator, if it can be told soon.

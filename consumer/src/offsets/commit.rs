@@ -194,14 +194,14 @@ mod tests {
     fn what_was_lost_in_between_is_not_committed_again() {
         let places = [("t".into(), 0), ("t".into(), 1)];
         let start = |(topic, partition): &Place| (topic.clone(), *partition, Start::Offset(0));
-        let mut assignment = Assignment::default();
-        assignment.add(places.iter().map(start));
+        let (mut assignment, now) = (Assignment::default(), clock::now());
+        assignment.add(places.iter().map(start), now);
         let positions = places.clone().map(|(topic, partition)| Position::new(topic, partition, 7));
         let mut left = assignment.reached(positions.clone());
         assert!(give_up_lost(&assignment, &mut left).is_empty(), "nothing was lost");
         // While the commit is tried again, one goes to another member and comes back.
         assignment.remove(&places[..1]);
-        assignment.add(places[..1].iter().map(start));
+        assignment.add(places[..1].iter().map(start), now);
         let lost = give_up_lost(&assignment, &mut left);
         assert_eq!((lost.len(), lost[0].0.partition), (1, 0));
         assert!(matches!(lost[0].1, Err(Error::NotAssigned { .. })), "{lost:?}");
