@@ -98,19 +98,23 @@ async fn locate(shared: &Shared, topic: &Str) -> bool {
             false
         }
         Err(error) => {
-            let mut assignment = shared.assignment();
-            let places: Vec<_> =
-                assignment.places().filter(|(name, _)| name == topic).cloned().collect();
-            for place in &places {
-                if let Some(cursor) = assignment.cursor_mut(place) {
-                    cursor.halted = true;
-                }
-            }
-            assignment.fail_at(&places, error);
-            shared.deliver(assignment);
+            halt(shared, |(name, _)| name == topic, error);
             false
         }
     }
+}
+
+/// Asks for nothing more of these partitions, and tells why.
+fn halt(shared: &Shared, concerned: impl Fn(&Place) -> bool, error: Error) {
+    let mut assignment = shared.assignment();
+    let places: Vec<_> = assignment.places().filter(|place| concerned(place)).cloned().collect();
+    for place in &places {
+        if let Some(cursor) = assignment.cursor_mut(place) {
+            cursor.halted = true;
+        }
+    }
+    assignment.fail_at(&places, error);
+    shared.deliver(assignment);
 }
 
 /// Asks one broker, for as long as it leads a partition.
@@ -160,6 +164,12 @@ impl Fetcher {
                     tracing::warn!(node = self.node, %error, "nothing fetched");
                     shared.metrics.fetch_failed();
                     shared.assignment().leave_replica(self.node);
+                    if error.is_fatal() {
+                        let is_led = |(topic, index): &Place| {
+                            metadata.leader(topic, *index) == Some(self.node)
+                        };
+                        halt(&shared, is_led, error);
+                    }
                     tokio::time::sleep(backoff.next_pause()).await;
                     self.look_for_leaders(&metadata).await;
                 }
