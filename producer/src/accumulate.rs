@@ -34,6 +34,8 @@ pub(crate) struct Queue {
     interceptors: Option<Interceptors>,
     open: Option<Open>,
     sealed: VecDeque<Made>,
+    /// Nobody takes what is sealed any more.
+    ended: bool,
     last_size: usize,
 }
 
@@ -96,6 +98,11 @@ impl Sealed {
     pub(crate) fn place(&self) -> (u64, usize) {
         (self.hold.number(), self.claim.first())
     }
+
+    /// How many records it has.
+    pub(crate) fn records(&self) -> u64 {
+        u64::try_from(self.batch.header().record_count).unwrap_or(0)
+    }
 }
 
 /// What appending a record changed.
@@ -111,7 +118,15 @@ pub(crate) struct Appended {
 impl Queue {
     pub(crate) fn new(topic: Str, partition: i32, interceptors: Option<Interceptors>) -> Self {
         let (open, sealed) = (None, VecDeque::new());
-        Self { topic, partition, interceptors, open, sealed, last_size: FIRST_CAPACITY }
+        let (ended, last_size) = (false, FIRST_CAPACITY);
+        Self { topic, partition, interceptors, open, sealed, ended, last_size }
+    }
+
+    /// Takes no more records. Gives what was not taken over, to be given up.
+    pub(crate) fn end(&mut self) -> VecDeque<Made> {
+        self.ended = true;
+        self.seal();
+        self.take_sealed()
     }
 
     /// Writes a record into the open batch, after sealing that one if it has no room or is part of
@@ -124,6 +139,9 @@ impl Queue {
         shape: &Shape,
         Moment { now, now_ms, transaction }: Moment,
     ) -> Result<Appended> {
+        if self.ended {
+            return Err(Error::Closed);
+        }
         let timestamp = record.timestamp.unwrap_or(now_ms);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         let full = |open: &Open| {
@@ -271,6 +289,19 @@ mod tests {
         spoiled.settle(error);
         assert_eq!(queue.1.unsettled(), 0);
         assert!(matches!(appended.delivery.await, Err(Error::Build { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_has_ended_gives_up_what_it_has_and_takes_no_more() {
+        let (mut queue, shape) = (queue(), shape(100, 5));
+        let open = append(&mut queue, "one", &shape);
+        assert_eq!(queue.0.end().len(), 1);
+        assert!(matches!(open.delivery.await, Err(Error::Abandoned { .. })));
+        let moment = Moment { now: clock::now(), now_ms: 0, transaction: 0 };
+        let (record, room) = (Record::to("orders"), queue.1.try_reserve(10).unwrap());
+        let late = queue.0.append(&record, room, &shape, moment);
+        assert!(matches!(late, Err(Error::Closed)));
+        assert_eq!((queue.1.taken(), queue.1.unsettled()), (0, 0));
     }
 
     #[test]

@@ -351,7 +351,7 @@ impl Parcel {
 
     /// How many records it has.
     pub(crate) fn records(&self) -> u64 {
-        u64::try_from(self.sealed.batch.header().record_count).unwrap_or(0)
+        self.sealed.records()
     }
 
     /// Tells its records that they are not stored, or may not be.

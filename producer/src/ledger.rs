@@ -1,6 +1,7 @@
 //! `buffer.memory`: who holds how much of it, and what is not settled yet.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -10,6 +11,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Ledger {
     memory: Arc<Semaphore>,
     capacity: usize,
+    /// How many callers wait for memory.
+    waiting: AtomicUsize,
     /// Held for a few instructions, when a batch begins or ends.
     batches: Mutex<Batches>,
     /// Rings whenever a batch is settled.
@@ -42,12 +45,18 @@ impl Ledger {
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
         let capacity = capacity.min(u32::MAX as usize);
         let memory = Arc::new(Semaphore::new(capacity));
-        Arc::new(Self { memory, capacity, batches: Mutex::default(), settled: Notify::new() })
+        let (waiting, batches, settled) = (AtomicUsize::new(0), Mutex::default(), Notify::new());
+        Arc::new(Self { memory, capacity, waiting, batches, settled })
     }
 
     /// Waits until there is room; the first who waits is the first who gets it. What is larger
-    /// than the whole memory gets the whole.
-    pub(crate) async fn reserve(self: &Arc<Self>, bytes: usize) -> Room {
+    /// than the whole memory gets the whole. Says by `rings` that somebody waits.
+    pub(crate) async fn reserve(self: &Arc<Self>, bytes: usize, rings: &Notify) -> Room {
+        if let Some(room) = self.try_reserve(bytes) {
+            return room;
+        }
+        let _waiting = Waiting::begin(self);
+        rings.notify_one();
         let memory = Arc::clone(&self.memory);
         let permit = memory.acquire_many_owned(self.permits(bytes)).await;
         let permit = permit.expect("the semaphore is never closed");
@@ -59,6 +68,11 @@ impl Ledger {
         let memory = Arc::clone(&self.memory);
         let permit = memory.try_acquire_many_owned(self.permits(bytes)).ok()?;
         Some(Room { ledger: Arc::clone(self), permit })
+    }
+
+    /// Whether somebody waits for memory: then nothing that holds some is to linger.
+    pub(crate) fn is_short(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
     }
 
     /// Waits until everything that has begun by now is settled.
@@ -89,6 +103,22 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Batches> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A caller waits for memory, until this is dropped.
+struct Waiting<'a>(&'a Ledger);
+
+impl<'a> Waiting<'a> {
+    fn begin(ledger: &'a Ledger) -> Self {
+        ledger.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(ledger)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -135,20 +165,25 @@ mod tests {
     #[tokio::test]
     async fn memory_comes_back_with_the_batch() {
         let ledger = Ledger::new(10);
-        let room = ledger.reserve(6).await;
+        let room = ledger.try_reserve(6).unwrap();
         let mut hold = room.begin();
         hold.add(room);
         assert!(ledger.try_reserve(5).is_none());
         hold.add(ledger.try_reserve(4).unwrap());
-        let waiting = ledger.reserve(99);
+        let rings = Notify::new();
+        let mut waiting = Box::pin(ledger.reserve(99, &rings));
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut waiting).await.is_err());
+        assert!(ledger.is_short(), "what lingers is to go");
+        rings.notified().await;
         drop(hold);
         assert_eq!(waiting.await.permit.num_permits(), 10);
+        assert!(!ledger.is_short());
     }
 
     #[tokio::test]
     async fn a_flush_waits_for_what_began_before_it_only() {
         let ledger = Ledger::new(10);
-        let room = ledger.reserve(1).await;
+        let room = ledger.try_reserve(1).unwrap();
         let (first, second) = (room.begin(), room.begin());
         let mut flushed = Box::pin(ledger.flushed());
         assert!(tokio::time::timeout(Duration::from_millis(1), &mut flushed).await.is_err());

@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub batches: u64,
     /// Produce requests that were sent.
     pub requests: u64,
-    /// Batches that were sent again.
+    /// Batches that were sent again; a half of one that was too large is another batch.
     pub retries: u64,
     /// Batches that were too large and were halved.
     pub splits: u64,

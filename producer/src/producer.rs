@@ -146,7 +146,8 @@ impl Producer {
                 Some(queues) => queues,
                 None => self.find(&record).await?,
             };
-            Ok::<_, Error>((queues, shared.ledger.reserve(record.size_max()).await))
+            let room = shared.ledger.reserve(record.size_max(), &shared.wake).await;
+            Ok::<_, Error>((queues, room))
         };
         let subject = Subject::Name(record.topic.clone());
         let admitted = tokio::time::timeout(after, admitted).await;
@@ -177,7 +178,11 @@ impl Producer {
         let shared = &self.handle.shared;
         let mut backoff = shared.settings.retry.backoff();
         loop {
-            match shared.kafka.topic(&record.topic).await {
+            let asked = match clock::now().checked_sub(shared.settings.metadata_max_age) {
+                Some(young) => shared.kafka.topic_heard_after(&record.topic, young).await,
+                None => shared.kafka.topic(&record.topic).await,
+            };
+            match asked {
                 Ok(topic) if !topic.partitions.is_empty() => return Ok(shared.learn(&topic)),
                 Err(error) if !error.is_retriable() => return Err(error),
                 Ok(_) | Err(_) => tokio::time::sleep(backoff.next_pause()).await,

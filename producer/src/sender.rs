@@ -56,6 +56,19 @@ pub(crate) struct Sender {
     reports: mpsc::Receiver<Report>,
 }
 
+impl Drop for Sender {
+    /// Nobody is left waiting, however it has ended.
+    fn drop(&mut self) {
+        self.shared.end();
+        for place in self.lanes.values_mut() {
+            for parcel in place.lane.drain() {
+                let subject = parcel.sealed.claim.subject();
+                self.shared.give_up(parcel, Error::Abandoned { subject });
+            }
+        }
+    }
+}
+
 impl Sender {
     pub(crate) fn new(shared: Arc<Shared>, tasks: TaskGroup) -> Self {
         let (reporter, reports) = mpsc::channel(REPORTS);
@@ -107,7 +120,10 @@ impl Sender {
 
     /// Takes over what callers have filled, and notes what has lingered long enough.
     fn collect(&mut self, now: Instant) {
-        let lingered = now.checked_sub(self.shared.settings.shape.linger);
+        let linger = self.shared.settings.shape.linger;
+        // What lingers holds memory for which somebody waits.
+        let linger = if self.shared.ledger.is_short() { Duration::ZERO } else { linger };
+        let lingered = now.checked_sub(linger);
         let mut news = self.shared.news();
         let ready = std::mem::take(&mut news.ready);
         let mut due = Vec::new();
@@ -212,7 +228,6 @@ impl Sender {
         let (transactional_id, at_most) = shared.part_of_transaction(at_most);
         let acks = shared.settings.acks;
         let again = sent.iter().filter(|sent| sent.parcel.attempts > 1).count();
-        shared.metrics.requested(again as u64);
         let timeout_ms = shared.settings.request_timeout.as_millis();
         let timeout_ms = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
         let request = request::request(&sent, transactional_id, &metadata, acks, timeout_ms);
@@ -222,13 +237,17 @@ impl Sender {
         };
         if acks == Acks::None {
             match connection.submit_unanswered::<Produce>(version, &request).await {
-                Ok(()) => self.settle_unanswered(sent),
+                Ok(()) => {
+                    shared.metrics.requested(again as u64);
+                    self.settle_unanswered(sent);
+                }
                 Err(error) => self.fail_all(sent, &error),
             }
             return;
         }
         match connection.submit::<Produce>(version, &request).await {
             Ok(pending) => {
+                shared.metrics.requested(again as u64);
                 // The request goes out first: a task that is spawned now would take the place of
                 // the one that writes, and have another thread woken for that.
                 tokio::task::yield_now().await;

@@ -1,7 +1,7 @@
 //! What the callers of a producer and its sender share.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use klamm_utils::clock::{self, Stamps, SystemClock};
 use klamm_utils::random::Random;
 use tokio::sync::Notify;
 
-use crate::accumulate::{Moment, Queue};
+use crate::accumulate::{Moment, Queue, Sealed};
 use crate::choose::{self, Sticky};
 use crate::interceptor::Interceptors;
 use crate::ledger::{Ledger, Room};
@@ -36,7 +36,8 @@ pub(crate) struct Shared {
     stamps: Stamps,
     /// Read for every record, written when a topic is first used or has grown.
     topics: RwLock<HashMap<Str, Arc<TopicQueues>>>,
-    lanes: AtomicUsize,
+    /// Every queue there has been, by the number of its lane.
+    queues: Mutex<Queues>,
     /// Touched when a batch begins or is full, not for every record.
     news: Mutex<News>,
     closed: AtomicBool,
@@ -59,6 +60,14 @@ pub(crate) struct Lingering {
     /// Of which transaction.
     pub(crate) transaction: u64,
     pub(crate) queue: Arc<PartitionQueue>,
+}
+
+/// The queues of all partitions there have been.
+#[derive(Debug, Default)]
+struct Queues {
+    all: Vec<Arc<PartitionQueue>>,
+    /// The sender has ended.
+    ended: bool,
 }
 
 /// The queues of one topic.
@@ -98,7 +107,7 @@ impl Shared {
             wake: Notify::new(),
             stamps: Stamps::new(SystemClock::new()),
             topics: RwLock::default(),
-            lanes: AtomicUsize::new(0),
+            queues: Mutex::default(),
             news: Mutex::default(),
             closed: AtomicBool::new(false),
         }
@@ -120,16 +129,7 @@ impl Shared {
             None => Vec::with_capacity(topic.partitions.len()),
         };
         for partition in topic.partitions.iter().skip(partitions.len()) {
-            partitions.push(Arc::new(PartitionQueue {
-                topic: topic.name.clone(),
-                partition: partition.index,
-                lane: self.lanes.fetch_add(1, Ordering::Relaxed),
-                queue: Mutex::new(Queue::new(
-                    topic.name.clone(),
-                    partition.index,
-                    self.interceptors.clone(),
-                )),
-            }));
+            partitions.push(self.queue(&topic.name, partition.index));
         }
         // Fewer than before: the topic was made anew.
         partitions.truncate(topic.partitions.len());
@@ -138,6 +138,19 @@ impl Shared {
         let queues = Arc::new(TopicQueues { partitions, sticky, heard: clock::now() });
         topics.insert(topic.name.clone(), Arc::clone(&queues));
         queues
+    }
+
+    /// A new queue.
+    fn queue(&self, topic: &Str, partition: i32) -> Arc<PartitionQueue> {
+        let mut queue = Queue::new(topic.clone(), partition, self.interceptors.clone());
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.ended {
+            queue.end();
+        }
+        let (lane, queue) = (queues.all.len(), Mutex::new(queue));
+        let queue = Arc::new(PartitionQueue { topic: topic.clone(), partition, lane, queue });
+        queues.all.push(Arc::clone(&queue));
+        queue
     }
 
     /// Whether records are accepted: outside of transactions, where the number is 0, or as part
@@ -202,12 +215,26 @@ impl Shared {
 
     /// Lets every batch go that still lingers.
     pub(crate) fn seal_all(&self) {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let queues = topics.values().flat_map(|topic| &topic.partitions);
-        let sealed: Vec<_> = queues.filter(|queue| queue.lock().seal()).cloned().collect();
-        drop(topics);
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner).all.clone();
+        let sealed = queues.into_iter().filter(|queue| queue.lock().seal());
+        let sealed: Vec<_> = sealed.collect();
         self.news().ready.extend(sealed);
         self.wake.notify_one();
+    }
+
+    /// Nothing is sent any more: gives up what the sender has not taken over, and lets nothing in.
+    pub(crate) fn end(&self) {
+        self.closed.store(true, Ordering::Release);
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.ended = true;
+        let all = queues.all.clone();
+        drop(queues);
+        for queue in all {
+            let left = queue.lock().end();
+            for made in &left {
+                self.metrics.given_up(made.as_ref().map_or_else(|it| it.records, Sealed::records));
+            }
+        }
     }
 
     /// What the producer has done so far.

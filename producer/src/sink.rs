@@ -54,6 +54,13 @@ impl RecordSink<'_> {
         }
     }
 
+    /// Lets what was taken go without lingering, once a flush.
+    fn seal(&mut self) {
+        if !std::mem::replace(&mut self.is_flushing, true) {
+            self.producer.shared().seal_all();
+        }
+    }
+
     /// Lets go of the oldest that are stored.
     fn forget_stored(&mut self) -> Result<()> {
         while let Some(outcome) = self.deliveries.front().and_then(Delivery::peek) {
@@ -71,6 +78,8 @@ impl Sink<Record> for RecordSink<'_> {
         if let Some(enqueueing) = &mut self.enqueueing {
             let accepted = ready!(enqueueing.as_mut().poll(context));
             self.enqueueing = None;
+            // A flush that is under way has not sealed its batch.
+            self.is_flushing = false;
             self.deliveries.push_back(accepted?);
         }
         Poll::Ready(self.forget_stored())
@@ -95,10 +104,10 @@ impl Sink<Record> for RecordSink<'_> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        // What the last record waits for need not linger either.
+        self.seal();
         ready!(self.as_mut().poll_ready(context))?;
-        if !std::mem::replace(&mut self.is_flushing, true) {
-            self.producer.shared().seal_all();
-        }
+        self.seal();
         while let Some(oldest) = self.deliveries.front_mut() {
             let outcome = ready!(Pin::new(oldest).poll(context));
             self.deliveries.pop_front();

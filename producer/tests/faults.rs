@@ -1,10 +1,15 @@
 //! A producer and a broker that fails on purpose.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::time::Duration;
+
 use klamm_broker::Broker;
 use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
 use klamm_client::{ClientConfig, Kafka};
 use klamm_producer::{ProduceExt as _, Record};
+
+/// How long anything may take.
+const SOON: Duration = Duration::from_secs(60);
 
 async fn start() -> (Broker, Kafka) {
     let broker = Broker::builder().ephemeral().start().await.unwrap();
@@ -33,5 +38,22 @@ async fn a_record_is_stored_once_though_its_answer_is_lost() {
     assert_eq!((stored.offset, lost.strikes()), (Some(1), 2));
     let stored = producer.send(Record::to("orders").value("three")).await.unwrap();
     assert_eq!(stored.offset, Some(2));
+    broker.stop().await;
+}
+
+/// What was refused is told so, though its batch was still open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_may_have_no_id_says_so() {
+    let (broker, kafka) = start().await;
+    let refuse =
+        Fault::error(ApiKey::InitProducerId, ErrorCode::CLUSTER_AUTHORIZATION_FAILED).times(1);
+    broker.faults().add(refuse).unwrap();
+    let producer = kafka.producer().build().await.unwrap();
+    let refused = producer.send(Record::to("orders").value("one"));
+    let error = tokio::time::timeout(SOON, refused).await.unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::CLUSTER_AUTHORIZATION_FAILED), "{error}");
+    let stored = producer.send(Record::to("orders").value("two"));
+    let stored = tokio::time::timeout(SOON, stored).await.unwrap().unwrap();
+    assert_eq!(stored.offset, Some(0));
     broker.stop().await;
 }

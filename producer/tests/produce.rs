@@ -223,3 +223,44 @@ async fn dropping_the_producer_sends_what_it_accepted() {
     assert_eq!(delivery.await.unwrap().offset, Some(0));
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_that_cannot_wait_leaves_nobody_waiting() {
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("hasty");
+    create(&kafka, topic(&kafka, &name, 1)).await;
+    for _ in 0..20 {
+        let producer = kafka.producer().linger(Duration::from_secs(600)).build().await.unwrap();
+        let lost = producer.enqueue(Record::to(name.as_str()).value("1")).await.unwrap();
+        drop(producer.close(Duration::ZERO).await);
+        // It is told though the producer lives on.
+        drop(tokio::time::timeout(SOON, lost).await.unwrap());
+        tokio::time::timeout(SOON, producer.flush()).await.unwrap();
+        let done = producer.metrics();
+        assert_eq!((done.queue_batches, done.queue_bytes), (0, 0));
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_the_room_that_is_waited_for_does_not_linger() {
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("room");
+    create(&kafka, topic(&kafka, &name, 3)).await;
+    let builder = kafka.producer().buffer_memory(1_000).linger(Duration::from_secs(600));
+    let producer = builder.build().await.unwrap();
+    let record =
+        |number: i32| Record::to(name.as_str()).partition(number % 3).value(vec![b'1'; 600]);
+    let enqueued = async {
+        for number in 0..9 {
+            drop(producer.enqueue(record(number)).await.unwrap());
+        }
+    };
+    tokio::time::timeout(SOON, enqueued).await.unwrap();
+    let mut sink = pin!(producer.sink());
+    sink.as_mut().start_send(record(9)).unwrap();
+    let flushed = poll_fn(|context| sink.as_mut().poll_flush(context));
+    tokio::time::timeout(SOON, flushed).await.unwrap().unwrap();
+    assert_eq!(read(&kafka, &name, 10).await.len(), 3);
+    cluster.stop().await;
+}

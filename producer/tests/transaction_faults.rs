@@ -170,7 +170,9 @@ async fn a_record_that_waited_for_room_is_not_part_of_the_next_transaction() {
         let (second, closed) = tokio::join!(second, producer.close(SOON));
         assert!(matches!(second, Err(Error::Closed)), "{second:?}");
         closed.unwrap();
-        assert!(matches!(first.await, Err(Error::Aborted { .. })));
+        // It may have gone out when the second waited for its room.
+        let first = first.await;
+        assert!(matches!(first, Ok(_) | Err(Error::Aborted { .. })), "{first:?}");
         assert!(place.committed().await.is_empty());
         place.end().await;
     }

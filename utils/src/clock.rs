@@ -75,7 +75,8 @@ impl<C: Clock> Stamps<C> {
     /// Stamps by this clock.
     #[must_use]
     pub fn new(clock: C) -> Self {
-        let (ahead_ms, look_at_ms) = (AtomicI64::new(0), AtomicU64::new(0));
+        // Who reads the time of the first look before its difference finds this one.
+        let (ahead_ms, look_at_ms) = (AtomicI64::new(clock.now_ms()), AtomicU64::new(0));
         Self { clock, started: now(), ahead_ms, look_at_ms }
     }
 

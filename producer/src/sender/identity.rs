@@ -107,8 +107,10 @@ impl Sender {
                 self.identity = Identity::Unknown(Some(clock::now() + pause));
             }
             Err(error) => {
-                self.identity = Identity::Unknown(None);
+                let pause = self.shared.settings.retry.backoff().next_pause();
+                self.identity = Identity::Unknown(Some(clock::now() + pause));
                 for place in self.lanes.values_mut() {
+                    place.seal_due(&self.shared);
                     for parcel in place.lane.drain() {
                         self.shared.give_up(parcel, error.clone());
                     }

@@ -20,11 +20,9 @@ pub(crate) async fn end(shared: Arc<Shared>, transactions: Arc<Transactions>) {
         transactions.until(|machine| machine.is_quiet()).await;
     }
     let outcome = decide(&shared, &transactions).await;
-    let outcome = transactions.change(|machine| machine.ended(outcome));
-    if let Err(error) = &outcome {
+    if let Err(error) = transactions.ended(outcome) {
         tracing::warn!(id = %transactions.id(), %error, "the transaction failed");
     }
-    transactions.tell(outcome);
     shared.wake.notify_one();
 }
 

@@ -15,6 +15,7 @@ mod producer;
 use std::sync::{Mutex, PoisonError};
 
 use klamm_client::Result;
+use klamm_protocol::records::BatchProducer;
 use klamm_protocol::wire::Str;
 use tokio::sync::{oneshot, watch};
 
@@ -70,6 +71,18 @@ impl Transactions {
         self.change(|machine| machine.end(number, end).then(|| self.listen()))
     }
 
+    /// The transaction has ended, and whoever waits for that is told. The next one can begin
+    /// at once: it finds no listener but its own.
+    pub(crate) fn ended(&self, outcome: Result<(BatchProducer, Generation)>) -> Result<()> {
+        let (outcome, listener) =
+            self.change(|machine| (machine.ended(outcome), self.take_listener()));
+        if let Some(listener) = listener {
+            // It may have gone.
+            let _ = listener.send(outcome.clone());
+        }
+        outcome
+    }
+
     /// Changes what nobody waits for, and never so that the producer cannot go on.
     pub(crate) fn note<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
         let mut changed = None;
@@ -94,10 +107,60 @@ impl Transactions {
 
     /// Tells who listens how the transaction ended.
     pub(crate) fn tell(&self, outcome: Result<()>) {
-        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(listener) = listener {
+        if let Some(listener) = self.take_listener() {
             // It may have gone.
             let _ = listener.send(outcome);
         }
+    }
+
+    fn take_listener(&self) -> Option<oneshot::Sender<Result<()>>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use klamm_client::{ClientConfig, Error};
+    use klamm_protocol::records::BatchProducer;
+
+    use super::*;
+
+    fn transactions() -> Transactions {
+        let config = ClientConfig::new("a:1").set("transactional.id", "orders-1");
+        let settings = TransactionSettings::of(&config).unwrap();
+        let producer = BatchProducer { id: 1, epoch: 0, base_sequence: 0 };
+        let machine = Machine::new(settings.id.clone(), producer, Generation::Second);
+        Transactions::new(settings, machine)
+    }
+
+    fn begun(transactions: &Transactions) -> oneshot::Receiver<Result<()>> {
+        let number = transactions.change(Machine::begin).unwrap();
+        transactions.end(number, End::Commit).unwrap()
+    }
+
+    fn next(epoch: i16) -> (BatchProducer, Generation) {
+        (BatchProducer { id: 1, epoch, base_sequence: 0 }, Generation::Second)
+    }
+
+    #[test]
+    fn each_commit_is_told_its_own_outcome() {
+        let transactions = transactions();
+        let mut first = begun(&transactions);
+        transactions.ended(Ok(next(1))).unwrap();
+        let mut second = begun(&transactions);
+        assert!(matches!(first.try_recv(), Ok(Ok(()))));
+        assert!(second.try_recv().is_err(), "nothing is known of the second yet");
+        transactions.change(|machine| machine.fail(Error::Closed));
+        transactions.ended(Ok(next(2))).unwrap_err();
+        assert!(matches!(second.try_recv(), Ok(Err(_))));
+    }
+
+    #[test]
+    fn what_has_ended_is_not_told_of_the_close_that_follows() {
+        let transactions = transactions();
+        let mut committed = begun(&transactions);
+        transactions.ended(Ok(next(1))).unwrap();
+        transactions.change(Machine::cut);
+        assert!(matches!(committed.try_recv(), Ok(Ok(()))));
     }
 }
