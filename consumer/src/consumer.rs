@@ -386,13 +386,11 @@ impl Consumer {
     async fn commit_last(&self, within: Duration) -> Result<()> {
         let group = self.shared.group.as_ref();
         let Some(group) = group.filter(|group| group.auto_commit.is_some()) else { return Ok(()) };
-        let worked = self.shared.assignment().uncommitted();
-        let commit = offsets::commit(&self.shared, worked);
-        let Ok(outcomes) = tokio::time::timeout(within, commit).await else {
+        let commit = offsets::try_commit_worked(&self.shared, |_| true);
+        let Ok(mut outcomes) = tokio::time::timeout(within, commit).await else {
             let subject = Subject::Name(group.id.clone());
             return Err(Error::LastCommit { subject, after: within });
         };
-        let mut outcomes = outcomes?;
         // What went to another member is committed by that one.
         outcomes.retain(|(_, outcome)| !matches!(outcome, Err(Error::NotAssigned { .. })));
         offsets::first_failure(outcomes)

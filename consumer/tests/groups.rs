@@ -22,7 +22,7 @@ use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
 use cluster::{eventually, somewhere_can};
-use support::{SOON, World, assigning, member, next, protocols, read, settle};
+use support::{SOON, World, assigning, event, member, next, protocols, read, settle};
 
 const JOIN_GROUP: i16 = 11;
 const TXN_OFFSET_COMMIT: i16 = 28;
@@ -225,13 +225,13 @@ async fn a_cooperative_member_reads_on_while_others_come() {
         let mut first = build().await;
         read(&mut first, 400).await;
         let mut events = first.events();
-        let Some(ConsumerEvent::Assigned(all)) = events.next().await else {
+        let Some(ConsumerEvent::Assigned(all)) = event(&mut events).await else {
             panic!("not assigned")
         };
         assert_eq!(all.len(), 4);
 
         let mut second = build().await;
-        let Some(ConsumerEvent::Revoking(revocation)) = events.next().await else {
+        let Some(ConsumerEvent::Revoking(revocation)) = event(&mut events).await else {
             panic!("nothing revoked")
         };
         assert_eq!(revocation.partitions().len(), 2, "the others are kept");
@@ -266,7 +266,7 @@ async fn a_rebalance_waits_for_work_in_hand() {
     let mut events = first.events();
     let mut second = build().await;
     loop {
-        match events.next().await.unwrap() {
+        match event(&mut events).await.unwrap() {
             ConsumerEvent::Assigned(_) => {}
             ConsumerEvent::Revoking(_) => break,
             other => panic!("{other:?}"),
@@ -304,7 +304,7 @@ async fn a_static_member_comes_back_without_a_rebalance() {
             tokio::join!(settle(&mut other, 2), settle(&mut one, 2));
             let had = one.assignment();
             let mut events = other.events();
-            assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
+            assert!(matches!(event(&mut events).await, Some(ConsumerEvent::Assigned(_))));
 
             one.close(SOON).await.unwrap();
             let mut one = build().await;
@@ -312,7 +312,7 @@ async fn a_static_member_comes_back_without_a_rebalance() {
             assert_eq!(one.assignment(), had);
             // The other member has noticed nothing: its events end with itself.
             drop(other);
-            assert!(events.next().await.is_none());
+            assert!(event(&mut events).await.is_none());
             world.stop().await;
         }
     }
@@ -353,7 +353,7 @@ async fn who_takes_too_long_is_told_and_may_come_back() {
         let batch = next(&mut slow).await;
         let (mut lost, mut exceeded) = (false, false);
         while !exceeded {
-            match events.next().await.unwrap() {
+            match event(&mut events).await.unwrap() {
                 ConsumerEvent::Lost(places) => lost = places == [world.place(0)],
                 ConsumerEvent::PollIntervalExceeded => exceeded = true,
                 _ => {}
@@ -380,7 +380,7 @@ async fn who_was_late_comes_back_by_asking_once() {
         let mut was_late = false;
         let came_back = async {
             loop {
-                match events.next().await.unwrap() {
+                match event(&mut events).await.unwrap() {
                     ConsumerEvent::Assigned(_) if was_late => break,
                     ConsumerEvent::PollIntervalExceeded => {
                         was_late = true;

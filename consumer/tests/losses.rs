@@ -14,7 +14,7 @@ use klamm_consumer::{
     Assignor, ConsumeExt as _, ConsumerEvent, Error, OffsetReset, Position, Start,
 };
 
-use support::{SOON, World, assigning, next, protocols, settle};
+use support::{SOON, World, assigning, event, next, protocols, settle};
 
 #[tokio::test]
 async fn a_lost_partition_keeps_no_other_from_being_committed() {
@@ -53,7 +53,7 @@ async fn a_stream_ends_where_its_partition_was_lost() {
             tokio::time::timeout(SOON, record).await.unwrap().unwrap()
         };
         assert_eq!(record().await.unwrap().offset, 0);
-        while !matches!(events.next().await.unwrap(), ConsumerEvent::Lost(_)) {}
+        while !matches!(event(&mut events).await.unwrap(), ConsumerEvent::Lost(_)) {}
         // Nine records of the batch are left, and are another's now.
         let told = record().await.unwrap_err();
         assert!(matches!(told, Error::PollInterval { .. }), "{told}");
@@ -77,18 +77,23 @@ async fn who_does_not_let_go_in_time_stays_a_member() {
         let mut second = build().await;
         let mut held = None;
         // It asks again and again, so that it is not late, but never lets go.
-        while second.assignment().is_empty() || first.assignment().len() != 1 {
-            let a_moment = Duration::from_millis(20);
-            let _ = tokio::time::timeout(a_moment, first.next_batch()).await;
-            let _ = tokio::time::timeout(a_moment, second.next_batch()).await;
-            while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, events.next()).await {
-                match event {
-                    ConsumerEvent::Revoking(revocation) => held = Some(revocation),
-                    ConsumerEvent::Assigned(_) => {}
-                    other => panic!("{other:?}"),
+        let taking = async {
+            while second.assignment().is_empty() || first.assignment().len() != 1 {
+                let a_moment = Duration::from_millis(20);
+                let _ = tokio::time::timeout(a_moment, first.next_batch()).await;
+                let _ = tokio::time::timeout(a_moment, second.next_batch()).await;
+                while let Ok(Some(event)) =
+                    tokio::time::timeout(Duration::ZERO, events.next()).await
+                {
+                    match event {
+                        ConsumerEvent::Revoking(revocation) => held = Some(revocation),
+                        ConsumerEvent::Assigned(_) => {}
+                        other => panic!("{other:?}"),
+                    }
                 }
             }
-        }
+        };
+        tokio::time::timeout(SOON, taking).await.unwrap();
         assert!(held.is_some());
         assert_eq!(first.group_metadata().unwrap().committer.member, id);
         world.stop().await;
@@ -102,7 +107,7 @@ async fn who_is_late_and_closed_at_once_has_left() {
         let mut slow = world.member().set("max.poll.interval.ms", "700").build().await.unwrap();
         let mut events = slow.events();
         next(&mut slow).await;
-        while !matches!(events.next().await.unwrap(), ConsumerEvent::PollIntervalExceeded) {}
+        while !matches!(event(&mut events).await.unwrap(), ConsumerEvent::PollIntervalExceeded) {}
         slow.close(SOON).await.unwrap();
         let described =
             world.kafka.admin().describe_groups(&[world.group.as_str().into()]).await.unwrap();
@@ -143,7 +148,7 @@ async fn a_log_that_was_cut_is_noticed() {
         world.produce(0, 10).await;
         assert_eq!(next(&mut consumer).await.records()[0].offset, 100, "where the logs part");
         let is_truncation = |event| matches!(event, Some(ConsumerEvent::Truncated { .. }));
-        while !is_truncation(events.next().await) {}
+        while !is_truncation(event(&mut events).await) {}
         world.stop().await;
     }
 }

@@ -11,7 +11,7 @@ use klamm_consumer::{ConsumerEvent, GroupProtocol};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use support::{SOON, World, end, member, next, protocols, read, settle};
+use support::{SOON, World, end, event, member, next, protocols, read, settle};
 
 /// None where the cluster does not speak the protocol.
 async fn world(partitions: i32) -> Option<World> {
@@ -66,12 +66,12 @@ async fn a_revocation_waits_for_work_in_hand() {
     let mut first = world.member().build().await.unwrap();
     let in_hand = next(&mut first).await;
     let mut events = first.events();
-    assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
+    assert!(matches!(event(&mut events).await, Some(ConsumerEvent::Assigned(_))));
     let mut second = world.member().build().await.unwrap();
     let elsewhere: Str = format!("{}.elsewhere", world.topic).into();
     world.create(&elsewhere, 1).await;
     first.subscribe([elsewhere.clone()]).unwrap();
-    assert!(matches!(events.next().await, Some(ConsumerEvent::Revoking(_))));
+    assert!(matches!(event(&mut events).await, Some(ConsumerEvent::Revoking(_))));
     // The application works on a batch; nobody else gets it before it asks for more.
     let waiting = tokio::time::timeout(Duration::from_millis(300), second.next_batch()).await;
     assert!(waiting.is_err(), "{waiting:?}");

@@ -10,7 +10,7 @@ use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{ConsumeExt as _, ConsumerEvent, GroupProtocol, Start};
 
 use cluster::{Cluster, prompt};
-use support::{SOON, World, next, protocols, settle};
+use support::{SOON, World, event, next, protocols, settle};
 
 #[tokio::test]
 async fn members_go_on_without_a_rebalance_after_the_broker_has_crashed() {
@@ -35,7 +35,7 @@ async fn members_go_on_without_a_rebalance_after_the_broker_has_crashed() {
             consumer.commit_delivered().await.unwrap();
         }
         let mut events = one.events();
-        assert!(matches!(events.next().await, Some(ConsumerEvent::Assigned(_))));
+        assert!(matches!(event(&mut events).await, Some(ConsumerEvent::Assigned(_))));
 
         let address = world.address.clone();
         world.broker.take().unwrap().kill().await;
@@ -51,7 +51,7 @@ async fn members_go_on_without_a_rebalance_after_the_broker_has_crashed() {
         }
         one.close(SOON).await.unwrap();
         two.close(SOON).await.unwrap();
-        assert!(events.next().await.is_none(), "it was not given up before");
+        assert!(event(&mut events).await.is_none(), "it was not given up before");
         world.stop().await;
     }
 }

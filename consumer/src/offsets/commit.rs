@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use klamm_client::group_offsets::{self, TopicIds};
 use klamm_client::{CoordinatorKind, Error, Result, Subject};
@@ -22,6 +22,9 @@ const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(10);
 /// What has become of each position.
 pub(crate) type Outcomes = Vec<(Position, Result<()>)>;
 
+/// The same, of one try.
+type Tried = Vec<(Reached, Result<()>)>;
+
 /// Commits, and tries again what may pass, for `default.api.timeout.ms`.
 ///
 /// # Errors
@@ -30,12 +33,17 @@ pub(crate) async fn commit(shared: &Shared, reached: Vec<Reached>) -> Result<Out
     let group = group(shared, "commit")?;
     let begun = clock::now();
     let outcomes = commit_each(shared, group, reached).await;
+    note(shared, begun, &outcomes);
+    Ok(outcomes)
+}
+
+/// Tells metrics and interceptors what has become of commits.
+fn note(shared: &Shared, begun: Instant, outcomes: &Outcomes) {
     let stored = || outcomes.iter().filter(|(_, outcome)| outcome.is_ok());
     let count = stored().count();
     let took = clock::now().saturating_duration_since(begun);
     shared.metrics.committed(count, outcomes.len() - count, took);
     shared.interceptors.on_commit(|| stored().map(|(position, _)| position.clone()).collect());
-    Ok(outcomes)
 }
 
 async fn commit_each(shared: &Shared, group: &Group, reached: Vec<Reached>) -> Outcomes {
@@ -44,24 +52,11 @@ async fn commit_each(shared: &Shared, group: &Group, reached: Vec<Reached>) -> O
     let mut outcomes = Vec::with_capacity(reached.len());
     let mut left = reached;
     loop {
-        let (identity, ids) = {
-            // Who the member is and what it has belong together, and change together.
-            let assignment = shared.assignment();
-            if group.subscribes() {
-                outcomes.extend(give_up_lost(&assignment, &mut left));
-            }
-            let places: Vec<_> = left.iter().map(Reached::place).collect();
-            (group.identity(), assignment.topic_ids(&places))
-        };
-        if left.is_empty() {
-            return outcomes;
-        }
-        let tried = try_commit(shared, group, (&identity, &ids), &left).await;
+        let tried = commit_once(shared, group, left).await;
         let pause = backoff.next_pause();
         let may_retry = clock::now() + pause <= deadline;
-        let told = left.drain(..).zip(tried);
         let mut again = Vec::new();
-        for (reached, outcome) in told {
+        for (reached, outcome) in tried {
             match outcome {
                 Err(error) if may_retry && may_pass(&error, group) => {
                     tracing::debug!(group = %group.id, %error, "committing again");
@@ -78,6 +73,25 @@ async fn commit_each(shared: &Shared, group: &Group, reached: Vec<Reached>) -> O
     }
 }
 
+/// Commits once what the member still has.
+async fn commit_once(shared: &Shared, group: &Group, mut left: Vec<Reached>) -> Tried {
+    let mut tried = Vec::with_capacity(left.len());
+    let (identity, ids) = {
+        // Who the member is and what it has belong together, and change together.
+        let assignment = shared.assignment();
+        if group.subscribes() {
+            tried.extend(give_up_lost(&assignment, &mut left));
+        }
+        let places: Vec<_> = left.iter().map(Reached::place).collect();
+        (group.identity(), assignment.topic_ids(&places))
+    };
+    if !left.is_empty() {
+        let outcomes = try_commit(shared, group, (&identity, &ids), &left).await;
+        tried.extend(left.into_iter().zip(outcomes));
+    }
+    tried
+}
+
 /// The first position that was not committed, and why.
 pub(crate) fn first_failure(outcomes: Outcomes) -> Result<()> {
     outcomes.into_iter().try_for_each(|(_, outcome)| outcome)
@@ -85,12 +99,12 @@ pub(crate) fn first_failure(outcomes: Outcomes) -> Result<()> {
 
 /// What is no longer a member's own may be another's: a commit would undo that one's, also if the
 /// partition has come back since.
-fn give_up_lost(assignment: &Assignment, left: &mut Vec<Reached>) -> Outcomes {
+fn give_up_lost(assignment: &Assignment, left: &mut Vec<Reached>) -> Tried {
     let lost = left.extract_if(.., |reached| !assignment.still_has(reached));
     let outcome = |reached: Reached| {
         let (topic, partition) = reached.place();
         let subject = Subject::Partition(topic, partition);
-        (reached.position, Err(Error::NotAssigned { subject }))
+        (reached, Err(Error::NotAssigned { subject }))
     };
     lost.map(outcome).collect()
 }
@@ -140,22 +154,48 @@ async fn ask(
 /// Commits how far the application has worked in the partitions that `chosen` chooses. A failure
 /// is told in the log: the next owner begins earlier.
 pub(crate) async fn commit_worked(shared: &Shared, chosen: impl Fn(&Position) -> bool) {
-    let mut worked = shared.assignment().uncommitted();
-    worked.retain(|reached| chosen(&reached.position));
-    if worked.is_empty() {
-        return;
-    }
-    let outcomes = match commit(shared, worked).await {
-        Ok(outcomes) => outcomes,
-        Err(error) => return tracing::warn!(%error, "not committed"),
-    };
-    for (_, outcome) in outcomes {
+    for (_, outcome) in try_commit_worked(shared, chosen).await {
         match outcome {
             Ok(()) => {}
             // Another owner commits it.
             Err(error @ Error::NotAssigned { .. }) => tracing::debug!(%error, "not committed"),
             Err(error) => tracing::warn!(%error, "not committed"),
         }
+    }
+}
+
+/// The same, with what has become of it. It looks anew before each try how far that is, so that it
+/// undoes nothing that the application has committed meanwhile.
+pub(crate) async fn try_commit_worked(
+    shared: &Shared,
+    chosen: impl Fn(&Position) -> bool,
+) -> Outcomes {
+    let Some(group) = shared.group.as_deref() else { return Vec::new() };
+    let deadline = clock::now() + shared.settings.api_timeout;
+    let mut backoff = shared.kafka.retry_backoff();
+    loop {
+        let mut worked = shared.assignment().uncommitted();
+        worked.retain(|reached| chosen(&reached.position));
+        if worked.is_empty() {
+            return Vec::new();
+        }
+        let begun = clock::now();
+        let tried = commit_once(shared, group, worked).await;
+        let mut outcomes: Outcomes =
+            tried.into_iter().map(|(reached, outcome)| (reached.position, outcome)).collect();
+        let passes =
+            |outcome: &Result<()>| outcome.as_ref().is_err_and(|error| may_pass(error, group));
+        let pause = backoff.next_pause();
+        if !outcomes.iter().any(|(_, outcome)| passes(outcome)) || clock::now() + pause > deadline {
+            note(shared, begun, &outcomes);
+            return outcomes;
+        }
+        // What has failed is tried again, and told in the end.
+        outcomes.retain(|(_, outcome)| outcome.is_ok());
+        if !outcomes.is_empty() {
+            note(shared, begun, &outcomes);
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -203,10 +243,10 @@ mod tests {
         assignment.remove(&places[..1]);
         assignment.add(places[..1].iter().map(start), now);
         let lost = give_up_lost(&assignment, &mut left);
-        assert_eq!((lost.len(), lost[0].0.partition), (1, 0));
+        assert_eq!((lost.len(), lost[0].0.position.partition), (1, 0));
         assert!(matches!(lost[0].1, Err(Error::NotAssigned { .. })), "{lost:?}");
         assert_eq!((left.len(), left[0].position.partition), (1, 1), "the other is committed");
-        let late = Reached { position: lost[0].0.clone(), term: left[0].term };
+        let late = lost[0].0.clone();
         assignment.note_committed(&late);
         let committed = |place| assignment.cursor(place).and_then(Cursor::committed);
         assert_eq!(committed(&places[0]), None, "that was of the assignment before");

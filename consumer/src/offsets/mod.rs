@@ -15,7 +15,7 @@ use crate::position::Position;
 use crate::shared::Shared;
 
 pub(crate) use begin::begin;
-pub(crate) use commit::{commit, commit_always, commit_worked, first_failure};
+pub(crate) use commit::{commit, commit_always, commit_worked, first_failure, try_commit_worked};
 
 /// What a group says of a partition: where it goes on, if it has committed that.
 pub(crate) type Committed = (Place, Result<Option<Position>>);

@@ -7,8 +7,8 @@ use klamm_broker::Broker;
 use klamm_client::config::Value as _;
 use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{
-    Assignor, ConsumeExt as _, Consumer, ConsumerBatch, ConsumerBuilder, Error, GroupProtocol,
-    OffsetReset,
+    Assignor, ConsumeExt as _, Consumer, ConsumerBatch, ConsumerBuilder, ConsumerEvent,
+    ConsumerEvents, Error, GroupProtocol, OffsetReset,
 };
 use klamm_producer::{ProduceExt as _, Record};
 use klamm_protocol::wire::Str;
@@ -152,6 +152,11 @@ pub async fn settle(consumer: &mut Consumer, partitions: usize) {
         }
     };
     tokio::time::timeout(SOON, settled).await.unwrap();
+}
+
+/// What comes next of a consumer's events; none when they have ended.
+pub async fn event(events: &mut ConsumerEvents) -> Option<ConsumerEvent> {
+    tokio::time::timeout(SOON, events.next()).await.unwrap()
 }
 
 /// What ends a consumer that cannot be a member.
