@@ -293,6 +293,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn patience_is_for_requests_and_not_for_renewing_a_session() {
+        let answer = |asked: &Served| Some(reply(4, asked, &offers(4, ErrorCode::NONE)));
+        let connection = fake::connect(&fake::broker(answer).await).await.unwrap();
+        let (plain, patience) = (connection.timeout(), Duration::from_secs(300));
+        let patient = connection.patient(patience);
+        assert_eq!(patient.clone().timeout(), plain + patience);
+        assert_eq!(patient.downgrade().upgrade().unwrap().timeout(), plain);
+    }
+
+    #[tokio::test]
     async fn a_broker_that_refuses_everything_is_an_error() {
         let refuse =
             |asked: &Served| Some(reply(0, asked, &offers(0, ErrorCode::UNSUPPORTED_VERSION)));
