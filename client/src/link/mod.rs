@@ -318,8 +318,8 @@ mod tests {
         let error = link.submit("Test", link.timeout(), request).await.unwrap_err();
         assert!(!error.possibly_written() && error.is_retriable());
 
-        let (link, _broker) = linked(5, Duration::from_millis(1)).await;
-        let one = link.submit("Test", link.timeout(), request).await.unwrap();
+        let (link, _broker) = linked(5, LONG).await;
+        let one = link.submit("Test", Duration::from_millis(1), request).await.unwrap();
         assert!(matches!(one.frame().await, Err(Error::Timeout { .. })));
         assert!(!link.is_alive());
     }
