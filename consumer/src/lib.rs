@@ -76,8 +76,8 @@
 //! - **A task for each partition.** [`Consumer::partitions`] gives each partition as a
 //!   [`PartitionStream`] that borrows nothing. It ends when its partition goes to another member,
 //!   and that one waits until it is dropped or has committed.
-//! - **Protocols.** With [`group_protocol`](ConsumerBuilder::group_protocol) (`group.protocol`) set to
-//!   [`GroupProtocol::Consumer`] the group is one of KIP-848, which takes brokers of Kafka 4.0 or
+//! - **Protocols.** With [`group_protocol`](ConsumerBuilder::group_protocol) (`group.protocol`)
+//!   set to [`GroupProtocol::Consumer`] the group is one of KIP-848, which takes brokers of Kafka 4.0 or
 //!   later: the broker assigns, and members that keep their partitions read on while others come
 //!   and go. A group goes from one protocol to the other while its members are replaced.
 //! - **Heartbeats** go on by themselves, however slow the application is. One that asks for

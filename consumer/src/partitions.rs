@@ -98,8 +98,8 @@ impl Stream for Partitions<'_> {
 ///   is `max.poll.interval.ms`. Then, and where the partition was lost, it ends at once, and a
 ///   commit is refused as [`Error::NotAssigned`].
 /// - **To ask for the next batch** says that the one before has been worked on, so that it may be
-///   committed. Dropped before that and before a commit, the batch comes again, to whoever reads
-///   the partition next.
+///   committed. Dropped before that, what it has not committed of the batch comes again, to whoever
+///   reads the partition next.
 /// - **Who takes longer** than `max.poll.interval.ms` to ask is late, and costs the consumer all
 ///   its partitions: see [`Error::PollInterval`]. While each partition has its stream, or there is
 ///   none, nobody needs to ask for further ones; from when there is one without a stream, there is

@@ -258,6 +258,21 @@ async fn a_cooperative_member_reads_on_while_others_come() {
 }
 
 #[tokio::test]
+async fn no_automatic_commit_undoes_an_explicit_one() {
+    for protocol in protocols().await {
+        let world = World::speaking(protocol, 1).await;
+        let mut consumer = world.member().build().await.unwrap();
+        let batch = next(&mut consumer).await;
+        consumer.commit(batch.end()).await.unwrap();
+        // It commits a last time, with the batch still in hand, and leaves.
+        drop(consumer);
+        let mut other = world.member().build().await.unwrap();
+        assert_eq!(next(&mut other).await.records()[0].offset, batch.end_offset());
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_rebalance_waits_for_work_in_hand() {
     let world = World::start(2).await;
     let build = async || world.member().assignors([Assignor::Range]).build().await.unwrap();

@@ -8,7 +8,8 @@ use crate::position::Reached;
 pub(crate) struct InHand {
     /// The cursor's when it was given.
     term: u64,
-    /// The first offset that may not have been worked on, and the leader epoch of the record before.
+    /// The first offset that may not have been worked on, and the leader epoch of the record
+    /// before it.
     from: i64,
     from_epoch: i32,
     /// The leader epoch of the batch.
