@@ -50,7 +50,8 @@ impl ProducerBuilder {
         self.with(&keys::ACKS, &acks)
     }
 
-    /// How long a batch waits for more records. The default is 5 ms.
+    /// How long a batch waits for more records, in whole milliseconds, rounded up. It does not wait
+    /// while callers wait for room. The default is 5 ms.
     pub fn linger(self, linger: Duration) -> Self {
         self.with(&keys::LINGER, &linger)
     }
@@ -87,7 +88,8 @@ impl ProducerBuilder {
         self.with(&keys::PARTITIONER, &partitioner)
     }
 
-    /// How long a record may take from its acceptance to its acknowledgement. The default is two
+    /// How long a record may take from its acceptance to its acknowledgement. One that is on its
+    /// way by then is not given up before its request is answered or times out. The default is two
     /// minutes.
     pub fn delivery_timeout(self, timeout: Duration) -> Self {
         self.with(&keys::DELIVERY_TIMEOUT, &timeout)
@@ -122,8 +124,8 @@ impl ProducerBuilder {
         self.with(&keys::RETRY_BACKOFF, &first).with(&keys::RETRY_BACKOFF_MAX, &longest)
     }
 
-    /// Requests that wait for an answer on one connection. The default is 5, which is the most for
-    /// an idempotent producer.
+    /// Requests that wait for an answer on one connection: no more than the client's own setting
+    /// allows. The default is 5, which is the most for an idempotent producer.
     pub fn max_in_flight(self, requests: usize) -> Self {
         self.with(&keys::MAX_IN_FLIGHT, &requests)
     }
@@ -133,7 +135,8 @@ impl ProducerBuilder {
         self.with(&keys::MAX_REQUEST_SIZE, &bytes)
     }
 
-    /// How long the broker may wait for its replicas. The default is 30 seconds.
+    /// How long the broker may wait for its replicas. The default is 30 seconds. Where it is longer
+    /// than the client's own request timeout, answers are waited for as much longer.
     pub fn request_timeout(self, timeout: Duration) -> Self {
         self.with(&keys::REQUEST_TIMEOUT, &timeout)
     }
@@ -180,7 +183,7 @@ impl ProducerBuilder {
             let reason = "a producer of transactions is made by build_transactional";
             return Err(ConfigError::Contradiction { name, other, reason }.into());
         }
-        let settings = Settings::of(&self.config)?;
+        let settings = Settings::of(&self.config)?.within(self.kafka.config());
         let interceptors = Interceptors::new(&self.interceptors);
         Ok(Producer::start(Shared::new(self.kafka, settings, interceptors, None)))
     }
@@ -195,7 +198,7 @@ impl ProducerBuilder {
     /// # Cancel safety
     /// Dropped before it returns, an older producer with the same id may be fenced off already.
     pub async fn build_transactional(self) -> Result<TransactionalProducer> {
-        let settings = Settings::of(&self.config)?.in_transactions();
+        let settings = Settings::of(&self.config)?.within(self.kafka.config()).in_transactions();
         self.build_transactional_as(settings).await
     }
 

@@ -79,6 +79,13 @@ impl TransactionSettings {
 }
 
 impl Settings {
+    /// The same, as far as the connections of a client with these settings go along: a request
+    /// for which a connection has no room would hold up those to other brokers.
+    pub(crate) fn within(mut self, client: &ClientConfig) -> Self {
+        self.in_flight = self.in_flight.min(client.get(&keys::MAX_IN_FLIGHT).max(1));
+        self
+    }
+
     /// The same, for batches that are part of transactions.
     pub(crate) fn in_transactions(mut self) -> Self {
         self.shape.options.transactional = true;
@@ -180,6 +187,18 @@ mod tests {
             let asked = [("enable.idempotence", "true"), contradiction];
             assert!(matches!(check(&asked), Err(ConfigError::Contradiction { .. })));
         }
+    }
+
+    #[test]
+    fn no_more_is_in_flight_than_the_client_allows() {
+        let check = |client: &str, own: &str, expected| {
+            let name = keys::MAX_IN_FLIGHT.name();
+            let client = ClientConfig::new("a:1").set(name, client);
+            let settings = Settings::of(&client.clone().set(name, own)).unwrap();
+            assert_eq!(settings.within(&client).in_flight, expected);
+        };
+        check("5", "2", 2);
+        check("2", "5", 2);
     }
 
     #[test]

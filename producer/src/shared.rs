@@ -73,7 +73,10 @@ struct Queues {
 /// The queues of one topic.
 #[derive(Debug)]
 pub(crate) struct TopicQueues {
+    /// Those that there are, and behind them those that there were before the topic was made anew:
+    /// if it grows, their lanes go on where they were.
     partitions: Vec<Arc<PartitionQueue>>,
+    count: i32,
     sticky: Mutex<Sticky>,
     heard: Instant,
 }
@@ -131,11 +134,9 @@ impl Shared {
         for partition in topic.partitions.iter().skip(partitions.len()) {
             partitions.push(self.queue(&topic.name, partition.index));
         }
-        // Fewer than before: the topic was made anew.
-        partitions.truncate(topic.partitions.len());
-        let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+        let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         let sticky = Mutex::new(Sticky::new(Random::new(), count));
-        let queues = Arc::new(TopicQueues { partitions, sticky, heard: clock::now() });
+        let queues = Arc::new(TopicQueues { partitions, count, sticky, heard: clock::now() });
         topics.insert(topic.name.clone(), Arc::clone(&queues));
         queues
     }
@@ -183,7 +184,8 @@ impl Shared {
     ) -> Result<Delivery> {
         let (partition, is_sticky) = queues.choose(record, &self.settings);
         let subject = || Subject::Partition(record.topic.clone(), partition);
-        let place = usize::try_from(partition).ok().and_then(|index| queues.partitions.get(index));
+        let index = usize::try_from(partition).ok().filter(|_| partition < queues.count);
+        let place = index.and_then(|index| queues.partitions.get(index));
         let place = place.ok_or_else(|| Error::Broker {
             code: klamm_protocol::error_code::ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             message: None,
@@ -264,18 +266,14 @@ impl TopicQueues {
         if let Some(partition) = record.partition {
             return (partition, false);
         }
-        match choose::by_key(settings.partitioner, record.key.as_deref(), self.count()) {
+        match choose::by_key(settings.partitioner, record.key.as_deref(), self.count) {
             Some(partition) => (partition, false),
             None => (self.sticky().current(), true),
         }
     }
 
     fn leave(&self, filled: i32) {
-        self.sticky().leave(filled, self.count());
-    }
-
-    fn count(&self) -> i32 {
-        i32::try_from(self.partitions.len()).unwrap_or(i32::MAX)
+        self.sticky().leave(filled, self.count);
     }
 
     fn sticky(&self) -> MutexGuard<'_, Sticky> {

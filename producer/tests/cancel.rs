@@ -161,7 +161,7 @@ async fn send_and_send_all() {
             outcome
         })
         .await;
-        assert!(cut > 0);
+        assert!(cut > 1);
     }
     tried.check(producer).await;
 }
@@ -195,7 +195,7 @@ async fn flush_and_close() {
             }
         })
         .await;
-        assert!(cut > 0);
+        assert!(cut > 1);
     }
     // What was left to the background has no order with what came after.
     tried.is_ordered = false;
@@ -291,7 +291,8 @@ async fn transactions() {
                 attempt(what, (number, polls), (&place, &producer), &mut ended).await
             })
             .await;
-            assert!(cut > 0, "{what:?}");
+            let waits = !matches!(what, What::Begin | What::Enqueue);
+            assert!(cut > usize::from(waits), "{what:?}");
         }
         // The last of them is at its end when the next begins.
         producer.begin().await.unwrap().commit().await.unwrap();
@@ -319,7 +320,7 @@ async fn a_transactional_producer_is_built_and_closed() {
             poll_at_most(polls, built).await.map(|built| drop(built.unwrap()))
         })
         .await;
-        assert!(cut > 0);
+        assert!(cut > 1);
         let cut = at_every_await(MOST, ENOUGH, async |polls| {
             let producer = place.producer(generation).await;
             let tx = producer.begin().await.unwrap();
@@ -327,7 +328,7 @@ async fn a_transactional_producer_is_built_and_closed() {
             poll_at_most(polls, producer.close(SOON)).await.map(Result::unwrap)
         })
         .await;
-        assert!(cut > 0);
+        assert!(cut > 1);
         let producer = place.producer(generation).await;
         let tx = producer.begin().await.unwrap();
         tx.send(place.record("kept")).await.unwrap();

@@ -36,9 +36,12 @@ async fn cut_connections_neither_double_nor_lose_nor_reorder_records() {
         let record = record.partition(i32::try_from(number % 2).unwrap());
         deliveries.push(producer.enqueue(record).await.unwrap());
     }
-    for delivery in deliveries {
-        delivery.await.unwrap();
-    }
+    let delivered = async {
+        for delivery in deliveries {
+            delivery.await.unwrap();
+        }
+    };
+    tokio::time::timeout(SOON, delivered).await.unwrap();
     assert!(proxy.cuts() > 5, "{} cuts", proxy.cuts());
     proxy.heal();
     let consumer = kafka.consumer().assign_topic(name.as_str(), Start::Earliest);

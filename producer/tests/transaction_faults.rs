@@ -93,14 +93,19 @@ async fn a_commit_that_close_cuts_off_is_undecided() {
 async fn a_commit_that_nobody_answers_is_undecided_and_then_known() {
     for generation in GENERATIONS {
         let place = Place::here("late").await;
-        let builder = place.builder(generation).set("max.block.ms", "50");
+        let builder = place.builder(generation).set("max.block.ms", "300");
         // The producer's id is there before time is short.
-        let producer = loop {
-            match builder.clone().build_transactional().await {
-                Ok(producer) => break producer,
-                Err(error) => assert!(error.is_retriable() || error.code().is_some(), "{error}"),
+        let built = async {
+            loop {
+                match builder.clone().build_transactional().await {
+                    Ok(producer) => break producer,
+                    Err(error) => {
+                        assert!(error.is_retriable() || error.code().is_some(), "{error}")
+                    }
+                }
             }
         };
+        let producer = tokio::time::timeout(SOON, built).await.unwrap();
         let tx = producer.begin().await.unwrap();
         tx.send(place.record("kept")).await.unwrap();
         place.broker().pause();
@@ -109,12 +114,15 @@ async fn a_commit_that_nobody_answers_is_undecided_and_then_known() {
         assert!(matches!(producer.begin().await, Err(Error::Undecided { .. })));
         place.broker().resume();
         // The next one begins when the end of the last is known.
-        loop {
-            match producer.begin().await {
-                Ok(next) => break drop(next),
-                Err(error) => assert!(matches!(error, Error::Undecided { .. }), "{error}"),
+        let known = async {
+            loop {
+                match producer.begin().await {
+                    Ok(next) => break drop(next),
+                    Err(error) => assert!(matches!(error, Error::Undecided { .. }), "{error}"),
+                }
             }
-        }
+        };
+        tokio::time::timeout(SOON, known).await.unwrap();
         assert_eq!(place.committed().await, ["kept"], "generation {generation}");
         place.end().await;
     }
@@ -149,10 +157,25 @@ async fn a_close_that_was_dropped_closes_in_the_background() {
         let polled = close.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
         drop(close);
-        assert!(matches!(lost.await, Err(Error::Aborted { .. })));
+        let lost = tokio::time::timeout(SOON, lost).await.unwrap();
+        assert!(matches!(lost, Err(Error::Aborted { .. })));
         assert!(matches!(producer.begin().await, Err(Error::Closed)));
         place.end().await;
     }
+}
+
+/// A coordinator that is silent holds nobody up for longer than `max.block.ms`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_coordinator_is_waited_for_as_long_as_was_said() {
+    let place = Place::here("silent").await;
+    let builder = place.builder("2").set("max.block.ms", "300");
+    let builder = builder.set("request.timeout.ms", "600000").set("delivery.timeout.ms", "700000");
+    place.broker().pause();
+    let built = tokio::time::timeout(SOON, builder.build_transactional()).await.unwrap();
+    let error = built.unwrap_err();
+    assert!(error.is_retriable(), "{error}");
+    place.broker().resume();
+    place.end().await;
 }
 
 /// A guard of one transaction has no say in another.

@@ -114,7 +114,8 @@ impl Value for Duration {
     }
 
     fn print(&self) -> String {
-        self.as_millis().min(i32::MAX as u128).to_string()
+        // What is shorter than a millisecond is not nothing.
+        self.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128).to_string()
     }
 }
 

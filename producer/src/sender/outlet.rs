@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use klamm_client::config::keys;
 use klamm_client::{Connection, Result};
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
@@ -38,7 +39,11 @@ impl Sender {
         if outlet.connection.is_none() && !outlet.connecting && may_try {
             outlet.connecting = true;
             let kafka = self.shared.kafka.clone();
-            let connect = async move { Report::Connected(node, kafka.connect_to(node).await) };
+            let own = kafka.config().get(&keys::REQUEST_TIMEOUT);
+            let patience = settings.request_timeout.saturating_sub(own);
+            let connect = async move {
+                Report::Connected(node, kafka.connect_patiently(node, patience).await)
+            };
             report(&self.tasks, &self.reporter, "connect", connect);
         }
         if outlet.in_flight >= settings.in_flight {

@@ -271,9 +271,21 @@ async fn persist<A: Api, T>(
     deadline: Option<Instant>,
     read: impl Fn(A::Response, &Connection) -> Result<T>,
 ) -> Result<T> {
-    let (mut backoff, mut in_doubt) = (settings.retry.backoff(), false);
+    let (mut backoff, mut in_doubt, asked) = (settings.retry.backoff(), false, clock::now());
     loop {
-        let error = match ask(kafka, &question, &read).await {
+        let answer = ask(kafka, &question, &read);
+        let answer = match deadline {
+            None => answer.await,
+            Some(deadline) => match tokio::time::timeout_at(deadline.into(), answer).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Error::Timeout {
+                    address: format!("the coordinator of {}", question.key).into(),
+                    api: A::NAME,
+                    after: deadline.saturating_duration_since(asked),
+                }),
+            },
+        };
+        let error = match answer {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
