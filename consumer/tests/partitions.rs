@@ -249,7 +249,7 @@ async fn a_stream_that_does_not_let_go_costs_no_other_its_last_commit() {
         let mut stream = partition(&mut consumer).await;
         offsets(&mut stream).await.unwrap();
         read(&mut consumer, 10).await;
-        consumer.close(Duration::from_secs(4)).await.unwrap();
+        consumer.close(Duration::from_secs(8)).await.unwrap();
         let outsider = world.kafka.consumer().group(&world.group).build().await.unwrap();
         let places = [world.place(1 - stream.partition()), world.place(stream.partition())];
         for ((_, partition), committed) in outsider.committed(&places).await.unwrap() {
