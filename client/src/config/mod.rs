@@ -293,8 +293,11 @@ mod tests {
         ] {
             check(name, false);
         }
-        let typed = ClientConfig::new("a:1").metadata_max_age(Duration::from_micros(999));
-        assert!(matches!(typed.check(), Err(ConfigError::BadValue { .. })));
+        let typed = |age| ClientConfig::new("a:1").metadata_max_age(age);
+        assert!(matches!(typed(Duration::ZERO).check(), Err(ConfigError::BadValue { .. })));
+        // Part of a millisecond is a whole one.
+        let least = typed(Duration::from_micros(999));
+        assert_eq!(least.get(&keys::METADATA_MAX_AGE), Duration::from_millis(1));
     }
 
     #[test]
