@@ -19,9 +19,9 @@ pub trait ProducerInterceptor: Send + Sync {
         let _ = record;
     }
 
-    /// A record was acknowledged, given up, or refused for good. Nothing is heard of one whose sender
-    /// was dropped while it waited for room, or that was given back to be offered again. Mostly called by the producer's
-    /// own task, before those who wait for the record are told.
+    /// A record was acknowledged, given up, or refused for good. Nothing is heard of one whose
+    /// sender was dropped while it waited for room, or that was given back to be offered again.
+    /// Mostly called by the producer's own task, before those who wait for the record are told.
     fn on_ack(&self, outcome: &Result<RecordMetadata>) {
         let _ = outcome;
     }

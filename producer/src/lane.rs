@@ -6,9 +6,9 @@
 //! back, and then goes on with the oldest. So sequence numbers are given anew only when nothing is
 //! out.
 //!
-//! Several are out only by one connection, whose requests the broker takes in order; and only where
-//! it is sure to know the producer, for it takes any sequence number from one that it does not know:
-//! a later batch would be stored though an older one is not, which could then never be.
+//! Several are out only by one connection, whose requests the broker takes in order; and only
+//! where it is sure to know the producer, for it takes any sequence number from one that it does
+//! not know: a later batch would be stored though an older one is not, which could then never be.
 //!
 //! # Invariants
 //!

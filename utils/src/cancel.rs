@@ -52,8 +52,8 @@ pub async fn poll_at_most<F: Future>(polls: usize, future: F) -> Cut<F::Output> 
 
 /// Calls `attempt` with 0, 1, 2 and so on polls, until it says that what it polled was done
 /// `enough` times; tells how many attempts were cut off. So a future is dropped at every await
-/// that it has, however many these are; more than `most` attempts are a fault of the test. The first
-/// attempt is always cut off, so that a future that waits is cut off at least twice.
+/// that it has, however many these are; more than `most` attempts are a fault of the test. The
+/// first attempt is always cut off, so that a future that waits is cut off at least twice.
 ///
 /// # Panics
 /// The future was not done within `most` polls.
