@@ -1,10 +1,8 @@
 //! What a producer has done so far, counted batch by batch.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Buckets of a histogram: the last takes all that is larger.
-const BUCKETS: usize = 40;
+use klamm_utils::metrics::{Buckets, Counter, Histogram};
 
 /// What a producer has done since it was built, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,60 +32,6 @@ pub struct Snapshot {
     pub batch_bytes: Histogram,
 }
 
-/// How many values there were of which size, by powers of two.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Histogram {
-    counts: [u64; BUCKETS],
-    sum: u64,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { counts: [0; BUCKETS], sum: 0 }
-    }
-}
-
-impl Histogram {
-    /// Each bucket that holds values: the largest that belongs into it, and how many it holds.
-    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let buckets = (0..).zip(self.counts).filter(|(_, count)| *count > 0);
-        buckets.map(|(index, count)| (largest(index), count))
-    }
-
-    /// How many values there were.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-
-    /// What the values come to.
-    #[must_use]
-    pub fn sum(&self) -> u64 {
-        self.sum
-    }
-
-    /// What so large a share of the values, from 0 to 1, does not exceed; exact to a factor of two.
-    #[must_use]
-    pub fn quantile(&self, share: f64) -> u64 {
-        #[expect(clippy::cast_precision_loss, reason = "a share is no exact number")]
-        let wanted = self.count() as f64 * share.clamp(0.0, 1.0);
-        let mut seen = 0;
-        for (largest, count) in self.buckets() {
-            seen += count;
-            #[expect(clippy::cast_precision_loss, reason = "a share is no exact number")]
-            if seen as f64 >= wanted {
-                return largest;
-            }
-        }
-        0
-    }
-}
-
-/// The largest value of a bucket.
-fn largest(index: u32) -> u64 {
-    if index as usize + 1 == BUCKETS { u64::MAX } else { (1 << index) - 1 }
-}
-
 /// The counters behind a [`Snapshot`]. The sender alone counts, once a batch or a request.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -102,44 +46,6 @@ pub(crate) struct Metrics {
     batch_bytes: Buckets,
 }
 
-#[derive(Debug, Default)]
-struct Counter(AtomicU64);
-
-impl Counter {
-    fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-#[derive(Debug)]
-struct Buckets {
-    counts: [Counter; BUCKETS],
-    sum: Counter,
-}
-
-impl Default for Buckets {
-    fn default() -> Self {
-        Self { counts: std::array::from_fn(|_| Counter::default()), sum: Counter::default() }
-    }
-}
-
-impl Buckets {
-    fn add(&self, value: u64) {
-        let index = (u64::BITS - value.leading_zeros()) as usize;
-        self.counts[index.min(BUCKETS - 1)].add(1);
-        self.sum.add(value);
-    }
-
-    fn read(&self) -> Histogram {
-        let counts = std::array::from_fn(|index| self.counts[index].get());
-        Histogram { counts, sum: self.sum.get() }
-    }
-}
-
 impl Metrics {
     /// A request has gone out, with so many batches that had gone before.
     pub(crate) fn requested(&self, again: u64) {
@@ -152,7 +58,7 @@ impl Metrics {
         self.records.add(records);
         self.bytes.add(bytes);
         self.batches.add(1);
-        self.latency_us.add(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+        self.latency_us.add_micros(after);
         self.batch_bytes.add(bytes);
     }
 
@@ -189,17 +95,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_fall_into_powers_of_two() {
+    fn a_stored_batch_is_counted_with_its_size_and_its_time() {
         let metrics = Metrics::default();
-        for bytes in [0, 1, 2, 3, 4, 1_000, u64::MAX] {
-            metrics.stored(1, bytes, Duration::from_micros(100));
+        for bytes in [100, 200] {
+            metrics.stored(3, bytes, Duration::from_micros(100));
         }
         let read = metrics.read(7, 1);
-        let buckets: Vec<_> = read.batch_bytes.buckets().collect();
-        assert_eq!(buckets, [(0, 1), (1, 1), (3, 2), (7, 1), (1_023, 1), (u64::MAX, 1)]);
-        assert_eq!((read.batch_bytes.quantile(0.5), read.batch_bytes.quantile(0.0)), (3, 0));
-        assert_eq!(read.latency_us.buckets().collect::<Vec<_>>(), [(127, 7)]);
-        assert_eq!((read.latency_us.sum(), read.records, read.queue_bytes), (700, 7, 7));
-        assert_eq!(Histogram::default().quantile(0.99), 0);
+        assert_eq!((read.records, read.bytes, read.batches), (6, 300, 2));
+        assert_eq!((read.batch_bytes.sum(), read.latency_us.sum()), (300, 200));
+        assert_eq!((read.queue_bytes, read.queue_batches), (7, 1));
     }
 }
