@@ -188,18 +188,27 @@ impl Batch {
     /// length and the checksum that result.
     ///
     /// The caller has made sure that the length fits its field.
-    pub(super) fn sealed(mut header: BatchHeader, mut bytes: Vec<u8>) -> Self {
-        let length = bytes.len() - LOG_OVERHEAD;
-        header.batch_length = i32::try_from(length).expect("the caller checked the length");
-        header.crc = seal(&header, &mut bytes);
-        Self { header, bytes: bytes.into() }
+    pub(super) fn sealed(header: BatchHeader, bytes: Vec<u8>) -> Self {
+        Self::headed(header, bytes, seal)
     }
 
     /// As [`sealed`](Self::sealed), but for the checksum, which is 0.
-    pub(super) fn unsummed(mut header: BatchHeader, mut bytes: Vec<u8>) -> Self {
+    pub(super) fn unsummed(header: BatchHeader, bytes: Vec<u8>) -> Self {
+        Self::headed(header, bytes, |header, bytes| {
+            bytes[..BATCH_HEADER_LEN].copy_from_slice(&header.encode());
+            header.crc
+        })
+    }
+
+    /// `write` writes the header, with the length that results, and tells the checksum.
+    fn headed(
+        mut header: BatchHeader,
+        mut bytes: Vec<u8>,
+        write: impl FnOnce(&BatchHeader, &mut [u8]) -> u32,
+    ) -> Self {
         let length = bytes.len() - LOG_OVERHEAD;
         header.batch_length = i32::try_from(length).expect("the caller checked the length");
-        bytes[..BATCH_HEADER_LEN].copy_from_slice(&header.encode());
+        header.crc = write(&header, &mut bytes);
         Self { header, bytes: bytes.into() }
     }
 
