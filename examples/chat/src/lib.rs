@@ -1,0 +1,2 @@
+//! Rooms, in several instances behind a proxy.
+#![forbid(unsafe_code)]

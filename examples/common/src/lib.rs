@@ -1,0 +1,2 @@
+//! What the example applications share.
+#![forbid(unsafe_code)]

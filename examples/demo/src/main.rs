@@ -1,0 +1,3 @@
+//! All example applications in one process.
+#![forbid(unsafe_code)]
+fn main() {}

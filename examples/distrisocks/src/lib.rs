@@ -1,0 +1,2 @@
+//! Direct messages, from pod to pod.
+#![forbid(unsafe_code)]

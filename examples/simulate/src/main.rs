@@ -1,0 +1,3 @@
+//! Load for the example applications.
+#![forbid(unsafe_code)]
+fn main() {}

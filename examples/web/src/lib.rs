@@ -1,0 +1,2 @@
+//! The pages of the example applications, built.
+#![forbid(unsafe_code)]
