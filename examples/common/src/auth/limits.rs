@@ -1,0 +1,120 @@
+//! How often something may be tried.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use super::AuthError;
+use crate::config::Config;
+
+/// How much is allowed; 0 is without limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Quotas {
+    /// New accounts in an hour from one address.
+    pub signups_per_hour: u32,
+    /// Attempts to log in a minute from one address.
+    pub logins_per_minute: u32,
+    /// Attempts to log in a minute as one user.
+    pub logins_per_minute_of_user: u32,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { signups_per_hour: 5, logins_per_minute: 10, logins_per_minute_of_user: 5 }
+    }
+}
+
+impl Quotas {
+    /// Without limits, for load tests.
+    pub const NONE: Self =
+        Self { signups_per_hour: 0, logins_per_minute: 0, logins_per_minute_of_user: 0 };
+
+    /// `SIGNUPS_PER_HOUR`, `LOGINS_PER_MINUTE`, `LOGINS_PER_MINUTE_OF_USER`.
+    pub fn read(config: &mut Config) -> Self {
+        let defaults = Self::default();
+        Self {
+            signups_per_hour: config.value("SIGNUPS_PER_HOUR", defaults.signups_per_hour),
+            logins_per_minute: config.value("LOGINS_PER_MINUTE", defaults.logins_per_minute),
+            logins_per_minute_of_user: config
+                .value("LOGINS_PER_MINUTE_OF_USER", defaults.logins_per_minute_of_user),
+        }
+    }
+}
+
+/// The limits of accounts.
+#[derive(Debug)]
+pub struct Limits {
+    signups: Limiter<IpAddr>,
+    logins: Limiter<IpAddr>,
+    logins_of_user: Limiter<String>,
+}
+
+impl Limits {
+    pub(super) fn new(quotas: Quotas) -> Self {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        Self {
+            signups: Limiter::new(quotas.signups_per_hour, hour),
+            logins: Limiter::new(quotas.logins_per_minute, minute),
+            logins_of_user: Limiter::new(quotas.logins_per_minute_of_user, minute),
+        }
+    }
+
+    /// Counts an attempt to make an account.
+    pub fn signup(&self, from: IpAddr) -> Result<(), AuthError> {
+        self.signups.check(&from).map_err(AuthError::TooMany)
+    }
+
+    /// Counts an attempt to log in.
+    pub fn login(&self, from: IpAddr, username: &str) -> Result<(), AuthError> {
+        self.logins.check(&from).map_err(AuthError::TooMany)?;
+        let username = super::account::normal(username).chars().take(64).collect();
+        self.logins_of_user.check(&username).map_err(AuthError::TooMany)
+    }
+}
+
+/// At most so many in a time for each key, and all of them at once if there were none before.
+pub struct Limiter<K: Hash + Eq + Clone> {
+    limiter: Option<DefaultKeyedRateLimiter<K>>,
+    checks: AtomicU64,
+}
+
+impl<K: Hash + Eq + Clone> Debug for Limiter<K> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Limiter").field("limited", &self.limiter.is_some()).finish()
+    }
+}
+
+impl<K: Hash + Eq + Clone> Limiter<K> {
+    /// `count` within `time`; 0 is without limit.
+    #[must_use]
+    pub fn new(count: u32, time: Duration) -> Self {
+        Self::with_burst(count, time, count)
+    }
+
+    /// The same, with so many at once.
+    #[must_use]
+    pub fn with_burst(count: u32, time: Duration, burst: u32) -> Self {
+        let every = time.checked_div(count).and_then(Quota::with_period);
+        let quota =
+            every.zip(NonZeroU32::new(burst)).map(|(quota, burst)| quota.allow_burst(burst));
+        Self { limiter: quota.map(RateLimiter::keyed), checks: AtomicU64::new(0) }
+    }
+
+    /// Counts one; `Err` says how long to wait if it is one too many.
+    pub fn check(&self, key: &K) -> Result<(), Duration> {
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        if self.checks.fetch_add(1, Ordering::Relaxed) % 1024 == 1023 {
+            // Those who have all of their quota again need not be remembered.
+            limiter.retain_recent();
+        }
+        limiter
+            .check_key(key)
+            .map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
+    }
+}

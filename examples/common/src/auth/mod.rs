@@ -1,0 +1,280 @@
+//! Accounts, and who somebody is.
+//!
+//! A password is exchanged for a session: an access token that is checked without asking anybody
+//! and lives for minutes, and a refresh token that lives for weeks, is known to the database by
+//! its hash alone, and is good for one use. One that is used again was stolen from one of its two
+//! holders: its whole family ends.
+
+mod account;
+mod limits;
+mod password;
+mod refresh;
+mod routes;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+pub use account::{NewUser, User, UserKey};
+pub use limits::{Limiter, Limits, Quotas};
+pub use routes::{AuthRejection, refresh_cookie, routes};
+pub use token::{Identity, TICKET_LIFETIME};
+
+use self::token::Purpose;
+use crate::bus::Bus;
+use crate::config::Config;
+use crate::db::{Database, Migration};
+
+/// The channel on which instances tell each other whose sessions ended; the payload is the id.
+pub const SESSION_ENDED: &str = "session-ended";
+
+/// The secret of the samples: refused unless in dev mode.
+pub const SAMPLE_SECRET: &str = "secret";
+
+/// How tokens are made.
+#[derive(Clone)]
+pub struct Settings {
+    /// Signs tokens; at least 32 bytes outside dev mode.
+    pub secret: String,
+    /// `iss` of the tokens.
+    pub issuer: String,
+    /// How long an access token is good for.
+    pub access_lifetime: Duration,
+    /// How long a refresh token is good for.
+    pub refresh_lifetime: Duration,
+    /// For how long the second use of a refresh token is taken for that of another tab: it is
+    /// refused, and nothing else happens.
+    pub refresh_leeway: Duration,
+    /// Whether cookies go over https only.
+    pub secure_cookies: bool,
+    /// How often something may be tried.
+    pub quotas: Quotas,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Settings")
+            .field("secret", &"(hidden)")
+            .field("issuer", &self.issuer)
+            .field("access_lifetime", &self.access_lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// For a demonstration or a test.
+    #[must_use]
+    pub fn dev(secret: &str) -> Self {
+        Self {
+            secret: secret.to_owned(),
+            issuer: "klamm-examples".into(),
+            access_lifetime: Duration::from_secs(15 * 60),
+            refresh_lifetime: Duration::from_secs(30 * 24 * 3600),
+            refresh_leeway: Duration::from_secs(2),
+            secure_cookies: false,
+            quotas: Quotas::default(),
+        }
+    }
+
+    /// `JWT_SECRET`, `JWT_ISSUER`, `JWT_EXPIRATION` in seconds (the original's day is 86400), and
+    /// `DEV_MODE`, without which the sample's secret is refused.
+    pub fn read(config: &mut Config) -> Self {
+        let dev = config.value("DEV_MODE", false);
+        let secret = config.secret("JWT_SECRET", SAMPLE_SECRET);
+        if !dev && secret.len() < 32 {
+            config.refuse("JWT_SECRET: 32 bytes or more, unless DEV_MODE=true");
+        }
+        let defaults = Self::dev(&secret);
+        Self {
+            issuer: config.text("JWT_ISSUER", &defaults.issuer),
+            access_lifetime: Duration::from_secs(config.value("JWT_EXPIRATION", 15 * 60)),
+            refresh_leeway: Duration::from_millis(config.value("REFRESH_LEEWAY_MS", 2_000)),
+            secure_cookies: config.text("NGINX_ENV", "local") != "local",
+            quotas: Quotas::read(config),
+            ..defaults
+        }
+    }
+}
+
+/// Why somebody was not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// No such user, or another password: nobody is told which.
+    #[error("Wrong username or password")]
+    WrongPassword,
+    /// Somebody else is called so.
+    #[error("Username is already taken")]
+    Taken,
+    /// A name or password that is not possible.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// No token, or one that is not good any more.
+    #[error("Not logged in")]
+    NotLoggedIn,
+    /// A refresh token was used twice; all sessions of its family ended.
+    #[error("Logged out: this session was used from elsewhere")]
+    Replayed,
+    /// Another request uses the refresh token at the same time: it got the new one.
+    #[error("Already refreshed")]
+    Refreshing,
+    /// Too often; try again later.
+    #[error("Too many attempts, try again in {} s", .0.as_secs().max(1))]
+    TooMany(Duration),
+    /// The database did not answer.
+    #[error("Try again later")]
+    Database(#[from] sqlx::Error),
+}
+
+/// What a login gives.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Whose it is.
+    pub user: User,
+    /// Good for [`Settings::access_lifetime`].
+    pub access: String,
+    /// Seconds until `access` ends.
+    pub expires_in: u64,
+    /// Good for one use.
+    pub refresh: String,
+}
+
+/// Accounts and tokens; clones are handles to the same.
+#[derive(Clone)]
+pub struct Auth(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    database: Database,
+    bus: Bus,
+    keys: token::Keys,
+    passwords: password::Passwords,
+    limits: Limits,
+}
+
+impl Auth {
+    /// The tables that it needs.
+    pub const MIGRATIONS: &[Migration] = &[account::TABLE, refresh::TABLE];
+
+    /// Knows the accounts of `database`, which must have [`Auth::MIGRATIONS`] when it is used.
+    #[must_use]
+    pub fn new(settings: Settings, database: Database, bus: Bus) -> Self {
+        let keys = token::Keys::new(&settings);
+        let limits = Limits::new(settings.quotas);
+        let passwords = password::Passwords::new();
+        Self(Arc::new(Inner { settings, database, bus, keys, passwords, limits }))
+    }
+
+    /// How often things may be tried.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Makes an account.
+    pub async fn signup(&self, new: NewUser) -> Result<User, AuthError> {
+        let new = new.checked()?;
+        let hash = self.0.passwords.hash(&new.password).await?;
+        account::insert(&self.0.database, &new, &hash).await
+    }
+
+    /// Begins a session. Takes as long for a user that does not exist.
+    pub async fn login(&self, username: &str, password: &str) -> Result<Session, AuthError> {
+        let username = account::normal(username);
+        let found = account::credentials(&self.0.database, &username).await?;
+        let hash = found.as_ref().map(|(_, hash)| hash.as_str());
+        let right = self.0.passwords.verify(password, hash).await?;
+        match found {
+            Some((user, _)) if right => {
+                let refresh = refresh::begin(self.inner(), user.user_id).await?;
+                self.session(user, refresh)
+            }
+            _ => Err(AuthError::WrongPassword),
+        }
+    }
+
+    /// Goes on with a session: the old refresh token is used up.
+    pub async fn refresh(&self, refresh: &str) -> Result<Session, AuthError> {
+        let rotated = refresh::rotate(self.inner(), refresh).await?;
+        let (user_id, next) = match rotated {
+            refresh::Rotated::Next(user_id, next) => (user_id, next),
+            refresh::Rotated::Replayed(user_id) => {
+                self.tell_ended(user_id).await;
+                return Err(AuthError::Replayed);
+            }
+        };
+        let user = self.user(UserKey::Id(user_id)).await?.ok_or(AuthError::NotLoggedIn)?;
+        self.session(user, next)
+    }
+
+    /// Ends the session of this refresh token, if there is one.
+    pub async fn logout(&self, refresh: &str) -> Result<(), AuthError> {
+        Ok(refresh::revoke_family_of(&self.0.database, refresh).await?)
+    }
+
+    /// Ends all sessions of a user, on every instance.
+    pub async fn logout_everywhere(&self, user_id: Uuid) -> Result<(), AuthError> {
+        refresh::revoke_all(&self.0.database, user_id).await?;
+        self.tell_ended(user_id).await;
+        Ok(())
+    }
+
+    /// Who holds this access token.
+    pub fn verify(&self, access: &str) -> Result<Identity, AuthError> {
+        let claims = self.0.keys.verify(access, Purpose::Access).ok_or(AuthError::NotLoggedIn)?;
+        Ok(claims.identity())
+    }
+
+    /// A ticket for one socket, which may be opened at any instance within 30 s.
+    #[must_use]
+    pub fn ticket(&self, identity: &Identity) -> String {
+        self.0.keys.ticket(identity)
+    }
+
+    /// Who holds this ticket. It is good once, as far as the bus can tell.
+    pub async fn redeem(&self, ticket: &str) -> Result<Identity, AuthError> {
+        let claims = self.0.keys.verify(ticket, Purpose::Ticket).ok_or(AuthError::NotLoggedIn)?;
+        let name = format!("ticket:{}", claims.jti);
+        match self.0.bus.claim(&name, token::TICKET_LIFETIME).await {
+            Ok(true) => {}
+            Ok(false) => return Err(AuthError::NotLoggedIn),
+            Err(error) => {
+                tracing::warn!(%error, "a ticket is taken although its use cannot be remembered");
+            }
+        }
+        Ok(claims.identity())
+    }
+
+    /// The user with this id, name or address.
+    pub async fn user(&self, key: UserKey<'_>) -> Result<Option<User>, AuthError> {
+        Ok(account::find(&self.0.database, key).await?)
+    }
+
+    /// All users, by name: at most `limit`, after the name `after`.
+    pub async fn users(&self, after: &str, limit: u32) -> Result<Vec<User>, AuthError> {
+        Ok(account::list(&self.0.database, after, limit).await?)
+    }
+
+    fn inner(&self) -> (&Settings, &Database) {
+        (&self.0.settings, &self.0.database)
+    }
+
+    fn session(&self, user: User, refresh: String) -> Result<Session, AuthError> {
+        let access = self.0.keys.access(&user);
+        let expires_in = self.0.settings.access_lifetime.as_secs();
+        Ok(Session { user, access, expires_in, refresh })
+    }
+
+    async fn tell_ended(&self, user_id: Uuid) {
+        let told = self.0.bus.publish(SESSION_ENDED, Bytes::copy_from_slice(user_id.as_bytes()));
+        if let Err(error) = told.await {
+            tracing::warn!(%error, "open sockets stay open until their tokens end");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

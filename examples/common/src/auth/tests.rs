@@ -1,0 +1,177 @@
+//! Accounts on SQLite in memory.
+
+use super::*;
+
+async fn auth_with(settings: Settings) -> Auth {
+    let database = Database::in_memory().await.unwrap();
+    database.migrate(Auth::MIGRATIONS).await.unwrap();
+    Auth::new(settings, database, Bus::memory())
+}
+
+async fn auth() -> Auth {
+    auth_with(Settings { refresh_leeway: Duration::ZERO, ..Settings::dev("test") }).await
+}
+
+fn alice() -> NewUser {
+    let (username, password) = ("alice".to_owned(), "correct horse".to_owned());
+    NewUser { username, password, ..NewUser::default() }
+}
+
+#[tokio::test]
+async fn an_account_is_made_once_and_gives_sessions() {
+    let auth = auth().await;
+    let user = auth.signup(alice()).await.unwrap();
+    let again = NewUser { username: "ALICE".into(), ..alice() };
+    assert!(matches!(auth.signup(again).await, Err(AuthError::Taken)));
+    let session = auth.login(" Alice ", "correct horse").await.unwrap();
+    let identity = auth.verify(&session.access).unwrap();
+    assert_eq!((identity.user_id, identity.username.as_str()), (user.user_id, "alice"));
+    for (name, password) in [("alice", "wrong horse"), ("nobody", "correct horse")] {
+        let refused = auth.login(name, password).await;
+        assert!(matches!(refused, Err(AuthError::WrongPassword)), "{refused:?}");
+    }
+    assert_eq!(auth.user(UserKey::Username("Alice")).await.unwrap(), Some(user.clone()));
+    assert_eq!(auth.user(UserKey::Email("a@b.c")).await.unwrap(), None);
+    assert_eq!(auth.users("", 10).await.unwrap(), [user]);
+}
+
+#[tokio::test]
+async fn impossible_names_and_passwords_are_refused() {
+    let auth = auth().await;
+    let check = async |username: &str, password: &str, taken: bool| {
+        let new = NewUser { username: username.into(), password: password.into(), ..alice() };
+        match auth.signup(new).await {
+            Err(AuthError::Taken) if taken => {}
+            Err(AuthError::Invalid(_)) if !taken => {}
+            other => panic!("{username:?}: {other:?}"),
+        }
+    };
+    check("", "long enough", false).await;
+    check("a b", "long enough", false).await;
+    check("<b>", "long enough", false).await;
+    check("bob", "short", false).await;
+    check("bob", &"x".repeat(257), false).await;
+    check("SuperChat", "long enough", true).await;
+    check("ＳuperChat", "long enough", true).await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_good_once_and_its_second_use_ends_the_family() {
+    let auth = auth().await;
+    let mut ended = auth.0.bus.listener();
+    ended.listen_to([SESSION_ENDED.into()].into());
+    auth.signup(alice()).await.unwrap();
+    let first = auth.login("alice", "correct horse").await.unwrap();
+    let other = auth.login("alice", "correct horse").await.unwrap();
+    let second = auth.refresh(&first.refresh).await.unwrap();
+    let third = auth.refresh(&second.refresh).await.unwrap();
+    assert!(matches!(auth.refresh(&second.refresh).await, Err(AuthError::Replayed)));
+    assert!(matches!(auth.refresh(&third.refresh).await, Err(AuthError::NotLoggedIn)));
+    assert_eq!(ended.next().await.unwrap().payload, first.user.user_id.as_bytes()[..]);
+    auth.refresh(&other.refresh).await.unwrap();
+    assert!(matches!(auth.refresh("made up").await, Err(AuthError::NotLoggedIn)));
+}
+
+#[tokio::test]
+async fn two_tabs_that_refresh_at_once_stay_logged_in() {
+    let auth = auth_with(Settings::dev("test")).await;
+    auth.signup(alice()).await.unwrap();
+    let first = auth.login("alice", "correct horse").await.unwrap();
+    let second = auth.refresh(&first.refresh).await.unwrap();
+    assert!(matches!(auth.refresh(&first.refresh).await, Err(AuthError::Refreshing)));
+    auth.refresh(&second.refresh).await.unwrap();
+}
+
+#[tokio::test]
+async fn to_log_out_ends_one_session_or_all() {
+    let auth = auth().await;
+    auth.signup(alice()).await.unwrap();
+    let one = auth.login("alice", "correct horse").await.unwrap();
+    let two = auth.login("alice", "correct horse").await.unwrap();
+    auth.logout(&one.refresh).await.unwrap();
+    assert!(auth.refresh(&one.refresh).await.is_err());
+    let two = auth.refresh(&two.refresh).await.unwrap();
+    auth.logout_everywhere(two.user.user_id).await.unwrap();
+    assert!(auth.refresh(&two.refresh).await.is_err());
+}
+
+#[tokio::test]
+async fn a_forged_algorithm_is_refused() {
+    let auth = auth().await;
+    auth.signup(alice()).await.unwrap();
+    let access = auth.login("alice", "correct horse").await.unwrap().access;
+    let [_, claims, signature] = access.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    // {"typ":"JWT","alg":"none"} and {"typ":"JWT","alg":"HS512"}
+    let none = "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0";
+    let other = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzUxMiJ9";
+    for forged in [
+        format!("{none}.{claims}."),
+        format!("{none}.{claims}.{signature}"),
+        format!("{other}.{claims}.{signature}"),
+        access.replace(claims, &claims.to_uppercase()),
+        String::new(),
+    ] {
+        assert!(auth.verify(&forged).is_err(), "{forged}");
+    }
+    let elsewhere = auth_with(Settings::dev("another secret")).await;
+    assert!(elsewhere.verify(&access).is_err());
+    let issuer = Settings { issuer: "somebody".into(), ..Settings::dev("test") };
+    assert!(auth_with(issuer).await.verify(&access).is_err());
+    let ended = Settings { access_lifetime: Duration::ZERO, ..Settings::dev("test") };
+    let ended = auth_with(ended).await;
+    ended.signup(alice()).await.unwrap();
+    let access = ended.login("alice", "correct horse").await.unwrap().access;
+    assert!(ended.verify(&access).is_err());
+}
+
+#[tokio::test]
+async fn a_ticket_opens_one_socket_and_is_no_access_token() {
+    let auth = auth().await;
+    auth.signup(alice()).await.unwrap();
+    let access = auth.login("alice", "correct horse").await.unwrap().access;
+    let identity = auth.verify(&access).unwrap();
+    let ticket = auth.ticket(&identity);
+    assert!(auth.verify(&ticket).is_err());
+    assert!(auth.redeem(&access).await.is_err());
+    assert_eq!(auth.redeem(&ticket).await.unwrap(), identity);
+    assert!(auth.redeem(&ticket).await.is_err());
+}
+
+#[tokio::test]
+async fn attempts_are_limited_by_address_and_by_user() {
+    let auth = auth().await;
+    let from = |last| std::net::IpAddr::from([10, 0, 0, last]);
+    for attempt in 0..5 {
+        auth.limits().login(from(attempt), "alice").unwrap();
+    }
+    assert!(matches!(auth.limits().login(from(9), " ALICE"), Err(AuthError::TooMany(_))));
+    auth.limits().login(from(9), "bob").unwrap();
+    for _ in 0..5 {
+        auth.limits().signup(from(1)).unwrap();
+    }
+    assert!(auth.limits().signup(from(1)).is_err());
+    auth.limits().signup(from(2)).unwrap();
+}
+
+#[tokio::test]
+async fn passwords_are_computed_two_at_a_time_and_not_without_end() {
+    let passwords = password::Passwords::new();
+    let attempts = (0..80).map(|_| passwords.verify("x", Some("no hash")));
+    let outcomes = futures_util::future::join_all(attempts).await;
+    let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+    assert_eq!(refused, 80 - 66);
+}
+
+#[test]
+fn the_samples_secret_is_refused_unless_in_dev_mode() {
+    let read = |flags: &[&str]| {
+        let flags = flags.iter().map(|&flag| flag.to_owned());
+        let mut config = Config::from_arguments(flags).unwrap();
+        let settings = Settings::read(&mut config);
+        assert!(format!("{settings:?}").contains("secret: \"(hidden)\""));
+        config.finish().is_ok()
+    };
+    assert!(!read(&[]));
+    assert!(read(&["--dev-mode=true"]));
+    assert!(read(&["--jwt-secret=0123456789abcdef0123456789abcdef"]));
+}

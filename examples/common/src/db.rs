@@ -1,0 +1,280 @@
+//! One database of two kinds.
+//!
+//! Applications write each statement once: both kinds know `$1`, `ON CONFLICT` and `RETURNING`, and
+//! the types `UUID`, `TEXT`, `BIGINT` and `BYTEA` (SQLite keeps whatever it is given). Times are
+//! milliseconds since 1970 in a `BIGINT`. [`on!`](crate::on) runs an expression on the pool of
+//! whichever kind it is.
+//!
+//! ```
+//! use common::db::{Database, Migration};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyhow::Result<()> {
+//! let database = Database::in_memory().await?;
+//! database.migrate(&[Migration { name: "notes", sql: "CREATE TABLE notes(id BIGINT, text TEXT)" }]).await?;
+//! common::on!(&database, pool => {
+//!     sqlx::query("INSERT INTO notes VALUES ($1, $2)").bind(7_i64).bind("hi").execute(pool).await?;
+//! });
+//! # Ok(())
+//! # }
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use klamm_utils::task::TaskGroup;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions as _};
+
+use crate::config::Config;
+use crate::service;
+
+/// A pool of connections; clones share it.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A file, in write-ahead mode.
+    Sqlite(SqlitePool),
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// Runs an expression on the pool of either kind: `on!(&database, pool => ...)`.
+#[macro_export]
+macro_rules! on {
+    ($database:expr, $pool:ident => $body:expr) => {
+        match $database {
+            $crate::db::Database::Sqlite($pool) => $body,
+            $crate::db::Database::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// A change of the schema that is made once. Names are unique within a database; what has
+/// landed is never changed. Statements are separated by semicolons.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Under which it is remembered.
+    pub name: &'static str,
+    /// Its statements.
+    pub sql: &'static str,
+}
+
+/// Which database to use.
+#[derive(Clone)]
+pub enum Settings {
+    /// A file that is made if it is missing.
+    Sqlite(PathBuf),
+    /// A server.
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(formatter, "sqlite {}", path.display()),
+            Self::Postgres(options) => write!(
+                formatter,
+                "postgres {}@{}:{}/{}",
+                options.get_username(),
+                options.get_host(),
+                options.get_port(),
+                options.get_database().unwrap_or_default()
+            ),
+        }
+    }
+}
+
+impl Settings {
+    /// `DATABASE=sqlite` with `SQLITE_PATH`, or `DATABASE=postgres` with `POSTGRES_HOST` and so on.
+    /// To name a host of PostgreSQL is enough to choose it.
+    pub fn read(config: &mut Config) -> Self {
+        let host = config.text("POSTGRES_HOST", "");
+        let kind = config.text("DATABASE", if host.is_empty() { "sqlite" } else { "postgres" });
+        match kind.as_str() {
+            "sqlite" => Self::Sqlite(config.text("SQLITE_PATH", "data/apps.sqlite").into()),
+            "postgres" => Self::Postgres(Box::new(
+                PgConnectOptions::new_without_pgpass()
+                    .host(if host.is_empty() { "127.0.0.1" } else { &host })
+                    .port(config.value("POSTGRES_PORT", 5432))
+                    .database(&config.text("POSTGRES_DATABASE", "chat_db"))
+                    .username(&config.text("POSTGRES_USER", "postgres"))
+                    .password(&config.secret("POSTGRES_PASSWORD", "")),
+            )),
+            other => {
+                config.refuse(format!("DATABASE={other}: neither sqlite nor postgres"));
+                Self::Sqlite(PathBuf::new())
+            }
+        }
+    }
+}
+
+impl Database {
+    /// Opens the file, or prepares to connect to the server, which may be away still.
+    pub async fn open(settings: &Settings) -> Result<Self, sqlx::Error> {
+        match settings {
+            Settings::Sqlite(path) => Self::sqlite(path).await,
+            Settings::Postgres(options) => {
+                let pool = PgPoolOptions::new()
+                    .max_connections(16)
+                    .acquire_timeout(Duration::from_secs(5))
+                    .connect_lazy_with(
+                        PgConnectOptions::clone(options).disable_statement_logging(),
+                    );
+                Ok(Self::Postgres(pool))
+            }
+        }
+    }
+
+    /// A file, and its folder, made if they are missing.
+    pub async fn sqlite(path: &Path) -> Result<Self, sqlx::Error> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(10))
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
+        Ok(Self::Sqlite(pool))
+    }
+
+    /// One that is gone with its last handle, for tests.
+    pub async fn in_memory() -> Result<Self, sqlx::Error> {
+        let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await?;
+        Ok(Self::Sqlite(pool))
+    }
+
+    /// What a transaction that writes begins with. SQLite must take the lock at once: one that
+    /// reads first and then writes could be refused for what another wrote in between.
+    #[must_use]
+    pub fn begin(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "BEGIN IMMEDIATE",
+            Self::Postgres(_) => "BEGIN",
+        }
+    }
+
+    /// Fails if the database does not answer.
+    pub async fn ping(&self) -> Result<(), sqlx::Error> {
+        on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop))
+    }
+
+    /// Makes each change that was not made yet, all in one transaction. Several processes may do so
+    /// at the same time.
+    pub async fn migrate(&self, migrations: &[Migration]) -> Result<(), sqlx::Error> {
+        on!(self, pool => {
+            let mut transaction = pool.begin_with(self.begin()).await?;
+            if matches!(self, Self::Postgres(_)) {
+                // One at a time: two that make the same table at once would fail.
+                sqlx::query("SELECT pg_advisory_xact_lock(7225339)")
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            sqlx::query("CREATE TABLE IF NOT EXISTS migrations(name TEXT PRIMARY KEY)")
+                .execute(&mut *transaction)
+                .await?;
+            for migration in migrations {
+                let new = sqlx::query("INSERT INTO migrations VALUES ($1) ON CONFLICT DO NOTHING")
+                    .bind(migration.name)
+                    .execute(&mut *transaction)
+                    .await?
+                    .rows_affected();
+                let statements = migration.sql.split(';').map(str::trim);
+                for statement in statements.filter(|statement| new == 1 && !statement.is_empty()) {
+                    sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+                }
+            }
+            transaction.commit().await
+        })
+    }
+
+    /// The same, waiting for a database that is away. False if the tasks stop first.
+    pub async fn migrate_patiently(&self, tasks: &TaskGroup, migrations: &[Migration]) -> bool {
+        service::persist(tasks, "prepare the database", async || self.migrate(migrations).await)
+            .await
+            .is_some()
+    }
+}
+
+/// Whether this is the database's way of saying that a row with this key exists already.
+#[must_use]
+pub fn is_duplicate(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+/// What every kind of database does; compat runs it on a real PostgreSQL, too.
+pub mod conformance {
+    use super::{Database, Migration, is_duplicate};
+    use uuid::Uuid;
+
+    const TABLE: &[Migration] = &[Migration {
+        name: "conformance",
+        sql: "CREATE TABLE conformance(id UUID PRIMARY KEY, text TEXT, at BIGINT, hash BYTEA);
+              CREATE INDEX conformance_at ON conformance(at)",
+    }];
+
+    /// Runs all checks.
+    pub async fn check(database: &Database) -> anyhow::Result<()> {
+        database.ping().await?;
+        database.migrate(TABLE).await?;
+        database.migrate(TABLE).await?;
+        let id = Uuid::now_v7();
+        on!(database, pool => {
+            let insert = "INSERT INTO conformance VALUES ($1, $2, $3, $4)";
+            let row = || sqlx::query(insert).bind(id).bind("ü").bind(7_i64).bind(&b"\x00\xff"[..]);
+            row().execute(pool).await?;
+            let again = row().execute(pool).await;
+            anyhow::ensure!(again.is_err_and(|error| is_duplicate(&error)), "a second of an id");
+            let found: (Uuid, String, i64, Vec<u8>) =
+                sqlx::query_as("SELECT id, text, at, hash FROM conformance WHERE id = $1")
+                    .bind(id)
+                    .fetch_one(pool)
+                    .await?;
+            anyhow::ensure!(found == (id, "ü".into(), 7, b"\x00\xff".to_vec()), "{found:?}");
+            let mut transaction = pool.begin_with(database.begin()).await?;
+            sqlx::query("DELETE FROM conformance").execute(&mut *transaction).await?;
+            transaction.rollback().await?;
+            let (count,): (i64,) =
+                sqlx::query_as("SELECT COUNT(*) FROM conformance WHERE id = $1")
+                    .bind(id)
+                    .fetch_one(pool)
+                    .await?;
+            anyhow::ensure!(count == 1, "a transaction that was rolled back left something");
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_conforms() {
+        conformance::check(&Database::in_memory().await.unwrap()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/apps.sqlite");
+        conformance::check(&Database::sqlite(&path).await.unwrap()).await.unwrap();
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let flags = ["--postgres-host=db", "--postgres-password=hunter2"].map(str::to_owned);
+        let mut config = Config::from_arguments(flags).unwrap();
+        let settings = Settings::read(&mut config);
+        assert_eq!(format!("{settings:?}"), "postgres postgres@db:5432/chat_db");
+        assert!(config.describe().contains("POSTGRES_PASSWORD=(hidden)"));
+    }
+}

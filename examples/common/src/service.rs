@@ -1,0 +1,103 @@
+//! What a started service is, and how a program runs one.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use klamm_utils::backoff::Backoff;
+use klamm_utils::task::TaskGroup;
+use tokio::net::TcpListener;
+
+/// How long tasks may take to end.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// A service that answers. Dropping it leaves its tasks running; [`Running::stop`] ends them.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    tasks: TaskGroup,
+}
+
+impl Running {
+    /// Serves `router` on `listen` until the tasks are told to stop. Port 0 takes a free one.
+    pub async fn serve(
+        listen: SocketAddr,
+        router: Router,
+        tasks: TaskGroup,
+    ) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}"))?;
+        let address = listener.local_addr()?;
+        let stopping = tasks.stopping();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tasks.spawn("http", async move {
+            let served = axum::serve(listener, service).with_graceful_shutdown(stopping).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "the listener failed");
+            }
+        });
+        Ok(Self { address, tasks })
+    }
+
+    /// A service without an address of its own.
+    #[must_use]
+    pub fn headless(tasks: TaskGroup) -> Self {
+        Self { address: SocketAddr::from(([0, 0, 0, 0], 0)), tasks }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends every task and waits for them.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.tasks.stop();
+        anyhow::ensure!(self.tasks.join(STOP_WITHIN).await, "tasks did not end in time");
+        Ok(())
+    }
+}
+
+/// Returns when the process is asked to end: Ctrl-C or SIGTERM.
+pub async fn asked_to_end() {
+    let interrupted = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminated) => tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        },
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM is not heard");
+            let _ = interrupted.await;
+        }
+    }
+}
+
+/// Tries until it works or the tasks stop: what a service does while something it needs is away.
+/// `None` if the tasks stop.
+pub async fn persist<T, E: std::fmt::Display>(
+    tasks: &TaskGroup,
+    what: &str,
+    mut attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> Option<T> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    loop {
+        let failed = tokio::select! {
+            outcome = attempt() => match outcome {
+                Ok(value) => return Some(value),
+                Err(error) => error,
+            },
+            () = tasks.stopping() => return None,
+        };
+        if backoff.failures().is_power_of_two() || backoff.failures() == 0 {
+            tracing::warn!(error = %failed, failures = backoff.failures(), "cannot {what} yet");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next_pause()) => {}
+            () = tasks.stopping() => return None,
+        }
+    }
+}
