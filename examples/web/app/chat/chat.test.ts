@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { openRoom, SEND_MS, type OpenRoom, type Page } from "./chat.ts";
+
+/** The other end of the wire: what it was sent, and what it says. */
+class FakeSocket {
+  readyState = 1;
+  sent: Record<string, unknown>[] = [];
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  constructor(readonly address: string) {}
+  send(text: string) {
+    this.sent.push(JSON.parse(text) as Record<string, unknown>);
+  }
+  close() {
+    this.readyState = 3;
+  }
+  async say(...frames: object[]) {
+    for (const frame of frames) this.onmessage?.({ data: JSON.stringify(frame) });
+    await vi.advanceTimersByTimeAsync(20);
+  }
+  of(type: string) {
+    return this.sent.filter((frame) => frame["type"] === type);
+  }
+}
+
+let sockets: FakeSocket[];
+let room: OpenRoom;
+let page: Page;
+let histories: number;
+const last = () => sockets.at(-1)!;
+
+const message = (offset: number) => ({
+  type: "chat_message",
+  room: "general",
+  id: `m${offset}`,
+  sender: "u2",
+  senderName: "bob",
+  content: `text ${offset}`,
+  offset,
+  created_at: "2026-01-02T03:04:05Z",
+});
+const hello = { type: "hello", server: "Asia", epoch: "e1", now: 0 };
+const joined = { type: "join_room", room: "general", success: true, members: [], head_offset: 9 };
+
+beforeEach(async () => {
+  vi.useFakeTimers();
+  sockets = [];
+  histories = 0;
+  page = { messages: [], readOffset: undefined, delayed: false };
+  let ids = 0;
+  let tickets = 0;
+  room = openRoom("general", { userId: "u1", username: "ann" }, {
+    address: async () => `ws://here/ws/chat?ticket=${++tickets}`,
+    open: (address) => {
+      const socket = new FakeSocket(address);
+      sockets.push(socket);
+      return socket as unknown as WebSocket;
+    },
+    history: async () => (histories++, page),
+    token: async () => "fresh",
+    newId: () => `c${++ids}`,
+    now: () => Date.now(),
+    random: () => 0,
+  });
+  await vi.advanceTimersByTimeAsync(0);
+  last().onopen?.();
+});
+afterEach(() => vi.useRealTimers());
+
+const offsets = () => room.store.get().room.messages.map((each) => each.offset);
+
+async function comeBack(): Promise<void> {
+  last().onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(15_000);
+  last().onopen?.();
+}
+
+test("it joins once greeted, reads the history and asks for what is behind it", async () => {
+  page.messages = [message(3), message(2)];
+  await last().say(hello, joined, message(4));
+  expect(last().of("join_room")).toHaveLength(1);
+  expect(offsets()).toEqual([2, 3, 4]);
+  expect(last().of("resume")).toMatchObject([{ rooms: [{ room: "general", epoch: "e1" }] }]);
+  expect(room.store.get().server).toBe("Asia");
+});
+
+test("each try has a ticket of its own", async () => {
+  await comeBack();
+  await comeBack();
+  expect(new Set(sockets.map((socket) => socket.address)).size).toBe(3);
+});
+
+test("a connection that comes back goes on from the last offset, without the history", async () => {
+  page.messages = [message(3)];
+  await last().say(hello, joined, message(5));
+  await comeBack();
+  await last().say({ ...hello, server: "Europe" }, joined);
+  expect(last().of("resume")[0]).toMatchObject({ rooms: [{ offset: 5, epoch: "e1" }] });
+  await last().say(message(4), message(5), message(6));
+  expect(offsets()).toEqual([3, 4, 5, 6]);
+  expect(histories).toBe(1);
+});
+
+test("another log's offsets mean nothing: it starts over", async () => {
+  page.messages = [message(30)];
+  await last().say(hello, joined);
+  await comeBack();
+  page.messages = [message(2)];
+  await last().say({ ...hello, epoch: "e2" }, joined);
+  expect(offsets()).toEqual([2]);
+});
+
+test("what was written while the connection was away is sent when it is back, once", async () => {
+  await last().say(hello, joined);
+  last().onclose?.({ code: 1006 });
+  room.send("are you there?");
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().onopen?.();
+  await last().say(hello, joined);
+  const sent = { type: "chat_message", room: "general", content: "are you there?" };
+  expect(last().of("chat_message")).toEqual([{ ...sent, client_msg_id: "c1" }]);
+});
+
+test("without an answer it is not sent, and a retry has the same id", async () => {
+  await last().say(hello, joined);
+  room.send("hello");
+  await vi.advanceTimersByTimeAsync(SEND_MS - 100);
+  expect(room.store.get().room.outgoing[0]?.state).toBe("sending");
+  await vi.advanceTimersByTimeAsync(100);
+  expect(room.store.get().room.outgoing[0]?.state).toBe("failed");
+  room.retry("c1");
+  expect(last().of("chat_message").map((frame) => frame["client_msg_id"])).toEqual(["c1", "c1"]);
+  const ack = { type: "message_ack", client_msg_id: "c1", id: "m7", offset: 7, created_at: 1 };
+  await last().say(ack, ack);
+  expect(offsets()).toEqual([7]);
+  expect(room.store.get().room.outgoing).toEqual([]);
+});
+
+test("a server that asks to start over for ever does not make it loop", async () => {
+  page.messages = [message(3)];
+  await last().say(hello, joined);
+  const resync = { type: "resync", room: "general" };
+  for (let second = 0; second < 30; second += 1) {
+    await last().say(resync);
+    await vi.advanceTimersByTimeAsync(980);
+  }
+  expect(histories).toBeLessThan(12);
+  const before = histories;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(histories - before).toBeLessThan(25);
+});
+
+test("a token that ends is renewed on the open connection", async () => {
+  await last().say(hello, { type: "auth_expiring" });
+  expect(last().of("auth")).toEqual([{ type: "auth", token: "fresh" }]);
+});
+
+test("a silent connection is asked, and given up when it says nothing", async () => {
+  await last().say(hello, joined);
+  const quiet = last();
+  await vi.advanceTimersByTimeAsync(25_000);
+  expect(quiet.of("ping")).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(quiet.readyState).toBe(3);
+  expect(room.link.state.get().phase).not.toBe("open");
+});
+
+test("typing is told now and then, what was read once", async () => {
+  await last().say(hello, joined, message(4));
+  for (let key = 0; key < 10; key += 1) room.typing();
+  expect(last().of("typing")).toHaveLength(1);
+  room.seen();
+  room.seen();
+  expect(last().of("read")).toEqual([{ type: "read", room: "general", offset: 4 }]);
+});
+
+test("frames that make no sense are left out", async () => {
+  last().onmessage?.({ data: "{not json" });
+  await last().say([], { type: "from_the_future" }, { ...message(1), id: 7 }, hello);
+  expect(room.store.get().server).toBe("Asia");
+  expect(offsets()).toEqual([]);
+});

@@ -1,0 +1,195 @@
+import { backoff } from "../lib/backoff.ts";
+import { coalesce } from "../lib/coalesce.ts";
+import { createLink, type Link, type LinkWorld } from "../lib/link.ts";
+import { createStore, type Store } from "../lib/store.ts";
+import { readFrame, readStored, type ChatFrame, type Stored } from "./frames.ts";
+import * as rooms from "./room.ts";
+import { chatNext, inRoom, newChat, type Chat } from "./state.ts";
+
+/** What the chat needs of the world besides a connection. */
+export interface ChatWorld extends LinkWorld {
+  history(room: string, before: number | undefined): Promise<Page>;
+  token(): Promise<string | undefined>;
+  newId(): string;
+}
+
+/** A page of the history, its oldest messages first or last. */
+export interface Page {
+  messages: Record<string, unknown>[];
+  /** How far who asks had read, if the server says so. */
+  readOffset: number | undefined;
+  delayed: boolean;
+}
+
+/** A room, open in this page. */
+export interface OpenRoom {
+  readonly store: Store<Chat>;
+  readonly link: Link;
+  send(text: string): void;
+  retry(clientId: string): void;
+  discard(clientId: string): void;
+  /** Tells the others that something is being written; as often as one likes. */
+  typing(): void;
+  /** The person has seen everything that is here. */
+  seen(): void;
+  /** Loads what came before the first message. */
+  older(): void;
+  stopAnswer(id: string): void;
+  /** Is no member any more. */
+  leave(): void;
+  /** Ends the connection; the person stays a member and finds what is new later. */
+  close(): void;
+}
+
+export const PAGE = 50;
+/** After this long without an answer a message counts as not sent. */
+export const SEND_MS = 10_000;
+const TYPING_EVERY_MS = 3_000;
+const PING = { frame: { type: "ping" }, everyMs: 25_000, answerMs: 10_000 };
+/** A server that asks to start over again and again is asked less and less often. */
+const RESYNC_CALM_MS = 30_000;
+
+export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRoom {
+  const store = createStore<Chat>(newChat(me, name));
+  let typingSent = -Infinity;
+  let readSent = -1;
+  let resyncs = { count: 0, last: -Infinity, planned: false };
+  let loading = 0;
+
+  const arrived = coalesce<ChatFrame>((frames) => {
+    const now = world.now();
+    store.update((chat) => frames.reduce((state, frame) => chatNext(state, frame, now), chat));
+    for (const frame of frames) follow(frame);
+  });
+  const link = createLink(
+    world,
+    {
+      opened() {},
+      frame(raw) {
+        const frame = readFrame(raw, world.now());
+        if (frame !== undefined) arrived(frame);
+      },
+    },
+    PING,
+  );
+  link.start();
+
+  /** What a frame asks this page to do. */
+  function follow(frame: ChatFrame): void {
+    if (frame.type === "hello") link.send({ type: "join_room", room: name });
+    if (frame.type === "auth_expiring") void sendToken();
+    if ("room" in frame && frame.room !== name) return;
+    if (frame.type === "join_room" && frame.failure === undefined) void catchUp();
+    if (frame.type === "resync") resync();
+  }
+
+  async function sendToken(): Promise<void> {
+    const token = await world.token().catch(() => undefined);
+    if (token !== undefined) link.send({ type: "auth", token });
+  }
+
+  /** From the history when nothing is known, then whatever the log has behind it. */
+  async function catchUp(): Promise<void> {
+    const { history, messages } = store.get().room;
+    const never = history === "unknown" || (history === "delayed" && messages.length === 0);
+    if (never) await load(undefined);
+    const { room, epoch } = store.get();
+    const offset = rooms.cursor(room);
+    if (offset >= 0) link.send({ type: "resume", rooms: [{ room: name, offset, epoch }] });
+    for (const message of room.outgoing) {
+      if (message.state === "sending") post(message.clientId, message.content);
+    }
+  }
+
+  function resync(): void {
+    if (resyncs.planned) return;
+    const now = world.now();
+    const calm = now - resyncs.last > RESYNC_CALM_MS;
+    const count = calm ? 0 : resyncs.count + 1;
+    resyncs = { count, last: now, planned: true };
+    setTimeout(
+      () => {
+        resyncs.planned = false;
+        if (link.state.get().phase !== "open") return;
+        store.update((chat) => inRoom(chat, rooms.startOver));
+        void catchUp();
+      },
+      calm ? 0 : backoff(count, world.random),
+    );
+  }
+
+  async function load(before: number | undefined): Promise<void> {
+    const round = ++loading;
+    const settle = (history: rooms.History) =>
+      store.update((chat) => inRoom(chat, (room) => ({ ...room, history })));
+    settle("loading");
+    try {
+      const page = await world.history(name, before);
+      if (round !== loading) return;
+      const now = world.now();
+      const messages = page.messages
+        .map((raw) => readStored(raw, now))
+        .filter((message): message is Stored => message !== undefined);
+      store.update((chat) => inRoom(chat, (room) => take(room, messages, page.readOffset)));
+      if (page.delayed) settle("delayed");
+      else settle(messages.length < PAGE ? "complete" : "more");
+    } catch {
+      if (round === loading) settle("delayed");
+    }
+  }
+
+  function take(room: rooms.Room, messages: Stored[], readOffset: number | undefined): rooms.Room {
+    const taken = rooms.take(room, messages);
+    if (room.dividerAfter !== undefined || readOffset === undefined) return taken;
+    return { ...taken, dividerAfter: readOffset };
+  }
+
+  function post(clientId: string, content: string): void {
+    link.send({ type: "chat_message", room: name, content, client_msg_id: clientId });
+    setTimeout(() => {
+      const waiting = store
+        .get()
+        .room.outgoing.find((message) => message.clientId === clientId && message.state === "sending");
+      if (waiting === undefined || world.now() - waiting.at < SEND_MS) return;
+      store.update((chat) => inRoom(chat, (room) => rooms.fail(room, clientId, "Not sent", true)));
+    }, SEND_MS);
+  }
+
+  return {
+    store,
+    link,
+    send(text) {
+      const clientId = world.newId();
+      store.update((chat) => inRoom(chat, (room) => rooms.write(room, clientId, text, world.now())));
+      post(clientId, text);
+    },
+    retry(clientId) {
+      store.update((chat) => inRoom(chat, (room) => rooms.retry(room, clientId, world.now())));
+      const message = store.get().room.outgoing.find((each) => each.clientId === clientId);
+      if (message !== undefined) post(clientId, message.content);
+    },
+    discard(clientId) {
+      store.update((chat) => inRoom(chat, (room) => rooms.discard(room, clientId)));
+    },
+    typing() {
+      if (world.now() - typingSent < TYPING_EVERY_MS) return;
+      if (link.send({ type: "typing", room: name })) typingSent = world.now();
+    },
+    seen() {
+      const offset = rooms.cursor(store.get().room);
+      if (offset <= readSent) return;
+      if (link.send({ type: "read", room: name, offset })) readSent = offset;
+    },
+    older() {
+      const { messages, history } = store.get().room;
+      if (history === "more" || history === "delayed") void load(messages[0]?.offset);
+    },
+    stopAnswer(id) {
+      link.send({ type: "llm_stop", room: name, id });
+    },
+    leave() {
+      link.send({ type: "leave_room", room: name });
+    },
+    close: () => link.stop("left"),
+  };
+}

@@ -1,0 +1,165 @@
+import { toMillis } from "../lib/time.ts";
+
+/** What the chat servers send, as far as the pages use it. */
+export type ChatFrame =
+  | { type: "hello"; server: string; epoch: string; now: number }
+  | { type: "join_room"; room: string; members: Member[]; head: number; failure: string | undefined }
+  | { type: "leave_room"; room: string }
+  | { type: "chat_message"; room: string; message: Stored }
+  | { type: "message_ack"; clientId: string; id: string; offset: number; at: number }
+  | { type: "message_failed"; clientId: string; code: string; retryable: boolean }
+  | { type: "member_joined" | "member_left"; room: string; member: Member; server: string }
+  | { type: "typing"; room: string; user: string; name: string }
+  | { type: "presence"; user: string; online: boolean }
+  | { type: "read" | "delivered"; room: string; user: string; offset: number }
+  | { type: "llm_delta"; room: string; id: string; text: string }
+  | { type: "llm_done"; room: string; id: string }
+  | { type: "slow_down"; retryMs: number }
+  | { type: "auth_expiring" }
+  | { type: "resync"; room: string }
+  | { type: "error"; code: string; message: string };
+
+export interface Member {
+  user: string;
+  name: string;
+  online: boolean;
+}
+
+/** A message as the log has it. */
+export interface Stored {
+  id: string;
+  clientId: string | undefined;
+  sender: string;
+  senderName: string;
+  content: string;
+  server: string;
+  offset: number;
+  at: number;
+}
+
+/** The sender's name under which SuperChat answers. */
+export const SUPERCHAT = "SuperChat";
+
+type Fields = Record<string, unknown>;
+
+/** Undefined for what this version of the page does not know. */
+export function readFrame(raw: unknown, now: number): ChatFrame | undefined {
+  if (typeof raw !== "object" || raw === null) return undefined;
+  const frame = raw as Fields;
+  if (frame["error"] === true) {
+    const failed = text(frame, "type") === "join_room" || text(frame, "room") !== "";
+    if (failed && text(frame, "type") === "join_room") return joined(frame);
+    return { type: "error", code: text(frame, "code"), message: text(frame, "message") };
+  }
+  const room = text(frame, "room");
+  switch (frame["type"]) {
+    case "hello":
+      return {
+        type: "hello",
+        server: text(frame, "server"),
+        epoch: text(frame, "epoch"),
+        now: toMillis(frame["now"], now),
+      };
+    case "join_room":
+      return joined(frame);
+    case "leave_room":
+      return { type: "leave_room", room };
+    case "chat_message": {
+      const message = readStored(frame, now);
+      return message && { type: "chat_message", room, message };
+    }
+    case "message_ack":
+      return {
+        type: "message_ack",
+        clientId: text(frame, "client_msg_id"),
+        id: text(frame, "id"),
+        offset: number(frame, "offset"),
+        at: toMillis(frame["created_at"], now),
+      };
+    case "message_failed":
+      return {
+        type: "message_failed",
+        clientId: text(frame, "client_msg_id"),
+        code: text(frame, "code"),
+        retryable: frame["retryable"] !== false,
+      };
+    case "member_joined":
+    case "member_left":
+      return { type: frame["type"], room, member: member(frame), server: text(frame, "server") };
+    default:
+      return readFleeting(frame, room);
+  }
+}
+
+/** What is shown for a moment, or moves a pointer, or is about the connection. */
+function readFleeting(frame: Fields, room: string): ChatFrame | undefined {
+  const user = text(frame, "user");
+  switch (frame["type"]) {
+    case "typing":
+      return { type: "typing", room, user, name: text(frame, "name") || user };
+    case "presence":
+      return { type: "presence", user, online: text(frame, "status") === "online" };
+    case "read":
+    case "delivered":
+      return { type: frame["type"], room, user, offset: number(frame, "offset") };
+    case "llm_delta":
+      return { type: "llm_delta", room, id: text(frame, "id"), text: text(frame, "text") };
+    case "llm_done":
+      return { type: "llm_done", room, id: text(frame, "id") };
+    case "slow_down":
+      return { type: "slow_down", retryMs: number(frame, "retry_ms") };
+    case "auth_expiring":
+      return { type: "auth_expiring" };
+    case "resync":
+      return { type: "resync", room };
+    default:
+      return undefined;
+  }
+}
+
+/** A message of a frame or of the history. */
+export function readStored(raw: Fields, now: number): Stored | undefined {
+  const id = text(raw, "id");
+  if (id === "") return undefined;
+  return {
+    id,
+    clientId: text(raw, "client_msg_id") || undefined,
+    sender: text(raw, "sender"),
+    senderName: text(raw, "senderName") || text(raw, "sender_name"),
+    content: text(raw, "content"),
+    server: text(raw, "server"),
+    offset: number(raw, "offset"),
+    at: toMillis(raw["created_at"], now),
+  };
+}
+
+function joined(frame: Fields): ChatFrame {
+  const listed = Array.isArray(frame["members"]) ? (frame["members"] as unknown[]) : [];
+  const success = frame["success"] === true;
+  return {
+    type: "join_room",
+    room: text(frame, "room"),
+    members: listed.map((each) =>
+      typeof each === "string" ? { user: each, name: each, online: true } : member(each as Fields),
+    ),
+    head: number(frame, "head_offset"),
+    failure: success ? undefined : text(frame, "message") || "The room cannot be joined.",
+  };
+}
+
+function member(raw: Fields): Member {
+  const user = text(raw, "user") || text(raw, "user_id") || text(raw, "sender");
+  const name = text(raw, "name") || text(raw, "username") || text(raw, "senderName");
+  const online = raw["online"] !== false && raw["status"] !== "offline";
+  return { user, name: name || user, online };
+}
+
+function text(raw: Fields, name: string): string {
+  const value = raw[name];
+  return typeof value === "string" ? value : "";
+}
+
+function number(raw: Fields, name: string): number {
+  const value = raw[name];
+  return typeof value === "number" && Number.isFinite(value) ? value : -1;
+}

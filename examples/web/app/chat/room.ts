@@ -1,0 +1,207 @@
+import type { Member, Stored } from "./frames.ts";
+
+/**
+ * One room as a page knows it. Pure: every function gives a new room, or the same one when nothing
+ * changes. Stored messages are in the order of the log, each once; what is still on its way stands
+ * behind them, in the order in which it was written.
+ */
+export interface Room {
+  readonly name: string;
+  readonly joined: boolean;
+  readonly messages: readonly Stored[];
+  readonly outgoing: readonly Outgoing[];
+  readonly notices: readonly Notice[];
+  readonly members: readonly Member[];
+  /** How far each member has read, and how far messages have come to each member's screen. */
+  readonly reads: Readonly<Record<string, number>>;
+  readonly deliveries: Readonly<Record<string, number>>;
+  readonly typing: Readonly<Record<string, { name: string; until: number }>>;
+  /** SuperChat's answers that are being written, by the id that the finished message will have. */
+  readonly answers: Readonly<Record<string, string>>;
+  readonly history: History;
+  /** The offset up to which the person had read when the room was opened: the divider's place. */
+  readonly dividerAfter: number | undefined;
+}
+
+export type History = "unknown" | "loading" | "more" | "complete" | "delayed";
+
+/** A message of this page that is not in the log yet. */
+export interface Outgoing {
+  clientId: string;
+  content: string;
+  at: number;
+  state: "sending" | "failed";
+  failure: string | undefined;
+  retryable: boolean;
+}
+
+export interface Notice {
+  key: string;
+  text: string;
+  /** The last message that stood above it. */
+  after: number;
+}
+
+const KEPT_NOTICES = 100;
+const TYPING_MS = 5_000;
+
+export function emptyRoom(name: string): Room {
+  return {
+    name,
+    joined: false,
+    messages: [],
+    outgoing: [],
+    notices: [],
+    members: [],
+    reads: {},
+    deliveries: {},
+    typing: {},
+    answers: {},
+    history: "unknown",
+    dividerAfter: undefined,
+  };
+}
+
+/** The offset of the last message, or -1: where a new connection goes on from. */
+export function cursor(room: Room): number {
+  return room.messages.at(-1)?.offset ?? -1;
+}
+
+/** Takes messages in, from the connection or from the history, whatever their order. */
+export function take(room: Room, arrived: readonly Stored[]): Room {
+  const fresh = notYet(room.messages, arrived);
+  const here = new Set(arrived.map((message) => message.clientId));
+  const outgoing = room.outgoing.filter((message) => !here.has(message.clientId));
+  if (fresh.length === 0 && outgoing.length === room.outgoing.length) return room;
+  const answers = without(room.answers, fresh.map((message) => message.id));
+  const typing = without(room.typing, fresh.map((message) => message.sender));
+  return { ...room, messages: merge(room.messages, fresh), outgoing, answers, typing };
+}
+
+/** Those whose id and offset are new, by offset. */
+function notYet(known: readonly Stored[], arrived: readonly Stored[]): Stored[] {
+  const fresh: Stored[] = [];
+  for (const message of arrived) {
+    const same = (each: Stored) => each.id === message.id || each.offset === message.offset;
+    if (!known.some(same) && !fresh.some(same)) fresh.push(message);
+  }
+  return fresh.sort((a, b) => a.offset - b.offset);
+}
+
+function merge(known: readonly Stored[], fresh: readonly Stored[]): readonly Stored[] {
+  const first = fresh[0];
+  const last = known.at(-1);
+  if (first === undefined) return known;
+  if (last === undefined || last.offset < first.offset) return [...known, ...fresh];
+  return [...known, ...fresh].sort((a, b) => a.offset - b.offset);
+}
+
+/** Forgets what was stored: the log is another one, or too much was missed to go on from. */
+export function startOver(room: Room): Room {
+  return { ...room, messages: [], notices: [], answers: {}, history: "unknown" };
+}
+
+export function write(room: Room, clientId: string, content: string, at: number): Room {
+  const message: Outgoing = {
+    clientId,
+    content,
+    at,
+    state: "sending",
+    failure: undefined,
+    retryable: true,
+  };
+  return { ...room, outgoing: [...room.outgoing, message] };
+}
+
+/** The broker has it: it takes its place among the stored ones. */
+export function acknowledge(
+  room: Room,
+  ack: { clientId: string; id: string; offset: number; at: number },
+  me: { userId: string; username: string; server: string },
+): Room {
+  const sent = room.outgoing.find((message) => message.clientId === ack.clientId);
+  if (sent === undefined) return room;
+  const { id, clientId, offset, at } = ack;
+  const stored: Stored = {
+    id,
+    clientId,
+    offset,
+    at,
+    sender: me.userId,
+    senderName: me.username,
+    content: sent.content,
+    server: me.server,
+  };
+  return take(room, [stored]);
+}
+
+export function fail(room: Room, clientId: string, failure: string, retryable: boolean): Room {
+  return change(room, clientId, (message) => ({ ...message, state: "failed", failure, retryable }));
+}
+
+/** Sends again under the same id, so that it stays one message however often it is tried. */
+export function retry(room: Room, clientId: string, at: number): Room {
+  return change(room, clientId, (message) =>
+    message.state === "failed" && message.retryable
+      ? { ...message, state: "sending", failure: undefined, at }
+      : message,
+  );
+}
+
+export function discard(room: Room, clientId: string): Room {
+  const outgoing = room.outgoing.filter((message) => message.clientId !== clientId);
+  return outgoing.length === room.outgoing.length ? room : { ...room, outgoing };
+}
+
+function change(room: Room, clientId: string, to: (message: Outgoing) => Outgoing): Room {
+  if (!room.outgoing.some((message) => message.clientId === clientId)) return room;
+  const outgoing = room.outgoing.map((each) => (each.clientId === clientId ? to(each) : each));
+  return { ...room, outgoing };
+}
+
+export function notice(room: Room, key: string, text: string, after = cursor(room)): Room {
+  const line = { key, text, after };
+  return { ...room, notices: [...room.notices, line].slice(-KEPT_NOTICES) };
+}
+
+export function setMember(room: Room, member: Member): Room {
+  const others = room.members.filter((each) => each.user !== member.user);
+  return { ...room, members: [...others, member] };
+}
+
+export function setPresence(room: Room, user: string, online: boolean): Room {
+  const known = room.members.find((member) => member.user === user);
+  if (known === undefined || known.online === online) return room;
+  const typing = online ? room.typing : without(room.typing, [user]);
+  return { ...setMember(room, { ...known, online }), typing };
+}
+
+/** Pointers only move forward. */
+export function point(room: Room, kind: "reads" | "deliveries", user: string, to: number): Room {
+  if ((room[kind][user] ?? -1) >= to) return room;
+  return { ...room, [kind]: { ...room[kind], [user]: to } };
+}
+
+export function typed(room: Room, user: string, name: string, now: number): Room {
+  return { ...room, typing: { ...room.typing, [user]: { name, until: now + TYPING_MS } } };
+}
+
+/** Forgets those who stopped typing. */
+export function settle(room: Room, now: number): Room {
+  const over = Object.entries(room.typing).filter(([, each]) => each.until <= now);
+  return over.length === 0 ? room : { ...room, typing: without(room.typing, over.map(([u]) => u)) };
+}
+
+export function answer(room: Room, id: string, text: string): Room {
+  if (room.messages.some((message) => message.id === id)) return room;
+  return { ...room, answers: { ...room.answers, [id]: (room.answers[id] ?? "") + text } };
+}
+
+export function answerDone(room: Room, id: string): Room {
+  return id in room.answers ? { ...room, answers: without(room.answers, [id]) } : room;
+}
+
+function without<T>(map: Readonly<Record<string, T>>, keys: readonly string[]) {
+  if (!keys.some((key) => key in map)) return map;
+  return Object.fromEntries(Object.entries(map).filter(([key]) => !keys.includes(key)));
+}

@@ -1,0 +1,121 @@
+import type { ChatFrame } from "./frames.ts";
+import * as rooms from "./room.ts";
+import type { Room } from "./room.ts";
+
+/** What a connection to the chat knows. Pure: see `chat.ts` for what talks. */
+export interface Chat {
+  readonly me: { userId: string; username: string };
+  /** The name of the instance that this page is connected to. */
+  readonly server: string;
+  /** Which log the offsets belong to. */
+  readonly epoch: string;
+  readonly room: Room;
+  /** A word for the person, until the next one. */
+  readonly problem: string | undefined;
+  /** When this page first said that it had joined: it says so once. */
+  readonly greeted: boolean;
+}
+
+export function newChat(me: Chat["me"], room: string): Chat {
+  return {
+    me,
+    server: "",
+    epoch: "",
+    room: rooms.emptyRoom(room),
+    problem: undefined,
+    greeted: false,
+  };
+}
+
+export function chatNext(chat: Chat, frame: ChatFrame, now: number): Chat {
+  if ("room" in frame && frame.room !== chat.room.name) return chat;
+  switch (frame.type) {
+    case "hello":
+      return greet(chat, frame.server, frame.epoch);
+    case "join_room":
+      return joined(chat, frame);
+    case "leave_room":
+      return inRoom(chat, (room) => ({ ...room, joined: false }));
+    case "chat_message":
+      return inRoom(chat, (room) => rooms.take(room, [frame.message]));
+    case "message_ack": {
+      const me = { ...chat.me, server: chat.server };
+      return inRoom(chat, (room) => rooms.acknowledge(room, frame, me));
+    }
+    case "message_failed":
+      return inRoom(chat, (room) =>
+        rooms.fail(room, frame.clientId, FAILURES[frame.code] ?? "Not sent", frame.retryable),
+      );
+    case "member_joined":
+    case "member_left":
+      return cameOrWent(chat, frame);
+    case "typing":
+      if (frame.user === chat.me.userId) return chat;
+      return inRoom(chat, (room) => rooms.typed(room, frame.user, frame.name, now));
+    case "presence":
+      return inRoom(chat, (room) => rooms.setPresence(room, frame.user, frame.online));
+    case "read":
+      return inRoom(chat, (room) => rooms.point(room, "reads", frame.user, frame.offset));
+    case "delivered":
+      return inRoom(chat, (room) => rooms.point(room, "deliveries", frame.user, frame.offset));
+    case "llm_delta":
+      return inRoom(chat, (room) => rooms.answer(room, frame.id, frame.text));
+    case "llm_done":
+      return inRoom(chat, (room) => rooms.answerDone(room, frame.id));
+    case "slow_down":
+      return { ...chat, problem: "You write faster than the room can take. A moment, please." };
+    case "error":
+      return { ...chat, problem: frame.message };
+    case "auth_expiring":
+    case "resync":
+      return chat;
+  }
+}
+
+const FAILURES: Record<string, string> = {
+  rate_limited: "Too many messages at once",
+  too_long: "Too long",
+  broker_unavailable: "Not sent: the log cannot be reached",
+  timeout: "Not sent: the log did not answer",
+};
+
+/** Every connection begins with it. Offsets of another log mean nothing here. */
+function greet(chat: Chat, server: string, epoch: string): Chat {
+  const other = chat.epoch !== "" && epoch !== chat.epoch;
+  const room = other ? rooms.startOver(chat.room) : chat.room;
+  return { ...chat, server, epoch, room: { ...room, answers: {} }, problem: undefined };
+}
+
+function joined(chat: Chat, frame: Extract<ChatFrame, { type: "join_room" }>): Chat {
+  if (frame.failure !== undefined) return { ...chat, problem: frame.failure };
+  const room = { ...chat.room, joined: true, members: frame.members };
+  if (chat.greeted) return { ...chat, room };
+  // Behind what the room had when it was joined, which has yet to be loaded.
+  const after = Math.max(rooms.cursor(room), frame.head - 1);
+  const greeting = rooms.notice(room, "me", `You joined ${room.name} 🎉`, after);
+  return { ...chat, room: greeting, greeted: true };
+}
+
+function cameOrWent(
+  chat: Chat,
+  frame: Extract<ChatFrame, { type: "member_joined" | "member_left" }>,
+): Chat {
+  const { member, server } = frame;
+  const came = frame.type === "member_joined";
+  if (member.user === chat.me.userId) return chat;
+  return inRoom(chat, (room) => {
+    const before = room.members.find((each) => each.user === member.user);
+    const next = rooms.setMember(room, { ...member, online: came });
+    // A second tab, or a connection that came back, is no news.
+    if (came === (before?.online ?? false)) return next;
+    const from = server === "" ? "" : ` from server ${server}`;
+    const words = came ? `${member.name} joined${from} 🎉` : `${member.name} left`;
+    const key = `${frame.type}-${member.user}-${room.notices.length}-${rooms.cursor(room)}`;
+    return rooms.notice(next, key, words);
+  });
+}
+
+export function inRoom(chat: Chat, change: (room: Room) => Room): Chat {
+  const room = change(chat.room);
+  return room === chat.room ? chat : { ...chat, room };
+}

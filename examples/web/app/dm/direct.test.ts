@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import * as dm from "./direct.ts";
+
+const message = (id: string, more: Partial<dm.Message> = {}): dm.Message => ({
+  id, clientId: undefined, from: "bob", to: "ann", text: id, at: 1, status: "SENT",
+  sentAt: undefined, deliveredAt: undefined, ...more,
+});
+const ids = (state: dm.Direct) => (state.threads["bob"] ?? []).map((each) => each.id);
+const own = (state: dm.Direct) => (state.threads["bob"] ?? []).at(-1);
+
+test("a message that comes twice, from two pods or after a crash, is shown once", () => {
+  let state = dm.take(dm.newDirect("ann"), [message("m1"), message("m1")], true);
+  state = dm.take(state, [message("m1")], true);
+  expect(ids(state)).toEqual(["m1"]);
+  expect(state.people[0]?.unread).toBe(1);
+});
+
+test("they stand in the order in which they were written", () => {
+  const late = [message("m3", { at: 3 }), message("m1", { at: 1 }), message("m2", { at: 2 })];
+  expect(ids(dm.take(dm.newDirect("ann"), late, false))).toEqual(["m1", "m2", "m3"]);
+});
+
+test("statuses only move forward", () => {
+  let state = dm.write(dm.newDirect("ann"), "bob", "c1", "hi", 5);
+  state = dm.setStatus(state, { id: "m1", clientId: "c1" }, "NONE", 6);
+  state = dm.setStatus(state, { id: "m1", clientId: undefined }, "DELIVERED", 9);
+  state = dm.setStatus(state, { id: "m1", clientId: undefined }, "SENT", 7);
+  expect(own(state)).toMatchObject({ id: "m1", status: "DELIVERED", sentAt: 7, deliveredAt: 9 });
+});
+
+test("what failed is tried again as the same message, and the server's word is the last", () => {
+  let state = dm.fail(dm.write(dm.newDirect("ann"), "bob", "c1", "hi", 5), "c1");
+  expect(own(state)?.status).toBe("failed");
+  state = dm.retry(state, "c1");
+  expect(dm.unanswered(state).map((each) => each.clientId)).toEqual(["c1"]);
+  state = dm.setStatus(state, { id: "m1", clientId: "c1" }, "SENT", 6);
+  expect(own(dm.fail(state, "c1"))?.status).toBe("SENT");
+  expect(ids(state)).toEqual(["m1"]);
+  expect(ids(dm.discard(state, "c1"))).toEqual(["m1"]);
+});
+
+test("an echo of an own message, on this tab or another, is no second one", () => {
+  const state = dm.write(dm.newDirect("ann"), "bob", "c1", "hi", 5);
+  const echo = message("m1", { clientId: "c1", from: "ann", to: "bob", status: "NONE" });
+  expect(ids(dm.take(state, [echo], true))).toEqual(["m1"]);
+  expect(ids(dm.take(dm.newDirect("ann"), [echo], true))).toEqual(["m1"]);
+});
+
+test("what is not on the screen counts until it is", () => {
+  let state = dm.take(dm.newDirect("ann"), [message("m1"), message("m2")], true);
+  expect(state.people[0]).toMatchObject({ username: "bob", unread: 2 });
+  state = dm.list(state, [{ username: "bob", online: true, last: "", lastAt: 0 }]);
+  expect(state.people[0]).toMatchObject({ online: true, unread: 2, last: "m2" });
+  state = dm.show(state, "bob");
+  state = dm.take(state, [message("m3")], true);
+  expect(state.people[0]?.unread).toBe(0);
+});

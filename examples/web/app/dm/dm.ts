@@ -1,0 +1,163 @@
+import { createLink, type Link, type LinkWorld } from "../lib/link.ts";
+import { createStore, type Store } from "../lib/store.ts";
+import { toMillis } from "../lib/time.ts";
+import * as dm from "./direct.ts";
+import type { Direct, Message, Person, Status } from "./direct.ts";
+
+/** What direct messages need of the world besides a connection. */
+export interface DmWorld extends LinkWorld {
+  /** The data of an answer of a pod. */
+  get(path: string): Promise<unknown>;
+  newId(): string;
+}
+
+/** Direct messages, open in this page. */
+export interface Messenger {
+  readonly store: Store<Direct>;
+  readonly link: Link;
+  show(who: string | undefined): void;
+  send(to: string, text: string): void;
+  retry(clientId: string): void;
+  discard(clientId: string): void;
+  close(): void;
+}
+
+const SEND_MS = 10_000;
+const PEOPLE_MS = 3_000;
+
+type Fields = Record<string, unknown>;
+
+export function openMessenger(me: string, world: DmWorld): Messenger {
+  const store = createStore(dm.newDirect(me));
+  const link = createLink(world, {
+    opened() {
+      void loadPeople();
+      const { open } = store.get();
+      if (open !== undefined) void loadThread(open);
+      for (const message of dm.unanswered(store.get())) post(message);
+    },
+    frame: (raw) => take(raw as Fields),
+  });
+  link.start();
+  void loadPeople();
+  const timer = setInterval(() => void loadPeople(), PEOPLE_MS);
+
+  function take(raw: Fields): void {
+    if (typeof raw !== "object" || raw === null) return;
+    if (raw["type"] === "status") return takeStatus(raw);
+    if (raw["type"] === "hello") {
+      const pod = String(raw["pod_id"] ?? raw["pod"] ?? "");
+      return store.update((state) => ({ ...state, pod }));
+    }
+    const message = readMessage(raw, me, world.now());
+    if (message === undefined) return;
+    store.update((state) => dm.take(state, [message], true));
+    // It counts as delivered when it is here, not when it was written to a socket.
+    if (message.to === me) link.send({ type: "ack", message_id: message.id });
+  }
+
+  function takeStatus(raw: Fields): void {
+    const status = raw["status"];
+    if (status !== "NONE" && status !== "SENT" && status !== "DELIVERED") return;
+    const clientId = raw["client_msg_id"];
+    const which = {
+      id: String(raw["message_id"] ?? ""),
+      clientId: typeof clientId === "string" ? clientId : undefined,
+    };
+    const at = toMillis(raw["at"], world.now());
+    store.update((state) => dm.setStatus(state, which, status, at));
+  }
+
+  async function loadPeople(): Promise<void> {
+    if (globalThis.document?.hidden) return;
+    const listed = await world.get("/conversations").catch(() => undefined);
+    if (!Array.isArray(listed)) return;
+    const people = (listed as Fields[]).map((raw) => readPerson(raw));
+    store.update((state) => dm.list(state, people));
+  }
+
+  async function loadThread(who: string): Promise<void> {
+    const path = `/messages?with=${encodeURIComponent(who)}`;
+    const listed = await world.get(path).catch(() => undefined);
+    if (!Array.isArray(listed)) return;
+    const messages = (listed as Fields[])
+      .map((raw) => readMessage(raw, me, world.now()))
+      .filter((message): message is Message => message !== undefined);
+    store.update((state) => dm.take(state, messages, false));
+  }
+
+  function post(message: Message): void {
+    const { clientId, to, text } = message;
+    if (clientId === undefined) return;
+    link.send({ payload: text, sender_id: me, reciever_id: to, client_msg_id: clientId });
+    setTimeout(() => store.update((state) => dm.fail(state, clientId)), SEND_MS);
+  }
+
+  function postAgain(clientId: string): void {
+    const message = dm.unanswered(store.get()).find((each) => each.clientId === clientId);
+    if (message !== undefined) post(message);
+  }
+
+  return {
+    store,
+    link,
+    show(who) {
+      store.update((state) => dm.show(state, who));
+      if (who !== undefined) void loadThread(who);
+    },
+    send(to, text) {
+      const clientId = world.newId();
+      store.update((state) => dm.write(state, to, clientId, text, world.now()));
+      postAgain(clientId);
+    },
+    retry(clientId) {
+      store.update((state) => dm.retry(state, clientId));
+      postAgain(clientId);
+    },
+    discard(clientId) {
+      store.update((state) => dm.discard(state, clientId));
+    },
+    close() {
+      clearInterval(timer);
+      link.stop("left");
+    },
+  };
+}
+
+/** A message of the connection, where its text is `message`, or of the history: `payload`. */
+export function readMessage(raw: Fields, me: string, now: number): Message | undefined {
+  const id = raw["message_id"] ?? raw["message_at"];
+  const text = raw["message"] ?? raw["payload"];
+  const from = raw["sender_id"];
+  const to = raw["reciever_id"];
+  if (typeof id !== "string" || typeof text !== "string") return undefined;
+  if (typeof from !== "string" || typeof to !== "string") return undefined;
+  if (from !== me && to !== me) return undefined;
+  const clientId = raw["client_msg_id"];
+  const time = (value: unknown) => (value == null ? undefined : toMillis(value, now));
+  return {
+    id,
+    clientId: typeof clientId === "string" ? clientId : undefined,
+    from,
+    to,
+    text,
+    at: toMillis(raw["created_at"], now),
+    status: readStatus(raw["status"]),
+    sentAt: time(raw["sent_at"]),
+    deliveredAt: time(raw["delivered_at"]),
+  };
+}
+
+function readStatus(raw: unknown): Status {
+  return raw === "SENT" || raw === "DELIVERED" ? raw : "NONE";
+}
+
+function readPerson(raw: Fields): Omit<Person, "unread"> {
+  const last = (raw["last_message"] ?? {}) as Fields;
+  return {
+    username: String(raw["username"] ?? raw["with"] ?? raw["user_id"] ?? ""),
+    online: raw["online"] === true,
+    last: typeof last === "string" ? last : String(last["payload"] ?? last["message"] ?? ""),
+    lastAt: toMillis(raw["last_at"] ?? last["created_at"], 0),
+  };
+}

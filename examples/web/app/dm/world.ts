@@ -1,0 +1,16 @@
+import { newId, ticketedAddress } from "../chat/world.ts";
+import { api } from "../session/here.ts";
+import type { DmWorld } from "./dm.ts";
+
+/** The pods behind the address that the page came from. */
+export const here: DmWorld = {
+  address: () => ticketedAddress("/dm/api/ws"),
+  open: (address) => new WebSocket(address),
+  now: () => Date.now(),
+  random: () => Math.random(),
+  newId,
+  async get(path) {
+    const body = await api("GET", `/dm/api${path}`);
+    return body["data"] ?? body["list"];
+  },
+};
