@@ -115,7 +115,7 @@ export function chatSocket(socket: WebSocket, name: string): void {
         const listed = [...memberOf(room)].map((user) => ({
           user, name: user, online: [...open.values()].some((each) => each.name === user),
         }));
-        say({ type: "join_room", room, success: true, members: listed, head_offset: log.length });
+        say({ type: "join_room", room, success: true, members: listed, head_offset: log.length - 1 });
         tell({ type: "member_joined", room, user: name, name, server }, socket);
         return;
       }

@@ -74,6 +74,7 @@ export function chatNext(chat: Chat, frame: ChatFrame, now: number): Chat {
 
 const FAILURES: Record<string, string> = {
   rate_limited: "Too many messages at once",
+  not_joined: "The room was left",
   too_long: "Too long",
   broker_unavailable: "Not sent: the log cannot be reached",
   timeout: "Not sent: the log did not answer",
@@ -91,7 +92,7 @@ function joined(chat: Chat, frame: Extract<ChatFrame, { type: "join_room" }>): C
   const room = { ...chat.room, joined: true, members: frame.members };
   if (chat.greeted) return { ...chat, room };
   // Behind what the room had when it was joined, which has yet to be loaded.
-  const after = Math.max(rooms.cursor(room), frame.head - 1);
+  const after = Math.max(rooms.cursor(room), frame.head);
   const greeting = rooms.notice(room, "me", `You joined ${room.name} 🎉`, after);
   return { ...chat, room: greeting, greeted: true };
 }

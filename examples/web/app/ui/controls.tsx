@@ -47,7 +47,11 @@ export function Field({ label, hint, ...rest }: FieldProps) {
 
 /** What went wrong, read out when it appears. */
 export function Problem({ children }: { children: string | undefined }) {
-  return <div role="alert">{children && <p className={styles.problem}>{children}</p>}</div>;
+  return (
+    <div role="alert" className={styles.alert}>
+      {children && <p className={styles.problem}>{children}</p>}
+    </div>
+  );
 }
 
 /** A letter on a colour of its own. */
