@@ -1,0 +1,248 @@
+//! `demo up`: each service a process of its own, on PostgreSQL, two of Redis, and nginx.
+
+mod nginx;
+mod process;
+mod programs;
+mod servers;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use common::service::asked_to_end;
+
+use crate::cast::{CAST, Part, Role, of_role};
+use crate::control::{self, Stage as _};
+use crate::proxy::Proxy;
+use crate::record::{Folder, Record};
+use nginx::{Upstreams, nginx};
+use process::{LOOK, Spec};
+use servers::{POSTGRES_DATABASE, POSTGRES_USER, postgres, redis, redis_replica};
+use stage::Processes;
+
+/// How to run as processes.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Where everything keeps its data.
+    #[arg(long, value_name = "DIR", default_value = "demo-data")]
+    pub data: PathBuf,
+    /// The port of the pages.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// The port of one service, such as postgres=5432. Others take any that is free.
+    #[arg(long = "at", value_name = "NAME=PORT", value_parser = named_port)]
+    pub ports: Vec<(String, u16)>,
+    /// Start a service again when it ends by itself.
+    #[arg(long)]
+    pub restart: bool,
+    /// No limits on signups, logins, messages and sockets: for load tests.
+    #[arg(long)]
+    pub no_limits: bool,
+    /// What the auxiliary Redis is: a replica of the master, or one by itself.
+    #[arg(long, default_value = "redis-replica", value_parser = ["redis-replica", "separate"])]
+    pub auxiliary: String,
+}
+
+fn named_port(text: &str) -> Result<(String, u16), String> {
+    let (name, port) = text.split_once('=').ok_or("it has the form NAME=PORT")?;
+    let port = port.parse().map_err(|error| format!("{port}: {error}"))?;
+    Ok((name.to_owned(), port))
+}
+
+/// Starts everything, and ends it when this process is asked to end.
+///
+/// # Errors
+/// A program is missing, a service does not start, or the data folder is in use.
+pub async fn up(options: Options) -> anyhow::Result<()> {
+    let folder = Folder::new(std::path::absolute(&options.data)?);
+    let _lock = folder.lock()?;
+    let play = Play::new(folder, options)?;
+    let processes = Processes::new(play.folder.logs());
+    let proxy = Proxy::new();
+    let started = tokio::select! {
+        started = play.start(&processes, &proxy) => started,
+        () = asked_to_end() => Ok(()),
+    };
+    let ran = match started {
+        Ok(()) => play.run(&processes).await,
+        Err(error) => Err(error),
+    };
+    tracing::info!("everything ends");
+    processes.stop().await;
+    proxy.stop().await;
+    ran
+}
+
+/// Everything that is known before the first process starts.
+#[derive(Debug)]
+struct Play {
+    folder: Folder,
+    options: Options,
+    ports: BTreeMap<String, u16>,
+    /// Signs tokens.
+    secret: String,
+    /// Of the database.
+    password: String,
+}
+
+impl Play {
+    fn new(folder: Folder, options: Options) -> anyhow::Result<Self> {
+        let secret = folder.keep("jwt-secret", crate::settings::new_secret)?;
+        let password = folder.keep("postgres-password", crate::settings::new_secret)?;
+        let ports = options.ports.iter().cloned().collect();
+        Ok(Self { folder, options, ports, secret, password })
+    }
+
+    /// Where the service `name` is to listen: a port of this machine that is free now.
+    fn place(&self, name: &str) -> io::Result<SocketAddr> {
+        let port = match self.ports.get(name) {
+            Some(port) => *port,
+            None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
+        };
+        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    async fn start(&self, processes: &Processes, proxy: &Proxy) -> anyhow::Result<()> {
+        let own = programs::own()?;
+        let path = self.folder.path();
+        let (database, master) = (self.place("postgres")?, self.place("redis")?);
+        let (auxiliary, kafka) = (self.place("redis-aux")?, self.place("klamm")?);
+        let replica = self.options.auxiliary == "redis-replica";
+        let klamm = Spec::new("klamm", "broker", own.join("klamm"))
+            .arguments(["serve", "--listen", &kafka.to_string(), "--http-listen", "127.0.0.1:0"])
+            .arguments(["--data-dir".into(), path.join("klamm").into_os_string()])
+            .at(kafka);
+        processes.add(postgres(&path.join("postgres"), database, &self.password)?).await?;
+        processes.add(redis("redis", master)?).await?;
+        processes
+            .add(match replica {
+                true => redis_replica("redis-aux", auxiliary, master)?,
+                false => redis("redis-aux", auxiliary)?,
+            })
+            .await?;
+        processes.add(klamm).await?;
+
+        let settings = self.settings(database, (master, auxiliary), kafka);
+        let mut cast: Vec<(Part, SocketAddr)> = Vec::new();
+        for part in CAST.iter().copied() {
+            let place = self.place(part.name)?;
+            let spec = Spec::new(part.name, part.role.kind(), own.join(part.role.program()))
+                .environment(settings.iter().cloned())
+                .environment(part.settings(place));
+            let spec = if listens(part.role) { spec.at(place) } else { spec };
+            processes.add(spec).await?;
+            cast.push((part, place));
+        }
+        let pages = self.pages(processes, proxy).await?;
+        let upstreams = Upstreams {
+            chat: of_role(&cast, Role::Chat),
+            accounts: of_role(&cast, Role::Accounts),
+            pods: of_role(&cast, Role::Pod),
+            unsent: of_role(&cast, Role::UnsentProducer),
+            pages: vec![pages],
+        };
+        processes.add(nginx(&path.join("nginx"), self.options.port, &upstreams)?).await?;
+        processes.ready().await?;
+        self.tell(processes, settings, (kafka, pages)).await
+    }
+
+    /// The pages and the buttons of the demo, which this process serves itself.
+    async fn pages(&self, processes: &Processes, proxy: &Proxy) -> anyhow::Result<SocketAddr> {
+        let listener = tokio::net::TcpListener::bind(self.place("pages")?).await?;
+        let address = listener.local_addr()?;
+        let buttons = control::routes(processes.clone(), true);
+        proxy.serve(listener, web::pages().nest("/demo/api", buttons));
+        Ok(address)
+    }
+
+    /// What all services are told.
+    fn settings(
+        &self,
+        database: SocketAddr,
+        (master, auxiliary): (SocketAddr, SocketAddr),
+        kafka: SocketAddr,
+    ) -> Vec<(String, String)> {
+        let mut settings = vec![
+            ("DATABASE", "postgres".to_owned()),
+            ("POSTGRES_HOST", database.ip().to_string()),
+            ("POSTGRES_PORT", database.port().to_string()),
+            ("POSTGRES_DATABASE", POSTGRES_DATABASE.to_owned()),
+            ("POSTGRES_USER", POSTGRES_USER.to_owned()),
+            ("POSTGRES_PASSWORD", self.password.clone()),
+            ("BUS", "redis".to_owned()),
+            ("REDIS_HOST", master.ip().to_string()),
+            ("REDIS_PORT", master.port().to_string()),
+            ("KV", "redis".to_owned()),
+            ("REDIS_MASTER", master.to_string()),
+            ("REDIS_AUX", auxiliary.to_string()),
+            ("AUXILIARY", self.options.auxiliary.clone()),
+            ("KAFKA_HOST", kafka.to_string()),
+        ];
+        settings.extend(crate::settings::common(&self.secret, self.options.port));
+        if self.options.no_limits {
+            settings.extend(crate::settings::no_limits());
+        }
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    async fn tell(
+        &self,
+        processes: &Processes,
+        settings: Vec<(String, String)>,
+        (kafka, pages): (SocketAddr, SocketAddr),
+    ) -> anyhow::Result<()> {
+        let url = format!("http://localhost:{}", self.options.port);
+        let instances = processes.instances().await;
+        let (pid, kafka) = (std::process::id(), kafka.to_string());
+        let control = format!("http://{pages}/demo/api");
+        let record = Record { pid, url, control, kafka, settings, instances };
+        self.folder.write(&record)?;
+        crate::banner::print(&record, Some(self.folder.path()))?;
+        Ok(())
+    }
+
+    /// Looks after the processes until this one is asked to end.
+    async fn run(&self, processes: &Processes) -> anyhow::Result<()> {
+        let mut looks = tokio::time::interval(LOOK);
+        let mut ending = std::pin::pin!(asked_to_end());
+        let mut shown = processes.instances().await;
+        loop {
+            tokio::select! {
+                () = &mut ending => return Ok(()),
+                _ = looks.tick() => {}
+            }
+            processes.look(self.options.restart).await?;
+            let instances = processes.instances().await;
+            if instances != shown {
+                let record = Record { instances: instances.clone(), ..self.folder.record()? };
+                self.folder.write(&record)?;
+                shown = instances;
+            }
+        }
+    }
+}
+
+/// Whether somebody waits for it to listen. The others serve nothing but their metrics, if that.
+fn listens(role: Role) -> bool {
+    matches!(role, Role::Chat | Role::Accounts | Role::Pod | Role::UnsentProducer)
+}
+
+/// Ends the demo that runs in `data`, and waits until it has.
+///
+/// # Errors
+/// None runs, or it cannot be reached.
+pub async fn down(data: PathBuf) -> anyhow::Result<()> {
+    use rustix::process::{Pid, Signal, kill_process};
+    let folder = Folder::new(data);
+    anyhow::ensure!(folder.is_taken()?, "no demo runs in {}", folder.path().display());
+    let pid = i32::try_from(folder.record()?.pid).ok().and_then(Pid::from_raw);
+    kill_process(pid.context("the record names no process")?, Signal::TERM)?;
+    while folder.is_taken()? {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The demo that is put under load: where everything is, and how to be let in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use common::auth::{Auth, Identity, Settings};
+use common::bus::Bus;
+use common::config::Config;
+use common::db::{self, Database};
+use demo::record::{Folder, Record};
+use klamm_utils::clock::{Clock as _, SystemClock};
+use uuid::Uuid;
+
+use crate::http::Client;
+
+/// A running demo.
+pub(crate) struct World {
+    record: Record,
+    auth: Auth,
+    pub(crate) http: Client,
+}
+
+impl World {
+    /// The demo that runs with its data in `folder`.
+    pub(crate) async fn open(folder: PathBuf) -> anyhow::Result<Self> {
+        let folder = Folder::new(folder);
+        ensure!(folder.is_taken()?, "no demo runs in {}", folder.path().display());
+        let record = folder.record()?;
+        let mut config = config(&record)?;
+        // Only to sign tickets: nothing is asked of the database or the bus.
+        let auth =
+            Auth::new(Settings::read(&mut config), Database::in_memory().await?, Bus::memory());
+        Ok(Self { record, auth, http: Client::new() })
+    }
+
+    /// The addresses of the instances of this kind that run.
+    pub(crate) fn places(&self, kind: &str) -> anyhow::Result<Vec<SocketAddr>> {
+        let instances = self.record.instances.iter();
+        let places: Vec<_> = instances
+            .filter(|instance| instance.kind == kind && instance.alive)
+            .filter_map(|instance| instance.address)
+            .collect();
+        ensure!(!places.is_empty(), "no instance of {kind} runs");
+        Ok(places)
+    }
+
+    /// The name of the instance at `address`.
+    pub(crate) fn name_of(&self, address: SocketAddr) -> anyhow::Result<&str> {
+        let found = self.record.instances.iter().find(|found| found.address == Some(address));
+        Ok(&found.context("no instance is there")?.name)
+    }
+
+    /// The names of all that runs.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.record.instances.iter().map(|instance| &*instance.name)
+    }
+
+    /// Presses a button of the demo: `kill` or `start`.
+    pub(crate) async fn press(&self, button: &str, name: &str) -> anyhow::Result<()> {
+        let url = format!("{}/instances/{name}/{button}", self.record.control);
+        let (status, text) = self.http.post(&url, "").await?;
+        ensure!(status.is_success(), "{button} {name}: {status} {text}");
+        Ok(())
+    }
+
+    /// The database of the demo.
+    pub(crate) async fn database(&self) -> anyhow::Result<Database> {
+        let settings = db::Settings::read(&mut config(&self.record)?);
+        Ok(Database::open(&settings).await?)
+    }
+
+    /// A ticket for a socket, signed with the demo's own secret: signups and logins are limited.
+    pub(crate) fn ticket(&self, username: &str) -> String {
+        let now = u64::try_from(SystemClock::new().now_ms() / 1000).unwrap_or(0);
+        let hour = Duration::from_secs(3600).as_secs();
+        let user_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, username.as_bytes());
+        let username = username.to_owned();
+        self.auth.ticket(&Identity { user_id, username, expires_at: now + hour })
+    }
+}
+
+fn config(record: &Record) -> anyhow::Result<Config> {
+    let flags = record.settings.iter().map(|(name, value)| format!("--{name}={value}"));
+    Config::from_arguments(flags)
+}
