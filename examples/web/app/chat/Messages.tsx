@@ -39,13 +39,11 @@ export function Messages({ open, room, me }: { open: OpenRoom; room: Room; me: s
     if (own > 0) list.current?.toEnd();
   }, [own]);
 
-  const older = useCallback(() => {
-    if (open.store.get().room.history === "more") open.older();
-  }, [open]);
+  const older = useCallback(() => open.older(), [open]);
 
   return (
     <div className={styles.area}>
-      <HistoryLine room={room} onRetry={() => open.older()} />
+      <HistoryLine room={room} />
       <VirtualList
         ref={list}
         rows={rows}
@@ -78,7 +76,7 @@ function useNewer(room: Room, me: string, atEnd: boolean): number {
   return room.messages.filter((each) => each.offset > seen && each.sender !== me).length;
 }
 
-function HistoryLine({ room, onRetry }: { room: Room; onRetry: () => void }) {
+function HistoryLine({ room }: { room: Room }) {
   if (room.history === "loading" && room.messages.length === 0) {
     return <p className={styles.history}>Loading what was said before…</p>;
   }
@@ -86,9 +84,6 @@ function HistoryLine({ room, onRetry }: { room: Room; onRetry: () => void }) {
   return (
     <p className={styles.history} role="status">
       The history is delayed. New messages come as ever.
-      <Button small look="quiet" onClick={onRetry}>
-        Try again
-      </Button>
     </p>
   );
 }

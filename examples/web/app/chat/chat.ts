@@ -45,6 +45,8 @@ export const PAGE = 50;
 /** After this long without an answer a message counts as not sent. */
 export const SEND_MS = 10_000;
 const TYPING_EVERY_MS = 3_000;
+/** When something that failed is asked for again. */
+const AGAIN_MS = 3_000;
 const PING = { frame: { type: "ping" }, everyMs: 25_000, answerMs: 10_000 };
 /** A server that asks to start over again and again is asked less and less often. */
 const RESYNC_CALM_MS = 30_000;
@@ -76,11 +78,19 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
 
   /** What a frame asks this page to do. */
   function follow(frame: ChatFrame): void {
-    if (frame.type === "hello") link.send({ type: "join_room", room: name });
+    if (frame.type === "hello") join();
     if (frame.type === "auth_expiring") void sendToken();
     if ("room" in frame && frame.room !== name) return;
-    if (frame.type === "join_room" && frame.failure === undefined) void catchUp();
+    if (frame.type === "join_room") {
+      if (frame.failure === undefined) void catchUp();
+      else setTimeout(join, AGAIN_MS);
+    }
     if (frame.type === "resync") resync();
+  }
+
+  /** Also again, when a server that has just started could not reach the log yet. */
+  function join(): void {
+    if (!store.get().room.joined) link.send({ type: "join_room", room: name });
   }
 
   async function sendToken(): Promise<void> {
@@ -95,7 +105,8 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     if (never) await load(undefined);
     const { room, epoch } = store.get();
     const offset = rooms.cursor(room);
-    if (offset >= 0) link.send({ type: "resume", rooms: [{ room: name, offset, epoch }] });
+    // A server that was not ready has told no epoch; the history has just been loaded then.
+    if (offset >= 0 && epoch !== "") link.send({ type: "resume", rooms: [{ room: name, offset, epoch }] });
     for (const message of room.outgoing) {
       if (message.state === "sending") post(message.clientId, message.content);
     }
@@ -131,10 +142,18 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
         .map((raw) => readStored(raw, now))
         .filter((message): message is Stored => message !== undefined);
       store.update((chat) => inRoom(chat, (room) => take(room, messages, page.readOffset)));
-      if (page.delayed) settle("delayed");
+      if (page.delayed) delay(before);
       else settle(messages.length < PAGE ? "complete" : "more");
     } catch {
-      if (round === loading) settle("delayed");
+      if (round === loading) delay(before);
+    }
+
+    function delay(before: number | undefined): void {
+      settle("delayed");
+      setTimeout(() => {
+        const open = link.state.get().phase !== "closed";
+        if (open && round === loading) void load(before);
+      }, AGAIN_MS);
     }
   }
 
@@ -162,6 +181,8 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
       const clientId = world.newId();
       store.update((chat) => inRoom(chat, (room) => rooms.write(room, clientId, text, world.now())));
       post(clientId, text);
+      // What is written next is news again.
+      typingSent = -Infinity;
     },
     retry(clientId) {
       store.update((chat) => inRoom(chat, (room) => rooms.retry(room, clientId, world.now())));
@@ -182,7 +203,7 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     },
     older() {
       const { messages, history } = store.get().room;
-      if (history === "more" || history === "delayed") void load(messages[0]?.offset);
+      if (history === "more") void load(messages[0]?.offset);
     },
     stopAnswer(id) {
       link.send({ type: "llm_stop", room: name, id });

@@ -47,8 +47,7 @@ export function readFrame(raw: unknown, now: number): ChatFrame | undefined {
   if (typeof raw !== "object" || raw === null) return undefined;
   const frame = raw as Fields;
   if (frame["error"] === true) {
-    const failed = text(frame, "type") === "join_room" || text(frame, "room") !== "";
-    if (failed && text(frame, "type") === "join_room") return joined(frame);
+    if (frame["type"] === "join_room") return joined(frame);
     return { type: "error", code: text(frame, "code"), message: text(frame, "message") };
   }
   const room = text(frame, "room");

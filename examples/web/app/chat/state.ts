@@ -82,19 +82,22 @@ const FAILURES: Record<string, string> = {
 
 /** Every connection begins with it. Offsets of another log mean nothing here. */
 function greet(chat: Chat, server: string, epoch: string): Chat {
-  const other = chat.epoch !== "" && epoch !== chat.epoch;
+  // A server that cannot reach the log yet does not know the epoch.
+  const known = epoch === "" ? chat.epoch : epoch;
+  const other = chat.epoch !== "" && known !== chat.epoch;
   const room = other ? rooms.startOver(chat.room) : chat.room;
-  return { ...chat, server, epoch, room: { ...room, answers: {} }, problem: undefined };
+  const fresh = { ...room, answers: {}, joined: false };
+  return { ...chat, server, epoch: known, room: fresh, problem: undefined };
 }
 
 function joined(chat: Chat, frame: Extract<ChatFrame, { type: "join_room" }>): Chat {
   if (frame.failure !== undefined) return { ...chat, problem: frame.failure };
   const room = { ...chat.room, joined: true, members: frame.members };
-  if (chat.greeted) return { ...chat, room };
+  if (chat.greeted) return { ...chat, room, problem: undefined };
   // Behind what the room had when it was joined, which has yet to be loaded.
   const after = Math.max(rooms.cursor(room), frame.head);
   const greeting = rooms.notice(room, "me", `You joined ${room.name} 🎉`, after);
-  return { ...chat, room: greeting, greeted: true };
+  return { ...chat, room: greeting, greeted: true, problem: undefined };
 }
 
 function cameOrWent(

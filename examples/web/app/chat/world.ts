@@ -2,6 +2,9 @@ import { GiveUp } from "../lib/link.ts";
 import { api, sessions, socketAddress, ticket } from "../session/here.ts";
 import { PAGE, type ChatWorld } from "./chat.ts";
 
+/** What a connection is given when its token ends soon: one that does not. */
+export const LONG_MS = 120_000;
+
 /** The chat servers behind the address that the page came from. */
 export const here: ChatWorld = {
   address: () => ticketedAddress("/ws/chat"),
@@ -9,7 +12,7 @@ export const here: ChatWorld = {
   now: () => Date.now(),
   random: () => Math.random(),
   newId: () => newId(),
-  token: () => sessions.token(),
+  token: () => sessions.token(LONG_MS),
   async history(room, before) {
     const query = before === undefined ? "" : `&before=${before}`;
     const path = `/api/rooms/${encodeURIComponent(room)}/messages?limit=${PAGE}${query}`;

@@ -8,6 +8,7 @@ import type { Direct, Message, Person, Status } from "./direct.ts";
 export interface DmWorld extends LinkWorld {
   /** The data of an answer of a pod. */
   get(path: string): Promise<unknown>;
+  token(): Promise<string | undefined>;
   newId(): string;
 }
 
@@ -24,6 +25,7 @@ export interface Messenger {
 
 const SEND_MS = 10_000;
 const PEOPLE_MS = 3_000;
+const PING = { frame: { type: "ping" }, everyMs: 25_000, answerMs: 10_000 };
 
 type Fields = Record<string, unknown>;
 
@@ -37,7 +39,7 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
       for (const message of dm.unanswered(store.get())) post(message);
     },
     frame: (raw) => take(raw as Fields),
-  });
+  }, PING);
   link.start();
   void loadPeople();
   const timer = setInterval(() => void loadPeople(), PEOPLE_MS);
@@ -46,9 +48,14 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
     if (typeof raw !== "object" || raw === null) return;
     if (raw["type"] === "status") return takeStatus(raw);
     if (raw["type"] === "hello") {
-      const pod = String(raw["pod_id"] ?? raw["pod"] ?? "");
+      const pod = String(raw["pod_id"] ?? "");
       return store.update((state) => ({ ...state, pod }));
     }
+    if (raw["type"] === "error" && typeof raw["client_msg_id"] === "string") {
+      const refused = raw["client_msg_id"];
+      return store.update((state) => dm.fail(state, refused));
+    }
+    if (raw["type"] === "auth_expiring") return void sendToken();
     const message = readMessage(raw, me, world.now());
     if (message === undefined) return;
     store.update((state) => dm.take(state, [message], true));
@@ -66,6 +73,11 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
     };
     const at = toMillis(raw["at"], world.now());
     store.update((state) => dm.setStatus(state, which, status, at));
+  }
+
+  async function sendToken(): Promise<void> {
+    const token = await world.token().catch(() => undefined);
+    if (token !== undefined) link.send({ type: "auth", token });
   }
 
   async function loadPeople(): Promise<void> {

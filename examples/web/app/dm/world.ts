@@ -1,5 +1,5 @@
-import { newId, ticketedAddress } from "../chat/world.ts";
-import { api } from "../session/here.ts";
+import { LONG_MS, newId, ticketedAddress } from "../chat/world.ts";
+import { api, sessions } from "../session/here.ts";
 import type { DmWorld } from "./dm.ts";
 
 /** The pods behind the address that the page came from. */
@@ -9,6 +9,7 @@ export const here: DmWorld = {
   now: () => Date.now(),
   random: () => Math.random(),
   newId,
+  token: () => sessions.token(LONG_MS),
   async get(path) {
     const body = await api("GET", `/dm/api${path}`);
     return body["data"] ?? body["list"];

@@ -117,6 +117,17 @@ test("an error that comes with status 200, as in the original, is an error", asy
   await expect(createSessions(made).login("ann", "x")).rejects.toThrow("Invalid username");
 });
 
+test("a clock that is wrong does not make a token end early", async () => {
+  const body = { ...login.body, expires_in: 900 };
+  const { made, waiting, at, calls } = world(() => ({ status: 200, body }));
+  at(60 * MINUTE);
+  const here = createSessions(made);
+  await here.login("ann", "long enough");
+  expect(waiting().map((plan) => plan.ms)).toEqual([14 * MINUTE]);
+  expect(await createSessions(made).token()).toBe(login.body.token);
+  expect(calls).toHaveLength(1);
+});
+
 test("names are not only ASCII", async () => {
   const { made } = world(() => ({ status: 200, body: { token: tokenFor(MINUTE, "Zoë 🎉") } }));
   const here = createSessions(made);

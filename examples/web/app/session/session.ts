@@ -38,6 +38,8 @@ export class Refused extends Error {
 
 const TOKEN = "go-chat-token";
 const USER = "go-chat-userId";
+/** When the token ends by the clock of this browser, which may be wrong. */
+const UNTIL = "go-chat-until";
 const AGAIN_MS = 5_000;
 
 export interface Sessions {
@@ -46,8 +48,11 @@ export interface Sessions {
   signup(username: string, password: string): Promise<void>;
   login(username: string, password: string): Promise<void>;
   logout(): Promise<void>;
-  /** A token that is good now, renewed if need be; undefined when nobody is signed in (any more). */
-  token(): Promise<string | undefined>;
+  /**
+   * A token that is good for so long from now, renewed if need be; undefined when nobody is signed
+   * in (any more).
+   */
+  token(leastMs?: number): Promise<string | undefined>;
   /** Renews the token that a server has just refused. */
   renew(refused: string): Promise<string | undefined>;
   /** Takes over what another tab has stored. */
@@ -63,15 +68,22 @@ export function createSessions(world: SessionWorld): Sessions {
   function stored(): Session | undefined {
     const token = world.storage.getItem(TOKEN);
     const claims = token === null ? undefined : readToken(token);
-    return token === null || claims === undefined ? undefined : { token, ...claims };
+    if (token === null || claims === undefined) return undefined;
+    const until = Number(world.storage.getItem(UNTIL) ?? NaN);
+    return { token, ...claims, ...(Number.isFinite(until) ? { expiresAt: until } : {}) };
   }
 
-  function keep(token: string): string {
+  function keep(body: Answer["body"]): string {
+    const token = String(body["token"]);
     const claims = readToken(token);
     if (claims === undefined) throw new Refused(502, "The server's answer makes no sense.");
-    world.storage.setItem(TOKEN, token);
+    const seconds = body["expires_in"];
+    const until =
+      typeof seconds === "number" ? world.now() + seconds * 1000 : claims.expiresAt;
+    world.storage.setItem(UNTIL, String(until));
     world.storage.setItem(USER, claims.userId);
-    current.update(() => ({ token, ...claims }));
+    world.storage.setItem(TOKEN, token);
+    current.update(() => ({ token, ...claims, expiresAt: until }));
     plan();
     return token;
   }
@@ -79,6 +91,7 @@ export function createSessions(world: SessionWorld): Sessions {
   function forget(): void {
     world.storage.removeItem(TOKEN);
     world.storage.removeItem(USER);
+    world.storage.removeItem(UNTIL);
     adopt();
   }
 
@@ -112,8 +125,7 @@ export function createSessions(world: SessionWorld): Sessions {
     } catch {
       answer = { status: 0, body: {} };
     }
-    const token = answer.body["token"];
-    if (answer.status === 200 && typeof token === "string") return keep(token);
+    if (answer.status === 200 && "token" in answer.body) return keep(answer.body);
     if (answer.status === 401 || answer.status === 403) return forget(), undefined;
     // No server, or one in trouble: the session is not over for that.
     stopTimer();
@@ -136,17 +148,18 @@ export function createSessions(world: SessionWorld): Sessions {
     },
     async login(username, password) {
       const { body } = await ask("/api/auth/login", username, password);
-      keep(String(body["token"]));
+      keep(body);
     },
     async logout() {
       const session = current.get();
       forget();
       if (session !== undefined) await world.post("/api/auth/logout", undefined, session.token);
     },
-    async token() {
+    async token(leastMs) {
       const session = current.get();
       if (session === undefined) return undefined;
-      return isFresh(session.expiresAt, world.now()) ? session.token : renew(session.token);
+      const fresh = isFresh(session.expiresAt, world.now(), leastMs);
+      return fresh ? session.token : renew(session.token);
     },
   };
 }

@@ -32,7 +32,7 @@ export function renewIn(expiresAt: number, now: number): number {
   return Math.max(1_000, Math.max(left - EARLY_MS, left / 2));
 }
 
-/** Whether a token can be used for a request that starts now. */
-export function isFresh(expiresAt: number, now: number): boolean {
-  return expiresAt - now > 5_000;
+/** Whether a token can be used for a while from now. */
+export function isFresh(expiresAt: number, now: number, leastMs = 5_000): boolean {
+  return expiresAt - now > leastMs;
 }
