@@ -71,7 +71,7 @@ async fn calls<A: Api>(
     }
     let mut answers = Vec::with_capacity(requests.len());
     for pending in pending {
-        answers.push(pending.answer().await.expect("the broker answers"));
+        answers.push(pending.answer().await.expect("the broker answers").body);
     }
     answers
 }

@@ -68,7 +68,7 @@ pub(crate) enum Failure {
         /// How many are stored.
         stored: u64,
         /// Why the first is not.
-        first: ClientError,
+        first: Box<ClientError>,
     },
     /// The files that were looked at are damaged.
     #[error("damage was found: {findings} findings")]
@@ -200,8 +200,11 @@ fn exit_of_client(error: &ClientError) -> Exit {
         | ClientError::Tls { .. }
         | ClientError::Disconnected { .. }
         | ClientError::Timeout { .. }
+        | ClientError::UnknownBroker { .. }
+        | ClientError::NoLeader { .. }
         | ClientError::DeliveryTimeout { .. }
         | ClientError::Blocked { .. } => Exit::Unreachable,
+        ClientError::NoPartition { .. } => Exit::NotFound,
         ClientError::Broker { code, .. } if UNREACHABLE.contains(code) => Exit::Unreachable,
         ClientError::Broker { code, .. } if NOT_FOUND.contains(code) => Exit::NotFound,
         ClientError::Broker { code, .. } if REFUSED.contains(code) => Exit::Refused,
@@ -236,12 +239,13 @@ const REFUSED: [ErrorCode; 7] = [
 #[cfg(test)]
 mod tests {
     use anyhow::Context as _;
-    use klamm_client::Subject;
+    use klamm_client::{Origin, Subject};
 
     use super::*;
 
     fn refused(code: ErrorCode) -> ClientError {
-        ClientError::Broker { code, message: None, subject: Subject::Name("orders".into()) }
+        let origin = Origin { api: "Metadata", address: "localhost:9092".into() };
+        origin.error(code, Subject::Name("orders".into()))
     }
 
     fn check(error: impl Into<anyhow::Error>, exit: Exit) {

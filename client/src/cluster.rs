@@ -12,6 +12,8 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::watch;
 
+use crate::admin::Outcomes;
+use crate::answer::Answer;
 use crate::config::{ClientConfig, ConfigError, MetadataRecovery, keys};
 use crate::connection::Connection;
 use crate::coordinator::Coordinators;
@@ -136,8 +138,8 @@ impl Kafka {
         Arc::clone(&self.cluster.metadata.borrow())
     }
 
-    /// Asks what there is: all topics, or those named, or the brokers alone where none is.
-    /// Unknown topics are not created, and told beside the snapshot.
+    /// Asks what there is: all topics, or those named, or the brokers alone where none is. What
+    /// became of each that is named is told beside the snapshot; unknown topics are not created.
     ///
     /// # Errors
     /// No broker answers.
@@ -147,7 +149,7 @@ impl Kafka {
     pub async fn refresh(
         &self,
         topics: Option<&[Str]>,
-    ) -> Result<(Arc<Metadata>, Vec<(Str, ErrorCode)>)> {
+    ) -> Result<(Arc<Metadata>, Outcomes<Str, Arc<Topic>>)> {
         let mut heard = self.cluster.heard.lock().await;
         self.ask(topics, false, &mut heard).await
     }
@@ -181,14 +183,9 @@ impl Kafka {
             return Ok(Arc::clone(topic));
         }
         let auto_create = self.cluster.settings.auto_create;
-        let (metadata, refused) =
-            self.ask(Some(std::slice::from_ref(name)), auto_create, &mut heard).await?;
-        if let Some(topic) = metadata.topic(name) {
-            return Ok(Arc::clone(topic));
-        }
-        let code = refused.iter().find(|(refused, _)| refused == name).map(|(_, code)| *code);
-        let code = code.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-        Err(Error::Broker { code, message: None, subject: Subject::Name(name.clone()) })
+        let names = std::slice::from_ref(name);
+        let (_, topics) = self.ask(Some(names), auto_create, &mut heard).await?;
+        topics.into_iter().map(|(_, topic)| topic).next().expect("one outcome for each name")
     }
 
     /// The connection to a broker, opened now if there is none.
@@ -248,7 +245,11 @@ impl Kafka {
     ///
     /// # Cancel safety
     /// Dropped before it returns, the request may have been sent or not.
-    pub async fn call<A: Api>(&self, node: i32, request: &A::Request) -> Result<A::Response> {
+    pub async fn call<A: Api>(
+        &self,
+        node: i32,
+        request: &A::Request,
+    ) -> Result<Answer<A::Response>> {
         self.broker(node).await?.call::<A>(request).await
     }
 
@@ -279,17 +280,19 @@ impl Kafka {
         Ok(self.connect_to(node).await?.patient(patience))
     }
 
+    /// A new connection to the broker of this one.
+    pub(crate) async fn connect_anew(&self, known: &Connection) -> Result<Connection> {
+        let timeout = self.cluster.settings.reconnect.clone().timeout.next_pause();
+        self.cluster.connect(known.address(), timeout).await
+    }
+
     pub(crate) fn known_coordinators(&self) -> &Coordinators {
         &self.cluster.coordinators
     }
 
     fn address_of(&self, node: i32) -> Result<Arc<str>> {
         let metadata = self.metadata();
-        let broker = metadata.brokers.get(&node).ok_or(Error::Broker {
-            code: ErrorCode::BROKER_NOT_AVAILABLE,
-            message: None,
-            subject: Subject::Broker(node),
-        })?;
+        let broker = metadata.brokers.get(&node).ok_or(Error::UnknownBroker { node })?;
         Ok(Arc::clone(&broker.address))
     }
 
@@ -304,7 +307,7 @@ impl Kafka {
         topics: Option<&[Str]>,
         auto_create: bool,
         heard: &mut Heard,
-    ) -> Result<(Arc<Metadata>, Vec<(Str, ErrorCode)>)> {
+    ) -> Result<(Arc<Metadata>, Outcomes<Str, Arc<Topic>>)> {
         let Settings { recovery, recovery_patience, .. } = self.cluster.settings;
         let recovers = recovery == MetadataRecovery::Rebootstrap;
         let asked_at = clock::now();
@@ -312,16 +315,17 @@ impl Kafka {
             self.start_over(heard);
         }
         let mut answer = self.ask_any(topics, auto_create).await?;
-        if answer.error_code == ErrorCode::REBOOTSTRAP_REQUIRED && recovers {
+        if answer.body.error_code == ErrorCode::REBOOTSTRAP_REQUIRED && recovers {
             self.start_over(heard);
             answer = self.ask_any(topics, auto_create).await?;
         }
-        Error::check(answer.error_code, None, Subject::Cluster)?;
-        if answer.brokers.is_empty() {
+        let Answer { body, origin } = answer;
+        origin.check(body.error_code, None, Subject::Cluster)?;
+        if body.brokers.is_empty() {
             // A broker that starts, and has not heard of the others or itself yet.
-            Error::check(ErrorCode::LEADER_NOT_AVAILABLE, None, Subject::Cluster)?;
+            return Err(origin.error(ErrorCode::LEADER_NOT_AVAILABLE, Subject::Cluster));
         }
-        let (metadata, refused) = self.metadata().after(answer, topics.is_none());
+        let (metadata, refused) = self.metadata().after(body, topics.is_none());
         let metadata = Arc::new(metadata);
         match topics {
             Some(topics) => heard.answered(asked_at, topics.iter().cloned()),
@@ -330,20 +334,29 @@ impl Kafka {
                 heard.answered(asked_at, metadata.topics().map(|topic| topic.name.clone()));
             }
         }
-        heard.refused(refused.iter().map(|(name, _)| name));
+        heard.refused(refused.keys());
         self.cluster.metadata.send_replace(Arc::clone(&metadata));
         self.cluster.slots.keep(|address| {
             metadata.brokers.values().any(|broker| &*broker.address == address)
                 || self.cluster.bootstrap.iter().any(|server| &**server == address)
         });
-        Ok((metadata, refused))
+        let outcome = |name: &Str| match metadata.topic(name) {
+            Some(topic) => (name.clone(), Ok(Arc::clone(topic))),
+            None => {
+                let code = refused.get(name).copied();
+                let code = code.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+                (name.clone(), Err(origin.error(code, Subject::Name(name.clone()))))
+            }
+        };
+        let outcomes = topics.unwrap_or_default().iter().map(outcome).collect();
+        Ok((metadata, outcomes))
     }
 
     async fn ask_any(
         &self,
         topics: Option<&[Str]>,
         auto_create: bool,
-    ) -> Result<metadata::Response> {
+    ) -> Result<Answer<metadata::Response>> {
         let connection = self.any_broker().await?;
         let version = connection.version::<MetadataApi>(i16::MAX)?;
         let by_name =

@@ -12,6 +12,7 @@ use klamm_protocol::header::{decode_response, encode_request};
 use klamm_protocol::wire::{Str, WireError};
 use klamm_utils::task::TaskGroup;
 
+use crate::answer::{Answer, Origin};
 use crate::dial::Socket;
 use crate::error::{Error, Result, Subject};
 use crate::link::{Held, Limits, Link, Ticket};
@@ -51,7 +52,7 @@ pub(crate) struct Alone<'a> {
 pub struct Pending<A> {
     ticket: Ticket,
     version: i16,
-    address: Arc<str>,
+    origin: Origin,
     api: PhantomData<fn() -> A>,
 }
 
@@ -96,7 +97,7 @@ impl Connection {
     ///
     /// # Cancel safety
     /// Dropped before it returns, the request may have been sent or not; the connection goes on.
-    pub async fn call<A: Api>(&self, request: &A::Request) -> Result<A::Response> {
+    pub async fn call<A: Api>(&self, request: &A::Request) -> Result<Answer<A::Response>> {
         self.submit::<A>(self.version::<A>(i16::MAX)?, request).await?.answer().await
     }
 
@@ -127,7 +128,7 @@ impl Connection {
     pub async fn submit<A: Api>(&self, version: i16, request: &A::Request) -> Result<Pending<A>> {
         let encode = |id| encode_request::<A>(version, id, Some(&self.client_id), request);
         let ticket = self.link.submit(A::NAME, self.timeout, encode).await?;
-        Ok(Pending { ticket, version, address: Arc::clone(self.address()), api: PhantomData })
+        Ok(Pending { ticket, version, origin: Origin::of::<A>(self.address()), api: PhantomData })
     }
 
     /// Sends a request that the broker does not answer: Produce with acks of 0.
@@ -195,13 +196,13 @@ impl WeakConnection {
 
 impl Alone<'_> {
     /// As [`Connection::call`].
-    pub(crate) async fn call<A: Api>(&self, request: &A::Request) -> Result<A::Response> {
+    pub(crate) async fn call<A: Api>(&self, request: &A::Request) -> Result<Answer<A::Response>> {
         let Self { connection, held } = self;
         let version = connection.version::<A>(i16::MAX)?;
         let encode = |id| encode_request::<A>(version, id, Some(&connection.client_id), request);
         let ticket = held.submit(A::NAME, encode).await?;
-        let address = Arc::clone(connection.address());
-        Pending::<A> { ticket, version, address, api: PhantomData }.answer().await
+        let origin = Origin::of::<A>(connection.address());
+        Pending::<A> { ticket, version, origin, api: PhantomData }.answer().await
     }
 }
 
@@ -214,11 +215,12 @@ impl<A: Api> Pending<A> {
     ///
     /// # Cancel safety
     /// Dropped before it returns, it loses the answer; the connection goes on.
-    pub async fn answer(self) -> Result<A::Response> {
-        let frame = self.ticket.frame().await?;
-        match decode_response::<A>(self.version, frame) {
-            Ok((_, response)) => Ok(response),
-            Err(source) => Err(Error::Wire { address: self.address, api: A::NAME, source }),
+    pub async fn answer(self) -> Result<Answer<A::Response>> {
+        let Self { ticket, version, origin, .. } = self;
+        let frame = ticket.frame().await?;
+        match decode_response::<A>(version, frame) {
+            Ok((_, body)) => Ok(Answer { body, origin }),
+            Err(source) => Err(Error::Wire { address: origin.address, api: A::NAME, source }),
         }
     }
 }
@@ -240,7 +242,8 @@ async fn negotiate(link: &Link, client_id: &Str) -> Result<Versions> {
         };
         let answer = read_versions(version, frame).map_err(wire)?;
         if answer.error_code != ErrorCode::UNSUPPORTED_VERSION || version == 0 {
-            Error::check(answer.error_code, None, Subject::Name(link.address().as_ref().into()))?;
+            let origin = Origin::of::<ApiVersions>(link.address());
+            origin.check(answer.error_code, None, Subject::Cluster)?;
             return Ok(Versions::from_answer(&answer));
         }
         let lower = Versions::from_answer(&answer).newest::<ApiVersions>(version - 1);

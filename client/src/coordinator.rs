@@ -7,10 +7,11 @@ use klamm_protocol::api::find_coordinator::{self, FindCoordinator};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
+use crate::answer::{Answer, Origin};
 use crate::cluster::Kafka;
 use crate::connection::Connection;
 use crate::dial;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Result, Subject};
 
 /// The first version that asks for many keys at once.
 const BATCHED: i16 = 4;
@@ -65,7 +66,7 @@ impl Kafka {
     /// Dropped before it returns, it has changed nothing.
     pub async fn coordinator(&self, kind: CoordinatorKind, key: &Str) -> Result<i32> {
         let mut found = self.coordinators(kind, std::slice::from_ref(key)).await?;
-        found.pop().map_or(Err(unknown(key)), |(_, outcome)| outcome)
+        found.pop().map(|(_, outcome)| outcome).expect("one outcome for each key")
     }
 
     /// The coordinators of many keys, in the order of the question.
@@ -81,19 +82,18 @@ impl Kafka {
         keys: &[Str],
     ) -> Result<Vec<(Str, Result<i32>)>> {
         let known = |key: &Str| self.known_coordinators().lock().get(&(kind, key.clone())).copied();
-        let unknown_keys: Vec<_> =
-            keys.iter().filter(|key| known(key).is_none()).cloned().collect();
-        let mut found = HashMap::new();
-        if !unknown_keys.is_empty() {
+        let mut outcomes: HashMap<_, _> =
+            keys.iter().filter_map(|key| Some((key.clone(), Ok(known(key)?)))).collect();
+        let unknown: Vec<_> =
+            keys.iter().filter(|key| !outcomes.contains_key(*key)).cloned().collect();
+        if !unknown.is_empty() {
             let connection = self.any_broker().await?;
-            found = find(&connection, kind, unknown_keys).await?;
+            let found = find(&connection, kind, unknown).await?;
             self.keep_coordinators(kind, &found).await?;
+            let nodes = found.into_iter().map(|(key, found)| (key, found.map(|found| found.node)));
+            outcomes.extend(nodes);
         }
-        let mut outcome = |key: &Str| match found.remove(key) {
-            Some(outcome) => outcome.map(|coordinator| coordinator.node),
-            None => known(key).ok_or_else(|| unknown(key)),
-        };
-        Ok(keys.iter().map(|key| (key.clone(), outcome(key))).collect())
+        Ok(keys.iter().map(|key| (key.clone(), outcomes[key].clone())).collect())
     }
 
     /// Looks the coordinator up anew when it is next wanted, unless another than `node` is known
@@ -135,30 +135,17 @@ struct Found {
     address: Arc<str>,
 }
 
-/// Asks a broker who coordinates each key.
+/// Asks a broker who coordinates each key. Every key has its outcome.
 async fn find(
     connection: &Connection,
     kind: CoordinatorKind,
     keys: Vec<Str>,
 ) -> Result<HashMap<Str, Result<Found>>> {
     let version = connection.version::<FindCoordinator>(i16::MAX)?;
-    let mut found = HashMap::new();
     if version >= BATCHED {
-        let request = find_coordinator::Request {
-            key_type: kind.to_wire(),
-            coordinator_keys: keys,
-            ..find_coordinator::Request::default()
-        };
-        let pending = connection.submit::<FindCoordinator>(version, &request).await?;
-        for answer in pending.answer().await?.coordinators {
-            let key = answer.key.detached();
-            let address = dial::address(&answer.host, answer.port);
-            let coordinator = Found { node: answer.node_id, address };
-            let outcome = read(&key, answer.error_code, answer.error_message);
-            found.insert(key, outcome.map(|()| coordinator));
-        }
-        return Ok(found);
+        return find_many(connection, version, kind, keys).await;
     }
+    let mut found = HashMap::new();
     for key in keys {
         let request = find_coordinator::Request {
             key: key.clone(),
@@ -166,23 +153,49 @@ async fn find(
             ..find_coordinator::Request::default()
         };
         let pending = connection.submit::<FindCoordinator>(version, &request).await?;
-        let answer = pending.answer().await?;
-        let address = dial::address(&answer.host, answer.port);
-        let coordinator = Found { node: answer.node_id, address };
-        let outcome = read(&key, answer.error_code, answer.error_message);
-        found.insert(key, outcome.map(|()| coordinator));
+        let Answer { body, origin } = pending.answer().await?;
+        // The same, as later versions have it.
+        let told = find_coordinator::Coordinator {
+            key: key.clone(),
+            node_id: body.node_id,
+            host: body.host,
+            port: body.port,
+            error_code: body.error_code,
+            error_message: body.error_message,
+        };
+        found.insert(key, read(told, &origin));
     }
     Ok(found)
 }
 
-fn read(key: &Str, code: ErrorCode, message: Option<Str>) -> Result<()> {
-    let message = message.map(|message| message.detached());
-    Error::check(code, message, Subject::Name(key.clone()))
+async fn find_many(
+    connection: &Connection,
+    version: i16,
+    kind: CoordinatorKind,
+    keys: Vec<Str>,
+) -> Result<HashMap<Str, Result<Found>>> {
+    let request = find_coordinator::Request {
+        key_type: kind.to_wire(),
+        coordinator_keys: keys.clone(),
+        ..find_coordinator::Request::default()
+    };
+    let pending = connection.submit::<FindCoordinator>(version, &request).await?;
+    let Answer { body, origin } = pending.answer().await?;
+    let mut told: HashMap<_, _> =
+        body.coordinators.into_iter().map(|told| (told.key.clone(), told)).collect();
+    let found = keys.into_iter().map(|key| {
+        let unanswered =
+            || Err(origin.error(ErrorCode::COORDINATOR_NOT_AVAILABLE, Subject::Name(key.clone())));
+        let found = told.remove(&key).map_or_else(unanswered, |told| read(told, &origin));
+        (key, found)
+    });
+    Ok(found.collect())
 }
 
-fn unknown(key: &Str) -> Error {
-    let code = ErrorCode::COORDINATOR_NOT_AVAILABLE;
-    Error::Broker { code, message: None, subject: Subject::Name(key.clone()) }
+fn read(told: find_coordinator::Coordinator, origin: &Origin) -> Result<Found> {
+    let subject = Subject::Name(told.key.detached());
+    origin.check(told.error_code, told.error_message, subject)?;
+    Ok(Found { node: told.node_id, address: dial::address(&told.host, told.port) })
 }
 
 #[cfg(test)]

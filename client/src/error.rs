@@ -1,5 +1,6 @@
 //! What can go wrong between a client and its brokers.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BatchError, BuildError};
 use klamm_protocol::wire::{Str, WireError};
 
+use crate::answer::Origin;
 use crate::config::{ConfigError, SaslMechanism};
 use crate::sasl::AuthenticationError;
 use crate::tls::TlsError;
@@ -94,13 +96,35 @@ pub enum Error {
         source: WireError,
     },
     /// The broker refused.
-    #[error("{subject}: {code}{}", told(message))]
+    #[error("{subject}: {} ({origin}): {}", named(*code), told(*code, message.as_deref()))]
     Broker {
         /// Why.
         code: ErrorCode,
         /// What the broker says besides.
         message: Option<Str>,
         /// What it was about.
+        subject: Subject,
+        /// Which broker, and what it was asked.
+        origin: Origin,
+    },
+    /// No broker of the cluster has this node id, as far as this client has heard.
+    #[error("no broker {node} is known in the cluster")]
+    UnknownBroker {
+        /// The node id.
+        node: i32,
+    },
+    /// The topic has no such partition, as far as this client has heard.
+    #[error("{subject}: the topic has {count} partitions")]
+    NoPartition {
+        /// The partition.
+        subject: Subject,
+        /// How many there are.
+        count: usize,
+    },
+    /// Nobody leads the partition, as far as this client has heard.
+    #[error("{subject}: no broker leads the partition")]
+    NoLeader {
+        /// The partition.
         subject: Subject,
     },
     /// A batch that a broker sent is damaged.
@@ -130,7 +154,7 @@ pub enum Error {
         max: usize,
     },
     /// A record was not acknowledged before its time was over.
-    #[error("{subject}: not acknowledged within {after:?}")]
+    #[error("{subject}: not acknowledged within {after:?}{}", at_last(last))]
     DeliveryTimeout {
         /// The partition.
         subject: Subject,
@@ -138,14 +162,18 @@ pub enum Error {
         after: Duration,
         /// Whether it may be in the log nevertheless.
         possibly_written: bool,
+        /// What last kept it from being stored, if anything is known of that.
+        last: Option<Arc<Error>>,
     },
     /// The caller waited for room or for metadata as long as `max.block.ms` allows.
-    #[error("{subject}: no room or no leader within {after:?}")]
+    #[error("{subject}: no room or no leader within {after:?}{}", at_last(last))]
     Blocked {
         /// What was to be sent, or looked for.
         subject: Subject,
         /// How long it waited.
         after: Duration,
+        /// What last kept it waiting, if anything is known of that.
+        last: Option<Arc<Error>>,
     },
     /// An earlier attempt may have stored the batch, though the last one did not.
     #[error("{last}; an earlier attempt may have stored the batch")]
@@ -264,35 +292,48 @@ impl fmt::Display for Subject {
     }
 }
 
-fn told(message: &Option<Str>) -> String {
-    let told = message.as_ref().filter(|message| !message.is_empty());
-    told.map(|message| format!(" ({message})")).unwrap_or_default()
+fn named(code: ErrorCode) -> Cow<'static, str> {
+    if ErrorCode::ALL.contains(&code) {
+        code.name().into()
+    } else {
+        format!("error {}", code.0).into()
+    }
+}
+
+/// What the broker says, or else what its code means.
+fn told(code: ErrorCode, message: Option<&str>) -> &str {
+    message.filter(|message| !message.is_empty()).unwrap_or(code.meaning())
+}
+
+fn at_last(last: &Option<Arc<Error>>) -> String {
+    last.as_ref().map(|last| format!("; at last: {last}")).unwrap_or_default()
 }
 
 impl Error {
-    /// An error code of a broker, unless it says that there is none.
-    ///
-    /// # Errors
-    /// [`Error::Broker`] for every code but `NONE`.
-    pub fn check(code: ErrorCode, message: Option<Str>, subject: Subject) -> Result<()> {
-        code.ok().map_err(|code| Self::Broker { code, message, subject })
-    }
-
-    /// The answer leaves out what was asked for.
-    pub(crate) fn unanswered(subject: Subject) -> Self {
-        let message = Some(Str::from_static("the broker says nothing about it"));
-        Self::Broker { code: ErrorCode::UNKNOWN_SERVER_ERROR, message, subject }
-    }
-
-    /// The broker's error code, where a broker gave one.
+    /// The error code of a broker, or the one by which brokers say what this client knows itself.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Broker { code, .. } => Some(*code),
             Self::Authentication { source, .. } => source.code(),
+            Self::UnknownBroker { .. } => Some(ErrorCode::BROKER_NOT_AVAILABLE),
+            Self::NoPartition { .. } => Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            Self::NoLeader { .. } => Some(ErrorCode::LEADER_NOT_AVAILABLE),
             Self::Doubtful { last: source }
             | Self::MustAbort { source }
             | Self::ProducerLost { source } => source.code(),
+            _ => None,
+        }
+    }
+
+    /// Which broker refused, and what it was asked, where one did.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Broker { origin, .. } => Some(origin),
+            Self::Doubtful { last: source }
+            | Self::MustAbort { source }
+            | Self::ProducerLost { source } => source.origin(),
             _ => None,
         }
     }
@@ -301,7 +342,12 @@ impl Error {
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Disconnected { .. } | Self::Timeout { .. } => true,
+            Self::Connect { .. }
+            | Self::Disconnected { .. }
+            | Self::Timeout { .. }
+            | Self::UnknownBroker { .. }
+            | Self::NoPartition { .. }
+            | Self::NoLeader { .. } => true,
             Self::Authentication { source, .. } => source.is_retriable(),
             Self::Broker { code, .. } => code.is_retriable(),
             _ => false,
@@ -357,7 +403,10 @@ impl Error {
     #[must_use]
     pub fn is_stale_coordinator(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Disconnected { .. } | Self::Timeout { .. } => true,
+            Self::Connect { .. }
+            | Self::Disconnected { .. }
+            | Self::Timeout { .. }
+            | Self::UnknownBroker { .. } => true,
             Self::Broker { code, .. } => matches!(
                 *code,
                 ErrorCode::COORDINATOR_NOT_AVAILABLE
@@ -372,7 +421,12 @@ impl Error {
     #[must_use]
     pub fn is_stale_metadata(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Disconnected { .. } | Self::Timeout { .. } => true,
+            Self::Connect { .. }
+            | Self::Disconnected { .. }
+            | Self::Timeout { .. }
+            | Self::UnknownBroker { .. }
+            | Self::NoPartition { .. }
+            | Self::NoLeader { .. } => true,
             Self::Broker { code, .. } => STALE.contains(code),
             _ => false,
         }
@@ -420,36 +474,4 @@ const STALE: [ErrorCode; 11] = [
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_error_means_follows_from_what_happened() {
-        let broker = |code| {
-            let message = Some(Str::from_static("told"));
-            Error::check(code, message, Subject::Partition("orders".into(), 3)).unwrap_err()
-        };
-        let moved = broker(ErrorCode::NOT_LEADER_OR_FOLLOWER);
-        assert!(moved.is_retriable() && moved.is_stale_metadata());
-        assert!(!moved.is_fatal() && moved.possibly_written());
-        assert!(moved.to_string().starts_with("orders-3: NOT_LEADER_OR_FOLLOWER (6): "));
-        assert!(moved.to_string().ends_with(" (told)"));
-
-        assert!(broker(ErrorCode::REQUEST_TIMED_OUT).possibly_written());
-        assert!(!broker(ErrorCode::NOT_ENOUGH_REPLICAS).possibly_written());
-        assert!(broker(ErrorCode::PRODUCER_FENCED).is_fatal());
-
-        let must_abort = Error::MustAbort { source: Arc::new(broker(ErrorCode::PRODUCER_FENCED)) };
-        assert!(must_abort.requires_abort() && !must_abort.is_fatal());
-        assert_eq!(must_abort.code(), Some(ErrorCode::PRODUCER_FENCED));
-
-        let cut = |sent| Error::Disconnected {
-            address: "a:1".into(),
-            api: "Produce",
-            reason: "end of stream".into(),
-            sent,
-        };
-        assert!(cut(true).possibly_written() && !cut(false).possibly_written());
-        assert!(cut(false).is_retriable());
-    }
-}
+mod tests;

@@ -5,18 +5,18 @@
 //! (KIP-848): then nothing is said of a topic that was made anew under the same name. Otherwise they
 //! go by their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use klamm_protocol::api::offset_commit::{self, OffsetCommit};
 use klamm_protocol::api::offset_fetch::{self, OffsetFetch};
-use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
 use crate::admin::Outcomes;
 use crate::admin::coordinators::unless_elsewhere;
 use crate::admin::offsets::by_topic;
+use crate::answer::{Answer, Origin};
 use crate::connection::Connection;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Result, Subject};
 
 /// The newest version of both APIs in which topics have names; in later ones they have ids.
 const BY_NAME_UNTIL: i16 = 9;
@@ -128,7 +128,7 @@ pub async fn fetch(
     Ok(outcomes)
 }
 
-/// Commits offsets once: what the coordinator says of each partition that it names.
+/// Commits offsets once: what the coordinator says of each, in the order in which they are given.
 ///
 /// # Errors
 /// The coordinator cannot be asked; the offsets may be committed nevertheless.
@@ -141,19 +141,30 @@ pub async fn commit(
     committer: &Committer,
     offsets: impl IntoIterator<Item = (Str, i32, CommittedOffset)>,
     ids: &TopicIds,
-) -> Result<Vec<((Str, i32), ErrorCode)>> {
+) -> Result<Outcomes<(Str, i32), ()>> {
     let offsets: Vec<_> = offsets.into_iter().collect();
     let has_ids = knows_all(ids, offsets.iter().map(|(topic, ..)| topic));
     let version = connection.version::<OffsetCommit>(newest(has_ids))?;
+    let places: Vec<_> = offsets.iter().map(|(topic, index, _)| (topic.clone(), *index)).collect();
     let request = commit_request(version, group, committer, offsets, ids);
-    let answer = connection.submit::<OffsetCommit>(version, &request).await?.answer().await?;
+    let Answer { body, origin } =
+        connection.submit::<OffsetCommit>(version, &request).await?.answer().await?;
     let names = by_id(version, ids);
-    let answers = answer.topics.into_iter().flat_map(|topic| {
+    let told = body.topics.into_iter().flat_map(|topic| {
         let name = names.get(&topic.topic_id).cloned().unwrap_or(topic.name);
-        let answers = topic.partitions.into_iter();
-        answers.map(move |answer| ((name.clone(), answer.partition_index), answer.error_code))
+        let partitions = topic.partitions.into_iter();
+        partitions.map(move |told| ((name.clone(), told.partition_index), told.error_code))
     });
-    Ok(answers.collect())
+    let told: HashMap<_, _> = told.collect();
+    let outcome = |place: (Str, i32)| {
+        let subject = Subject::Partition(place.0.clone(), place.1);
+        let outcome = match told.get(&place) {
+            Some(code) => origin.check(*code, None, subject),
+            None => Err(origin.unanswered(subject)),
+        };
+        (place, outcome)
+    };
+    Ok(places.into_iter().map(outcome).collect())
 }
 
 /// Whether every topic has a known id.
@@ -218,9 +229,10 @@ async fn fetch_of_many(
     reader: &Reader,
 ) -> Result<Outcomes<Str, Offsets>> {
     let request = request_of_many(version, groups, partitions, reader);
-    let answer = connection.submit::<OffsetFetch>(version, &request).await?.answer().await?;
+    let Answer { body, origin } =
+        connection.submit::<OffsetFetch>(version, &request).await?.answer().await?;
     let names = by_id(version, &reader.ids);
-    Ok(answer.groups.into_iter().map(|group| read_group(group, &names)).collect())
+    Ok(body.groups.into_iter().map(|group| read_group(group, &names, &origin)).collect())
 }
 
 fn request_of_many(
@@ -253,8 +265,9 @@ fn request_of_many(
 fn read_group(
     group: offset_fetch::GroupAnswer,
     names: &BTreeMap<Uuid, Str>,
+    origin: &Origin,
 ) -> (Str, Result<Offsets>) {
-    let told = Error::check(group.error_code, None, Subject::Name(group.group_id.clone()));
+    let told = origin.check(group.error_code, None, Subject::Name(group.group_id.clone()));
     let topics = group.topics.into_iter().flat_map(|topic| {
         let name = names.get(&topic.topic_id).cloned().unwrap_or(topic.name);
         topic.partitions.into_iter().map(move |partition| {
@@ -266,7 +279,7 @@ fn read_group(
                 metadata: partition.metadata,
                 error_code: partition.error_code,
             };
-            read_partition(&name, partition)
+            read_partition(&name, partition, origin)
         })
     });
     (group.group_id, told.map(|()| topics.collect()))
@@ -299,21 +312,22 @@ fn request_of_one(
     }
 }
 
-fn read_one(group: &Str, answer: offset_fetch::Response) -> Result<Offsets> {
-    Error::check(answer.error_code, None, Subject::Name(group.clone()))?;
-    let answers = || answer.topics.iter().flat_map(|topic| &topic.partitions);
-    // The first version says beside each partition what is wrong with the group.
-    unless_elsewhere(group, answers().map(|partition| partition.error_code))?;
-    let offsets = answer.topics.into_iter().flat_map(|topic| {
+fn read_one(group: &Str, answer: Answer<offset_fetch::Response>) -> Result<Offsets> {
+    let Answer { body, origin } = answer;
+    origin.check(body.error_code, None, Subject::Name(group.clone()))?;
+    let origin = &origin;
+    let offsets = body.topics.into_iter().flat_map(|topic| {
         let name = topic.name;
-        topic.partitions.into_iter().map(move |partition| read_partition(&name, partition))
+        topic.partitions.into_iter().map(move |partition| read_partition(&name, partition, origin))
     });
-    Ok(offsets.collect())
+    // The first version says beside each partition what is wrong with the group.
+    unless_elsewhere(offsets.collect())
 }
 
 fn read_partition(
     topic: &Str,
     answer: offset_fetch::PartitionAnswer,
+    origin: &Origin,
 ) -> ((Str, i32), Result<Option<CommittedOffset>>) {
     // Offsets are kept for long: they are not to hold on to the answer's bytes.
     let place = (topic.detached(), answer.partition_index);
@@ -323,7 +337,7 @@ fn read_partition(
         leader_epoch: (answer.committed_leader_epoch >= 0).then_some(answer.committed_leader_epoch),
         metadata: answer.metadata.unwrap_or_default().detached(),
     };
-    let outcome = Error::check(answer.error_code, None, subject);
+    let outcome = origin.check(answer.error_code, None, subject);
     (place, outcome.map(|()| (committed.offset >= 0).then_some(committed)))
 }
 
@@ -333,11 +347,12 @@ mod tests {
     use klamm_protocol::api::offset_fetch::{
         GroupAnswer, GroupPartitionAnswer, GroupTopicAnswer, PartitionAnswer, TopicAnswer,
     };
+    use klamm_protocol::error_code::ErrorCode;
     use klamm_protocol::wire::{Wire as _, Writer};
 
     use super::*;
     use crate::admin::NewTopic;
-    use crate::{ClientConfig, Kafka};
+    use crate::{ClientConfig, Error, Kafka};
 
     #[test]
     fn every_version_can_say_what_is_asked() {
@@ -393,11 +408,12 @@ mod tests {
             partitions: partitions.iter().cloned().map(new).collect(),
             ..GroupTopicAnswer::default()
         }];
-        let of_many =
-            read_group(GroupAnswer { topics, ..GroupAnswer::default() }, &BTreeMap::new());
-        let of_many = of_many.1.unwrap();
+        let origin = Origin::of::<OffsetFetch>(&"a:1".into());
+        let group = GroupAnswer { topics, ..GroupAnswer::default() };
+        let of_many = read_group(group, &BTreeMap::new(), &origin).1.unwrap();
         let topics = vec![TopicAnswer { name: "t".into(), partitions }];
-        let answer = offset_fetch::Response { topics, ..Default::default() };
+        let body = offset_fetch::Response { topics, ..Default::default() };
+        let answer = Answer { body, origin };
         let of_one = read_one(&"g".into(), answer).unwrap();
         for found in [of_one, of_many] {
             let committed = CommittedOffset { metadata: "m".into(), ..7.into() };

@@ -42,6 +42,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+mod answer;
 mod cluster;
 pub mod config;
 mod connection;
@@ -61,6 +62,7 @@ mod socks;
 mod tls;
 mod versions;
 
+pub use answer::{Answer, Origin};
 pub use cluster::Kafka;
 pub use config::{ClientConfig, ConfigError};
 pub use connection::{Connection, Pending};

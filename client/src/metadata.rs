@@ -120,14 +120,14 @@ impl Metadata {
         &self,
         answer: metadata::Response,
         all_topics: bool,
-    ) -> (Self, Vec<(Str, ErrorCode)>) {
+    ) -> (Self, BTreeMap<Str, ErrorCode>) {
         let brokers = answer.brokers.into_iter().map(|broker| {
             let address = dial::address(&broker.host, broker.port);
             let rack = broker.rack.map(|rack| rack.detached());
             (broker.node_id, Broker { id: broker.node_id, address, rack })
         });
         let mut topics = if all_topics { BTreeMap::new() } else { self.topics.clone() };
-        let mut refused = Vec::new();
+        let mut refused = BTreeMap::new();
         for topic in answer.topics {
             let Some(name) = topic.name.as_ref().map(Str::detached) else { continue };
             match topic.error_code.ok() {
@@ -141,7 +141,7 @@ impl Metadata {
                 }
                 Err(code) => {
                     topics.remove(&name);
-                    refused.push((name, code));
+                    refused.insert(name, code);
                 }
             }
         }
@@ -222,7 +222,7 @@ mod tests {
         let gone = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
         let (second, refused) = first.after(answer(&[("a", gone, &[])]), false);
         assert!(second.topic("a").is_none() && second.topic("b").is_some());
-        assert_eq!(refused, [("a".into(), gone)]);
+        assert_eq!(refused, [("a".into(), gone)].into());
 
         let (third, _) = second.after(answer(&[("c", none, &[1])]), true);
         let names: Vec<_> = third.topics().map(|topic| topic.name.to_string()).collect();

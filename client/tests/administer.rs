@@ -47,7 +47,7 @@ async fn open_transaction(kafka: &Kafka, id: &Str, topic: &Str) -> (i64, i16) {
             transaction_timeout_ms: 60_000,
             ..Default::default()
         };
-        let producer = kafka.call::<InitProducerId>(node, &request).await.unwrap();
+        let producer = kafka.call::<InitProducerId>(node, &request).await.unwrap().body;
         *found.lock().unwrap() = Some((node, producer.producer_id, producer.producer_epoch));
         producer.error_code.is_none()
     })
@@ -67,7 +67,7 @@ async fn open_transaction(kafka: &Kafka, id: &Str, topic: &Str) -> (i64, i16) {
     let version = connection.version::<AddPartitionsToTxn>(3).unwrap();
     eventually(async || {
         let pending = connection.submit::<AddPartitionsToTxn>(version, &request).await.unwrap();
-        let answer = pending.answer().await.unwrap();
+        let answer = pending.answer().await.unwrap().body;
         let told = &answer.results_by_topic_v3_and_below[0].results_by_partition[0];
         told.partition_error_code.is_none()
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use klamm_client::config::OffsetReset;
-use klamm_client::{Connection, Error, Metadata, Result, Subject};
+use klamm_client::{Answer, Connection, Error, Metadata, Result, Subject};
 use klamm_protocol::api::fetch::{self, Fetch};
 use klamm_protocol::api::list_offsets::{self, ListOffsets};
 use klamm_protocol::error_code::ErrorCode;
@@ -236,15 +236,16 @@ impl Fetcher {
             topics: topics.into_iter().map(topic).collect(),
             timeout_ms: self.shared.settings.max_wait_ms,
         };
-        let answer = connection.call::<ListOffsets>(&request).await?;
+        let Answer { body, origin } = connection.call::<ListOffsets>(&request).await?;
         let terms: HashMap<_, _> = asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
         let mut assignment = self.shared.assignment();
-        for topic in answer.topics {
+        for topic in body.topics {
             for partition in topic.partitions {
                 let place = (topic.name.clone(), partition.partition_index);
                 let Some(ask) = terms.get(&place) else { continue };
-                if !partition.error_code.is_none() {
-                    self.refused(&mut assignment, ask, partition.error_code, stale);
+                let subject = Subject::Partition(place.0.clone(), place.1);
+                if let Err(error) = origin.check(partition.error_code, None, subject) {
+                    self.refused(&mut assignment, ask, error, stale);
                 } else if let Some(cursor) = assignment.answered(&place, ask.term) {
                     match partition.offset {
                         // No record is that young: what comes now is.
@@ -272,26 +273,28 @@ impl Fetcher {
         let id_or_name = |name: &Str| if have_ids { id(name) } else { Uuid::ZERO };
         let request = self.fetch_request(&asks, version, id_or_name);
         let begun = clock::now();
-        let answer = connection.submit::<Fetch>(version, &request).await?.answer().await?;
+        let Answer { body, origin } =
+            connection.submit::<Fetch>(version, &request).await?.answer().await?;
         self.shared.metrics.fetched(clock::now().saturating_duration_since(begun));
-        if self.session.heard(request.session_epoch, &answer) {
-            tracing::debug!(error = %answer.error_code, "a fetch session has ended");
+        if self.session.heard(request.session_epoch, &body) {
+            tracing::debug!(error = %body.error_code, "a fetch session has ended");
             return Ok(());
         }
-        Error::check(answer.error_code, None, Subject::Broker(self.node))?;
+        origin.check(body.error_code, None, Subject::Broker(self.node))?;
         let names: HashMap<_, _> =
             asks.iter().map(|ask| (id(&ask.place.0), ask.place.0.clone())).collect();
         let mut terms: HashMap<_, _> =
             asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
         let mut assignment = self.shared.assignment();
-        for topic in answer.topics {
+        for topic in body.topics {
             let by_id = names.get(&topic.topic_id).filter(|_| version >= BY_ID);
             let name = by_id.cloned().unwrap_or(topic.topic);
             for partition in topic.partitions {
                 let place: Place = (name.clone(), partition.partition_index);
                 let Some(ask) = terms.remove(&place) else { continue };
-                if !partition.error_code.is_none() {
-                    self.refused(&mut assignment, &ask, partition.error_code, stale);
+                let subject = Subject::Partition(place.0.clone(), place.1);
+                if let Err(error) = origin.check(partition.error_code, None, subject) {
+                    self.refused(&mut assignment, &ask, error, stale);
                     continue;
                 }
                 self.session.tell(&place, partition.high_watermark);
@@ -413,15 +416,7 @@ impl Fetcher {
     }
 
     /// A broker gives nothing of a partition.
-    fn refused(
-        &self,
-        assignment: &mut Assignment,
-        ask: &Ask,
-        code: ErrorCode,
-        stale: &mut Vec<Str>,
-    ) {
-        let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
-        let error = Error::Broker { code, message: None, subject };
+    fn refused(&self, assignment: &mut Assignment, ask: &Ask, error: Error, stale: &mut Vec<Str>) {
         let Some(cursor) = assignment.answered(&ask.place, ask.term) else { return };
         if self.leaves_replica(cursor) {
             // A follower may be behind, or be none any more: the leader knows.
@@ -429,7 +424,7 @@ impl Fetcher {
             if error.is_stale_metadata() {
                 stale.push(ask.place.0.clone());
             }
-        } else if code == ErrorCode::OFFSET_OUT_OF_RANGE {
+        } else if error.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE) {
             if cursor.reset(self.shared.settings.reset) {
                 self.shared.note_move();
                 tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");

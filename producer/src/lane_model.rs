@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use klamm_client::{ClientConfig, Error, Subject};
+use klamm_client::{ClientConfig, Error, Origin, Subject};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::BatchProducer;
 use klamm_utils::clock;
@@ -223,8 +223,8 @@ impl World {
         for parcel in self.lane.expire(moment) {
             let (subject, possibly_written) =
                 (parcel.sealed.claim.subject(), parcel.possibly_written);
-            let after = Duration::ZERO;
-            parcel.give_up(Error::DeliveryTimeout { subject, after, possibly_written });
+            let (after, last) = (Duration::ZERO, None);
+            parcel.give_up(Error::DeliveryTimeout { subject, after, possibly_written, last });
         }
     }
 
@@ -242,7 +242,8 @@ impl World {
 }
 
 fn refused(code: ErrorCode) -> Error {
-    Error::check(code, None, Subject::Partition("orders".into(), 0)).unwrap_err()
+    let origin = Origin { api: "Produce", address: "a:1".into() };
+    origin.error(code, Subject::Partition("orders".into(), 0))
 }
 
 /// What is to happen beside sending, serving and hearing.

@@ -141,17 +141,22 @@ impl Producer {
     async fn wait_and_append(&self, transaction: u64, record: Record) -> Result<Delivery> {
         let shared = &self.handle.shared;
         let after = shared.settings.max_block;
+        let mut last = None;
         let admitted = async {
             let queues = match shared.known(&record.topic, clock::now()) {
                 Some(queues) => queues,
-                None => self.find(&record).await?,
+                None => self.find(&record, &mut last).await?,
             };
             let room = shared.ledger.reserve(record.size_max(), &shared.wake).await;
             Ok::<_, Error>((queues, room))
         };
-        let subject = Subject::Name(record.topic.clone());
         let admitted = tokio::time::timeout(after, admitted).await;
-        let (queues, room) = admitted.map_err(|_| Error::Blocked { subject, after })??;
+        let blocked = |_| {
+            let subject = Subject::Name(record.topic.clone());
+            let last = last.map(Arc::new).or_else(|| shared.trouble());
+            Error::Blocked { subject, after, last }
+        };
+        let (queues, room) = admitted.map_err(blocked)??;
         // Much may have happened while it waited.
         shared.check(transaction)?;
         shared.append(&queues, &record, room, shared.moment(clock::now(), transaction))
@@ -173,8 +178,9 @@ impl Producer {
         }
     }
 
-    /// Asks for a topic until there is an answer that will not change by asking again.
-    async fn find(&self, record: &Record) -> Result<Arc<TopicQueues>> {
+    /// Asks for a topic until there is an answer that will not change by asking again, and keeps
+    /// the last that may.
+    async fn find(&self, record: &Record, last: &mut Option<Error>) -> Result<Arc<TopicQueues>> {
         let shared = &self.handle.shared;
         let mut backoff = shared.settings.retry.backoff();
         loop {
@@ -184,9 +190,11 @@ impl Producer {
             };
             match asked {
                 Ok(topic) if !topic.partitions.is_empty() => return Ok(shared.learn(&topic)),
+                Ok(_) => *last = None,
                 Err(error) if !error.is_retriable() => return Err(error),
-                Ok(_) | Err(_) => tokio::time::sleep(backoff.next_pause()).await,
+                Err(error) => *last = Some(error),
             }
+            tokio::time::sleep(backoff.next_pause()).await;
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use klamm_client::config::Acks;
-use klamm_client::{Error, Metadata, Subject};
+use klamm_client::{Answer, Error, Metadata, Origin, Subject};
 use klamm_protocol::api::produce;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BATCH_HEADER_LEN, Batch, BatchHeader, BatchProducer};
@@ -65,12 +65,13 @@ pub(crate) fn have_ids(sent: &[Sent], metadata: &Metadata) -> bool {
 
 /// What an answer says of each batch, in the order in which they were sent.
 pub(crate) fn outcomes(
-    answer: produce::Response,
+    answer: Answer<produce::Response>,
     sent: &[Sent],
     metadata: &Metadata,
 ) -> Vec<Result<Stored, Error>> {
+    let Answer { body, origin } = answer;
     let mut answers: HashMap<(Str, Uuid, i32), produce::PartitionAnswer> = HashMap::new();
-    for topic in answer.topics {
+    for topic in body.topics {
         for partition in topic.partitions {
             answers.insert((topic.name.clone(), topic.topic_id, partition.index), partition);
         }
@@ -80,22 +81,22 @@ pub(crate) fn outcomes(
         let by_id = (Str::default(), topic_id(metadata, &sent.topic), sent.partition);
         let subject = Subject::Partition(sent.topic.clone(), sent.partition);
         match answers.remove(&by_name).or_else(|| answers.remove(&by_id)) {
-            Some(answer) => read_outcome(answer, subject),
-            None => Err(Error::Broker {
-                code: ErrorCode::UNKNOWN_SERVER_ERROR,
-                message: Some(Str::from_static("the broker says nothing about it")),
-                subject,
-            }),
+            Some(answer) => read_outcome(answer, subject, &origin),
+            None => Err(origin.unanswered(subject)),
         }
     };
     sent.iter().map(outcome).collect()
 }
 
-fn read_outcome(answer: produce::PartitionAnswer, subject: Subject) -> Result<Stored, Error> {
+fn read_outcome(
+    answer: produce::PartitionAnswer,
+    subject: Subject,
+    origin: &Origin,
+) -> Result<Stored, Error> {
     // What the broker has already was sent before and stored.
     if answer.error_code != ErrorCode::DUPLICATE_SEQUENCE_NUMBER {
         let refused = answer.record_errors.into_iter().find_map(|record| record.error_message);
-        Error::check(answer.error_code, answer.error_message.or(refused), subject)?;
+        origin.check(answer.error_code, answer.error_message.or(refused), subject)?;
     }
     let known = |value: i64| (value >= 0).then_some(value);
     Ok(Stored {

@@ -157,18 +157,32 @@ impl Sender {
         let Some(moment) = now.checked_sub(after) else { return };
         for id in &self.active {
             let Some(place) = self.lanes.get_mut(id) else { continue };
-            if place.is_due_by(moment) {
-                place.seal_due(&self.shared);
-            }
-            for parcel in place.lane.expire(moment) {
-                let subject = parcel.sealed.claim.subject();
-                let possibly_written = parcel.possibly_written;
-                let error = Error::DeliveryTimeout { subject, after, possibly_written };
-                let error = self.shared.lose(error, possibly_written);
-                self.shared.give_up(parcel, error);
-            }
+            let last = place.trouble.clone();
+            place.give_up_until(moment, &self.shared, |parcel| Error::DeliveryTimeout {
+                subject: parcel.sealed.claim.subject(),
+                after,
+                possibly_written: parcel.possibly_written,
+                last: last.clone(),
+            });
             self.ends_epoch |= place.lane.is_broken();
         }
+    }
+
+    /// Notes what keeps these partitions from being sent to. What will not pass fails at once what
+    /// waits there.
+    fn blame(&mut self, error: Error, is_kept: impl Fn(&PartitionQueue) -> bool) {
+        let trouble = Arc::new(error);
+        for id in &self.active {
+            let Some(place) = self.lanes.get_mut(id).filter(|place| is_kept(&place.queue)) else {
+                continue;
+            };
+            place.trouble = Some(Arc::clone(&trouble));
+            if trouble.is_fatal() {
+                place.give_up_until(clock::now(), &self.shared, |_| Error::clone(&trouble));
+                self.ends_epoch |= place.lane.is_broken();
+            }
+        }
+        self.shared.set_trouble(Some(trouble));
     }
 
     /// Sends all that can be sent now.

@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     /// Touched when a batch begins or is full, not for every record.
     news: Mutex<News>,
     closed: AtomicBool,
+    /// What has gone wrong in sending since something was stored last. Written when something does.
+    trouble: Mutex<Option<Arc<Error>>>,
 }
 
 /// What the sender has not looked at yet.
@@ -113,6 +115,7 @@ impl Shared {
             queues: Mutex::default(),
             news: Mutex::default(),
             closed: AtomicBool::new(false),
+            trouble: Mutex::default(),
         }
     }
 
@@ -186,11 +189,8 @@ impl Shared {
         let subject = || Subject::Partition(record.topic.clone(), partition);
         let index = usize::try_from(partition).ok().filter(|_| partition < queues.count);
         let place = index.and_then(|index| queues.partitions.get(index));
-        let place = place.ok_or_else(|| Error::Broker {
-            code: klamm_protocol::error_code::ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            message: None,
-            subject: subject(),
-        })?;
+        let count = usize::try_from(queues.count).unwrap_or(0);
+        let place = place.ok_or_else(|| Error::NoPartition { subject: subject(), count })?;
         let (bytes, max) = (record.size_max(), self.settings.request_bytes_max);
         if bytes > max {
             return Err(Error::RecordTooLarge { subject: subject(), bytes, max });
@@ -243,6 +243,16 @@ impl Shared {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let count = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
         self.metrics.read(count(self.ledger.taken()), count(self.ledger.unsettled()))
+    }
+
+    /// What has gone wrong in sending, if nothing was stored since.
+    pub(crate) fn trouble(&self) -> Option<Arc<Error>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what goes wrong, or that something was stored again.
+    pub(crate) fn set_trouble(&self, trouble: Option<Arc<Error>>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     pub(crate) fn news(&self) -> MutexGuard<'_, News> {

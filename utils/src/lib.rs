@@ -9,10 +9,12 @@
 //! | [`metrics`] | counters and histograms |
 //! | [`random`] | the only source of chance |
 //! | [`hash`] | the hashes by which clients choose a partition |
+//! | [`base64`] | bytes as text |
 //! | [`uuid`] | identifiers of topics and clusters |
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod base64;
 pub mod cancel;
 pub mod clock;
 pub mod hash;

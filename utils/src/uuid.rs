@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use crate::base64;
+
 /// 128 bits; Kafka prints them in URL-safe base64 without padding, 22 characters.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uuid(pub [u8; 16]);
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 impl Uuid {
     /// The identifier that stands for none.
@@ -21,29 +21,13 @@ impl Uuid {
     /// Reads what [`Display`](fmt::Display) writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != 22 {
-            return None;
-        }
-        let mut bits = 0u128;
-        for (index, byte) in text.bytes().enumerate() {
-            let digit = DIGITS.iter().position(|digit| *digit == byte)? as u128;
-            if index == 21 {
-                // 22 digits carry four bits more than there are; they are zero.
-                return (digit & 15 == 0).then(|| Self((bits << 2 | digit >> 4).to_be_bytes()));
-            }
-            bits = bits << 6 | digit;
-        }
-        None
+        base64::decode_url(text)?.try_into().ok().map(Self)
     }
 }
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = u128::from_be_bytes(self.0);
-        (0..22u32).try_for_each(|index| {
-            let digit = if index < 21 { bits >> (122 - 6 * index) } else { bits << 4 };
-            fmt::Write::write_char(f, char::from(DIGITS[(digit & 63) as usize]))
-        })
+        f.write_str(&base64::encode_url(&self.0))
     }
 }
 

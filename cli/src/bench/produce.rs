@@ -99,7 +99,10 @@ impl Fates {
     pub(super) fn outcome(self) -> anyhow::Result<()> {
         let Self { stored, failed, first_failure, .. } = self;
         match first_failure {
-            Some(first) => Err(Failure::Records { failed, stored, first }.into()),
+            Some(first) => {
+                let first = Box::new(first);
+                Err(Failure::Records { failed, stored, first }.into())
+            }
             None => Ok(()),
         }
     }

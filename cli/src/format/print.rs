@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
+use klamm_utils::base64;
 
 use super::{Format, NumberField, Piece, Shown, TextEncoding, TextField};
-use crate::output::{Base64, Time};
+use crate::output::Time;
 
 impl Format {
     /// Appends the record.
@@ -59,7 +60,7 @@ impl TextEncoding {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         match self {
             Self::AsIs => out.extend_from_slice(bytes),
-            Self::Base64 => Base64(bytes).write(out),
+            Self::Base64 => out.extend_from_slice(base64::encode(bytes).as_bytes()),
             Self::Hex => {
                 out.extend(bytes.iter().flat_map(|byte| {
                     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]

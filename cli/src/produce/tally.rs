@@ -70,7 +70,8 @@ impl Tally {
         match self.first_failure.take() {
             None => Ok(()),
             Some(first) => {
-                Err(Failure::Records { failed: self.failed, stored: self.stored, first }.into())
+                let (failed, stored, first) = (self.failed, self.stored, Box::new(first));
+                Err(Failure::Records { failed, stored, first }.into())
             }
         }
     }

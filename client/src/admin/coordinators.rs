@@ -8,7 +8,7 @@ use klamm_utils::clock;
 
 use super::{Admin, Effect, Outcomes};
 use crate::coordinator::CoordinatorKind;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Error, Result};
 
 /// Codes by which a broker says that it cannot coordinate this group, or not yet.
 const ELSEWHERE: [ErrorCode; 3] = [
@@ -100,20 +100,24 @@ impl Admin {
         ask: impl AsyncFn(i32) -> Result<T>,
     ) -> Result<T> {
         let ask = async |node, _: &[Str]| Ok(vec![(group.clone(), ask(node).await)]);
-        let outcomes = self.by_coordinator(std::slice::from_ref(group), effect, ask).await?;
-        let unanswered = || Err(Error::unanswered(Subject::Name(group.clone())));
-        outcomes.into_iter().next().map_or_else(unanswered, |(_, outcome)| outcome)
+        let mut outcomes = self.by_coordinator(std::slice::from_ref(group), effect, ask).await?;
+        outcomes.pop().expect("one outcome of the one group").1
     }
 }
 
-/// The first of these codes that sends the caller to another coordinator, as the error of the
-/// group: brokers tell it beside each partition.
-pub(crate) fn unless_elsewhere(
-    group: &Str,
-    mut codes: impl Iterator<Item = ErrorCode>,
-) -> Result<()> {
-    let code = codes.find(|code| ELSEWHERE.contains(code)).unwrap_or(ErrorCode::NONE);
-    Error::check(code, None, Subject::Name(group.clone()))
+/// What a coordinator told of each partition, unless one of them sends the caller to another
+/// coordinator: brokers tell that of a group beside its partitions.
+pub(crate) fn unless_elsewhere<T>(
+    mut outcomes: Outcomes<(Str, i32), T>,
+) -> Result<Outcomes<(Str, i32), T>> {
+    let is_elsewhere = |(_, outcome): &(_, Result<T>)| {
+        let code = outcome.as_ref().err().and_then(Error::code);
+        code.is_some_and(|code| ELSEWHERE.contains(&code))
+    };
+    match outcomes.iter().position(is_elsewhere) {
+        Some(place) => outcomes.swap_remove(place).1.map(|_| outcomes),
+        None => Ok(outcomes),
+    }
 }
 
 /// Whether asking again may help, and does no harm.

@@ -4,7 +4,8 @@ use klamm_protocol::api::describe_log_dirs::{self, DescribeLogDirs};
 use klamm_protocol::wire::Str;
 
 use super::{Admin, Effect, Outcomes};
-use crate::error::{Error, Result, Subject};
+use crate::answer::{Answer, Origin};
+use crate::error::{Result, Subject};
 
 /// A directory in which a broker keeps logs.
 #[derive(Clone, Debug)]
@@ -47,9 +48,11 @@ impl Admin {
         for node in brokers {
             let request = describe_log_dirs::Request { topics: None };
             let attempt = async || {
-                let answer = self.kafka.call::<DescribeLogDirs>(*node, &request).await?;
-                Error::check(answer.error_code, None, Subject::Broker(*node))?;
-                Ok(answer.results.into_iter().map(|dir| LogDir::from_wire(dir, *node)).collect())
+                let Answer { body, origin } =
+                    self.kafka.call::<DescribeLogDirs>(*node, &request).await?;
+                origin.check(body.error_code, None, Subject::Broker(*node))?;
+                let dirs = body.results.into_iter();
+                Ok(dirs.map(|dir| LogDir::from_wire(dir, *node, &origin)).collect())
             };
             outcomes.push((*node, self.retry(Effect::Reads, attempt).await));
         }
@@ -58,7 +61,7 @@ impl Admin {
 }
 
 impl LogDir {
-    fn from_wire(answer: describe_log_dirs::DirAnswer, node: i32) -> Self {
+    fn from_wire(answer: describe_log_dirs::DirAnswer, node: i32, origin: &Origin) -> Self {
         let known = |bytes: i64| (bytes >= 0).then_some(bytes);
         let size = |topic: describe_log_dirs::TopicAnswer| {
             let name = topic.name;
@@ -71,7 +74,8 @@ impl LogDir {
             })
         };
         Self {
-            logs: Error::check(answer.error_code, None, Subject::Broker(node))
+            logs: origin
+                .check(answer.error_code, None, Subject::Broker(node))
                 .map(|()| answer.topics.into_iter().flat_map(size).collect()),
             path: answer.log_dir,
             total_bytes: known(answer.total_bytes),

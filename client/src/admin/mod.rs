@@ -44,7 +44,7 @@ pub use transactions::{
 use crate::cluster::Kafka;
 use crate::config::keys;
 use crate::connection::Connection;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Error, Result};
 
 /// What each item of a call gave.
 pub type Outcomes<Item, T> = Vec<(Item, Result<T>)>;
@@ -133,8 +133,9 @@ fn unless_moved<'a, T>(
         let code = outcome.as_ref().err().and_then(Error::code);
         matches!(code, Some(ErrorCode::NOT_CONTROLLER))
     };
-    if outcomes.is_empty() || !outcomes.iter().all(moved) {
-        return Ok(outcomes);
+    if outcomes.iter().all(moved) {
+        outcomes.pop().map_or(Ok(Vec::new()), |(_, moved)| moved.map(|_| Vec::new()))
+    } else {
+        Ok(outcomes)
     }
-    Err(Error::Broker { code: ErrorCode::NOT_CONTROLLER, message: None, subject: Subject::Cluster })
 }

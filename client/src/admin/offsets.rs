@@ -1,6 +1,7 @@
 //! Offsets of partitions: finding them, and deleting what lies below one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use klamm_protocol::api::delete_records::{self, DeleteRecords};
 use klamm_protocol::api::list_offsets::{self, ListOffsets};
@@ -9,11 +10,13 @@ use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
 use super::{Admin, Effect, Outcomes};
+use crate::answer::Answer;
 use crate::config::{IsolationLevel, keys};
 use crate::error::{Error, Result, Subject};
+use crate::metadata::Topic;
 
 /// What a leader says of one partition.
-type Answer<T> = ((Str, i32), ErrorCode, T);
+pub(super) type Told<T> = ((Str, i32), ErrorCode, T);
 
 /// Which offset of a partition is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,19 +90,7 @@ impl Admin {
                 timeout_ms: self.timeout_ms(),
             };
             let answer = self.kafka.call::<ListOffsets>(node, &request).await?;
-            let partitions = answer.topics.into_iter().flat_map(|topic| {
-                let name = topic.name;
-                topic.partitions.into_iter().map(move |partition| {
-                    let found = FoundOffset {
-                        offset: (partition.offset >= 0).then_some(partition.offset),
-                        timestamp: (partition.timestamp >= 0).then_some(partition.timestamp),
-                        leader_epoch: (partition.leader_epoch >= 0)
-                            .then_some(partition.leader_epoch),
-                    };
-                    ((name.clone(), partition.partition_index), partition.error_code, found)
-                })
-            });
-            Ok(partitions.collect())
+            Ok(answer.map(found))
         })
         .await
     }
@@ -134,37 +125,29 @@ impl Admin {
                 timeout_ms: self.timeout_ms(),
             };
             let answer = self.kafka.call::<DeleteRecords>(node, &request).await?;
-            let partitions = answer.topics.into_iter().flat_map(|topic| {
-                let name = topic.name;
-                topic.partitions.into_iter().map(move |partition| {
-                    let item = (name.clone(), partition.partition_index);
-                    (item, partition.error_code, partition.low_watermark)
-                })
-            });
-            Ok(partitions.collect())
+            Ok(answer.map(deleted))
         })
         .await
     }
 
-    /// Asks each partition's leader, and again those whose leader has moved. Answers are in the
-    /// order of the question.
+    /// Asks each partition's leader, and again those whose leader has moved. Each partition has its
+    /// outcome, in the order of the question.
     pub(super) async fn by_leader<T>(
         &self,
         partitions: impl Iterator<Item = (Str, i32)>,
         effect: Effect,
-        ask: impl AsyncFn(i32, &[(Str, i32)]) -> Result<Vec<Answer<T>>>,
+        ask: impl AsyncFn(i32, &[(Str, i32)]) -> Result<Answer<Vec<Told<T>>>>,
     ) -> Result<Outcomes<(Str, i32), T>> {
-        let asked: Vec<_> = partitions.collect();
-        let order: HashMap<_, usize> = asked.iter().cloned().zip(0..).collect();
-        let (mut left, mut outcomes) = (asked, Vec::new());
+        let order: BTreeMap<_, usize> = partitions.zip(0..).collect();
+        let (mut left, mut outcomes) = (order.keys().cloned().collect(), Vec::new());
         let deadline = clock::now() + self.timeout;
         let mut backoff = self.kafka.retry_backoff();
         loop {
             let last_try = clock::now() >= deadline;
             let (led, mut again) = self.leaders(left, last_try, &mut outcomes).await?;
             for (node, partitions) in led {
-                let answers = self.retry(effect, async || ask(node, &partitions).await).await;
-                sort_answers(answers, partitions, last_try, &mut outcomes, &mut again);
+                let answer = self.retry(effect, async || ask(node, &partitions).await).await;
+                sort_answers(answer, partitions, last_try, &mut outcomes, &mut again);
             }
             if again.is_empty() {
                 outcomes.sort_by_key(|(item, _)| order.get(item).copied());
@@ -186,51 +169,85 @@ impl Admin {
         let mut names: Vec<_> = partitions.iter().map(|(name, _)| name.clone()).collect();
         names.sort_unstable();
         names.dedup();
-        let (metadata, _) =
+        let (_, topics) =
             self.retry(Effect::Reads, async || self.kafka.refresh(Some(&names)).await).await?;
+        let topics: HashMap<_, _> = topics.into_iter().collect();
         let (mut led, mut leaderless) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
-        for (name, index) in partitions {
-            let partition = metadata.topic(&name).and_then(|topic| topic.partition(index));
-            let code = match partition.map(|partition| partition.leader) {
-                Some(Some(node)) => {
-                    led.entry(node).or_default().push((name, index));
-                    continue;
-                }
-                Some(None) if !last_try => {
-                    leaderless.push((name, index));
-                    continue;
-                }
-                Some(None) => ErrorCode::LEADER_NOT_AVAILABLE,
-                None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            };
-            let subject = Subject::Partition(name.clone(), index);
-            outcomes.push(((name, index), Err(Error::Broker { code, message: None, subject })));
+        for item in partitions {
+            match leader(&topics[&item.0], &item) {
+                Ok(node) => led.entry(node).or_default().push(item),
+                Err(Error::NoLeader { .. }) if !last_try => leaderless.push(item),
+                Err(error) => outcomes.push((item, Err(error))),
+            }
         }
         Ok((led, leaderless))
     }
 }
 
+fn leader(topic: &Result<Arc<Topic>>, (name, index): &(Str, i32)) -> Result<i32> {
+    let subject = || Subject::Partition(name.clone(), *index);
+    let topic = topic.as_ref().map_err(Error::clone)?;
+    let count = topic.partitions.len();
+    let partition = topic.partition(*index);
+    let partition = partition.ok_or_else(|| Error::NoPartition { subject: subject(), count })?;
+    partition.leader.ok_or_else(|| Error::NoLeader { subject: subject() })
+}
+
+fn found(answer: list_offsets::Response) -> Vec<Told<FoundOffset>> {
+    let known = |value: i64| (value >= 0).then_some(value);
+    let partitions = answer.topics.into_iter().flat_map(|topic| {
+        let name = topic.name;
+        topic.partitions.into_iter().map(move |partition| {
+            let epoch = partition.leader_epoch;
+            let found = FoundOffset {
+                offset: known(partition.offset),
+                timestamp: known(partition.timestamp),
+                leader_epoch: (epoch >= 0).then_some(epoch),
+            };
+            ((name.clone(), partition.partition_index), partition.error_code, found)
+        })
+    });
+    partitions.collect()
+}
+
+fn deleted(answer: delete_records::Response) -> Vec<Told<i64>> {
+    let partitions = answer.topics.into_iter().flat_map(|topic| {
+        let name = topic.name;
+        topic.partitions.into_iter().map(move |partition| {
+            let item = (name.clone(), partition.partition_index);
+            (item, partition.error_code, partition.low_watermark)
+        })
+    });
+    partitions.collect()
+}
+
 /// Puts what a broker answered to the outcomes, and the partitions that it leads no more to those
 /// that are to be asked again.
 fn sort_answers<T>(
-    answers: Result<Vec<Answer<T>>>,
+    answer: Result<Answer<Vec<Told<T>>>>,
     partitions: Vec<(Str, i32)>,
     last_try: bool,
     outcomes: &mut Outcomes<(Str, i32), T>,
     again: &mut Vec<(Str, i32)>,
 ) {
-    let answers = match answers {
-        Ok(answers) => answers,
+    let Answer { body, origin } = match answer {
+        Ok(answer) => answer,
         Err(error) => {
             let failed = partitions.into_iter().map(|item| (item, Err(error.clone())));
             return outcomes.extend(failed);
         }
     };
-    for (item, code, value) in answers {
+    let mut told: HashMap<_, _> =
+        body.into_iter().map(|(item, code, value)| (item, (code, value))).collect();
+    for item in partitions {
         let subject = Subject::Partition(item.0.clone(), item.1);
-        match Error::check(code, None, subject) {
+        let outcome = match told.remove(&item) {
+            Some((code, value)) => origin.check(code, None, subject).map(|()| value),
+            None => Err(origin.unanswered(subject)),
+        };
+        match outcome {
             Err(error) if error.is_stale_metadata() && !last_try => again.push(item),
-            outcome => outcomes.push((item, outcome.map(|()| value))),
+            outcome => outcomes.push((item, outcome)),
         }
     }
 }

@@ -9,7 +9,8 @@ use klamm_protocol::api::update_features::{self, UpdateFeatures};
 use klamm_protocol::wire::{Str, Uuid};
 
 use super::{Admin, Effect, Outcomes};
-use crate::error::{Error, Result, Subject};
+use crate::answer::Answer;
+use crate::error::{Result, Subject};
 
 /// Where the cluster's metadata is kept.
 const METADATA_TOPIC: Str = Str::from_static("__cluster_metadata");
@@ -77,12 +78,13 @@ impl Admin {
             describe_quorum::Topic { topic_name: METADATA_TOPIC, partitions: vec![partition] };
         let request = describe_quorum::Request { topics: vec![topic] };
         self.retry(Effect::Reads, async || {
-            let answer = self.controller().await?.call::<DescribeQuorum>(&request).await?;
-            Error::check(answer.error_code, answer.error_message, Subject::Cluster)?;
-            let told = answer.topics.into_iter().flat_map(|topic| topic.partitions).next();
+            let Answer { body, origin } =
+                self.controller().await?.call::<DescribeQuorum>(&request).await?;
+            origin.check(body.error_code, body.error_message, Subject::Cluster)?;
+            let told = body.topics.into_iter().flat_map(|topic| topic.partitions).next();
             let subject = Subject::Partition(METADATA_TOPIC, 0);
-            let told = told.ok_or_else(|| Error::unanswered(subject.clone()))?;
-            Error::check(told.error_code, told.error_message, subject)?;
+            let told = told.ok_or_else(|| origin.unanswered(subject.clone()))?;
+            origin.check(told.error_code, told.error_message, subject)?;
             let replicas = |told: Vec<describe_quorum::Replica>| {
                 told.into_iter().map(QuorumReplica::from_wire).collect()
             };
@@ -115,8 +117,9 @@ impl Admin {
             ..add_raft_voter::Request::default()
         };
         self.retry(Effect::Changes, async || {
-            let answer = self.controller().await?.call::<AddRaftVoter>(&request).await?;
-            Error::check(answer.error_code, answer.error_message, Subject::Broker(voter.node))
+            let Answer { body, origin } =
+                self.controller().await?.call::<AddRaftVoter>(&request).await?;
+            origin.check(body.error_code, body.error_message, Subject::Broker(voter.node))
         })
         .await
     }
@@ -132,8 +135,9 @@ impl Admin {
             ..remove_raft_voter::Request::default()
         };
         self.retry(Effect::Changes, async || {
-            let answer = self.controller().await?.call::<RemoveRaftVoter>(&request).await?;
-            Error::check(answer.error_code, answer.error_message, Subject::Broker(node))
+            let Answer { body, origin } =
+                self.controller().await?.call::<RemoveRaftVoter>(&request).await?;
+            origin.check(body.error_code, body.error_message, Subject::Broker(node))
         })
         .await
     }
@@ -145,8 +149,9 @@ impl Admin {
     pub async fn unregister_broker(&self, node: i32) -> Result<()> {
         let request = unregister_broker::Request { broker_id: node };
         self.retry(Effect::Changes, async || {
-            let answer = self.controller().await?.call::<UnregisterBroker>(&request).await?;
-            Error::check(answer.error_code, answer.error_message, Subject::Broker(node))
+            let Answer { body, origin } =
+                self.controller().await?.call::<UnregisterBroker>(&request).await?;
+            origin.check(body.error_code, body.error_message, Subject::Broker(node))
         })
         .await
     }
@@ -157,11 +162,12 @@ impl Admin {
     /// # Errors
     /// No broker answers.
     pub async fn features(&self) -> Result<Vec<(Str, i16)>> {
-        // Connections know what was agreed when they were opened: a new one is asked.
-        let node = self.describe_cluster().await?.brokers.first().map(|broker| broker.id);
-        let node = node.ok_or_else(|| Error::unanswered(Subject::Cluster))?;
-        let asked = async || Ok(self.kafka.connect_to(node).await?.versions().features());
-        self.retry(Effect::Reads, asked).await
+        self.retry(Effect::Reads, async || {
+            // Connections know what was agreed when they were opened: a new one is asked.
+            let known = self.kafka.any_broker().await?;
+            Ok(self.kafka.connect_anew(&known).await?.versions().features())
+        })
+        .await
     }
 
     /// Changes levels of features, or only tells whether that would be possible (KIP-584).
@@ -191,21 +197,22 @@ impl Admin {
             feature_updates: changes.iter().map(update).collect(),
             validate_only,
         };
-        let answer = self
+        let Answer { body, origin } = self
             .retry(Effect::Changes, async || {
                 let answer = self.controller().await?.call::<UpdateFeatures>(&request).await?;
-                Error::check(answer.error_code, answer.error_message.clone(), Subject::Cluster)?;
+                let Answer { body, origin } = &answer;
+                origin.check(body.error_code, body.error_message.clone(), Subject::Cluster)?;
                 Ok(answer)
             })
             .await?;
         let mut told: std::collections::HashMap<_, _> =
-            answer.results.into_iter().map(|told| (told.feature.clone(), told)).collect();
+            body.results.into_iter().map(|told| (told.feature.clone(), told)).collect();
         let outcome = |(feature, _): &(Str, FeatureChange)| {
             let subject = Subject::Name(feature.clone());
             // From version 2 on the answer is about all of them together.
             let outcome = told
                 .remove(feature)
-                .map_or(Ok(()), |told| Error::check(told.error_code, told.error_message, subject));
+                .map_or(Ok(()), |told| origin.check(told.error_code, told.error_message, subject));
             (feature.clone(), outcome)
         };
         Ok(changes.iter().map(outcome).collect())

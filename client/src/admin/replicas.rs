@@ -10,7 +10,8 @@ use klamm_protocol::wire::Str;
 
 use super::offsets::by_topic;
 use super::{Admin, Effect, Outcomes};
-use crate::error::{Error, Result, Subject};
+use crate::answer::Answer;
+use crate::error::{Result, Subject};
 
 /// How a leader is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,18 +49,19 @@ impl Admin {
             topic_partitions: (!partitions.is_empty()).then(|| by_topic(partitions, topic)),
             timeout_ms: self.timeout_ms(),
         };
-        let answer = self
+        let Answer { body, origin } = self
             .retry(Effect::Changes, async || {
                 let answer = self.controller().await?.call::<ElectLeaders>(&request).await?;
-                Error::check(answer.error_code, None, Subject::Cluster)?;
+                answer.origin.check(answer.body.error_code, None, Subject::Cluster)?;
                 Ok(answer)
             })
             .await?;
-        let outcomes = answer.replica_election_results.into_iter().flat_map(|topic| {
+        let origin = &origin;
+        let outcomes = body.replica_election_results.into_iter().flat_map(|topic| {
             let name = topic.topic;
             topic.partition_result.into_iter().map(move |told| {
                 let subject = Subject::Partition(name.clone(), told.partition_id);
-                let outcome = Error::check(told.error_code, told.error_message, subject);
+                let outcome = origin.check(told.error_code, told.error_message, subject);
                 ((name.clone(), told.partition_id), outcome)
             })
         });
@@ -90,19 +92,21 @@ impl Admin {
             topics: topics.into_iter().map(topic).collect(),
             ..alter_partition_reassignments::Request::default()
         };
-        let answer = self
+        let Answer { body, origin } = self
             .retry(Effect::Changes, async || {
                 let connection = self.controller().await?;
                 let answer = connection.call::<AlterPartitionReassignments>(&request).await?;
-                Error::check(answer.error_code, answer.error_message.clone(), Subject::Cluster)?;
+                let Answer { body, origin } = &answer;
+                origin.check(body.error_code, body.error_message.clone(), Subject::Cluster)?;
                 Ok(answer)
             })
             .await?;
-        let outcomes = answer.topics.into_iter().flat_map(|topic| {
+        let origin = &origin;
+        let outcomes = body.topics.into_iter().flat_map(|topic| {
             let name = topic.name;
             topic.partitions.into_iter().map(move |told| {
                 let subject = Subject::Partition(name.clone(), told.partition_index);
-                let outcome = Error::check(told.error_code, told.error_message, subject);
+                let outcome = origin.check(told.error_code, told.error_message, subject);
                 ((name.clone(), told.partition_index), outcome)
             })
         });
@@ -129,11 +133,12 @@ impl Admin {
             .retry(Effect::Reads, async || {
                 let connection = self.controller().await?;
                 let answer = connection.call::<ListPartitionReassignments>(&request).await?;
-                Error::check(answer.error_code, answer.error_message.clone(), Subject::Cluster)?;
+                let Answer { body, origin } = &answer;
+                origin.check(body.error_code, body.error_message.clone(), Subject::Cluster)?;
                 Ok(answer)
             })
             .await?;
-        let moving = answer.topics.into_iter().flat_map(|topic| {
+        let moving = answer.body.topics.into_iter().flat_map(|topic| {
             let name = topic.name;
             topic.partitions.into_iter().map(move |told| {
                 let moving = Reassignment {
@@ -168,16 +173,17 @@ impl Admin {
         let request = alter_replica_log_dirs::Request {
             dirs: directories.into_iter().map(directory).collect(),
         };
-        let answer = self
+        let Answer { body, origin } = self
             .retry(Effect::Changes, async || {
                 self.kafka.call::<AlterReplicaLogDirs>(broker, &request).await
             })
             .await?;
-        let outcomes = answer.results.into_iter().flat_map(|topic| {
+        let origin = &origin;
+        let outcomes = body.results.into_iter().flat_map(|topic| {
             let name = topic.topic_name;
             topic.partitions.into_iter().map(move |told| {
                 let subject = Subject::Partition(name.clone(), told.partition_index);
-                ((name.clone(), told.partition_index), Error::check(told.error_code, None, subject))
+                ((name.clone(), told.partition_index), origin.check(told.error_code, None, subject))
             })
         });
         Ok(outcomes.collect())

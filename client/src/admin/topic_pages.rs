@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use klamm_protocol::api::describe_topic_partitions::{self as api, DescribeTopicPartitions};
+use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
 use super::Outcomes;
+use crate::answer::{Answer, Origin};
 use crate::connection::Connection;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Result, Subject};
 use crate::metadata::{Partition, Topic};
 
 /// How many partitions a page may have.
@@ -20,7 +22,7 @@ struct Pages {
     topics: BTreeMap<Str, Result<Topic>>,
 }
 
-/// These topics, in the order of their names; what the broker does not speak of is left out.
+/// These topics, in the order of the question. What the broker does not speak of is not there.
 pub(super) async fn describe(
     connection: &Connection,
     names: &[Str],
@@ -29,26 +31,30 @@ pub(super) async fn describe(
     let mut request =
         api::Request { topics, response_partition_limit: PAGE, ..api::Request::default() };
     let mut pages = Pages::default();
-    loop {
-        let page = connection.call::<DescribeTopicPartitions>(&request).await?;
-        let is_empty = page.topics.is_empty();
-        page.topics.into_iter().for_each(|topic| pages.add(topic));
-        match page.next_cursor {
+    let origin = loop {
+        let Answer { body, origin } = connection.call::<DescribeTopicPartitions>(&request).await?;
+        let is_empty = body.topics.is_empty();
+        body.topics.into_iter().for_each(|topic| pages.add(topic, &origin));
+        match body.next_cursor {
             Some(cursor) if !is_empty => request.cursor = Some(cursor),
             // A page without topics would come again and again.
-            _ => break,
+            _ => break origin,
         }
-    }
-    let topics = pages.topics.into_iter();
-    Ok(topics.map(|(name, topic)| (name, topic.map(Arc::new))).collect())
+    };
+    let unknown = |name: &Str| {
+        let subject = Subject::Name(name.clone());
+        Err(origin.error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, subject))
+    };
+    let described = |name: &Str| pages.topics.get(name).cloned().unwrap_or_else(|| unknown(name));
+    Ok(names.iter().map(|name| (name.clone(), described(name).map(Arc::new))).collect())
 }
 
 impl Pages {
     /// Adds what a page says of a topic, which may go on where the page before ended.
-    fn add(&mut self, answer: api::TopicAnswer) {
+    fn add(&mut self, answer: api::TopicAnswer, origin: &Origin) {
         let Some(name) = answer.name.as_ref().map(Str::detached) else { return };
         let subject = Subject::Name(name.clone());
-        if let Err(error) = Error::check(answer.error_code, None, subject) {
+        if let Err(error) = origin.check(answer.error_code, None, subject) {
             self.topics.insert(name, Err(error));
             return;
         }
@@ -74,8 +80,6 @@ fn read_partition(answer: api::PartitionAnswer) -> Partition {
 
 #[cfg(test)]
 mod tests {
-    use klamm_protocol::error_code::ErrorCode;
-
     use super::*;
 
     fn answer(name: &str, indexes: &[i32]) -> api::TopicAnswer {
@@ -91,11 +95,13 @@ mod tests {
     #[test]
     fn a_topic_goes_on_with_the_next_page() {
         let mut pages = Pages::default();
-        pages.add(answer("a", &[0]));
-        pages.add(answer("b", &[0, 1]));
-        pages.add(answer("b", &[2]));
+        let mut add =
+            |answer| pages.add(answer, &Origin::of::<DescribeTopicPartitions>(&"a:1".into()));
+        add(answer("a", &[0]));
+        add(answer("b", &[0, 1]));
+        add(answer("b", &[2]));
         let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-        pages.add(api::TopicAnswer { error_code: unknown, ..answer("c", &[]) });
+        add(api::TopicAnswer { error_code: unknown, ..answer("c", &[]) });
         let count = |name: &str| pages.topics[name].as_ref().map(|topic| topic.partitions.len());
         assert_eq!((count("a").unwrap(), count("b").unwrap()), (1, 3));
         assert_eq!(count("c").unwrap_err().code(), Some(unknown));

@@ -1,17 +1,16 @@
 //! Making, changing, removing and listing topics.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use klamm_protocol::api::create_partitions::{self, CreatePartitions};
 use klamm_protocol::api::create_topics::{self, CreateTopics};
 use klamm_protocol::api::delete_topics::{self, DeleteTopics};
 use klamm_protocol::api::describe_topic_partitions::DescribeTopicPartitions;
-use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
 use super::{Admin, Effect, Outcomes, topic_pages, unless_moved};
-use crate::error::{Error, Result, Subject};
+use crate::answer::Answer;
+use crate::error::{Result, Subject};
 use crate::metadata::Topic;
 
 /// A topic to be made.
@@ -110,10 +109,11 @@ impl Admin {
             validate_only,
         };
         self.retry(Effect::Changes, async || {
-            let answer = self.controller().await?.call::<CreateTopics>(&request).await?;
-            let created = answer.topics.into_iter().map(|topic| {
+            let Answer { body, origin } =
+                self.controller().await?.call::<CreateTopics>(&request).await?;
+            let created = body.topics.into_iter().map(|topic| {
                 let subject = Subject::Name(topic.name.clone());
-                let outcome = Error::check(topic.error_code, topic.error_message, subject);
+                let outcome = origin.check(topic.error_code, topic.error_message, subject);
                 let created = CreatedTopic {
                     id: topic.topic_id,
                     partitions: (topic.num_partitions >= 0).then_some(topic.num_partitions),
@@ -149,12 +149,12 @@ impl Admin {
             } else {
                 request.topic_names = names.to_vec();
             }
-            let answer =
-                controller.submit::<DeleteTopics>(version, &request).await?.answer().await?;
-            let deleted = answer.topics.into_iter().map(|topic| {
+            let pending = controller.submit::<DeleteTopics>(version, &request).await?;
+            let Answer { body, origin } = pending.answer().await?;
+            let deleted = body.topics.into_iter().map(|topic| {
                 let name = topic.name.unwrap_or_default();
                 let subject = Subject::Name(name.clone());
-                (name, Error::check(topic.error_code, topic.error_message, subject))
+                (name, origin.check(topic.error_code, topic.error_message, subject))
             });
             unless_moved(names.iter(), deleted.collect())
         })
@@ -180,10 +180,11 @@ impl Admin {
             validate_only: false,
         };
         self.retry(Effect::Changes, async || {
-            let answer = self.controller().await?.call::<CreatePartitions>(&request).await?;
-            let grown = answer.results.into_iter().map(|topic| {
+            let Answer { body, origin } =
+                self.controller().await?.call::<CreatePartitions>(&request).await?;
+            let grown = body.results.into_iter().map(|topic| {
                 let subject = Subject::Name(topic.name.clone());
-                (topic.name, Error::check(topic.error_code, topic.error_message, subject))
+                (topic.name, origin.check(topic.error_code, topic.error_message, subject))
             });
             unless_moved(counts.iter().map(|(name, _)| name), grown.collect())
         })
@@ -217,37 +218,11 @@ impl Admin {
         self.retry(Effect::Reads, async || {
             let connection = self.kafka.any_broker().await?;
             if connection.version::<DescribeTopicPartitions>(i16::MAX).is_ok() {
-                let described = topic_pages::describe(&connection, names).await?;
-                let described: HashMap<_, _> = described.into_iter().collect();
-                let outcome = |name: &Str| {
-                    let outcome = described.get(name).cloned();
-                    (name.clone(), outcome.unwrap_or_else(|| unknown(name)))
-                };
-                return Ok(names.iter().map(outcome).collect());
+                return topic_pages::describe(&connection, names).await;
             }
-            self.describe_by_metadata(names).await
+            let (_, topics) = self.kafka.refresh(Some(names)).await?;
+            Ok(topics)
         })
         .await
     }
-
-    async fn describe_by_metadata(&self, names: &[Str]) -> Result<Outcomes<Str, Arc<Topic>>> {
-        let (metadata, refused) = self.kafka.refresh(Some(names)).await?;
-        let describe = |name: &Str| match metadata.topic(name) {
-            Some(topic) => Ok(Arc::clone(topic)),
-            None => match refused.iter().find(|(refused, _)| refused == name) {
-                Some((_, code)) => Err(Error::Broker {
-                    code: *code,
-                    message: None,
-                    subject: Subject::Name(name.clone()),
-                }),
-                None => unknown(name),
-            },
-        };
-        Ok(names.iter().map(|name| (name.clone(), describe(name))).collect())
-    }
-}
-
-fn unknown<T>(name: &Str) -> Result<T> {
-    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-    Err(Error::Broker { code, message: None, subject: Subject::Name(name.clone()) })
 }

@@ -8,10 +8,11 @@ use klamm_protocol::api::write_txn_markers::{self, WriteTxnMarkers};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::offsets::by_topic;
+use super::offsets::{Told, by_topic};
 use super::{Admin, Effect, Outcomes};
+use crate::answer::Answer;
 use crate::coordinator::CoordinatorKind;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Result, Subject};
 
 /// Which transactions are wanted; what is empty or not set matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,9 +112,10 @@ impl Admin {
         for broker in brokers {
             let node = broker.id;
             let attempt = async || {
-                let answer = self.kafka.call::<ListTransactions>(node, &request).await?;
-                Error::check(answer.error_code, None, Subject::Broker(node))?;
-                let listed = answer.transaction_states.into_iter().map(|told| ListedTransaction {
+                let Answer { body, origin } =
+                    self.kafka.call::<ListTransactions>(node, &request).await?;
+                origin.check(body.error_code, None, Subject::Broker(node))?;
+                let listed = body.transaction_states.into_iter().map(|told| ListedTransaction {
                     id: told.transactional_id,
                     producer_id: told.producer_id,
                     state: told.transaction_state,
@@ -137,13 +139,14 @@ impl Admin {
         let kind = CoordinatorKind::Transaction;
         self.by_coordinators(kind, ids, Effect::Reads, async |node, ids| {
             let request = describe_transactions::Request { transactional_ids: ids.to_vec() };
-            let answer = self.kafka.call::<DescribeTransactions>(node, &request).await?;
+            let Answer { body, origin } =
+                self.kafka.call::<DescribeTransactions>(node, &request).await?;
             let outcome = |told: describe_transactions::TransactionAnswer| {
                 let id = told.transactional_id.clone();
-                let checked = Error::check(told.error_code, None, Subject::Name(id.clone()));
+                let checked = origin.check(told.error_code, None, Subject::Name(id.clone()));
                 (id, checked.map(|()| TransactionDescription::from_wire(told, node)))
             };
-            Ok(answer.transaction_states.into_iter().map(outcome).collect())
+            Ok(body.transaction_states.into_iter().map(outcome).collect())
         })
         .await
     }
@@ -162,16 +165,18 @@ impl Admin {
                 |name, partition_indexes| describe_producers::Topic { name, partition_indexes };
             let request = describe_producers::Request { topics: by_topic(partitions, topic) };
             let answer = self.kafka.call::<DescribeProducers>(node, &request).await?;
-            let told = answer.topics.into_iter().flat_map(|topic| {
-                let name = topic.name;
-                topic.partitions.into_iter().map(move |partition| {
-                    let item = (name.clone(), partition.partition_index);
-                    let producers = partition.active_producers.into_iter();
-                    let producers = producers.map(ProducerState::from_wire).collect();
-                    (item, partition.error_code, producers)
-                })
-            });
-            Ok(told.collect())
+            Ok(answer.map(|body| {
+                let told = body.topics.into_iter().flat_map(|topic| {
+                    let name = topic.name;
+                    topic.partitions.into_iter().map(move |partition| {
+                        let item = (name.clone(), partition.partition_index);
+                        let producers = partition.active_producers.into_iter();
+                        let producers = producers.map(ProducerState::from_wire).collect();
+                        (item, partition.error_code, producers)
+                    })
+                });
+                told.collect()
+            }))
         })
         .await
     }
@@ -191,19 +196,11 @@ impl Admin {
             let ask = async |node, _: &[(Str, i32)]| {
                 let request = write_txn_markers::Request { markers: vec![transaction.marker()] };
                 let answer = self.kafka.call::<WriteTxnMarkers>(node, &request).await?;
-                let topics = answer.markers.into_iter().flat_map(|marker| marker.topics);
-                let told = topics.flat_map(|topic| {
-                    let name = topic.name;
-                    topic.partitions.into_iter().map(move |partition| {
-                        ((name.clone(), partition.partition_index), partition.error_code, ())
-                    })
-                });
-                Ok(told.collect())
+                Ok(answer.map(marked))
             };
             let aborted = self.by_leader([place].into_iter(), Effect::Changes, ask).await;
-            let unanswered = || Err(Error::unanswered(transaction.subject()));
             let outcome = aborted
-                .and_then(|told| told.into_iter().next().map_or_else(unanswered, |(_, it)| it));
+                .and_then(|mut outcomes| outcomes.pop().expect("one outcome for each partition").1);
             outcomes.push((transaction.clone(), outcome));
         }
         Ok(outcomes)
@@ -233,14 +230,14 @@ impl Admin {
             transaction_timeout_ms: 1,
             ..init_producer_id::Request::default()
         };
-        let answer = self.kafka.call::<InitProducerId>(node, &request).await?;
+        let Answer { body, origin } = self.kafka.call::<InitProducerId>(node, &request).await?;
         // The older transaction is being ended: as good as fenced, and asked again.
-        let code = match answer.error_code {
+        let code = match body.error_code {
             ErrorCode::CONCURRENT_TRANSACTIONS => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
             code => code,
         };
-        Error::check(code, None, Subject::Name(id.clone()))?;
-        Ok((answer.producer_id, answer.producer_epoch))
+        origin.check(code, None, Subject::Name(id.clone()))?;
+        Ok((body.producer_id, body.producer_epoch))
     }
 }
 
@@ -277,11 +274,19 @@ impl ProducerState {
     }
 }
 
-impl HangingTransaction {
-    fn subject(&self) -> Subject {
-        Subject::Partition(self.topic.clone(), self.partition)
-    }
+/// What an answer says of each partition that a marker was written to.
+fn marked(answer: write_txn_markers::Response) -> Vec<Told<()>> {
+    let topics = answer.markers.into_iter().flat_map(|marker| marker.topics);
+    let told = topics.flat_map(|topic| {
+        let name = topic.name;
+        topic.partitions.into_iter().map(move |partition| {
+            ((name.clone(), partition.partition_index), partition.error_code, ())
+        })
+    });
+    told.collect()
+}
 
+impl HangingTransaction {
     fn marker(&self) -> write_txn_markers::Marker {
         let (name, partition_indexes) = (self.topic.clone(), vec![self.partition]);
         write_txn_markers::Marker {

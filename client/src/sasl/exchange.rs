@@ -127,7 +127,7 @@ async fn authenticate(
     let mechanism = Str::from_static(credentials.mechanism.name());
     let request = sasl_handshake::Request { mechanism };
     let answer = alone.call::<SaslHandshake>(&request).await?;
-    agreed(answer).map_err(failed)?;
+    agreed(answer.body).map_err(failed)?;
     let mut message = conversation.first();
     loop {
         let began = Instant::now();
@@ -158,7 +158,7 @@ async fn reply(
 
 async fn say(alone: &Alone<'_>, message: Vec<u8>) -> Result<sasl_authenticate::Response> {
     let request = sasl_authenticate::Request { auth_bytes: message.into() };
-    alone.call::<SaslAuthenticate>(&request).await
+    Ok(alone.call::<SaslAuthenticate>(&request).await?.body)
 }
 
 fn agreed(answer: sasl_handshake::Response) -> std::result::Result<(), AuthenticationError> {

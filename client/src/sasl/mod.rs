@@ -3,7 +3,6 @@
 //! Conversations are pure: what the broker says goes in, what is to be said comes out. One module
 //! has them with a broker.
 
-mod base64;
 mod bearer;
 mod credentials;
 mod error;

@@ -4,9 +4,9 @@
 //! applied.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use klamm_utils::base64;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::base64;
 use super::error::AuthenticationError;
 use crate::config::Secret;
 

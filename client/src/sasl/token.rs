@@ -8,9 +8,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use klamm_utils::base64;
 use klamm_utils::clock::{Clock as _, SystemClock};
 
-use super::base64;
 use super::error::AuthenticationError;
 use super::jaas::LoginModule;
 use crate::config::Secret;

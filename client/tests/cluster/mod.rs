@@ -110,7 +110,7 @@ pub async fn until_known(kafka: &Kafka, name: &Str) {
     };
     for node in kafka.metadata().brokers.keys() {
         eventually(async || {
-            let answer = kafka.call::<metadata::Metadata>(*node, &request).await.unwrap();
+            let answer = kafka.call::<metadata::Metadata>(*node, &request).await.unwrap().body;
             let topic = &answer.topics[0];
             let mut partitions = topic.partitions.iter();
             topic.error_code.is_none() && partitions.all(|partition| partition.error_code.is_none())

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use klamm_client::config::{GroupProtocol, Value as _, keys};
-use klamm_client::{ConfigError, Connection, CoordinatorKind, Error, Kafka, Result, Subject};
+use klamm_client::{
+    Answer, ConfigError, Connection, CoordinatorKind, Error, Kafka, Origin, Result, Subject,
+};
 use klamm_protocol::api::consumer_group_heartbeat::{self, ConsumerGroupHeartbeat};
 use klamm_protocol::api::heartbeat::{self, Heartbeat};
 use klamm_protocol::api::join_group::{self, JoinGroup};
@@ -54,21 +56,25 @@ impl Coordinator {
     }
 
     /// Asks to join. Refusals are in the answer.
-    pub(super) async fn join(&self, request: &join_group::Request) -> Result<join_group::Response> {
+    pub(super) async fn join(
+        &self,
+        request: &join_group::Request,
+    ) -> Result<Answer<join_group::Response>> {
         let (node, answer) = self.call::<JoinGroup>(request, self.patience).await?;
         // A refusal that says where the coordinator is not, is heeded here.
-        let _ = self.check(node, answer.error_code).await;
+        let _ = self.check(node, &answer.origin, answer.body.error_code, None).await;
         Ok(answer)
     }
 
     /// Asks for the assignment.
     pub(super) async fn sync(&self, request: &sync_group::Request) -> Result<Vec<Place>> {
-        let (node, answer) = self.call::<SyncGroup>(request, self.patience).await?;
-        self.check(node, answer.error_code).await?;
-        if answer.assignment.is_empty() {
+        let (node, Answer { body, origin }) =
+            self.call::<SyncGroup>(request, self.patience).await?;
+        self.check(node, &origin, body.error_code, None).await?;
+        if body.assignment.is_empty() {
             return Ok(Vec::new());
         }
-        let assignment = Assignment::decode(answer.assignment).map_err(|source| {
+        let assignment = Assignment::decode(body.assignment).map_err(|source| {
             let address = format!("the leader of {}", self.group).into();
             Error::Wire { address, api: "Assignment", source }
         })?;
@@ -100,7 +106,7 @@ impl Coordinator {
     async fn tell(&self, request: &consumer_group_heartbeat::Request) -> Result<Told> {
         let pattern = request.subscribed_topic_regex.as_ref();
         let has_pattern = pattern.is_some_and(|pattern| !pattern.is_empty());
-        let (node, answer) =
+        let (node, Answer { body, origin }) =
             match self.call::<ConsumerGroupHeartbeat>(request, Duration::ZERO).await {
                 Err(Error::Unsupported { .. }) => return Err(not_served(NO_CONSUMER_PROTOCOL)),
                 // The only thing that a version cannot say.
@@ -109,19 +115,18 @@ impl Coordinator {
                 }
                 answered => answered?,
             };
-        if answer.error_code == ErrorCode::UNSUPPORTED_VERSION {
+        if body.error_code == ErrorCode::UNSUPPORTED_VERSION {
             return Err(not_served(NO_CONSUMER_PROTOCOL));
         }
-        let message = answer.error_message.map(|message| message.detached());
-        self.check_told(node, answer.error_code, message).await?;
+        self.check(node, &origin, body.error_code, body.error_message).await?;
         let ids = |topic: consumer_group_heartbeat::TopicPartitions| {
             let partitions = topic.partitions.into_iter();
             partitions.map(move |partition| (topic.topic_id, partition))
         };
-        let assigned = answer.assignment;
-        let interval = u64::try_from(answer.heartbeat_interval_ms).unwrap_or(0);
+        let assigned = body.assignment;
+        let interval = u64::try_from(body.heartbeat_interval_ms).unwrap_or(0);
         Ok(Told {
-            epoch: answer.member_epoch,
+            epoch: body.member_epoch,
             interval: Duration::from_millis(interval.max(1)),
             assigned: assigned.map(|new| new.topic_partitions.into_iter().flat_map(ids).collect()),
         })
@@ -135,7 +140,7 @@ impl Coordinator {
             group_instance_id: self.instance.clone(),
         };
         let (node, answer) = self.call::<Heartbeat>(&request, Duration::ZERO).await?;
-        self.check(node, answer.error_code).await
+        self.check(node, &answer.origin, answer.body.error_code, None).await
     }
 
     /// Leaves, on a connection where nothing is waited for.
@@ -154,7 +159,7 @@ impl Coordinator {
             request.member_id = member_id;
         }
         let answer = connection.submit::<LeaveGroup>(version, &request).await?.answer().await?;
-        Error::check(answer.error_code, None, self.subject())
+        answer.origin.check(answer.body.error_code, None, self.subject())
     }
 
     /// Forgets the connection, on which an answer may be waited for that nobody wants any more.
@@ -166,7 +171,7 @@ impl Coordinator {
         &self,
         request: &A::Request,
         patience: Duration,
-    ) -> Result<(i32, A::Response)> {
+    ) -> Result<(i32, Answer<A::Response>)> {
         let (node, connection) = self.connected().await?;
         let after = self.request_timeout.saturating_add(patience);
         let answer = tokio::time::timeout(after, connection.call::<A>(request)).await;
@@ -199,12 +204,14 @@ impl Coordinator {
         }
     }
 
-    async fn check(&self, node: i32, code: ErrorCode) -> Result<()> {
-        self.check_told(node, code, None).await
-    }
-
-    async fn check_told(&self, node: i32, code: ErrorCode, message: Option<Str>) -> Result<()> {
-        let outcome = Error::check(code, message, self.subject());
+    async fn check(
+        &self,
+        node: i32,
+        origin: &Origin,
+        code: ErrorCode,
+        message: Option<Str>,
+    ) -> Result<()> {
+        let outcome = origin.check(code, message, self.subject());
         if let Err(error) = &outcome {
             self.doubt(node, error).await;
         }

@@ -1,13 +1,11 @@
 //! Commits positions, one outcome for each: what is refused for one partition, or has become
 //! another member's, keeps no other from being committed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_client::group_offsets::{self, TopicIds};
 use klamm_client::{CoordinatorKind, Error, Result, Subject};
-use klamm_protocol::error_code::ErrorCode;
 use klamm_utils::clock;
 
 use super::{doubt, doubting, group, may_pass};
@@ -130,25 +128,20 @@ async fn ask(
 ) -> Result<Vec<Result<()>>> {
     let node = shared.kafka.coordinator(CoordinatorKind::Group, &group.id).await?;
     let committer = group.committer(identity);
-    let answers = doubting(shared, group, node, async {
+    let told = doubting(shared, group, node, async {
         let connection = shared.kafka.broker(node).await?;
         let offsets = left.iter().map(|reached| reached.position.clone().into());
         group_offsets::commit(&connection, &group.id, &committer, offsets, ids).await
     })
     .await?;
-    let codes: HashMap<Place, ErrorCode> = answers.into_iter().collect();
-    let outcome = |reached: &Reached| {
-        let place = reached.place();
-        // What the answer leaves out counts as not stored.
-        let code = codes.get(&place).copied().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
-        let outcome = Error::check(code, None, Subject::Partition(place.0, place.1));
+    let outcome = |(reached, (_, outcome)): (&Reached, (Place, Result<()>))| {
         match &outcome {
             Ok(()) => shared.assignment().note_committed(reached),
             Err(error) => doubt(shared, group, node, error),
         }
         outcome
     };
-    Ok(left.iter().map(outcome).collect())
+    Ok(left.iter().zip(told).map(outcome).collect())
 }
 
 /// Commits how far the application has worked in the partitions that `chosen` chooses. A failure

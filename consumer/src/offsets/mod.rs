@@ -108,9 +108,8 @@ fn doubt(shared: &Shared, group: &Group, node: i32, error: &Error) {
 mod tests {
     use super::*;
     use crate::group::Subscription;
-    use klamm_client::ClientConfig;
-    use klamm_client::Subject;
     use klamm_client::config::GroupProtocol;
+    use klamm_client::{ClientConfig, Origin, Subject};
 
     #[test]
     fn a_member_commits_again_after_a_rebalance() {
@@ -121,9 +120,10 @@ mod tests {
             group.expect("it has an id")
         };
         let (member, outsider) = (group(Some(subscription)), group(None));
+        let origin = Origin { api: "OffsetCommit", address: "a:1".into() };
         let check = |code, of_member, of_outsider| {
             let subject = Subject::Partition("t".into(), 0);
-            let error = Error::check(code, None, subject).expect_err("a refusal");
+            let error = origin.error(code, subject);
             assert_eq!(may_pass(&error, &member), of_member, "{code:?} of a member");
             assert_eq!(may_pass(&error, &outsider), of_outsider, "{code:?} of an outsider");
         };

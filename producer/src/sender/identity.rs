@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use klamm_client::{Error, Kafka, Result, Subject};
+use klamm_client::{Answer, Error, Kafka, Result, Subject};
 use klamm_protocol::api::init_producer_id::{self, InitProducerId};
 use klamm_protocol::records::BatchProducer;
 use klamm_utils::clock;
@@ -103,6 +103,7 @@ impl Sender {
             Ok(producer) => self.identity = Identity::Known(producer),
             Err(error) if error.is_retriable() => {
                 tracing::warn!(%error, "no producer id");
+                self.blame(error, |_| true);
                 let pause = self.shared.settings.retry.backoff().next_pause();
                 self.identity = Identity::Unknown(Some(clock::now() + pause));
             }
@@ -125,8 +126,9 @@ async fn identify(kafka: &Kafka) -> Result<BatchProducer> {
         transaction_timeout_ms: i32::MAX,
         ..init_producer_id::Request::default()
     };
-    let answer = kafka.any_broker().await?.call::<InitProducerId>(&request).await?;
-    Error::check(answer.error_code, None, Subject::Cluster)?;
-    let (id, epoch) = (answer.producer_id, answer.producer_epoch);
+    let Answer { body, origin } =
+        kafka.any_broker().await?.call::<InitProducerId>(&request).await?;
+    origin.check(body.error_code, None, Subject::Cluster)?;
+    let (id, epoch) = (body.producer_id, body.producer_epoch);
     Ok(BatchProducer { id, epoch, base_sequence: 0 })
 }

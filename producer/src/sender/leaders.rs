@@ -58,7 +58,13 @@ impl Sender {
             Ok(topic) => {
                 self.shared.learn(&topic);
             }
-            Err(error) => tracing::warn!(%topic, %error, "no leaders"),
+            Err(error) => {
+                tracing::warn!(%topic, %error, "no leaders");
+                let metadata = self.shared.kafka.metadata();
+                self.blame(error, |queue| {
+                    queue.topic == *topic && metadata.leader(topic, queue.partition).is_none()
+                });
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What becomes of what was sent.
 
-use klamm_client::{Error, Result};
+use std::sync::Arc;
+
+use klamm_client::{Answer, Error, Result};
 use klamm_protocol::api::produce;
 use klamm_utils::clock;
 
@@ -17,7 +19,7 @@ impl Sender {
         &mut self,
         node: i32,
         sent: Vec<Sent>,
-        answer: Result<produce::Response>,
+        answer: Result<Answer<produce::Response>>,
     ) {
         if let Some(outlet) = self.outlets.get_mut(&node) {
             outlet.in_flight -= 1;
@@ -52,6 +54,9 @@ impl Sender {
     fn stored(&mut self, sent: Sent, stored: Stored) {
         let Some(place) = self.lanes.get_mut(&sent.lane) else { return };
         place.backoff.reset();
+        if place.trouble.take().is_some() {
+            self.shared.set_trouble(None);
+        }
         place.lane.stored(&sent.parcel);
         let Sealed { batch, began, .. } = &sent.parcel.sealed;
         let after = clock::now().duration_since(*began);
@@ -65,6 +70,9 @@ impl Sender {
         let Some(place) = self.lanes.get_mut(&sent.lane) else { return };
         let Sent { mut parcel, topic, partition, .. } = sent;
         parcel.learn(error);
+        let trouble = Arc::new(error.clone());
+        place.trouble = Some(Arc::clone(&trouble));
+        self.shared.set_trouble(Some(trouble));
         let verdict = judge(error, &parcel, place.lane.follows_another(&parcel), settings, now);
         let verdict = self.shared.verdict_for_transaction(verdict, &parcel, error);
         tracing::debug!(%topic, partition, %error, ?verdict, "batch not stored");

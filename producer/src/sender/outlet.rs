@@ -11,6 +11,7 @@ use klamm_utils::clock;
 use super::Sender;
 use super::report::{Report, report};
 use crate::lane::Way;
+use crate::shared::PartitionQueue;
 
 /// The way to one broker.
 pub(super) struct Outlet {
@@ -65,13 +66,15 @@ impl Sender {
             Err(error) => {
                 tracing::warn!(node, %error, "no connection");
                 outlet.retry_at = Some(clock::now() + outlet.backoff.next_pause());
-                // Its partitions may have another leader by now.
                 let metadata = self.shared.kafka.metadata();
+                let is_led = |queue: &PartitionQueue| {
+                    metadata.leader(&queue.topic, queue.partition) == Some(node)
+                };
+                // Its partitions may have another leader by now.
                 let places = self.active.iter().filter_map(|id| self.lanes.get(id));
-                let led = places.filter(|place| {
-                    metadata.leader(&place.queue.topic, place.queue.partition) == Some(node)
-                });
-                let topics: BTreeSet<_> = led.map(|place| place.queue.topic.clone()).collect();
+                let led = places.map(|place| &place.queue).filter(|queue| is_led(queue));
+                let topics: BTreeSet<_> = led.map(|queue| queue.topic.clone()).collect();
+                self.blame(error, is_led);
                 topics.into_iter().for_each(|topic| self.locate(topic));
             }
         }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use klamm_client::Error;
 use klamm_utils::backoff::Backoff;
 
-use crate::lane::Lane;
+use crate::lane::{Lane, Parcel};
 use crate::shared::{PartitionQueue, Shared};
 
 /// A partition and its lane.
@@ -13,6 +14,8 @@ pub(super) struct Place {
     pub(super) queue: Arc<PartitionQueue>,
     pub(super) lane: Lane,
     pub(super) backoff: Backoff,
+    /// What has gone wrong here since something was stored last.
+    pub(super) trouble: Option<Arc<Error>>,
     due: Option<Due>,
 }
 
@@ -26,7 +29,7 @@ struct Due {
 
 impl Place {
     pub(super) fn new(queue: Arc<PartitionQueue>, backoff: Backoff) -> Self {
-        Self { queue, lane: Lane::default(), backoff, due: None }
+        Self { queue, lane: Lane::default(), backoff, trouble: None, due: None }
     }
 
     /// The batch that began then, in this transaction, has lingered long enough, if it was not full
@@ -58,7 +61,7 @@ impl Place {
     }
 
     /// Whether a batch that is due began at `moment` or before.
-    pub(super) fn is_due_by(&self, moment: Instant) -> bool {
+    fn is_due_by(&self, moment: Instant) -> bool {
         self.due.is_some_and(|due| due.began <= moment)
     }
 
@@ -74,6 +77,22 @@ impl Place {
         if let Some(Due { began, .. }) = self.due.take() {
             self.queue.lock().seal_if_began_by(began);
             self.take_sealed(shared);
+        }
+    }
+
+    /// Gives up what began at `moment` or before and is not out.
+    pub(super) fn give_up_until(
+        &mut self,
+        moment: Instant,
+        shared: &Shared,
+        why: impl Fn(&Parcel) -> Error,
+    ) {
+        if self.is_due_by(moment) {
+            self.seal_due(shared);
+        }
+        for parcel in self.lane.expire(moment) {
+            let error = shared.lose(why(&parcel), parcel.possibly_written);
+            shared.give_up(parcel, error);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use klamm_client::{Connection, Result, Topic};
+use klamm_client::{Answer, Connection, Result, Topic};
 use klamm_protocol::api::produce;
 use klamm_protocol::records::BatchProducer;
 use klamm_protocol::wire::Str;
@@ -17,7 +17,7 @@ pub(super) enum Report {
     Connected(i32, Result<Connection>),
     Located(Str, Result<Arc<Topic>>),
     Identified(Result<BatchProducer>),
-    Answered(i32, Vec<Sent>, Result<produce::Response>),
+    Answered(i32, Vec<Sent>, Result<Answer<produce::Response>>),
 }
 
 /// Does `work` beside the sender and reports what came of it. It is dropped, and with it the

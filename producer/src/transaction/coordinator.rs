@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_client::group_offsets::CommittedOffset;
-use klamm_client::{Connection, CoordinatorKind, Error, GroupMetadata, Kafka, Result, Subject};
+use klamm_client::{
+    Answer, Connection, CoordinatorKind, Error, GroupMetadata, Kafka, Origin, Result, Subject,
+};
 use klamm_protocol::api::add_offsets_to_txn::{self, AddOffsetsToTxn};
 use klamm_protocol::api::add_partitions_to_txn::{self, AddPartitionsToTxn};
 use klamm_protocol::api::end_txn::{self, EndTxn};
@@ -70,8 +72,8 @@ pub(crate) async fn init(
     };
     let question = of_transaction::<InitProducerId>(settings, i16::MAX, &request);
     persist(kafka, settings, question, deadline, |answer, connection| {
-        check(answer.error_code, &settings.id)?;
-        let (id, epoch) = (answer.producer_id, answer.producer_epoch);
+        check(answer.body.error_code, &settings.id, &answer.origin)?;
+        let (id, epoch) = (answer.body.producer_id, answer.body.producer_epoch);
         let producer = BatchProducer { id, epoch, base_sequence: 0 };
         Ok((producer, generation(connection, settings)))
     })
@@ -109,9 +111,10 @@ pub(crate) async fn include(
 }
 
 /// The first partition that was refused for a reason of its own says why all were.
-fn read_inclusion(answer: add_partitions_to_txn::Response, places: &[Place]) -> Result<()> {
+fn read_inclusion(answer: Answer<add_partitions_to_txn::Response>, places: &[Place]) -> Result<()> {
+    let Answer { body, origin } = answer;
     let mut told = BTreeMap::new();
-    for topic in answer.results_by_topic_v3_and_below {
+    for topic in body.results_by_topic_v3_and_below {
         for partition in topic.results_by_partition {
             let place = (topic.name.detached(), partition.partition_index);
             told.insert(place, partition.partition_error_code);
@@ -119,9 +122,8 @@ fn read_inclusion(answer: add_partitions_to_txn::Response, places: &[Place]) -> 
     }
     let mut not_attempted = Ok(());
     for place in places {
-        let code = told_of(place, &told)?;
-        let outcome = Error::check(code, None, subject_of(place));
-        if code == ErrorCode::OPERATION_NOT_ATTEMPTED {
+        let outcome = outcome_of(place, &told, &origin);
+        if told.get(place) == Some(&ErrorCode::OPERATION_NOT_ATTEMPTED) {
             not_attempted = outcome;
         } else {
             outcome?;
@@ -131,12 +133,11 @@ fn read_inclusion(answer: add_partitions_to_txn::Response, places: &[Place]) -> 
 }
 
 /// What an answer says of a partition. One that it leaves out is not done.
-fn told_of(place: &Place, told: &BTreeMap<Place, ErrorCode>) -> Result<ErrorCode> {
-    told.get(place).copied().ok_or_else(|| Error::Broker {
-        code: ErrorCode::UNKNOWN_SERVER_ERROR,
-        message: Some(Str::from_static("the coordinator says nothing about it")),
-        subject: subject_of(place),
-    })
+fn outcome_of(place: &Place, told: &BTreeMap<Place, ErrorCode>, origin: &Origin) -> Result<()> {
+    match told.get(place) {
+        Some(code) => origin.check(*code, None, subject_of(place)),
+        None => Err(origin.unanswered(subject_of(place))),
+    }
 }
 
 fn subject_of((topic, partition): &Place) -> Subject {
@@ -159,7 +160,7 @@ pub(crate) async fn announce(
     let question = of_transaction::<AddOffsetsToTxn>(settings, i16::MAX, &request);
     let deadline = Some(deadline(shared));
     persist(&shared.kafka, settings, question, deadline, |answer, _| {
-        check(answer.error_code, group)
+        check(answer.body.error_code, group, &answer.origin)
     })
     .await
 }
@@ -186,16 +187,15 @@ pub(crate) async fn commit_offsets(
         .await
 }
 
-fn read_offsets(answer: txn_offset_commit::Response, places: &[Place]) -> Result<()> {
+fn read_offsets(answer: Answer<txn_offset_commit::Response>, places: &[Place]) -> Result<()> {
+    let Answer { body, origin } = answer;
     let mut told = BTreeMap::new();
-    for topic in answer.topics {
+    for topic in body.topics {
         for partition in topic.partitions {
             told.insert((topic.name.detached(), partition.partition_index), partition.error_code);
         }
     }
-    places
-        .iter()
-        .try_for_each(|place| Error::check(told_of(place, &told)?, None, subject_of(place)))
+    places.iter().try_for_each(|place| outcome_of(place, &told, &origin))
 }
 
 fn offsets_request(
@@ -246,16 +246,16 @@ pub(crate) async fn ask_end(
     };
     let question = of_transaction::<EndTxn>(settings, at_most, &request);
     persist(kafka, settings, question, None, |answer, connection| {
-        check(answer.error_code, &settings.id)?;
-        let (id, epoch) = (answer.producer_id, answer.producer_epoch);
+        check(answer.body.error_code, &settings.id, &answer.origin)?;
+        let (id, epoch) = (answer.body.producer_id, answer.body.producer_epoch);
         let next = if id >= 0 { BatchProducer { id, epoch, base_sequence: 0 } } else { producer };
         Ok((next, generation(connection, settings)))
     })
     .await
 }
 
-fn check(code: ErrorCode, subject: &Str) -> Result<()> {
-    Error::check(code, None, Subject::Name(subject.clone()))
+fn check(code: ErrorCode, subject: &Str, origin: &Origin) -> Result<()> {
+    origin.check(code, None, Subject::Name(subject.clone()))
 }
 
 fn deadline(shared: &Shared) -> Instant {
@@ -269,7 +269,7 @@ async fn persist<A: Api, T>(
     settings: &TransactionSettings,
     question: Question<'_, A>,
     deadline: Option<Instant>,
-    read: impl Fn(A::Response, &Connection) -> Result<T>,
+    read: impl Fn(Answer<A::Response>, &Connection) -> Result<T>,
 ) -> Result<T> {
     let (mut backoff, mut in_doubt, asked) = (settings.retry.backoff(), false, clock::now());
     loop {
@@ -307,7 +307,7 @@ async fn persist<A: Api, T>(
 async fn ask<A: Api, T>(
     kafka: &Kafka,
     question: &Question<'_, A>,
-    read: &impl Fn(A::Response, &Connection) -> Result<T>,
+    read: &impl Fn(Answer<A::Response>, &Connection) -> Result<T>,
 ) -> Result<T> {
     let Question { kind, key, at_most, request } = *question;
     let node = kafka.coordinator(kind, key).await?;
@@ -339,6 +339,10 @@ mod tests {
     use super::*;
     use klamm_protocol::api::add_partitions_to_txn as add;
 
+    fn answered<T>(body: T) -> Answer<T> {
+        Answer { body, origin: Origin { api: "AddPartitionsToTxn", address: "a:1".into() } }
+    }
+
     fn places(partitions: &[i32]) -> Vec<Place> {
         partitions.iter().map(|partition| ("orders".into(), *partition)).collect()
     }
@@ -353,7 +357,8 @@ mod tests {
                 };
             let results_by_partition = told.iter().map(result).collect();
             let topic = add::TopicAnswer { name: "orders".into(), results_by_partition };
-            add::Response { results_by_topic_v3_and_below: vec![topic], ..Default::default() }
+            let results_by_topic_v3_and_below = vec![topic];
+            answered(add::Response { results_by_topic_v3_and_below, ..Default::default() })
         };
         let both = places(&[0, 1]);
         let none = ErrorCode::NONE;
@@ -372,7 +377,8 @@ mod tests {
             txn_offset_commit::PartitionAnswer { partition_index: 0, error_code: ErrorCode::NONE };
         let topic =
             txn_offset_commit::TopicAnswer { name: "orders".into(), partitions: vec![partition] };
-        let answer = txn_offset_commit::Response { topics: vec![topic], ..Default::default() };
+        let answer =
+            answered(txn_offset_commit::Response { topics: vec![topic], ..Default::default() });
         assert!(read_offsets(answer.clone(), &places(&[0])).is_ok());
         let error = read_offsets(answer, &places(&[0, 1])).unwrap_err();
         assert!(error.to_string().starts_with("orders-1: "), "{error}");

@@ -426,9 +426,9 @@ fn must_abort(failure: &Arc<Error>) -> Error {
 
 /// Coordinators before Kafka 2.7 say it by the epoch.
 fn fenced(error: Error, subject: Subject) -> Error {
-    match error.code() {
-        Some(ErrorCode::INVALID_PRODUCER_EPOCH) => {
-            Error::Broker { code: ErrorCode::PRODUCER_FENCED, message: None, subject }
+    match (error.code(), error.origin()) {
+        (Some(ErrorCode::INVALID_PRODUCER_EPOCH), Some(origin)) => {
+            origin.error(ErrorCode::PRODUCER_FENCED, subject)
         }
         _ => error,
     }

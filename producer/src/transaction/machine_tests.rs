@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use klamm_client::{Error, Subject};
+use klamm_client::{Error, Origin, Subject};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::BatchProducer;
 
@@ -31,7 +31,8 @@ fn subject() -> Subject {
 }
 
 fn refused(code: ErrorCode) -> Error {
-    Error::check(code, None, subject()).unwrap_err()
+    let origin = Origin { api: "AddPartitionsToTxn", address: "a:1".into() };
+    origin.error(code, subject())
 }
 
 #[test]

@@ -50,13 +50,14 @@ pub(crate) fn is_fatal_for_batch(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use klamm_client::Subject;
+    use klamm_client::{Origin, Subject};
 
     #[test]
     fn codes_say_how_to_go_on() {
         let check = |code, expected| {
             let subject = Subject::Name("orders".into());
-            let error = Error::check(code, None, subject).unwrap_err();
+            let origin = Origin { api: "EndTxn", address: "a:1".into() };
+            let error = origin.error(code, subject);
             assert_eq!(meaning(&error), expected, "{error}");
         };
         for code in [

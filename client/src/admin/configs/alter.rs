@@ -7,7 +7,8 @@ use klamm_protocol::wire::Str;
 
 use super::{Resource, by_broker, place_of};
 use crate::admin::{Admin, Effect, Outcomes};
-use crate::error::{Error, Result};
+use crate::answer::Answer;
+use crate::error::Result;
 
 /// A change of one setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,13 +92,15 @@ impl Admin {
             let resources = resources.iter().map(changed).collect();
             let request = incremental_alter_configs::Request { resources, validate_only };
             let answer = self.reach(node).await?.call::<IncrementalAlterConfigs>(&request).await?;
-            let altered = answer.responses.into_iter().map(|answer| Altered {
-                kind: answer.resource_type,
-                name: answer.resource_name,
-                code: answer.error_code,
-                message: answer.error_message,
-            });
-            Ok(altered.collect())
+            Ok(answer.map(|body| {
+                let altered = body.responses.into_iter().map(|told| Altered {
+                    kind: told.resource_type,
+                    name: told.resource_name,
+                    code: told.error_code,
+                    message: told.error_message,
+                });
+                altered.collect()
+            }))
         })
         .await
     }
@@ -130,13 +133,15 @@ impl Admin {
             let resources = resources.iter().map(replaced).collect();
             let request = alter_configs::Request { resources, validate_only: false };
             let answer = self.reach(node).await?.call::<AlterConfigs>(&request).await?;
-            let altered = answer.responses.into_iter().map(|answer| Altered {
-                kind: answer.resource_type,
-                name: answer.resource_name,
-                code: answer.error_code,
-                message: answer.error_message,
-            });
-            Ok(altered.collect())
+            Ok(answer.map(|body| {
+                let altered = body.responses.into_iter().map(|told| Altered {
+                    kind: told.resource_type,
+                    name: told.resource_name,
+                    code: told.error_code,
+                    message: told.error_message,
+                });
+                altered.collect()
+            }))
         })
         .await
     }
@@ -145,17 +150,17 @@ impl Admin {
     async fn alter<'a>(
         &self,
         resources: impl Iterator<Item = &'a Resource>,
-        ask: impl AsyncFn(Option<i32>, &[Resource]) -> Result<Vec<Altered>>,
+        ask: impl AsyncFn(Option<i32>, &[Resource]) -> Result<Answer<Vec<Altered>>>,
     ) -> Result<Outcomes<Resource, ()>> {
         let mut outcomes = Vec::new();
         for (node, resources) in by_broker(resources) {
             let attempt = async || ask(node, &resources).await;
-            let mut answers = self.retry(Effect::Changes, attempt).await?;
+            let Answer { body: mut answers, origin } = self.retry(Effect::Changes, attempt).await?;
             for resource in resources {
                 let about = answers.iter().map(|answer| (answer.kind, &answer.name));
-                let place = place_of(&resource, about);
+                let place = place_of(&resource, about, &origin);
                 let outcome = place.map(|place| answers.swap_remove(place)).and_then(|answer| {
-                    Error::check(answer.code, answer.message, resource.subject())
+                    origin.check(answer.code, answer.message, resource.subject())
                 });
                 outcomes.push((resource, outcome));
             }

@@ -5,7 +5,8 @@ use klamm_protocol::wire::Str;
 
 use super::{Resource, by_broker, place_of};
 use crate::admin::{Admin, Effect, Outcomes};
-use crate::error::{Error, Result};
+use crate::answer::Answer;
+use crate::error::Result;
 
 /// One setting of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,13 +130,14 @@ impl Admin {
                 };
                 connection.submit::<DescribeConfigs>(version, &request).await?.answer().await
             };
-            let mut answers = self.retry(Effect::Reads, attempt).await?.results;
+            let Answer { body, origin } = self.retry(Effect::Reads, attempt).await?;
+            let mut answers = body.results;
             for resource in resources {
                 let about =
                     answers.iter().map(|answer| (answer.resource_type, &answer.resource_name));
-                let place = place_of(&resource, about);
+                let place = place_of(&resource, about, &origin);
                 let outcome = place.map(|place| answers.swap_remove(place)).and_then(|answer| {
-                    Error::check(answer.error_code, answer.error_message, resource.subject())?;
+                    origin.check(answer.error_code, answer.error_message, resource.subject())?;
                     Ok(answer.configs.into_iter().map(read_entry).collect())
                 });
                 outcomes.push((resource, outcome));

@@ -12,8 +12,9 @@ pub use alter::Change;
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
 
 use super::{Admin, Effect};
+use crate::answer::Origin;
 use crate::connection::Connection;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Result, Subject};
 
 /// What has a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,8 +130,8 @@ impl Admin {
                 let request = list_config_resources::Request { resource_types };
                 let pending = connection.submit::<ListConfigResources>(version, &request).await?;
                 let answer = pending.answer().await?;
-                Error::check(answer.error_code, None, Subject::Cluster)?;
-                Ok(answer)
+                answer.origin.check(answer.body.error_code, None, Subject::Cluster)?;
+                Ok(answer.body)
             })
             .await?;
         let resources = answer.config_resources.into_iter().filter_map(|resource| {
@@ -167,10 +168,11 @@ fn by_broker<'a>(
 fn place_of<'a>(
     resource: &Resource,
     mut answers: impl Iterator<Item = (i8, &'a Str)>,
+    origin: &Origin,
 ) -> Result<usize> {
     let (kind, name) = resource.to_wire();
     let place = answers.position(|about| about == (kind, &name));
-    place.ok_or_else(|| Error::unanswered(resource.subject()))
+    place.ok_or_else(|| origin.unanswered(resource.subject()))
 }
 
 #[cfg(test)]

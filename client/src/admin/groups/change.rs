@@ -5,8 +5,9 @@ use klamm_protocol::api::leave_group::{self, LeaveGroup};
 use klamm_protocol::wire::Str;
 
 use crate::admin::{Admin, Effect, Outcomes};
+use crate::answer::Answer;
 use crate::connection::Connection;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Result, Subject};
 
 /// Which member has to go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,10 +43,10 @@ impl Admin {
     pub async fn delete_groups(&self, groups: &[Str]) -> Result<Outcomes<Str, ()>> {
         self.by_coordinator(groups, Effect::Changes, async |node, groups| {
             let request = delete_groups::Request { groups_names: groups.to_vec() };
-            let answer = self.kafka.call::<DeleteGroups>(node, &request).await?;
-            let deleted = answer.results.into_iter().map(|group| {
+            let Answer { body, origin } = self.kafka.call::<DeleteGroups>(node, &request).await?;
+            let deleted = body.results.into_iter().map(|group| {
                 let subject = Subject::Name(group.group_id.clone());
-                (group.group_id, Error::check(group.error_code, None, subject))
+                (group.group_id, origin.check(group.error_code, None, subject))
             });
             Ok(deleted.collect())
         })
@@ -93,15 +94,16 @@ async fn remove_all(
         members: members.iter().map(Departure::to_wire).collect(),
         ..leave_group::Request::default()
     };
-    let answer = connection.submit::<LeaveGroup>(version, &request).await?.answer().await?;
-    Error::check(answer.error_code, None, Subject::Name(group.clone()))?;
-    let gone = answer.members.into_iter().map(|member| {
+    let pending = connection.submit::<LeaveGroup>(version, &request).await?;
+    let Answer { body, origin } = pending.answer().await?;
+    origin.check(body.error_code, None, Subject::Name(group.clone()))?;
+    let gone = body.members.into_iter().map(|member| {
         let departure = match member.group_instance_id {
             Some(id) => Departure::Instance(id),
             None => Departure::Member(member.member_id),
         };
         let (Departure::Instance(name) | Departure::Member(name)) = &departure;
-        let outcome = Error::check(member.error_code, None, Subject::Name(name.clone()));
+        let outcome = origin.check(member.error_code, None, Subject::Name(name.clone()));
         (departure, outcome)
     });
     Ok(gone.collect())
@@ -121,7 +123,7 @@ async fn remove_one(
         ..leave_group::Request::default()
     };
     let answer = connection.submit::<LeaveGroup>(version, &request).await?.answer().await?;
-    Error::check(answer.error_code, None, Subject::Name(id.clone()))
+    answer.origin.check(answer.body.error_code, None, Subject::Name(id.clone()))
 }
 
 #[cfg(test)]

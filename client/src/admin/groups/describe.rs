@@ -7,7 +7,8 @@ use klamm_protocol::wire::Str;
 
 use super::GroupState;
 use crate::admin::{Admin, Effect, Outcomes};
-use crate::error::{Error, Result, Subject};
+use crate::answer::{Answer, Origin};
+use crate::error::{Result, Subject};
 
 /// The protocol type of groups that read topics.
 const CONSUMER: &str = "consumer";
@@ -58,10 +59,10 @@ impl Admin {
                 groups: groups.to_vec(),
                 ..describe_groups::Request::default()
             };
-            let answer = self.kafka.call::<DescribeGroups>(node, &request).await?;
-            let described = answer.groups.into_iter().map(|group| {
+            let Answer { body, origin } = self.kafka.call::<DescribeGroups>(node, &request).await?;
+            let described = body.groups.into_iter().map(|group| {
                 let id = group.group_id.clone();
-                (id, GroupDescription::from_wire(group, node))
+                (id, GroupDescription::from_wire(group, node, &origin))
             });
             Ok(described.collect())
         })
@@ -70,13 +71,17 @@ impl Admin {
 }
 
 impl GroupDescription {
-    fn from_wire(group: describe_groups::GroupAnswer, coordinator: i32) -> Result<Self> {
+    fn from_wire(
+        group: describe_groups::GroupAnswer,
+        coordinator: i32,
+        origin: &Origin,
+    ) -> Result<Self> {
         let subject = || Subject::Name(group.group_id.clone());
-        Error::check(group.error_code, group.error_message.clone(), subject())?;
+        origin.check(group.error_code, group.error_message.clone(), subject())?;
         let state = GroupState::from_wire(group.group_state.clone());
         if state == GroupState::Dead {
             // So it was said before there was an error for it.
-            Error::check(ErrorCode::GROUP_ID_NOT_FOUND, None, subject())?;
+            return Err(origin.error(ErrorCode::GROUP_ID_NOT_FOUND, subject()));
         }
         let consumers = group.protocol_type == CONSUMER;
         let member = |member| GroupMember::from_wire(member, consumers);
@@ -139,7 +144,7 @@ mod tests {
             members: vec![member(assigned.encode(0).unwrap()), member(Default::default())],
             ..describe_groups::GroupAnswer::default()
         };
-        GroupDescription::from_wire(group, 1)
+        GroupDescription::from_wire(group, 1, &Origin::of::<DescribeGroups>(&"a:1".into()))
     }
 
     #[test]

@@ -5,7 +5,8 @@ use klamm_protocol::wire::Str;
 
 use super::GroupState;
 use crate::admin::{Admin, Effect, Outcomes};
-use crate::error::{Error, Result, Subject};
+use crate::answer::Answer;
+use crate::error::{Result, Subject};
 
 /// A group, as its coordinator lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +46,10 @@ impl Admin {
             list_groups::Request { states_filter: states.to_vec(), types_filter: kinds.to_vec() };
         for broker in cluster.brokers {
             let attempt = async || {
-                let answer = self.kafka.call::<ListGroups>(broker.id, &request).await?;
-                Error::check(answer.error_code, None, Subject::Broker(broker.id))?;
-                let listed = answer.groups.into_iter();
+                let Answer { body, origin } =
+                    self.kafka.call::<ListGroups>(broker.id, &request).await?;
+                origin.check(body.error_code, None, Subject::Broker(broker.id))?;
+                let listed = body.groups.into_iter();
                 Ok(listed.map(|group| ListedGroup::from_wire(group, broker.id)).collect())
             };
             outcomes.push((broker.id, self.retry(Effect::Reads, attempt).await));

@@ -1,12 +1,12 @@
 //! How far groups have read: looking at it, and changing it from outside.
 
 use klamm_protocol::api::offset_delete::{self, OffsetDelete};
-use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
 use crate::admin::coordinators::unless_elsewhere;
 use crate::admin::offsets::by_topic;
 use crate::admin::{Admin, Effect, Outcomes};
+use crate::answer::Answer;
 use crate::error::{Error, Result, Subject};
 use crate::group_offsets::{self, CommittedOffset, Committer, Offsets, Reader, TopicIds};
 
@@ -71,9 +71,9 @@ impl Admin {
             let outsider = Committer::outsider();
             let offsets = offsets.iter().cloned();
             let ids = TopicIds::new();
-            let answered =
-                group_offsets::commit(&connection, group, &outsider, offsets, &ids).await?;
-            told(group, answered)
+            unless_elsewhere(
+                group_offsets::commit(&connection, group, &outsider, offsets, &ids).await?,
+            )
         })
         .await
     }
@@ -102,26 +102,19 @@ impl Admin {
             }),
         };
         self.by_coordinator_of(group, Effect::Changes, async |node| {
-            let answer = self.kafka.call::<OffsetDelete>(node, &request).await?;
-            Error::check(answer.error_code, None, Subject::Name(group.clone()))?;
-            let answered = answer.topics.into_iter().flat_map(|topic| {
+            let Answer { body, origin } = self.kafka.call::<OffsetDelete>(node, &request).await?;
+            origin.check(body.error_code, None, Subject::Name(group.clone()))?;
+            let origin = &origin;
+            let outcomes = body.topics.into_iter().flat_map(|topic| {
                 let name = topic.name;
-                let answers = topic.partitions.into_iter();
-                answers
-                    .map(move |answer| ((name.clone(), answer.partition_index), answer.error_code))
+                topic.partitions.into_iter().map(move |told| {
+                    let subject = Subject::Partition(name.clone(), told.partition_index);
+                    let outcome = origin.check(told.error_code, None, subject);
+                    ((name.clone(), told.partition_index), outcome)
+                })
             });
-            told(group, answered.collect())
+            unless_elsewhere(outcomes.collect())
         })
         .await
     }
-}
-
-/// What a coordinator told of each partition, unless it is no more the coordinator.
-fn told(group: &Str, answers: Vec<((Str, i32), ErrorCode)>) -> Result<Outcomes<(Str, i32), ()>> {
-    unless_elsewhere(group, answers.iter().map(|(_, code)| *code))?;
-    let outcome = |(place, code): ((Str, i32), ErrorCode)| {
-        let subject = Subject::Partition(place.0.clone(), place.1);
-        (place, Error::check(code, None, subject))
-    };
-    Ok(answers.into_iter().map(outcome).collect())
 }

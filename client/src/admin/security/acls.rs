@@ -7,7 +7,8 @@ use klamm_protocol::wire::Str;
 
 use crate::admin::codes::codes;
 use crate::admin::{Admin, Effect, Outcomes};
-use crate::error::{Error, Result, Subject};
+use crate::answer::{Answer, Origin};
+use crate::error::{Result, Subject};
 
 /// What a filter has where everything matches.
 const ANY: i8 = 1;
@@ -130,19 +131,12 @@ impl Admin {
     /// # Errors
     /// No broker answers, or the cluster keeps no such lists.
     pub async fn acls(&self, filter: &AclFilter) -> Result<Vec<Acl>> {
-        let request = describe_acls::Request {
-            resource_type_filter: filter.resource.map_or(ANY, AclResource::to_wire),
-            resource_name_filter: filter.name.clone(),
-            pattern_type_filter: filter.pattern.map_or(ANY, AclPattern::to_wire),
-            principal_filter: filter.principal.clone(),
-            host_filter: filter.host.clone(),
-            operation: filter.operation.map_or(ANY, AclOperation::to_wire),
-            permission_type: filter.permission.map_or(ANY, AclPermission::to_wire),
-        };
+        let request = filter.to_describe();
         let answer = self
             .retry(Effect::Reads, async || {
                 let answer = self.controller().await?.call::<DescribeAcls>(&request).await?;
-                Error::check(answer.error_code, answer.error_message.clone(), Subject::Cluster)?;
+                let Answer { body, origin } = &answer;
+                origin.check(body.error_code, body.error_message.clone(), Subject::Cluster)?;
                 Ok(answer)
             })
             .await?;
@@ -159,7 +153,7 @@ impl Admin {
                 permission: AclPermission::from_wire(acl.permission_type),
             })
         };
-        Ok(answer.resources.into_iter().flat_map(lines).collect())
+        Ok(answer.body.resources.into_iter().flat_map(lines).collect())
     }
 
     /// Adds lines. One that is there already stays as it is.
@@ -177,17 +171,17 @@ impl Admin {
             permission_type: acl.permission.to_wire(),
         };
         let request = create_acls::Request { creations: acls.iter().map(creation).collect() };
-        let answer = self
+        let Answer { body, origin } = self
             .retry(Effect::Changes, async || {
                 self.controller().await?.call::<CreateAcls>(&request).await
             })
             .await?;
-        let mut results = answer.results.into_iter();
+        let mut results = body.results.into_iter();
         let outcome = |acl: &Acl| {
             let subject = Subject::Name(acl.name.clone());
             let outcome = match results.next() {
-                Some(result) => Error::check(result.error_code, result.error_message, subject),
-                None => Err(Error::unanswered(subject)),
+                Some(told) => origin.check(told.error_code, told.error_message, subject),
+                None => Err(origin.unanswered(subject)),
             };
             (acl.clone(), outcome)
         };
@@ -204,17 +198,19 @@ impl Admin {
     ) -> Result<Outcomes<AclFilter, Outcomes<Acl, ()>>> {
         let request =
             delete_acls::Request { filters: filters.iter().map(AclFilter::to_delete).collect() };
-        let answer = self
+        let Answer { body, origin } = self
             .retry(Effect::Changes, async || {
                 self.controller().await?.call::<DeleteAcls>(&request).await
             })
             .await?;
-        let mut results = answer.filter_results.into_iter();
+        let deleted = |told| deleted(told, &origin);
+        let mut results = body.filter_results.into_iter();
         let outcome = |filter: &AclFilter| {
             let outcome = match results.next() {
-                Some(told) => Error::check(told.error_code, told.error_message, Subject::Cluster)
+                Some(told) => origin
+                    .check(told.error_code, told.error_message, Subject::Cluster)
                     .map(|()| told.matching_acls.into_iter().map(deleted).collect()),
-                None => Err(Error::unanswered(Subject::Cluster)),
+                None => Err(origin.unanswered(Subject::Cluster)),
             };
             (filter.clone(), outcome)
         };
@@ -223,8 +219,8 @@ impl Admin {
 }
 
 impl AclFilter {
-    fn to_delete(&self) -> delete_acls::Filter {
-        delete_acls::Filter {
+    fn to_describe(&self) -> describe_acls::Request {
+        describe_acls::Request {
             resource_type_filter: self.resource.map_or(ANY, AclResource::to_wire),
             resource_name_filter: self.name.clone(),
             pattern_type_filter: self.pattern.map_or(ANY, AclPattern::to_wire),
@@ -234,9 +230,31 @@ impl AclFilter {
             permission_type: self.permission.map_or(ANY, AclPermission::to_wire),
         }
     }
+
+    /// The same fields, of which DeleteAcls takes many.
+    fn to_delete(&self) -> delete_acls::Filter {
+        let describe_acls::Request {
+            resource_type_filter,
+            resource_name_filter,
+            pattern_type_filter,
+            principal_filter,
+            host_filter,
+            operation,
+            permission_type,
+        } = self.to_describe();
+        delete_acls::Filter {
+            resource_type_filter,
+            resource_name_filter,
+            pattern_type_filter,
+            principal_filter,
+            host_filter,
+            operation,
+            permission_type,
+        }
+    }
 }
 
-fn deleted(told: delete_acls::MatchingAcl) -> (Acl, Result<()>) {
+fn deleted(told: delete_acls::MatchingAcl, origin: &Origin) -> (Acl, Result<()>) {
     let subject = Subject::Name(told.resource_name.clone());
     let acl = Acl {
         resource: AclResource::from_wire(told.resource_type),
@@ -247,5 +265,5 @@ fn deleted(told: delete_acls::MatchingAcl) -> (Acl, Result<()>) {
         operation: AclOperation::from_wire(told.operation),
         permission: AclPermission::from_wire(told.permission_type),
     };
-    (acl, Error::check(told.error_code, told.error_message, subject))
+    (acl, origin.check(told.error_code, told.error_message, subject))
 }

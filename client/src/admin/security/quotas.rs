@@ -5,7 +5,8 @@ use klamm_protocol::api::describe_client_quotas::{self, DescribeClientQuotas};
 use klamm_protocol::wire::Str;
 
 use crate::admin::{Admin, Effect, Outcomes};
-use crate::error::{Error, Result, Subject};
+use crate::answer::Answer;
+use crate::error::{Result, Subject};
 
 /// Whose quota it is: one or several of `user`, `client-id` and `ip`, each with a name, or without
 /// one for all that have no quota of their own.
@@ -72,7 +73,8 @@ impl Admin {
             .retry(Effect::Reads, async || {
                 let answer =
                     self.controller().await?.call::<DescribeClientQuotas>(&request).await?;
-                Error::check(answer.error_code, answer.error_message.clone(), Subject::Cluster)?;
+                let Answer { body, origin } = &answer;
+                origin.check(body.error_code, body.error_message.clone(), Subject::Cluster)?;
                 Ok(answer)
             })
             .await?;
@@ -80,7 +82,7 @@ impl Admin {
             entity: entry.entity.into_iter().map(|of| (of.entity_type, of.entity_name)).collect(),
             limits: entry.values.into_iter().map(|value| (value.key, value.value)).collect(),
         };
-        Ok(answer.entries.unwrap_or_default().into_iter().map(quota).collect())
+        Ok(answer.body.entries.unwrap_or_default().into_iter().map(quota).collect())
     }
 
     /// Changes quotas; one outcome for each entity.
@@ -105,15 +107,15 @@ impl Admin {
             entries: changes.iter().map(entry).collect(),
             validate_only: false,
         };
-        let answer = self
+        let Answer { body, origin } = self
             .retry(Effect::Changes, async || {
                 self.controller().await?.call::<AlterClientQuotas>(&request).await
             })
             .await?;
         let outcome = |told: alter_client_quotas::EntryAnswer| {
             let parts = told.entity.into_iter().map(|of| (of.entity_type, of.entity_name));
-            (parts.collect(), Error::check(told.error_code, told.error_message, Subject::Cluster))
+            (parts.collect(), origin.check(told.error_code, told.error_message, Subject::Cluster))
         };
-        Ok(answer.entries.into_iter().map(outcome).collect())
+        Ok(body.entries.into_iter().map(outcome).collect())
     }
 }

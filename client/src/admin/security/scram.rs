@@ -2,14 +2,14 @@
 
 use klamm_protocol::api::alter_user_scram_credentials::{self, AlterUserScramCredentials};
 use klamm_protocol::api::describe_user_scram_credentials::{self, DescribeUserScramCredentials};
-use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::random::Random;
 
 use crate::admin::codes::codes;
 use crate::admin::{Admin, Effect, Outcomes};
-use crate::config::Secret;
-use crate::error::{Error, Result, Subject};
+use crate::answer::Answer;
+use crate::config::{ConfigError, Secret};
+use crate::error::{Result, Subject};
 use crate::sasl;
 
 codes! {
@@ -65,11 +65,12 @@ impl Admin {
         let request = describe_user_scram_credentials::Request {
             users: (!users.is_empty()).then(|| users.iter().map(named).collect()),
         };
-        let answer = self
+        let Answer { body, origin } = self
             .retry(Effect::Reads, async || {
                 let connection = self.controller().await?;
                 let answer = connection.call::<DescribeUserScramCredentials>(&request).await?;
-                Error::check(answer.error_code, answer.error_message.clone(), Subject::Cluster)?;
+                let Answer { body, origin } = &answer;
+                origin.check(body.error_code, body.error_message.clone(), Subject::Cluster)?;
                 Ok(answer)
             })
             .await?;
@@ -79,10 +80,10 @@ impl Admin {
                 mechanism: ScramMechanism::from_wire(info.mechanism),
                 iterations: info.iterations,
             });
-            let outcome = Error::check(told.error_code, told.error_message, subject);
+            let outcome = origin.check(told.error_code, told.error_message, subject);
             (told.user, outcome.map(|()| credentials.collect()))
         };
-        Ok(answer.results.into_iter().map(outcome).collect())
+        Ok(body.results.into_iter().map(outcome).collect())
     }
 
     /// Changes what the cluster keeps of users; one outcome for each user.
@@ -105,16 +106,16 @@ impl Admin {
                 }
             }
         }
-        let answer = self
+        let Answer { body, origin } = self
             .retry(Effect::Changes, async || {
                 self.controller().await?.call::<AlterUserScramCredentials>(&request).await
             })
             .await?;
         let outcome = |told: alter_user_scram_credentials::UserAnswer| {
             let subject = Subject::Name(told.user.clone());
-            (told.user, Error::check(told.error_code, told.error_message, subject))
+            (told.user, origin.check(told.error_code, told.error_message, subject))
         };
-        Ok(answer.results.into_iter().map(outcome).collect())
+        Ok(body.results.into_iter().map(outcome).collect())
     }
 }
 
@@ -129,10 +130,9 @@ fn upsertion(
     let hash = match mechanism {
         ScramMechanism::Sha256 => sasl::Hash::Sha256,
         ScramMechanism::Sha512 => sasl::Hash::Sha512,
-        ScramMechanism::Other(_) => {
-            let code = ErrorCode::UNSUPPORTED_SASL_MECHANISM;
-            let subject = Subject::Name(user.clone());
-            return Err(Error::Broker { code, message: None, subject });
+        ScramMechanism::Other(code) => {
+            let value = code.to_string();
+            return Err(ConfigError::NotBuilt { name: "mechanism", value }.into());
         }
     };
     Ok(alter_user_scram_credentials::Upsertion {

@@ -11,7 +11,8 @@ use klamm_protocol::api::renew_delegation_token::{self, RenewDelegationToken};
 use klamm_protocol::wire::Str;
 
 use crate::admin::{Admin, Effect};
-use crate::error::{Error, Result, Subject};
+use crate::answer::Answer;
+use crate::error::{Result, Subject};
 
 /// Somebody, such as `User` and `alice`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -86,8 +87,8 @@ impl Admin {
             .retry(Effect::Changes, async || {
                 let connection = self.controller().await?;
                 let answer = connection.call::<CreateDelegationToken>(&request).await?;
-                Error::check(answer.error_code, None, Subject::Cluster)?;
-                Ok(answer)
+                answer.origin.check(answer.body.error_code, None, Subject::Cluster)?;
+                Ok(answer.body)
             })
             .await?;
         Ok(DelegationToken {
@@ -112,9 +113,10 @@ impl Admin {
             renew_period_ms: milliseconds(by),
         };
         self.retry(Effect::Changes, async || {
-            let answer = self.controller().await?.call::<RenewDelegationToken>(&request).await?;
-            Error::check(answer.error_code, None, Subject::Cluster)?;
-            Ok(answer.expiry_timestamp_ms)
+            let Answer { body, origin } =
+                self.controller().await?.call::<RenewDelegationToken>(&request).await?;
+            origin.check(body.error_code, None, Subject::Cluster)?;
+            Ok(body.expiry_timestamp_ms)
         })
         .await
     }
@@ -133,9 +135,10 @@ impl Admin {
             expiry_time_period_ms: after.map_or(-1, milliseconds),
         };
         self.retry(Effect::Changes, async || {
-            let answer = self.controller().await?.call::<ExpireDelegationToken>(&request).await?;
-            Error::check(answer.error_code, None, Subject::Cluster)?;
-            Ok(answer.expiry_timestamp_ms)
+            let Answer { body, origin } =
+                self.controller().await?.call::<ExpireDelegationToken>(&request).await?;
+            origin.check(body.error_code, None, Subject::Cluster)?;
+            Ok(body.expiry_timestamp_ms)
         })
         .await
     }
@@ -156,8 +159,8 @@ impl Admin {
             .retry(Effect::Reads, async || {
                 let connection = self.controller().await?;
                 let answer = connection.call::<DescribeDelegationToken>(&request).await?;
-                Error::check(answer.error_code, None, Subject::Cluster)?;
-                Ok(answer)
+                answer.origin.check(answer.body.error_code, None, Subject::Cluster)?;
+                Ok(answer.body)
             })
             .await?;
         let renewer = |told: describe_delegation_token::Renewer| Principal {

@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::Assignor;
-use klamm_client::{Error, Result};
+use klamm_client::{Answer, Error, Result};
 use klamm_protocol::api::{consumer_group_heartbeat, join_group, sync_group};
 use klamm_protocol::wire::{Str, Uuid};
 use klamm_utils::backoff::Backoff;
@@ -81,7 +81,7 @@ pub(crate) enum Step {
 pub(crate) enum Done {
     /// The application has let go of these partitions, or its time for that is over.
     GaveUp(Vec<Place>),
-    Joined(Result<join_group::Response>),
+    Joined(Result<Answer<join_group::Response>>),
     /// These are the member's partitions.
     Synced(Result<Vec<Place>>),
     Left,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use klamm_client::config::{Assignor, Value as _};
-use klamm_client::{Error, Result};
+use klamm_client::{Answer, Error, Result};
 use klamm_protocol::api::join_group;
 use klamm_protocol::error_code::ErrorCode;
 
@@ -16,8 +16,8 @@ use crate::group::machine::{Identity, NO_GENERATION, is_passing};
 
 impl ClassicMachine {
     /// Join was answered.
-    pub(super) fn joined(&mut self, outcome: Result<join_group::Response>, now: Instant) {
-        let answer = match outcome {
+    pub(super) fn joined(&mut self, outcome: Result<Answer<join_group::Response>>, now: Instant) {
+        let Answer { body: answer, origin } = match outcome {
             Ok(answer) => answer,
             Err(error) => return self.failed(error, now),
         };
@@ -26,13 +26,13 @@ impl ClassicMachine {
             self.member.identity.member = answer.member_id.detached();
             return;
         }
-        if let Err(error) = Error::check(answer.error_code, None, self.member.subject()) {
+        if let Err(error) = origin.check(answer.error_code, None, self.member.subject()) {
             return self.failed(error, now);
         }
         let name = answer.protocol_name.unwrap_or_default();
         let Some(assignor) = Assignor::parse(&name) else {
-            let (code, subject) = (ErrorCode::INCONSISTENT_GROUP_PROTOCOL, self.member.subject());
-            return self.fatal(Error::Broker { code, message: None, subject });
+            let code = ErrorCode::INCONSISTENT_GROUP_PROTOCOL;
+            return self.fatal(origin.error(code, self.member.subject()));
         };
         self.member.rules.backoff.reset();
         self.member.identity =

@@ -7,7 +7,6 @@ use klamm_client::Error;
 use klamm_client::config::{Assignor, Value as _};
 use klamm_protocol::api::{join_group, sync_group};
 use klamm_protocol::consumer_protocol::{Assignment, Subscription, VERSION_MAX};
-use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, WireError};
 
 use super::{ClassicMachine, Led, Phase, Role};
@@ -43,7 +42,7 @@ impl ClassicMachine {
         });
         let protocols = match protocols.collect::<Result<_, WireError>>() {
             Ok(protocols) => protocols,
-            Err(_) => return self.cannot_say(),
+            Err(source) => return self.cannot_say("Subscription", source),
         };
         let request = join_group::Request {
             group_id: self.member.rules.group.clone(),
@@ -100,7 +99,7 @@ impl ClassicMachine {
         });
         let assignments = match assignments.collect::<Result<_, WireError>>() {
             Ok(assignments) => assignments,
-            Err(_) => return self.cannot_say(),
+            Err(source) => return self.cannot_say("Assignment", source),
         };
         Some(Step::Sync(sync_group::Request {
             group_id: self.member.rules.group.clone(),
@@ -114,9 +113,9 @@ impl ClassicMachine {
     }
 
     /// A name is longer than the protocol can say: no topic has it.
-    fn cannot_say(&mut self) -> Option<Step> {
-        let (code, subject) = (ErrorCode::INVALID_TOPIC_EXCEPTION, self.member.subject());
-        self.fatal(Error::Broker { code, message: None, subject });
+    fn cannot_say(&mut self, api: &'static str, source: WireError) -> Option<Step> {
+        let address = format!("the members of {}", self.member.rules.group).into();
+        self.fatal(Error::Wire { address, api, source });
         None
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::Assignor;
-use klamm_client::{Error, Subject};
+use klamm_client::{Answer, Error, Origin, Subject};
 use klamm_protocol::api::join_group;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
@@ -36,7 +36,15 @@ pub(in crate::group::machine) fn rules(assignor: Assignor) -> Rules {
 }
 
 pub(super) fn refusal(code: ErrorCode) -> Error {
-    Error::Broker { code, message: None, subject: Subject::Name("g".into()) }
+    origin().error(code, Subject::Name("g".into()))
+}
+
+pub(super) fn answered<T>(body: T) -> Answer<T> {
+    Answer { body, origin: origin() }
+}
+
+fn origin() -> Origin {
+    Origin { api: "JoinGroup", address: "a:1".into() }
 }
 
 /// The topic `t` with so many partitions, to which all subscribe.
@@ -90,7 +98,7 @@ impl Scene {
             leader: "other".into(),
             ..join_group::Response::default()
         };
-        self.machine.joined(Ok(answer), self.now);
+        self.machine.joined(Ok(answered(answer)), self.now);
     }
 
     fn sync(&mut self, assigned: &[i32]) {
@@ -127,7 +135,7 @@ fn a_new_member_is_given_an_id_first() {
         member_id: "me".into(),
         ..join_group::Response::default()
     };
-    scene.machine.joined(Ok(answer), scene.now);
+    scene.machine.joined(Ok(answered(answer)), scene.now);
     // At once, without a pause.
     let Some(Step::Join(second)) = scene.machine.step(scene.now) else { panic!("not again") };
     assert_eq!(second.member_id, "me");
@@ -257,7 +265,7 @@ fn a_leader_looks_at_the_topics_of_others_before_it_assigns() {
         members,
         ..join_group::Response::default()
     };
-    scene.machine.joined(Ok(answer), scene.now);
+    scene.machine.joined(Ok(answered(answer)), scene.now);
     assert_eq!(scene.step(), None);
     let others = scene.machine.look(scene.now).unwrap();
     assert!(others.contains("u"));

@@ -12,7 +12,7 @@ use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 use proptest::prelude::*;
 
-use super::tests::{SECOND, found, refusal, rules};
+use super::tests::{SECOND, answered, found, refusal, rules};
 use super::{ClassicMachine, Departure, Heard, Machine as _, Rules, Step};
 use crate::assignment::Place;
 use crate::group::assignor::from_wire;
@@ -263,7 +263,7 @@ fn begin(
         Step::Sync(request) => return wait(coordinator, machine, Waiting::Sync(request), now),
         Step::Join(request) => match coordinator.join(&request) {
             None => return Some(Waiting::Join(request.member_id)),
-            Some(refused) => machine.joined(Ok(refused), now),
+            Some(refused) => machine.joined(Ok(answered(refused)), now),
         },
     }
     None
@@ -283,7 +283,8 @@ fn wait(
                     Assignor::CooperativeSticky => "cooperative-sticky".into(),
                     _ => "sticky".into(),
                 });
-                machine.joined(Ok(join_group::Response { protocol_name, ..answer }), now);
+                let answer = join_group::Response { protocol_name, ..answer };
+                machine.joined(Ok(answered(answer)), now);
             }
             None if coordinator.members.contains_key(id) => return Some(waiting),
             None => machine.joined(Err(refusal(ErrorCode::UNKNOWN_MEMBER_ID)), now),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::{Assignor, GroupProtocol};
-use klamm_client::{Error, Subject};
+use klamm_client::{Error, Origin, Subject};
 use klamm_protocol::api::consumer_group_heartbeat::Request;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
@@ -23,7 +23,8 @@ pub(super) fn rules() -> Rules {
 }
 
 pub(super) fn refusal(code: ErrorCode) -> Error {
-    Error::Broker { code, message: None, subject: Subject::Name("g".into()) }
+    let origin = Origin { api: "ConsumerGroupHeartbeat", address: "a:1".into() };
+    origin.error(code, Subject::Name("g".into()))
 }
 
 pub(super) fn parse(topics: &[&str]) -> Subscription {

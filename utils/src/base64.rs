@@ -1,10 +1,11 @@
-//! Base64 (RFC 4648), as far as SASL needs it.
+//! Base64 (RFC 4648) by the standard alphabet, and by that of URLs.
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// With the standard alphabet and padding.
-pub(super) fn encode(bytes: &[u8]) -> String {
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
     let mut text = digits(bytes, STANDARD);
     while !text.len().is_multiple_of(4) {
         text.push('=');
@@ -12,19 +13,22 @@ pub(super) fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// With the alphabet of URLs and no padding, as tokens have it.
-pub(super) fn encode_url(bytes: &[u8]) -> String {
+/// With the alphabet of URLs and no padding, as tokens and identifiers have it.
+#[must_use]
+pub fn encode_url(bytes: &[u8]) -> String {
     digits(bytes, URL)
 }
 
 /// Reads the standard alphabet with padding, and nothing else.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
     if text.len().is_multiple_of(4) { bytes(digits, STANDARD) } else { None }
 }
 
 /// Reads the alphabet of URLs without padding, and nothing else.
-pub(super) fn decode_url(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn decode_url(text: &str) -> Option<Vec<u8>> {
     bytes(text, URL)
 }
 
