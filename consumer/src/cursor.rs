@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
-use klamm_client::config::{IsolationLevel, OffsetReset};
+use klamm_client::config::IsolationLevel;
 use klamm_protocol::api::fetch::AbortedTransaction;
 use klamm_protocol::records::{Batch, BatchError, batches};
 use klamm_protocol::wire::Uuid;
@@ -287,17 +287,14 @@ impl Cursor {
         }
     }
 
-    /// The offset is not in the log: goes where the policy says, and tells whether it does.
-    pub(crate) fn reset(&mut self, policy: OffsetReset) -> bool {
-        match policy {
-            OffsetReset::Earliest => self.go(Start::Earliest),
-            OffsetReset::Latest => self.go(Start::Latest),
-            OffsetReset::None => {
-                self.halted = true;
-                return false;
-            }
+    /// The offset is not in the log: goes where the policy says that it goes on, and tells whether
+    /// it does.
+    pub(crate) fn reset(&mut self, start: Option<Start>) -> bool {
+        match start {
+            Some(start) => self.go(start),
+            None => self.halted = true,
         }
-        true
+        start.is_some()
     }
 
     /// Takes over an answer. Tells whether there is something to deliver.
@@ -506,10 +503,10 @@ mod tests {
     #[test]
     fn a_policy_decides_where_to_go_on() {
         let mut cursor = Cursor::new(Start::Offset(5), 0);
-        assert!(cursor.reset(OffsetReset::Earliest));
+        assert!(cursor.reset(Some(Start::Earliest)));
         let now = klamm_utils::clock::now();
         assert_eq!(cursor.wanted(now), Some(Wanted::Resolve(Start::Earliest)));
-        assert!(!cursor.reset(OffsetReset::None));
+        assert!(!cursor.reset(None));
         assert_eq!(cursor.wanted(now), None);
     }
 }

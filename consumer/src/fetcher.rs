@@ -425,7 +425,7 @@ impl Fetcher {
                 stale.push(ask.place.0.clone());
             }
         } else if error.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE) {
-            if cursor.reset(self.shared.settings.reset) {
+            if cursor.reset(self.shared.settings.reset_start()) {
                 self.shared.note_move();
                 tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
             } else {

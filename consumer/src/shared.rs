@@ -8,12 +8,12 @@ use std::time::Duration;
 use klamm_client::config::{IsolationLevel, OffsetReset, keys};
 use klamm_client::{ClientConfig, ConfigError, Kafka, Result};
 use klamm_protocol::wire::Str;
-use klamm_utils::clock;
+use klamm_utils::clock::{self, Clock as _, SystemClock};
 use tokio::sync::Notify;
 
 use crate::assignment::{Assignment, Place};
 use crate::batch::ConsumerBatch;
-use crate::cursor::Fetched;
+use crate::cursor::{Fetched, Start};
 use crate::group::Group;
 use crate::interceptor::Interceptors;
 use crate::metrics::Metrics;
@@ -56,6 +56,19 @@ impl Settings {
             api_timeout: config.get(&keys::API_TIMEOUT),
             replica_max_age: config.get(&keys::METADATA_MAX_AGE),
         })
+    }
+
+    /// Where a partition goes on that has no such offset; none where that is an error.
+    pub(crate) fn reset_start(&self) -> Option<Start> {
+        match self.reset {
+            OffsetReset::Earliest => Some(Start::Earliest),
+            OffsetReset::Latest => Some(Start::Latest),
+            OffsetReset::ByDuration(back) => {
+                let back_ms = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
+                Some(Start::Timestamp(SystemClock::new().now_ms().saturating_sub(back_ms)))
+            }
+            OffsetReset::None => None,
+        }
     }
 
     /// As requests say it.

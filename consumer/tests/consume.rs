@@ -137,6 +137,13 @@ async fn an_offset_that_is_not_there_follows_the_policy() {
     assert_eq!(told.unwrap_err().code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE));
     consumer.seek(&topic, 0, Start::Offset(99)).unwrap();
     assert_eq!(next(&mut consumer).await, 99);
+
+    // All that is there is of 1970.
+    let producer = kafka.producer().build().await.unwrap();
+    producer.send(Record::to(topic.clone()).partition(0).value("new")).await.unwrap();
+    let builder = kafka.consumer().assign(topic.clone(), 0, Start::Offset(5_000));
+    let builder = builder.set("auto.offset.reset", "by_duration:PT1H");
+    assert_eq!(next(&mut builder.build().await.unwrap()).await, 100);
     cluster.stop().await;
 }
 

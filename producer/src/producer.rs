@@ -323,3 +323,32 @@ impl Producer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_refused_comes_back_with_the_reason() {
+        let record = || Record::to("orders").value("paid");
+        let refused = Refused { record: record(), error: Error::Closed };
+        let mut said = Vec::new();
+        for error in [
+            TryEnqueueError::Full(Box::new(record())),
+            TryEnqueueError::UnknownTopic(Box::new(record())),
+            TryEnqueueError::Refused(Box::new(refused)),
+        ] {
+            // Another variant needs a row above.
+            match &error {
+                TryEnqueueError::Full(_)
+                | TryEnqueueError::UnknownTopic(_)
+                | TryEnqueueError::Refused(_) => said.push(error.to_string()),
+            }
+            assert_eq!(error.into_record().topic, "orders");
+        }
+        assert_eq!(
+            said,
+            ["the producer's memory is full", "the topic is not known yet", "the client is closed"]
+        );
+    }
+}

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use klamm_protocol::records::Compression;
 
+use super::offset_reset::OffsetReset;
 use super::secret::{self, Secret};
 use super::security::{HostNameCheck, SaslMechanism, StoreType, TlsVersion};
 use super::value::{
-    Acks, Assignor, GroupProtocol, IsolationLevel, MetadataRecovery, OffsetReset, Partitioner,
-    SecurityProtocol, TimeLimit, Value,
+    Acks, Assignor, GroupProtocol, IsolationLevel, MetadataRecovery, Partitioner, SecurityProtocol,
+    TimeLimit, Value,
 };
 
 /// A setting whose values are of type `T`.

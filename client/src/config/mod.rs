@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod foreign;
 pub mod keys;
+mod offset_reset;
 mod properties;
 mod secret;
 mod security;
@@ -21,11 +22,12 @@ use crate::sasl::{SharedProvider, TokenProvider};
 
 pub use error::ConfigError;
 pub use keys::Key;
+pub use offset_reset::OffsetReset;
 pub use secret::Secret;
 pub use security::{HostNameCheck, SaslMechanism, StoreType, TlsVersion};
 pub use value::{
-    Acks, Assignor, GroupProtocol, IsolationLevel, MetadataRecovery, OffsetReset, Partitioner,
-    SecurityProtocol, TimeLimit, Value,
+    Acks, Assignor, GroupProtocol, IsolationLevel, MetadataRecovery, Partitioner, SecurityProtocol,
+    TimeLimit, Value,
 };
 
 /// The settings of a client, by Kafka's names.
@@ -376,7 +378,7 @@ mod tests {
         for (row, texts) in [
             ("acks", &["all", "1", "0"][..]),
             ("partitioner", &["fnv1a_random", "murmur2_random", "consistent_random"]),
-            ("auto.offset.reset", &["earliest", "latest", "none"]),
+            ("auto.offset.reset", &["earliest", "latest", "none", "by_duration:PT1H"]),
             ("compression.type", &["none", "gzip", "snappy", "lz4", "zstd"]),
         ] {
             let row = keys::find(row).unwrap();

@@ -242,17 +242,6 @@ choices! {
         Consumer = "consumer",
     }
 
-    /// Where to go on when a partition has no such offset.
-    OffsetReset, "earliest, latest or none" {
-        /// At the end: only what comes from now on.
-        #[default]
-        Latest = "latest" | "largest" | "end",
-        /// At the start.
-        Earliest = "earliest" | "smallest" | "beginning",
-        /// Nowhere: it is an error.
-        None = "none" | "error",
-    }
-
     /// Whether records of unfinished and aborted transactions are seen.
     IsolationLevel, "read_uncommitted or read_committed" {
         /// They are.

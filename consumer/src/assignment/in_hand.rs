@@ -51,7 +51,7 @@ mod tests {
     use std::task::{Poll, Waker};
 
     use bytes::Bytes;
-    use klamm_client::config::{IsolationLevel, OffsetReset};
+    use klamm_client::config::IsolationLevel;
     use klamm_protocol::records::{BatchBuilder, BatchOptions};
     use klamm_utils::clock;
 
@@ -186,7 +186,7 @@ mod tests {
     fn only_the_application_lets_what_is_in_hand_count_no_more() {
         let mut assignment = assignment();
         next(&mut assignment);
-        assert!(cursor(&mut assignment).reset(OffsetReset::Latest));
+        assert!(cursor(&mut assignment).reset(Some(Start::Latest)));
         assert_eq!(assignment.in_hand_to(), Some(i64::MAX));
         assert_eq!(uncommitted(&assignment), Some((0, None)));
         cursor(&mut assignment).seek(Start::Latest);

@@ -73,7 +73,7 @@ async fn begin_at(shared: &Shared, waiting: &[(Place, u64)], pause: Duration) ->
                 cursor.set_committed(position.offset);
                 continue;
             }
-            Ok(None) if cursor.reset(shared.settings.reset) => continue,
+            Ok(None) if cursor.reset(shared.settings.reset_start()) => continue,
             Ok(None) => Error::NoOffset { subject: subject() },
             Err(error) if error.is_retriable() => {
                 cursor.retry_at = Some(clock::now() + pause);
