@@ -168,7 +168,7 @@ fn what_is_wrong_is_said() {
         let ran = server.run(&[&["group"], args].concat()).exits(code);
         assert!(ran.stderr.contains(words), "{ran:?}");
     };
-    check(&["describe", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (69)");
+    check(&["describe", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (");
     check(&["members", "nope"], 4, "GROUP_ID_NOT_FOUND");
     check(&["reset", "billing", "--topic", "orders"], 2, "--to <GOAL>");
     check(&["reset", "billing", "--to", "soon", "--topic", "orders"], 2, "`soon` is no goal");
@@ -177,8 +177,8 @@ fn what_is_wrong_is_said() {
     check(&["reset", "billing", "--to", "0", "--topic", "orders:9"], 4, "has no partition 9");
     check(&["reset", "fresh", "--by", "1", "--topic", "orders:0"], 4, "committed nothing");
     check(&["reset", "fresh", "--to", "0", "--all-topics"], 4, "nothing to reset");
-    check(&["export", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (69)");
-    check(&["export", "billing", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (69)");
+    check(&["export", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (");
+    check(&["export", "billing", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (");
     check(&["export", "billing", "--topic", "bills"], 4, "committed nothing");
     check(&["delete", "billing", "--offsets"], 2, "--topic");
     check(&["delete", "billing", "--offsets", "--topic", "bills"], 4, "committed nothing");
