@@ -75,9 +75,11 @@ fn take(text: &mut &str, unit: char, seconds: u64) -> Option<u64> {
 /// Reads seconds with up to nine places after the point.
 fn parse_seconds(text: &str) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let nanoseconds = number(&format!("{fraction:0<9}")).and_then(|nanos| nanos.try_into().ok());
-    let nanoseconds = nanoseconds.filter(|nanos| *nanos < 1_000_000_000)?;
-    Some(Duration::new(number(whole)?, nanoseconds))
+    if fraction.len() > 9 {
+        return None;
+    }
+    let nanoseconds = number(&format!("{fraction:0<9}"))?;
+    Some(Duration::new(number(whole)?, u32::try_from(nanoseconds).ok()?))
 }
 
 fn number(digits: &str) -> Option<u64> {
