@@ -25,7 +25,8 @@ pub use cluster::ClusterDescription;
 pub use configs::{Change, ConfigEntry, ConfigSource, ConfigSynonym, Resource, ResourceKind};
 pub use groups::{
     CommittedOffset, Departure, GroupDescription, GroupMember, GroupState, ListedGroup,
-    PartitionLag,
+    PartitionLag, ShareGroupDescription, ShareGroupMember, ShareOffset, StreamsGroupDescription,
+    StreamsGroupMember, StreamsTasks, Subtopology,
 };
 pub use log_dirs::{LogDir, LogSize};
 pub use offsets::{FoundOffset, OffsetSpec};

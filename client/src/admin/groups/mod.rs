@@ -5,12 +5,16 @@ mod describe;
 mod lag;
 mod list;
 mod offsets;
+mod share;
+mod streams;
 
 pub use crate::group_offsets::CommittedOffset;
 pub use change::Departure;
 pub use describe::{GroupDescription, GroupMember};
 pub use lag::PartitionLag;
 pub use list::ListedGroup;
+pub use share::{ShareGroupDescription, ShareGroupMember, ShareOffset};
+pub use streams::{StreamsGroupDescription, StreamsGroupMember, StreamsTasks, Subtopology};
 
 use std::fmt;
 
