@@ -25,7 +25,12 @@ export function Thread(props: { messenger: Messenger; direct: Direct; who: strin
   );
   return (
     <>
-      <VirtualList rows={rows} label={`Messages with ${who}`} onEnd={() => {}}>
+      <VirtualList
+        rows={rows}
+        label={`Messages with ${who}`}
+        onStart={() => messenger.older(who)}
+        onEnd={() => {}}
+      >
         {(row) =>
           row.kind === "day" ? (
             <h2 className={styles.day}>{row.text}</h2>

@@ -18,6 +18,8 @@ export interface Messenger {
   readonly link: Link;
   show(who: string | undefined): void;
   send(to: string, text: string): void;
+  /** Loads what came before the first message. */
+  older(who: string): void;
   retry(clientId: string): void;
   discard(clientId: string): void;
   close(): void;
@@ -31,6 +33,8 @@ type Fields = Record<string, unknown>;
 
 export function openMessenger(me: string, world: DmWorld): Messenger {
   const store = createStore(dm.newDirect(me));
+  const complete = new Set<string>();
+  const loading = new Set<string>();
   const link = createLink(world, {
     opened() {
       void loadPeople();
@@ -88,14 +92,28 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
     store.update((state) => dm.list(state, people));
   }
 
-  async function loadThread(who: string): Promise<void> {
-    const path = `/messages?with=${encodeURIComponent(who)}`;
+  async function loadThread(who: string, before?: number): Promise<void> {
+    const older = before === undefined ? "" : `&before=${before}`;
+    const path = `/messages?with=${encodeURIComponent(who)}${older}`;
     const listed = await world.get(path).catch(() => undefined);
     if (!Array.isArray(listed)) return;
     const messages = (listed as Fields[])
       .map((raw) => readMessage(raw, me, world.now()))
       .filter((message): message is Message => message !== undefined);
+    const had = store.get().threads[who]?.length ?? 0;
     store.update((state) => dm.take(state, messages, false));
+    // A page of what is known already was the last.
+    const got = store.get().threads[who]?.length ?? 0;
+    if (before !== undefined && got === had) complete.add(who);
+  }
+
+  /** Loads what came before the first message that is known. */
+  async function older(who: string): Promise<void> {
+    const first = store.get().threads[who]?.[0];
+    if (first === undefined || complete.has(who) || loading.has(who)) return;
+    loading.add(who);
+    await loadThread(who, first.at);
+    loading.delete(who);
   }
 
   function post(message: Message): void {
@@ -122,6 +140,7 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
       store.update((state) => dm.write(state, to, clientId, text, world.now()));
       postAgain(clientId);
     },
+    older: (who) => void older(who),
     retry(clientId) {
       store.update((state) => dm.retry(state, clientId));
       postAgain(clientId);

@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { openMessenger, type Messenger } from "./dm.ts";
+
+/** The pod's end of the wire. */
+class FakeSocket {
+  readyState = 1;
+  sent: Record<string, unknown>[] = [];
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  send(text: string) {
+    this.sent.push(JSON.parse(text) as Record<string, unknown>);
+  }
+  close() {
+    this.readyState = 3;
+  }
+  say(frame: object) {
+    this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+}
+
+let sockets: FakeSocket[];
+let messenger: Messenger;
+let answers: Record<string, unknown>;
+let asked: string[];
+const last = () => sockets.at(-1)!;
+const thread = () => messenger.store.get().threads["bob"] ?? [];
+
+beforeEach(async () => {
+  vi.useFakeTimers();
+  sockets = [];
+  asked = [];
+  answers = {};
+  let ids = 0;
+  messenger = openMessenger("ann", {
+    address: async () => "ws://here",
+    open: () => {
+      const socket = new FakeSocket();
+      sockets.push(socket);
+      return socket as unknown as WebSocket;
+    },
+    get: async (path) => (asked.push(path), answers[path]),
+    token: async () => "fresh",
+    newId: () => `c${++ids}`,
+    now: () => Date.now(),
+    random: () => 0,
+  });
+  await vi.advanceTimersByTimeAsync(0);
+  last().onopen?.();
+});
+afterEach(() => {
+  messenger.close();
+  vi.useRealTimers();
+});
+
+const delivery = { message: "hi", reciever_id: "ann", sender_id: "bob", message_id: "m1" };
+
+test("a message is acknowledged each time it comes, and shown once", () => {
+  last().say(delivery);
+  last().say(delivery);
+  const ack = { type: "ack", message_id: "m1" };
+  expect(last().sent).toEqual([ack, ack]);
+  expect(thread()).toHaveLength(1);
+});
+
+test("what is sent has the names of the original", () => {
+  messenger.send("bob", "hello");
+  expect(last().sent).toEqual([
+    { payload: "hello", sender_id: "ann", reciever_id: "bob", client_msg_id: "c1" },
+  ]);
+});
+
+test("what was not answered when the pod died is sent to the next, under the same id", async () => {
+  messenger.send("bob", "one");
+  messenger.send("bob", "two");
+  const status = { type: "status", message_id: "m1", client_msg_id: "c1", status: "NONE", at: 1 };
+  last().say(status);
+  last().onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().onopen?.();
+  expect(last().sent.map((frame) => frame["client_msg_id"])).toEqual(["c2"]);
+});
+
+test("without an answer it is not sent; a refused one at once", async () => {
+  messenger.send("bob", "one");
+  messenger.send("bob", "two");
+  last().say({ type: "error", message: "no", client_msg_id: "c2" });
+  expect(thread().map((each) => each.status)).toEqual(["sending", "failed"]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(thread().map((each) => each.status)).toEqual(["failed", "failed"]);
+});
+
+test("frames of somebody else's, and nonsense, are left out", () => {
+  last().say({ ...delivery, reciever_id: "zoe" });
+  last().say({ ...delivery, message_id: 7 });
+  last().say({ type: "status", message_id: "m1", status: "READ" });
+  last().onmessage?.({ data: "nonsense" });
+  expect(messenger.store.get().threads).toEqual({});
+});
+
+test("the history is asked for until there is no more", async () => {
+  const row = (n: number) => ({
+    message_id: `m${n}`, payload: "x", sender_id: "bob", reciever_id: "ann",
+    created_at: n, status: "DELIVERED",
+  });
+  answers["/messages?with=bob"] = [row(3), row(4)];
+  answers["/messages?with=bob&before=3"] = [row(1), row(2)];
+  answers["/messages?with=bob&before=1"] = [];
+  messenger.show("bob");
+  await vi.advanceTimersByTimeAsync(0);
+  for (let times = 0; times < 4; times += 1) {
+    messenger.older("bob");
+    await vi.advanceTimersByTimeAsync(0);
+  }
+  expect(thread().map((each) => each.id)).toEqual(["m1", "m2", "m3", "m4"]);
+  expect(asked.filter((path) => path.includes("before"))).toHaveLength(2);
+});
