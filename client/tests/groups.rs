@@ -3,8 +3,8 @@
 
 mod cluster;
 
-use klamm_client::Kafka;
 use klamm_client::admin::{CommittedOffset, Departure, GroupState};
+use klamm_client::{Error, Kafka};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
@@ -52,6 +52,26 @@ async fn what_was_committed_comes_back_whole() {
         let told = admin.group_offsets_of(&group, &wanted).await.unwrap();
         assert!(told[1].1.as_ref().unwrap().is_none());
     }
+    cluster.stop().await;
+}
+
+/// Brokers that know such groups say that there is none; others that they do not know them.
+#[tokio::test]
+async fn groups_of_other_kinds_are_asked_for() {
+    let (cluster, kafka, _) = start().await;
+    let (admin, nobody) = (kafka.admin(), [Str::from(cluster.name("nobody"))]);
+    let check = |api: &str, told: Option<Error>| match told {
+        Some(Error::Unsupported { api: lacking, .. }) => assert_eq!(lacking, api),
+        Some(error) => assert_eq!(error.code(), Some(ErrorCode::GROUP_ID_NOT_FOUND), "{error}"),
+        // A share group that has read nothing need not be there.
+        None => assert_eq!(api, "DescribeShareGroupOffsets"),
+    };
+    let share = admin.describe_share_groups(&nobody).await.unwrap().remove(0);
+    check("ShareGroupDescribe", share.1.err());
+    let offsets = admin.share_group_offsets(&nobody).await.unwrap().remove(0);
+    check("DescribeShareGroupOffsets", offsets.1.err());
+    let streams = admin.describe_streams_groups(&nobody).await.unwrap().remove(0);
+    check("StreamsGroupDescribe", streams.1.err());
     cluster.stop().await;
 }
 

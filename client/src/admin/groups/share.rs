@@ -54,6 +54,9 @@ pub struct ShareOffset {
     pub lag: Option<i64>,
 }
 
+/// How far a share group is in each partition that it has read.
+type ShareOffsets = Outcomes<(Str, i32), ShareOffset>;
+
 impl Admin {
     /// Share groups and their members.
     ///
@@ -89,10 +92,7 @@ impl Admin {
     ///
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
-    pub async fn share_group_offsets(
-        &self,
-        groups: &[Str],
-    ) -> Result<Outcomes<Str, Outcomes<(Str, i32), ShareOffset>>> {
+    pub async fn share_group_offsets(&self, groups: &[Str]) -> Result<Outcomes<Str, ShareOffsets>> {
         self.by_coordinator(groups, Effect::Reads, async |node, groups| {
             let of_all = |group: &Str| describe_share_group_offsets::Group {
                 group_id: group.clone(),
@@ -151,7 +151,7 @@ impl ShareGroupMember {
 fn read_offsets(
     group: describe_share_group_offsets::GroupAnswer,
     origin: &Origin,
-) -> (Str, Result<Outcomes<(Str, i32), ShareOffset>>) {
+) -> (Str, Result<ShareOffsets>) {
     let subject = Subject::Name(group.group_id.clone());
     let told = origin.check(group.error_code, group.error_message, subject);
     let known = |value: i64| (value >= 0).then_some(value);
@@ -185,7 +185,6 @@ mod tests {
                     partitions: vec![1, 0],
                     ..Default::default()
                 }],
-                ..Default::default()
             },
             ..Default::default()
         };

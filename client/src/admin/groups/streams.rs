@@ -178,11 +178,7 @@ mod tests {
         let ids = |partitions: &[i32]| {
             let partitions = partitions.to_vec();
             let subtopology_id = "0".into();
-            let ids = streams_group_describe::TaskIds {
-                subtopology_id,
-                partitions,
-                ..Default::default()
-            };
+            let ids = streams_group_describe::TaskIds { subtopology_id, partitions };
             vec![ids]
         };
         let assignment = streams_group_describe::Assignment {
