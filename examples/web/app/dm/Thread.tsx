@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { useCallback, useMemo } from "react";
 import { Composer } from "../chat/Composer.tsx";
 import { dayName, dayOf, timeOfDay, wholeTime } from "../lib/time.ts";
 import { Button, useNow } from "../ui/controls.tsx";
@@ -23,13 +23,14 @@ export function Thread(props: { messenger: Messenger; direct: Direct; who: strin
     () => ({ send: (text: string) => messenger.send(who, text), typing: () => {} }),
     [messenger, who],
   );
+  const older = useCallback(() => messenger.older(who), [messenger, who]);
   return (
     <>
       <VirtualList
         rows={rows}
         label={`Messages with ${who}`}
-        onStart={() => messenger.older(who)}
-        onEnd={() => {}}
+        onStart={older}
+        onEnd={nothing}
       >
         {(row) =>
           row.kind === "day" ? (
@@ -43,6 +44,8 @@ export function Thread(props: { messenger: Messenger; direct: Direct; who: strin
     </>
   );
 }
+
+const nothing = () => {};
 
 function rowsOf(thread: readonly Message[], now: number): Row[] {
   const rows: Row[] = [];

@@ -1,5 +1,6 @@
 import {
   useCallback,
+  useEffect,
   useImperativeHandle,
   useLayoutEffect,
   useMemo,
@@ -30,6 +31,7 @@ interface Props<Row extends { key: string }> {
 const GUESS_PX = 56;
 const AROUND_PX = 600;
 const NEAR_PX = 48;
+const ANCHORS = 8;
 
 /**
  * A long list that draws only what is near the part that is seen. It keeps to its end while that
@@ -39,7 +41,8 @@ export function VirtualList<Row extends { key: string }>(props: Props<Row>) {
   const { rows, children, label, onStart, onEnd, ref } = props;
   const box = useRef<HTMLDivElement>(null);
   const heights = useRef(new Map<string, number>());
-  const anchor = useRef<{ key: string; above: number } | undefined>(undefined);
+  // Where rows were seen; more than one, for a row may go while others come.
+  const anchors = useRef<{ key: string; above: number }[]>([]);
   const atEnd = useRef(true);
   const [view, setView] = useState({ top: 0, height: 800 });
   const [measured, setMeasured] = useState(0);
@@ -54,8 +57,9 @@ export function VirtualList<Row extends { key: string }>(props: Props<Row>) {
     if (element === null) return;
     const { scrollTop, clientHeight, scrollHeight } = element;
     const index = rowAt(at, scrollTop);
-    const key = keys[index];
-    anchor.current = key === undefined ? undefined : { key, above: (at[index] ?? 0) - scrollTop };
+    anchors.current = keys
+      .slice(index, index + ANCHORS)
+      .map((key, place) => ({ key, above: (at[index + place] ?? 0) - scrollTop }));
     const seen = scrollHeight - scrollTop - clientHeight < NEAR_PX;
     atEnd.current = seen;
     onEnd(seen);
@@ -69,9 +73,9 @@ export function VirtualList<Row extends { key: string }>(props: Props<Row>) {
     if (element === null) return;
     let to = element.scrollHeight - element.clientHeight;
     if (!atEnd.current) {
-      const index = anchor.current === undefined ? -1 : keys.indexOf(anchor.current.key);
-      if (index < 0) return;
-      to = (at[index] ?? 0) - (anchor.current?.above ?? 0);
+      const anchor = anchors.current.find((each) => keys.includes(each.key));
+      if (anchor === undefined) return;
+      to = (at[keys.indexOf(anchor.key)] ?? 0) - anchor.above;
     }
     if (Math.abs(element.scrollTop - to) > 0.5) element.scrollTop = to;
     const { scrollTop, clientHeight } = element;
@@ -109,6 +113,11 @@ export function VirtualList<Row extends { key: string }>(props: Props<Row>) {
     return () => observer.disconnect();
   }, [measure, hold]);
 
+  // What has come may not reach to where more is wanted.
+  useEffect(() => {
+    if ((box.current?.scrollTop ?? AROUND_PX) < AROUND_PX) onStart?.();
+  }, [rows, onStart]);
+
   useImperativeHandle(ref, () => ({
     toEnd() {
       atEnd.current = true;
@@ -118,7 +127,7 @@ export function VirtualList<Row extends { key: string }>(props: Props<Row>) {
       const index = keys.indexOf(key);
       if (index < 0) return;
       atEnd.current = false;
-      anchor.current = { key, above: 72 };
+      anchors.current = [{ key, above: 72 }];
       hold();
     },
   }));
