@@ -101,7 +101,13 @@ impl Admin {
     }
 
     /// Tries until it succeeds, cannot succeed, or the time is over.
-    async fn retry<T>(&self, effect: Effect, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
+    ///
+    /// Not an `AsyncFn`: the compiler could not tell that the future of a call is `Send`.
+    async fn retry<T, F: Future<Output = Result<T>>>(
+        &self,
+        effect: Effect,
+        attempt: impl Fn() -> F,
+    ) -> Result<T> {
         let deadline = clock::now() + self.timeout;
         let mut backoff = self.kafka.retry_backoff();
         loop {

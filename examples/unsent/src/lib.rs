@@ -1,2 +1,18 @@
 //! Who wrote to me while I was away, in one read.
+//!
+//! See the README for how it works. For other services: [`wire`] has the records of the topic, and
+//! [`topics::create`] makes it.
 #![forbid(unsafe_code)]
+
+mod auxiliary;
+pub mod config;
+pub mod consumer;
+pub mod keys;
+mod metrics;
+mod partition;
+pub mod producer;
+mod reports;
+pub mod topics;
+mod view;
+mod waiting;
+pub mod wire;

@@ -1,0 +1,22 @@
+//! `unsent-consumer`: see the README of this folder. `--print-config` shows its settings.
+#![forbid(unsafe_code)]
+
+use common::config::{Config, Finished};
+use common::{service, telemetry};
+use unsent::consumer::{self, Settings};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    telemetry::log_to_stderr();
+    let mut config = Config::load()?;
+    let settings = Settings::from_config(&mut config);
+    let pair = unsent::config::pair(&mut config)?;
+    if let Finished::Print(text) = config.finish()? {
+        std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
+        return Ok(());
+    }
+    let running = consumer::start(settings, pair).await?;
+    tracing::info!(address = %running.address(), "listening");
+    service::asked_to_end().await;
+    running.stop().await
+}

@@ -1,0 +1,112 @@
+//! What changes, as it changes: one follower of the topic, and a bounded queue for all who listen.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use common::patience::Patience;
+use futures_util::{Stream, StreamExt as _, stream};
+use klamm_client::Kafka;
+use klamm_consumer::{ConsumeExt as _, Start};
+use klamm_utils::task::TaskGroup;
+use serde::Deserialize;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::App;
+use crate::wire::{CHANGES, Change};
+
+/// Changes that a listener may be behind. One that is further is told to ask anew.
+const BEHIND_MAX: usize = 1_024;
+/// Proxies close what says nothing for a minute.
+const KEEP_ALIVE: Duration = Duration::from_secs(25);
+
+/// The changes, for whoever listens.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    all: broadcast::Sender<Arc<Change>>,
+    pub(super) changes: Arc<AtomicU64>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { all: broadcast::Sender::new(BEHIND_MAX), changes: Arc::default() }
+    }
+}
+
+impl Live {
+    /// Follows the topic of changes until the tasks stop.
+    pub(super) async fn follow(&self, kafka: &Kafka, tasks: &TaskGroup) {
+        let mut patience = Patience::new(tasks, "follow what changes");
+        loop {
+            let error = tokio::select! {
+                error = self.tell(kafka) => error,
+                () = tasks.stopping() => return,
+            };
+            if patience.after(&error).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Tells all that listen, until the topic cannot be read.
+    async fn tell(&self, kafka: &Kafka) -> klamm_consumer::Error {
+        let consumer = kafka.consumer().assign_topic(CHANGES, Start::Latest).build();
+        let mut consumer = match consumer.await {
+            Ok(consumer) => consumer,
+            Err(error) => return error,
+        };
+        loop {
+            let batch = match consumer.next_batch().await {
+                Ok(batch) => batch,
+                Err(error) => return error,
+            };
+            for record in batch {
+                if let Ok(change) = serde_json::from_slice(&record.value.unwrap_or_default()) {
+                    self.changes.fetch_add(1, Ordering::Relaxed);
+                    // That nobody listens is no error.
+                    let _ = self.all.send(Arc::new(change));
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Whose {
+    /// Everybody's, if it is left out.
+    touser: Option<String>,
+}
+
+/// `change` events, and `resync` for who was too slow: what was missed is to be asked for.
+pub(super) async fn follow(
+    State(app): State<App>,
+    Query(Whose { touser }): Query<Whose>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let stopping = app.tasks.stopping();
+    let changes = stream::unfold(app.live.all.subscribe(), move |mut all| {
+        let touser = touser.clone();
+        async move {
+            loop {
+                let event = match all.recv().await {
+                    Ok(change) if touser.as_ref().is_none_or(|user| *user == change.touser) => {
+                        let json = serde_json::to_string(&*change);
+                        let json = json.expect("a struct of texts and numbers is JSON");
+                        Event::default().event("change").data(json)
+                    }
+                    Ok(_) => continue,
+                    Err(RecvError::Lagged(_)) => Event::default().event("resync").data("{}"),
+                    Err(RecvError::Closed) => return None,
+                };
+                return Some((Ok(event), all));
+            }
+        }
+    });
+    let hello = stream::iter([Ok(Event::default().event("hello").data("{}"))]);
+    let events = hello.chain(changes).take_until(stopping);
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}

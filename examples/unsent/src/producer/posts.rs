@@ -1,0 +1,105 @@
+//! What is written to the log.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use klamm_producer::{Record, RecordMetadata};
+use serde::{Deserialize, Serialize};
+
+use super::answers::Refusal;
+use super::{App, BATCH_MESSAGES_MAX};
+use crate::wire::{HandedOver, Message, TOPIC};
+
+/// Where a message lies.
+#[derive(Debug, Serialize)]
+struct Accepted {
+    partition: i32,
+    offset: Option<i64>,
+    message_id: String,
+}
+
+/// What became of one message of a batch.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Accepted(Accepted),
+    Refused { message_id: String, error: String },
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Upto {
+    upto_offset: Option<i64>,
+}
+
+pub(super) async fn one(
+    State(app): State<App>,
+    Json(message): Json<Message>,
+) -> Result<Response, Refusal> {
+    message.check()?;
+    let record = record(&message.touser, &message);
+    let stored = app.log()?.producer.send(record).await?;
+    Ok((StatusCode::ACCEPTED, Json(accepted(stored, message.message_id))).into_response())
+}
+
+/// All messages are looked at before one is sent.
+pub(super) async fn batch(
+    State(app): State<App>,
+    Json(messages): Json<Vec<Message>>,
+) -> Result<Response, Refusal> {
+    if messages.len() > BATCH_MESSAGES_MAX {
+        return Err(Refusal::TooMany(messages.len()));
+    }
+    messages.iter().try_for_each(Message::check)?;
+    let records: Vec<_> = messages.iter().map(|message| record(&message.touser, message)).collect();
+    let stored = app.log()?.producer.send_all(records).await;
+    let all_stored = stored.iter().all(Result::is_ok);
+    let outcomes: Vec<_> = stored
+        .into_iter()
+        .zip(messages)
+        .map(|(stored, Message { message_id, .. })| match stored {
+            Ok(stored) => Outcome::Accepted(accepted(stored, message_id)),
+            Err(error) => Outcome::Refused { message_id, error: error.to_string() },
+        })
+        .collect();
+    let status = match all_stored {
+        true => StatusCode::ACCEPTED,
+        // Those that failed may be posted again under their ids, and are counted once.
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Ok((status, Json(outcomes)).into_response())
+}
+
+/// Everything that was written before has been handed over.
+pub(super) async fn hand_over(
+    State(app): State<App>,
+    Path((touser, fromuser)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    hand_over_record(&app, HandedOver { touser, fromuser, upto_offset: None }).await
+}
+
+/// What was written up to an offset has been handed over.
+pub(super) async fn hand_over_upto(
+    State(app): State<App>,
+    Path((touser, fromuser)): Path<(String, String)>,
+    Json(Upto { upto_offset }): Json<Upto>,
+) -> Result<Response, Refusal> {
+    hand_over_record(&app, HandedOver { touser, fromuser, upto_offset }).await
+}
+
+async fn hand_over_record(app: &App, handed_over: HandedOver) -> Result<Response, Refusal> {
+    handed_over.check()?;
+    let record = record(&handed_over.touser, &handed_over);
+    app.log()?.producer.send(record).await?;
+    Ok((StatusCode::ACCEPTED, Json(handed_over)).into_response())
+}
+
+/// The key is the user written to: all of one user's records are in one order.
+fn record(touser: &str, value: &impl Serialize) -> Record {
+    let value = serde_json::to_vec(value).expect("a struct of texts and numbers is JSON");
+    Record::to(TOPIC).key(touser.to_owned()).value(value)
+}
+
+fn accepted(stored: RecordMetadata, message_id: String) -> Accepted {
+    Accepted { partition: stored.partition, offset: stored.offset, message_id }
+}

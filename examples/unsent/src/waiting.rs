@@ -1,0 +1,294 @@
+//! What waits for one user from one sender: the arithmetic, without a store.
+//!
+//! # Invariants
+//!
+//! - An event is counted once: those at or before the last offset are known already, and a message
+//!   that was posted again takes the place of the one that waits with its id.
+//! - Whatever is written to a store is the state itself, never a difference: to write twice is to
+//!   write once.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use common::kv::Write;
+use serde::{Deserialize, Serialize};
+
+use crate::keys;
+use crate::wire::{Event, HandedOver, Message, Sender};
+
+/// The newest messages of a sender whose text is kept. Older ones are counted only.
+pub const TEXTS_MAX: usize = 100;
+
+/// What waits for one user from one sender.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    count: u64,
+    first_at: i64,
+    last_at: i64,
+    last_offset: Option<i64>,
+    preview: String,
+    /// The newest, oldest first.
+    texts: VecDeque<Text>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Text {
+    offset: i64,
+    id: String,
+    at: i64,
+}
+
+/// A message as a store holds it, under its offset.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Body {
+    /// Its id.
+    pub message_id: String,
+    /// When it was written.
+    pub at: i64,
+    /// What was written.
+    pub message: String,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The state is another now.
+    Changed,
+    /// It was known already, or about nothing that waits.
+    Known,
+}
+
+impl Waiting {
+    /// What a store holds: the summary and the texts. Whatever cannot be read is not there.
+    #[must_use]
+    pub fn from_store(summary: Option<&str>, bodies: &BTreeMap<String, String>) -> Self {
+        let Some(sender) = summary.and_then(|summary| read_summary("", summary)) else {
+            return Self::default();
+        };
+        let texts = bodies.iter().filter_map(|(offset, body)| {
+            let body: Body = serde_json::from_str(body).ok()?;
+            Some(Text { offset: offset.parse().ok()?, id: body.message_id, at: body.at })
+        });
+        let mut texts: Vec<_> = texts.collect();
+        texts.sort_by_key(|text| text.offset);
+        Self {
+            count: sender.count,
+            first_at: sender.first_at,
+            last_at: sender.last_at,
+            last_offset: Some(sender.last_offset),
+            preview: sender.preview,
+            texts: texts.into(),
+        }
+    }
+
+    /// Takes an event that lies at this offset and was written at that time; adds what a store
+    /// must write about texts.
+    pub fn apply(&mut self, event: &Event, offset: i64, at: i64, out: &mut Vec<Write>) -> Outcome {
+        match event {
+            Event::Message(message) => self.add(message, offset, at, out),
+            Event::HandedOver(handed_over) => self.hand_over(handed_over, offset, out),
+        }
+    }
+
+    /// What a store must write for everything but the texts.
+    pub fn summarise(&self, user: &str, sender: &str, out: &mut Vec<Write>) {
+        let (senders, details) = (keys::senders(user), keys::details(user));
+        match self.sender(sender) {
+            Some(summary) => {
+                out.push(Write::AddMember(senders, sender.into()));
+                out.push(Write::SetField(details, sender.into(), write_summary(&summary)));
+            }
+            None => {
+                out.push(Write::RemoveMember(senders, sender.into()));
+                out.push(Write::RemoveField(details, sender.into()));
+                out.push(Write::Delete(keys::texts(user, sender)));
+            }
+        }
+    }
+
+    /// The answer about this sender; none if nothing waits.
+    #[must_use]
+    pub fn sender(&self, name: &str) -> Option<Sender> {
+        let last_offset = self.last_offset.filter(|_| self.count > 0)?;
+        Some(Sender {
+            fromuser: name.into(),
+            count: self.count,
+            first_at: self.first_at,
+            last_at: self.last_at,
+            last_offset,
+            preview: self.preview.clone(),
+        })
+    }
+
+    fn add(&mut self, message: &Message, offset: i64, at: i64, out: &mut Vec<Write>) -> Outcome {
+        if self.last_offset.is_some_and(|last| offset <= last) {
+            return Outcome::Known;
+        }
+        let texts = keys::texts(&message.touser, &message.fromuser);
+        let mut drop_text = |text: Text| {
+            out.push(Write::RemoveField(texts.clone(), text.offset.to_string()));
+        };
+        match self.texts.iter().position(|text| text.id == message.message_id) {
+            // Posted again, it lies where it was posted last.
+            Some(before) => self.texts.remove(before).into_iter().for_each(&mut drop_text),
+            None => self.count += 1,
+        }
+        (self.last_at, self.last_offset) = (at, Some(offset));
+        self.preview = message.preview();
+        self.texts.push_back(Text { offset, id: message.message_id.clone(), at });
+        if self.count == self.texts.len() as u64 {
+            self.first_at = self.texts.front().map_or(at, |oldest| oldest.at);
+        }
+        if self.texts.len() > TEXTS_MAX {
+            self.texts.pop_front().into_iter().for_each(&mut drop_text);
+        }
+        let (message_id, message) = (message.message_id.clone(), message.message.clone());
+        let body = serde_json::to_string(&Body { message_id, at, message });
+        let body = body.expect("a struct of texts and numbers is JSON");
+        out.push(Write::SetField(texts, offset.to_string(), body));
+        Outcome::Changed
+    }
+
+    fn hand_over(&mut self, what: &HandedOver, offset: i64, out: &mut Vec<Write>) -> Outcome {
+        let before = offset.saturating_sub(1);
+        let upto = what.upto_offset.map_or(before, |upto| upto.min(before));
+        // The texts that are not kept any more are older than all that are.
+        let reaches_texts = self.texts.front().is_some_and(|oldest| oldest.offset <= upto);
+        if !reaches_texts {
+            return Outcome::Known;
+        }
+        let texts = keys::texts(&what.touser, &what.fromuser);
+        while let Some(text) = self.texts.pop_front_if(|text| text.offset <= upto) {
+            out.push(Write::RemoveField(texts.clone(), text.offset.to_string()));
+        }
+        self.count = self.texts.len() as u64;
+        match self.texts.front() {
+            Some(oldest) => self.first_at = oldest.at,
+            None => *self = Self::default(),
+        }
+        Outcome::Changed
+    }
+}
+
+/// `count|first|last|last offset|preview`, as it lies in a store.
+fn write_summary(sender: &Sender) -> String {
+    let Sender { count, first_at, last_at, last_offset, preview, .. } = sender;
+    format!("{count}|{first_at}|{last_at}|{last_offset}|{preview}")
+}
+
+/// What a store holds of a sender, if it can be read.
+#[must_use]
+pub fn read_summary(sender: &str, summary: &str) -> Option<Sender> {
+    let mut parts = summary.splitn(5, '|');
+    Some(Sender {
+        count: parts.next()?.parse().ok()?,
+        first_at: parts.next()?.parse().ok()?,
+        last_at: parts.next()?.parse().ok()?,
+        last_offset: parts.next()?.parse().ok()?,
+        preview: parts.next()?.into(),
+        fromuser: sender.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use common::kv::{Kv, Read};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(id: &str) -> Event {
+        Event::Message(Message {
+            touser: "bob".into(),
+            fromuser: "alice".into(),
+            message: format!("text of {id}"),
+            message_id: id.into(),
+        })
+    }
+
+    fn handed_over(upto_offset: Option<i64>) -> Event {
+        let (touser, fromuser) = ("bob".into(), "alice".into());
+        Event::HandedOver(HandedOver { touser, fromuser, upto_offset })
+    }
+
+    fn check(events: &[Event], count: u64, first_at: i64, last_offset: i64) {
+        let mut waiting = Waiting::default();
+        for (event, offset) in events.iter().zip(0..) {
+            waiting.apply(event, offset, 1_000 + offset, &mut Vec::new());
+        }
+        let sender = waiting.sender("alice");
+        let found = sender.map(|sender| (sender.count, sender.first_at, sender.last_offset));
+        assert_eq!(found, (count > 0).then_some((count, first_at, last_offset)));
+    }
+
+    #[test]
+    fn messages_are_counted_once_and_wait_until_they_are_handed_over() {
+        check(&[message("a"), message("b")], 2, 1_000, 1);
+        check(&[message("a"), message("a")], 1, 1_001, 1);
+        check(&[message("a"), handed_over(None)], 0, 0, 0);
+        check(&[message("a"), handed_over(Some(i64::MAX)), message("b")], 1, 1_002, 2);
+        check(&[message("a"), message("b"), handed_over(Some(0))], 1, 1_001, 1);
+        check(&[message("a"), handed_over(Some(-1))], 1, 1_000, 0);
+        check(&[handed_over(None)], 0, 0, 0);
+    }
+
+    #[test]
+    fn a_summary_is_read_as_it_was_written_and_rubbish_is_not() {
+        let mut waiting = Waiting::default();
+        waiting.apply(&message("a|b"), 4, 5, &mut Vec::new());
+        let sender = waiting.sender("alice").unwrap();
+        assert_eq!(write_summary(&sender), "1|5|5|4|text of a|b");
+        assert_eq!(read_summary("alice", &write_summary(&sender)), Some(sender));
+        for rubbish in ["", "1|2", "x|1|1|1|p", "1|1|1|1"] {
+            assert_eq!(read_summary("alice", rubbish), None);
+        }
+    }
+
+    /// What a store holds after all events were written to it, and how the state reads it.
+    async fn store_of(kv: &Kv) -> Waiting {
+        let reads = [
+            Read::Field(keys::details("bob"), "alice".into()),
+            Read::Fields(keys::texts("bob", "alice")),
+        ];
+        let mut found = kv.read(&reads).await.unwrap().into_iter();
+        let summary = found.next().unwrap().into_text();
+        Waiting::from_store(summary.as_deref(), &found.next().unwrap().into_fields())
+    }
+
+    async fn write(kv: &Kv, waiting: &mut Waiting, events: &[Event], from: usize) {
+        for (offset, event) in events.iter().enumerate().skip(from) {
+            let (mut out, offset) = (Vec::new(), i64::try_from(offset).unwrap());
+            waiting.apply(event, offset, 1_000 + offset, &mut out);
+            waiting.summarise("bob", "alice", &mut out);
+            kv.write(&out).await.unwrap();
+        }
+    }
+
+    fn some_event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            4 => (0..400_u32).prop_map(|id| message(&id.to_string())),
+            1 => proptest::option::of(0..300_i64).prop_map(handed_over),
+        ]
+    }
+
+    proptest! {
+        /// Whoever stops anywhere and goes on from any earlier offset, with the state of the store
+        /// that is ahead, ends where those are who did everything once.
+        #[test]
+        fn a_replay_changes_nothing(
+            events in proptest::collection::vec(some_event(), 1..300),
+            stop in 0..300_usize,
+            back in 0..300_usize,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (once, twice) = (Kv::memory(), Kv::memory());
+                write(&once, &mut Waiting::default(), &events, 0).await;
+                let stop = stop.min(events.len());
+                write(&twice, &mut Waiting::default(), &events[..stop], 0).await;
+                let mut again = store_of(&twice).await;
+                write(&twice, &mut again, &events, stop.saturating_sub(back)).await;
+                assert_eq!(store_of(&once).await, store_of(&twice).await);
+            });
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What the tests share.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::kv::Pair;
+use common::service::Running;
+use klamm_broker::Broker;
+use klamm_client::{ClientConfig, Kafka};
+use serde_json::{Value, json};
+use unsent::wire::Unsent;
+use unsent::{consumer, producer};
+
+/// So long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Service {
+    pub broker: Broker,
+    pub pair: Pair,
+    pub producer: Running,
+    pub http: reqwest::Client,
+}
+
+const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+impl Service {
+    /// A broker and a producer. Consumers are the test's to start.
+    pub async fn start() -> Self {
+        let broker = Broker::builder().ephemeral();
+        let broker = broker.set("group.initial.rebalance.delay.ms", "0").start().await.unwrap();
+        let pair = Pair::memory();
+        let settings = producer::Settings {
+            listen: LOOPBACK,
+            server_name: "test".into(),
+            kafka: broker.bootstrap(),
+            partitions: 4,
+            dev_mode: true,
+            http: common::http::Settings { body_bytes_max: 1 << 20, ..Default::default() },
+        };
+        let producer = producer::start(settings, pair.clone()).await.unwrap();
+        let service = Self { broker, pair, producer, http: reqwest::Client::new() };
+        service
+            .until("the producer is ready", async || service.get("/readyz").await.0 == 200)
+            .await;
+        service
+    }
+
+    pub async fn consumer(&self, name: &str) -> Running {
+        let settings = consumer::Settings {
+            listen: LOOPBACK,
+            server_name: name.into(),
+            kafka: self.broker.bootstrap(),
+            partitions: 4,
+        };
+        consumer::start(settings, self.pair.clone()).await.unwrap()
+    }
+
+    pub async fn kafka(&self) -> Kafka {
+        Kafka::connect(ClientConfig::new(&self.broker.bootstrap())).await.unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.http.get(self.url(path)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.http.post(self.url(path)).json(body).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.producer.address())
+    }
+
+    /// Posts a message under its own text as the id.
+    pub async fn write(&self, from: &str, to: &str, text: &str) -> Value {
+        let message = json!({"touser": to, "fromuser": from, "message": text, "message_id": text});
+        let (status, answer) = self.post("/messages", &message).await;
+        assert_eq!(status, 202, "{answer}");
+        answer
+    }
+
+    pub async fn unsent(&self, user: &str) -> Unsent {
+        let (status, text) = self.get(&format!("/users/{user}/unsent")).await;
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// What waits for a user, once it is this: senders, the latest first, and their counts.
+    pub async fn expect(&self, user: &str, expected: &[(&str, u64)]) -> Unsent {
+        let mut last = None;
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let unsent = self.unsent(user).await;
+                let counts: Vec<_> =
+                    unsent.senders.iter().map(|s| (s.fromuser.as_str(), s.count)).collect();
+                if counts == expected {
+                    return unsent;
+                }
+                last = Some(unsent);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        match found.await {
+            Ok(unsent) => unsent,
+            Err(_) => panic!("{user} was to have {expected:?}, but has {last:?}"),
+        }
+    }
+
+    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let held = tokio::time::timeout(PATIENCE, async {
+            while !holds().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(held.await.is_ok(), "in vain waited until {what}");
+    }
+
+    pub async fn stop(self) {
+        self.producer.stop().await.unwrap();
+        self.broker.stop().await;
+    }
+}
