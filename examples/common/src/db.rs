@@ -30,7 +30,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
 use crate::config::Config;
-use crate::service;
+use crate::service::Patience;
 
 /// A pool of connections; clones share it.
 #[derive(Clone, Debug)]
@@ -202,9 +202,14 @@ impl Database {
 
     /// The same, waiting for a database that is away. False if the tasks stop first.
     pub async fn migrate_patiently(&self, tasks: &TaskGroup, migrations: &[Migration]) -> bool {
-        service::persist(tasks, "prepare the database", async || self.migrate(migrations).await)
-            .await
-            .is_some()
+        let mut patience = Patience::new(tasks, "prepare the database");
+        loop {
+            match self.migrate(migrations).await {
+                Ok(()) => return true,
+                Err(error) if patience.waits(&error).await => {}
+                Err(_) => return false,
+            }
+        }
     }
 }
 

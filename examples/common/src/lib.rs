@@ -8,6 +8,10 @@
 //! | [`http`] | what every HTTP service guards against |
 //! | [`db`] | one database of two kinds: SQLite or PostgreSQL |
 //! | [`bus`] | fleeting messages between instances: in memory or over Redis |
+//! | [`kv`] | a key-value store: in memory or Redis, alone or as a pair |
+//! | [`patience`] | trying again while something is away |
+//! | [`registry`] | who is connected where, and which pods live |
+//! | [`topics`] | topics that a service makes |
 //! | [`auth`] | accounts, passwords, tokens, tickets, limits |
 #![forbid(unsafe_code)]
 
@@ -16,5 +20,9 @@ pub mod bus;
 pub mod config;
 pub mod db;
 pub mod http;
+pub mod kv;
+pub mod patience;
+pub mod registry;
 pub mod service;
 pub mod telemetry;
+pub mod topics;

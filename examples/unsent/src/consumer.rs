@@ -122,7 +122,8 @@ async fn join(
     let kafka = topics::connect(&settings.kafka).await?;
     topics::create(&kafka, settings.partitions).await?;
     let log = kafka.topic(&TOPIC.into()).await?.id.to_string();
-    let reports = Reports::new(kafka.producer().linger(Duration::from_millis(2)).build().await?);
+    let producer = kafka.producer().linger(Duration::from_millis(2));
+    let reports = Reports::new(producer.max_block(Duration::from_secs(1)).build().await?);
     let consumer = subscribe(&kafka).await?;
     let (pair, metrics, tasks) = (pair.clone(), metrics.clone(), tasks.clone());
     Ok((Shared { pair, reports, metrics, tasks, log }, consumer))

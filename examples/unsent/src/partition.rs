@@ -209,7 +209,7 @@ impl Worker {
         let (writes, touched) = self.apply(&events);
         self.auxiliary.write(&writes, end).await;
         if stream.lag().is_none_or(|lag| lag < REPORT_LAG_MAX) {
-            self.report(&touched);
+            self.report(&touched).await;
         }
         self.unsettled.push_back(Step { end, records: count, writes });
         self.reached = end;
@@ -302,10 +302,11 @@ impl Worker {
         (writes, changed)
     }
 
-    fn report(&self, pairs: &BTreeSet<(String, String)>) {
+    async fn report(&self, pairs: &BTreeSet<(String, String)>) {
         for pair in pairs {
             if let Some(waiting) = self.cache.peek(pair) {
-                self.shared.reports.change(&pair.0, &pair.1, waiting.sender(&pair.1));
+                let sender = waiting.sender(&pair.1);
+                self.shared.reports.change(&pair.0, &pair.1, sender).await;
             }
         }
     }

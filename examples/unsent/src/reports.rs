@@ -17,8 +17,8 @@ impl Reports {
     }
 
     /// Another number waits for a user from a sender; none if nothing does. This is news, not
-    /// state: when there is no room for it, nobody hears it.
-    pub(crate) fn change(&self, touser: &str, fromuser: &str, sender: Option<Sender>) {
+    /// state: what the broker does not take is not told again.
+    pub(crate) async fn change(&self, touser: &str, fromuser: &str, sender: Option<Sender>) {
         let nothing = || Sender {
             fromuser: fromuser.into(),
             count: 0,
@@ -30,7 +30,7 @@ impl Reports {
         let change = Change { touser: touser.into(), sender: sender.unwrap_or_else(nothing) };
         let json = serde_json::to_vec(&change).expect("a struct of texts and numbers is JSON");
         let record = Record::to(CHANGES).key(touser.to_owned()).value(json);
-        drop(self.producer.try_enqueue(record));
+        drop(self.producer.enqueue(record).await);
     }
 
     /// Keeps a record that nobody can read, beside why.

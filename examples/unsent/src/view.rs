@@ -28,7 +28,7 @@ impl View {
         let senders = details.into_fields();
         let mut senders: Vec<_> =
             senders.iter().filter_map(|(sender, summary)| read_summary(sender, summary)).collect();
-        senders.sort_by(|one, other| other.last_offset.cmp(&one.last_offset));
+        senders.sort_by_key(|sender| std::cmp::Reverse(sender.last_offset));
         let alive_ms = alive.and_then(|alive| alive.parse::<i64>().ok());
         let now_ms = SystemClock::new().now_ms();
         Ok(Unsent {

@@ -16,11 +16,11 @@ use crate::keys;
 use crate::wire::{Event, HandedOver, Message, Sender};
 
 /// The newest messages of a sender whose text is kept. Older ones are counted only.
-pub const TEXTS_MAX: usize = 100;
+pub(crate) const TEXTS_MAX: usize = 100;
 
 /// What waits for one user from one sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
+pub(crate) struct Waiting {
     count: u64,
     first_at: i64,
     last_at: i64,
@@ -39,18 +39,18 @@ struct Text {
 
 /// A message as a store holds it, under its offset.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Body {
+pub(crate) struct Body {
     /// Its id.
-    pub message_id: String,
+    pub(crate) message_id: String,
     /// When it was written.
-    pub at: i64,
+    pub(crate) at: i64,
     /// What was written.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The state is another now.
     Changed,
     /// It was known already, or about nothing that waits.
@@ -60,7 +60,7 @@ pub enum Outcome {
 impl Waiting {
     /// What a store holds: the summary and the texts. Whatever cannot be read is not there.
     #[must_use]
-    pub fn from_store(summary: Option<&str>, bodies: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn from_store(summary: Option<&str>, bodies: &BTreeMap<String, String>) -> Self {
         let Some(sender) = summary.and_then(|summary| read_summary("", summary)) else {
             return Self::default();
         };
@@ -82,7 +82,13 @@ impl Waiting {
 
     /// Takes an event that lies at this offset and was written at that time; adds what a store
     /// must write about texts.
-    pub fn apply(&mut self, event: &Event, offset: i64, at: i64, out: &mut Vec<Write>) -> Outcome {
+    pub(crate) fn apply(
+        &mut self,
+        event: &Event,
+        offset: i64,
+        at: i64,
+        out: &mut Vec<Write>,
+    ) -> Outcome {
         match event {
             Event::Message(message) => self.add(message, offset, at, out),
             Event::HandedOver(handed_over) => self.hand_over(handed_over, offset, out),
@@ -90,7 +96,7 @@ impl Waiting {
     }
 
     /// What a store must write for everything but the texts.
-    pub fn summarise(&self, user: &str, sender: &str, out: &mut Vec<Write>) {
+    pub(crate) fn summarise(&self, user: &str, sender: &str, out: &mut Vec<Write>) {
         let (senders, details) = (keys::senders(user), keys::details(user));
         match self.sender(sender) {
             Some(summary) => {
@@ -107,7 +113,7 @@ impl Waiting {
 
     /// The answer about this sender; none if nothing waits.
     #[must_use]
-    pub fn sender(&self, name: &str) -> Option<Sender> {
+    pub(crate) fn sender(&self, name: &str) -> Option<Sender> {
         let last_offset = self.last_offset.filter(|_| self.count > 0)?;
         Some(Sender {
             fromuser: name.into(),
@@ -177,7 +183,7 @@ fn write_summary(sender: &Sender) -> String {
 
 /// What a store holds of a sender, if it can be read.
 #[must_use]
-pub fn read_summary(sender: &str, summary: &str) -> Option<Sender> {
+pub(crate) fn read_summary(sender: &str, summary: &str) -> Option<Sender> {
     let mut parts = summary.splitn(5, '|');
     Some(Sender {
         count: parts.next()?.parse().ok()?,

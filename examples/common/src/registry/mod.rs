@@ -72,10 +72,9 @@ impl Registry {
         Ok(false)
     }
 
-    /// The pod has ended: nothing of it is believed any more.
+    /// The pod has ended: nothing of it is believed any more, and others clear up after it.
     pub async fn leave(&self, pod: &str) -> Result<()> {
-        let gone = [Write::Delete(lease_key(pod)), Write::RemoveMember(PODS.into(), pod.into())];
-        self.kv.write(&gone).await
+        self.kv.write(&[Write::Delete(lease_key(pod))]).await
     }
 
     /// The pods that are known, living and dead.
@@ -87,6 +86,11 @@ impl Registry {
     /// Takes the right to clear up after a dead pod, for a while; tells whether it is free.
     pub async fn claim_remains(&self, dead: &str, by: &str) -> Result<bool> {
         self.kv.claim(&remains_key(dead), by, self.lease * 2).await
+    }
+
+    /// Gives that right back.
+    pub async fn release_remains(&self, dead: &str) -> Result<()> {
+        self.kv.write(&[Write::Delete(remains_key(dead))]).await
     }
 
     /// The remains of a dead pod are cleared: it is known no more.

@@ -43,6 +43,8 @@ pub async fn conforms(registry: &Registry, prefix: &str) {
     assert!(registry.claim_remains(&two, &one).await.unwrap());
     registry.bury(&two).await.unwrap();
     registry.leave(&one).await.unwrap();
+    assert!(registry.pods().await.unwrap().dead.contains(&one));
+    registry.bury(&one).await.unwrap();
     let left = registry.pods().await.unwrap();
     assert!(left.living.is_disjoint(&pods(&[&one, &two])));
     assert!(left.dead.is_disjoint(&pods(&[&one, &two])));

@@ -1,6 +1,8 @@
 //! `unsent-producer`: see the README of this folder. `--print-config` shows its settings.
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
+
 use common::config::{Config, Finished};
 use common::{service, telemetry};
 use unsent::producer::{self, Settings};
@@ -12,8 +14,7 @@ async fn main() -> anyhow::Result<()> {
     let settings = Settings::from_config(&mut config);
     let pair = unsent::config::pair(&mut config)?;
     if let Finished::Print(text) = config.finish()? {
-        std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
-        return Ok(());
+        return Ok(std::io::stdout().write_all(text.as_bytes())?);
     }
     let running = producer::start(settings, pair).await?;
     tracing::info!(address = %running.address(), "listening");

@@ -27,6 +27,8 @@ const LOOPBACK: SocketAddr =
 impl Service {
     /// A broker and a producer. Consumers are the test's to start.
     pub async fn start() -> Self {
+        // Of several tests in a process one is first.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let broker = Broker::builder().ephemeral();
         let broker = broker.set("group.initial.rebalance.delay.ms", "0").start().await.unwrap();
         let pair = Pair::memory();

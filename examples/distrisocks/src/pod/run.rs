@@ -1,0 +1,125 @@
+//! The life of a pod: what it waits for, and in which order it ends.
+
+use std::time::Duration;
+
+use common::db::Database;
+use common::patience::Patience;
+use common::telemetry::{Component, Telemetry};
+use klamm_client::Kafka;
+use klamm_producer::{ProduceExt as _, Producer};
+use klamm_utils::task::TaskGroup;
+use tokio::sync::mpsc;
+
+use super::publish::Job;
+use super::subscribe::Reads;
+use super::{Mode, Pod, Source, lease, outbox, publish, subscribe, topics, write};
+use crate::store::{Advance, MIGRATIONS};
+use crate::wire::Delivery;
+
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// Who cannot be reached for so long is taken to be away: the message is tried again, perhaps by
+/// another way.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The ends that workers read.
+pub(super) struct Queues {
+    pub(super) jobs: Vec<mpsc::Receiver<Job>>,
+    pub(super) deliveries: Vec<mpsc::Receiver<(Delivery, Source)>>,
+    pub(super) advances: mpsc::Receiver<Advance>,
+}
+
+pub(super) async fn run(
+    pod: Pod,
+    queues: Queues,
+    database: Database,
+    telemetry: Telemetry,
+    tasks: TaskGroup,
+) {
+    if !database.migrate_patiently(&tasks, MIGRATIONS).await {
+        return;
+    }
+    let seen = telemetry.needs("kafka");
+    let Some((kafka, producer)) = reach(&pod, &tasks, &seen).await else { return };
+    if lease::begin(&pod, &tasks).await.is_none() {
+        return;
+    }
+    tracing::info!(pod = pod.id(), "serves");
+    let stages = Stages::new();
+    stages.start(&pod, &kafka, &producer, queues);
+    tasks.stopping().await;
+    stages.stop(&pod).await;
+    if let Err(error) = producer.close(STOP_WITHIN).await {
+        tracing::warn!(%error, "not everything was sent");
+    }
+}
+
+/// Waits for the broker and makes the topics.
+async fn reach(pod: &Pod, tasks: &TaskGroup, seen: &Component) -> Option<(Kafka, Producer)> {
+    let mut patience = Patience::new(tasks, "reach the broker");
+    loop {
+        let reached = tokio::select! {
+            reached = try_reach(pod) => reached,
+            () = tasks.stopping() => return None,
+        };
+        seen.tell(&reached);
+        match reached {
+            Ok(reached) => return Some(reached),
+            Err(error) => patience.after(&error).await?,
+        }
+    }
+}
+
+async fn try_reach(pod: &Pod) -> klamm_client::Result<(Kafka, Producer)> {
+    let kafka = topics::connect(&pod.0.settings).await?;
+    let producer = kafka.producer().linger(Duration::from_millis(1)).max_block(PATIENCE);
+    let producer = producer.request_timeout(PATIENCE / 2).delivery_timeout(PATIENCE);
+    let producer = producer.build().await?;
+    Ok((kafka, producer))
+}
+
+/// The tasks by the order in which they end.
+struct Stages {
+    publish: TaskGroup,
+    subscribe: TaskGroup,
+    write: TaskGroup,
+    rest: TaskGroup,
+}
+
+impl Stages {
+    fn new() -> Self {
+        let group = TaskGroup::new;
+        let (publish, subscribe) = (group("kafka-pub"), group("kafka-sub"));
+        Self { publish, subscribe, write: group("sock-writer"), rest: group("statuses") }
+    }
+
+    fn start(&self, pod: &Pod, kafka: &Kafka, producer: &Producer, queues: Queues) {
+        let Queues { jobs, deliveries, advances } = queues;
+        for jobs in jobs {
+            let work = publish::work(pod.clone(), producer.clone(), jobs, self.publish.clone());
+            self.publish.spawn("kafka-pub", work);
+        }
+        for deliveries in deliveries {
+            let work = write::work(pod.clone(), deliveries, self.write.clone());
+            self.write.spawn("sock-writer", work);
+        }
+        let own = (0..pod.0.settings.worker_count).map(|_| Reads::Own);
+        for reads in own.chain([Mode::Broadcast, Mode::SingleTopic].map(Reads::All)) {
+            let work = subscribe::work(pod.clone(), kafka.clone(), reads, self.subscribe.clone());
+            self.subscribe.spawn("kafka-sub", work);
+        }
+        let (one, two) = (pod.clone(), producer.clone());
+        let (tasks, rest) = (self.rest.clone(), &self.rest);
+        rest.spawn("statuses", outbox::advance(one, two, advances, tasks.clone()));
+        rest.spawn("outbox", outbox::relay(pod.clone(), producer.clone(), tasks.clone()));
+        rest.spawn("status-feed", outbox::feed(pod.clone(), kafka.clone(), tasks.clone()));
+        rest.spawn("lease", lease::keep(pod.clone(), kafka.clone(), tasks));
+    }
+
+    async fn stop(&self, pod: &Pod) {
+        for stage in [&pod.0.socket_tasks, &self.publish, &self.subscribe, &self.write, &self.rest]
+        {
+            stage.stop();
+            stage.join(STOP_WITHIN).await;
+        }
+    }
+}
