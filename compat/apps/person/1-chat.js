@@ -71,8 +71,11 @@ await run("1-chat", async (stage) => {
   });
 
   await stage.check("somebody writes", async () => {
-    await bob.getByLabel("Message", { exact: true }).pressSequentially("wait");
-    await ann.getByText(`bob-${stage.run} is typing…`).waitFor();
+    const typing = ann.getByText(`bob-${stage.run} is typing…`);
+    await until("the typing line", async () => {
+      await bob.getByLabel("Message", { exact: true }).pressSequentially("w");
+      return typing.isVisible();
+    });
     await bob.getByLabel("Message", { exact: true }).fill("");
   });
 
