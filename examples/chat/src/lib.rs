@@ -1,2 +1,48 @@
 //! Rooms, in several instances behind a proxy.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`server`] | the chat server: accounts, rooms and sockets |
+//! | [`persister`] | the database writer, `kafka-consumer` |
+//! | [`llm`] | `SuperChat`, which answers `@superchat` |
+//!
+//! # How a message travels
+//!
+//! A page sends it over its socket; the server puts it into the log, in the partition of its room,
+//! and acknowledges it when the broker has. Every server follows the log and shows what comes to
+//! all who look at the room: nobody sees what is not stored, and all see it in the log's order. The
+//! database writer makes it a row. What is fleeting (who writes, who is there, the words of an
+//! answer that is not complete) goes over the bus alone.
+//!
+//! # Invariants
+//!
+//! - Offset and partition are a message's order and its cursor, for pages, servers and rows alike.
+//! - A message that is sent again has the same id; whoever has seen it drops it.
+//! - A server holds nothing that the log, the database or its pages could not tell it again.
+//! - The database knows how far it is: rows and offsets are written together.
+//!
+//! # Tasks
+//!
+//! | task | owner | ends |
+//! |---|---|---|
+//! | `http` and its sockets | [`server`] | when the server stops; pages are told to go elsewhere |
+//! | `tail`, `hear`, `delivered`, `presence`, `database` | [`server`] | likewise |
+//! | `end` | [`server`] | when everything that was sent is stored |
+//! | `persist` | [`persister`] | after what it was writing |
+//! | `read`, `stop`, `answer` | [`llm`] | when the worker stops |
 #![forbid(unsafe_code)]
+
+mod api;
+mod conversation;
+mod frames;
+mod instance;
+pub mod llm;
+mod log;
+mod message;
+pub mod persister;
+mod presence;
+mod rooms;
+pub mod server;
+mod socket;
+mod store;
+mod tail;

@@ -12,6 +12,7 @@
 //! | [`patience`] | trying again while something is away |
 //! | [`registry`] | who is connected where, and which pods live |
 //! | [`topics`] | topics that a service makes |
+//! | [`hub`] | the bounded queue of one socket |
 //! | [`auth`] | accounts, passwords, tokens, tickets, limits |
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ pub mod http;
 pub mod kv;
 pub mod patience;
 pub mod registry;
+pub mod hub;
 pub mod service;
 pub mod telemetry;
 pub mod topics;

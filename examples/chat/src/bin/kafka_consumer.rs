@@ -1,0 +1,23 @@
+//! The database writer: start up to as many as the topic has partitions.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "a program prints")]
+
+use chat::persister::{self, Settings};
+use common::config::{Config, Finished};
+use common::db::{self, Database};
+use common::service::asked_to_end;
+use common::telemetry;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut config = Config::load()?;
+    let (settings, database) = (Settings::read(&mut config), db::Settings::read(&mut config));
+    if let Finished::Print(text) = config.finish()? {
+        print!("{text}");
+        return Ok(());
+    }
+    telemetry::log_to_stderr();
+    let running = persister::start(settings, Database::open(&database).await?).await?;
+    asked_to_end().await;
+    running.stop().await
+}

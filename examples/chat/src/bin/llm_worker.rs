@@ -1,0 +1,28 @@
+//! `SuperChat`: start as many as there is work for.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "a program prints")]
+
+use chat::llm::{self, Settings};
+use common::bus::{self, Bus};
+use common::config::{Config, Finished};
+use common::service::asked_to_end;
+use common::telemetry::{self, Telemetry};
+use klamm_utils::task::TaskGroup;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut config = Config::load()?;
+    let (settings, bus) = (Settings::read(&mut config), bus::Settings::read(&mut config));
+    if let Finished::Print(text) = config.finish()? {
+        print!("{text}");
+        return Ok(());
+    }
+    telemetry::log_to_stderr();
+    let tasks = TaskGroup::new("bus");
+    let bus = Bus::open(&bus, &tasks, &Telemetry::new())?;
+    let running = llm::start(settings, bus).await?;
+    asked_to_end().await;
+    running.stop().await?;
+    tasks.stop();
+    Ok(())
+}

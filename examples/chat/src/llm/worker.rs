@@ -1,0 +1,344 @@
+//! Reads the log for questions, and answers them.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use common::auth::Limiter;
+use common::bus::Bus;
+use common::config::{self, Config};
+use common::service::{Patience, Running};
+use common::telemetry::Telemetry;
+use futures_util::StreamExt as _;
+use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset};
+use klamm_utils::clock::{Clock as _, SystemClock};
+use klamm_utils::task::TaskGroup;
+use prometheus_client::metrics::counter::Counter;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Llm, Prompt, STOP, Said};
+use crate::frames::Reply;
+use crate::instance::channel_of;
+use crate::log::{Log, Writer};
+use crate::message::{CONTENT_MAX, Message, SUPERCHAT, is_content};
+
+/// How much of a room a model is told.
+const CONTEXT_MAX: usize = 20;
+
+/// Of how many rooms.
+const ROOMS_MAX: usize = 1_000;
+
+/// How many answers are made at a time.
+const ANSWERS_MAX: usize = 8;
+
+/// An answer that takes longer ends there.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// Nobody waits for the answer to an older question.
+const QUESTION_AGE_MAX_MS: i64 = 120_000;
+
+/// What a worker is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The brokers.
+    pub kafka: String,
+    /// The topic of messages.
+    pub kafka_topic: String,
+    /// Workers of one group share the questions.
+    pub kafka_group: String,
+    /// Who answers.
+    pub llm: Llm,
+    /// How long an answer may be.
+    pub tokens_max: u32,
+    /// Questions of a user in a minute; 0 is without limit.
+    pub questions_per_minute: u32,
+    /// The pause after each word of the builtin, so that one sees it come.
+    pub builtin_pause: Duration,
+}
+
+impl Settings {
+    /// For a demonstration or a test.
+    #[must_use]
+    pub fn dev(kafka: &str) -> Self {
+        Self {
+            kafka: kafka.to_owned(),
+            kafka_topic: "chat_messages".into(),
+            kafka_group: "llm_group".into(),
+            llm: Llm::Builtin,
+            tokens_max: 75,
+            questions_per_minute: 5,
+            builtin_pause: Duration::from_millis(60),
+        }
+    }
+
+    /// By the names of the original, and [`Llm::read`].
+    pub fn read(config: &mut Config) -> Self {
+        let defaults = Self::dev("");
+        Self {
+            kafka: config::kafka(config),
+            kafka_topic: config.text("KAFKA_TOPIC", &defaults.kafka_topic),
+            kafka_group: config.text("LLM_GROUP_ID", &defaults.kafka_group),
+            llm: Llm::read(config),
+            tokens_max: config.value("LLM_MAX_TOKENS", defaults.tokens_max),
+            questions_per_minute: config
+                .value("LLM_QUESTIONS_PER_MINUTE", defaults.questions_per_minute),
+            builtin_pause: defaults.builtin_pause,
+        }
+    }
+}
+
+/// Starts a worker. It waits for what is away.
+pub async fn start(settings: Settings, bus: Bus) -> anyhow::Result<Running> {
+    let (tasks, telemetry) = (TaskGroup::new("llm-worker"), Telemetry::new());
+    let answered = Counter::default();
+    telemetry.register(|registry| {
+        registry.register("answers", "Questions answered", answered.clone());
+    });
+    let group = tasks.clone();
+    tasks.spawn("read", async move {
+        let mut patience = Patience::new(&group, "reach the broker");
+        let (writer, consumer) = loop {
+            match open(&settings).await {
+                Ok(opened) => break opened,
+                Err(error) if patience.waits(&error).await => {}
+                Err(_) => return,
+            }
+        };
+        let questions = Limiter::new(settings.questions_per_minute, Duration::from_secs(60));
+        let state = Mutex::default();
+        let tasks = group.clone();
+        let shared = Shared { settings, bus, writer, questions, state, answered, tasks };
+        let worker = Arc::new(shared);
+        let hears = Arc::clone(&worker);
+        group.spawn("stop", async move { hears.hear_stops().await });
+        worker.read(consumer).await;
+    });
+    Ok(Running::headless(tasks))
+}
+
+async fn open(settings: &Settings) -> klamm_client::Result<(Writer, Consumer)> {
+    let log = Log::open(&settings.kafka, &settings.kafka_topic).await?;
+    let consumer = log
+        .kafka
+        .consumer()
+        .group(&settings.kafka_group)
+        .subscribe([settings.kafka_topic.clone()])
+        .auto_offset_reset(OffsetReset::Latest)
+        .build()
+        .await?;
+    Ok((log.writer().await?, consumer))
+}
+
+struct Shared {
+    settings: Settings,
+    bus: Bus,
+    writer: Writer,
+    questions: Limiter<Uuid>,
+    /// Held for moments only.
+    state: Mutex<State>,
+    answered: Counter,
+    tasks: TaskGroup,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last messages of each room.
+    context: HashMap<String, VecDeque<Said>>,
+    /// Rooms that are being answered.
+    answering: HashSet<String>,
+    /// What ends an answer, by its id.
+    stops: HashMap<Uuid, CancellationToken>,
+}
+
+impl Shared {
+    /// Reads questions until the tasks stop.
+    async fn read(self: Arc<Self>, mut consumer: Consumer) {
+        let stopping = self.tasks.stopping();
+        tokio::pin!(stopping);
+        loop {
+            let batch = tokio::select! {
+                batch = consumer.next_batch() => batch,
+                () = &mut stopping => break,
+            };
+            match batch {
+                Ok(batch) => {
+                    let messages = batch.records().iter();
+                    let messages =
+                        messages.filter_map(|record| Message::decode(record.value.as_deref()).ok());
+                    for message in messages {
+                        Arc::clone(&self).take(message);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "questions cannot be read");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        if let Err(error) = consumer.close(Duration::from_secs(5)).await {
+            tracing::debug!(%error, "the group was not told of the end");
+        }
+    }
+
+    /// Remembers a message, and answers it if it is a question.
+    fn take(self: Arc<Self>, message: Message) {
+        let context = self.remember(&message);
+        let Some(question) = message.question().map(str::to_owned) else { return };
+        if SystemClock::new().now_ms() - message.created_at > QUESTION_AGE_MAX_MS {
+            return;
+        }
+        let refusal = match self.questions.check(&message.sender) {
+            Ok(()) => self.begin(&message.room).err(),
+            Err(wait) => {
+                let seconds = wait.as_secs().max(1);
+                Some(format!("Too many questions: ask me again in {seconds} s."))
+            }
+        };
+        let tasks = self.tasks.clone();
+        tasks.spawn("answer", async move {
+            match refusal {
+                Some(refusal) => self.say(&message, refusal).await,
+                None => {
+                    let tokens_max = self.settings.tokens_max;
+                    let prompt =
+                        Prompt { room: message.room.clone(), context, question, tokens_max };
+                    self.answer(&message, prompt).await;
+                    self.state().answering.remove(&message.room);
+                }
+            }
+        });
+    }
+
+    /// What was said before this message.
+    fn remember(&self, message: &Message) -> Vec<Said> {
+        let mut state = self.state();
+        if state.context.len() >= ROOMS_MAX && !state.context.contains_key(&message.room) {
+            state.context.clear();
+        }
+        let context = state.context.entry(message.room.clone()).or_default();
+        let before = context.iter().cloned().collect();
+        if context.len() == CONTEXT_MAX {
+            context.pop_front();
+        }
+        context.push_back(Said {
+            name: message.sender_name.clone(),
+            text: message.content.clone(),
+            by_bot: message.sender == Message::superchat(),
+        });
+        before
+    }
+
+    /// One answer in a room at a time, and not too many altogether.
+    fn begin(&self, room: &str) -> Result<(), String> {
+        let mut state = self.state();
+        if state.answering.len() >= ANSWERS_MAX {
+            return Err("I am answering too many questions just now.".into());
+        }
+        match state.answering.insert(room.to_owned()) {
+            true => Ok(()),
+            false => Err("One question at a time, please.".into()),
+        }
+    }
+
+    /// Makes an answer and tells of it as it grows.
+    async fn answer(&self, question: &Message, prompt: Prompt) {
+        let id = Message::id_of_answer(question.id);
+        let stop = CancellationToken::new();
+        self.state().stops.insert(id, stop.clone());
+        let mut text = String::new();
+        let made = tokio::select! {
+            made = self.stream(&question.room, id, prompt, &mut text) => Some(made),
+            () = tokio::time::sleep(ANSWER_WITHIN) => None,
+            () = stop.cancelled() => None,
+            () = self.tasks.stopping() => None,
+        };
+        self.state().stops.remove(&id);
+        if let Some(Err(error)) = made {
+            tracing::warn!(%error, "no answer");
+            text.push_str(if text.is_empty() { "I cannot think just now." } else { " …" });
+        }
+        if !is_content(&text) {
+            text = "(nothing)".into();
+        }
+        self.say(question, text).await;
+        self.answered.inc();
+        let room = question.room.clone();
+        self.tell(&Reply::LlmDone { room, id }, &question.room).await;
+    }
+
+    async fn stream(
+        &self,
+        room: &str,
+        id: Uuid,
+        prompt: Prompt,
+        text: &mut String,
+    ) -> Result<(), super::LlmError> {
+        let pause = match self.settings.llm {
+            Llm::Builtin => self.settings.builtin_pause,
+            _ => Duration::ZERO,
+        };
+        let mut pieces = self.settings.llm.answer(prompt);
+        while let Some(piece) = pieces.next().await {
+            let piece: String = piece?.replace('\0', "");
+            let left = CONTENT_MAX.saturating_sub(text.chars().count());
+            let piece: String = piece.chars().take(left).collect();
+            if piece.is_empty() && left == 0 {
+                break;
+            }
+            text.push_str(&piece);
+            let delta = Reply::LlmDelta { room: room.to_owned(), id, text: piece };
+            self.tell(&delta, room).await;
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an answer into the log, as anybody's message.
+    async fn say(&self, question: &Message, content: String) {
+        let message = Message {
+            id: Message::id_of_answer(question.id),
+            client_msg_id: None,
+            room: question.room.clone(),
+            sender: Message::superchat(),
+            sender_name: SUPERCHAT.into(),
+            kind: "chat_message".into(),
+            content,
+            server: SUPERCHAT.into(),
+            created_at: SystemClock::new().now_ms(),
+        };
+        if let Err(failure) = self.writer.send(&message).await {
+            tracing::warn!(?failure, "an answer was not stored");
+        }
+    }
+
+    async fn tell(&self, reply: &Reply, room: &str) {
+        let text = bytes::Bytes::from(reply.text());
+        if let Err(error) = self.bus.publish(&channel_of(room), text).await {
+            tracing::debug!(%error, "an answer is seen when it is complete");
+        }
+    }
+
+    async fn hear_stops(&self) {
+        let mut listener = self.bus.listener();
+        listener.listen_to([STOP.into()].into());
+        loop {
+            let heard = tokio::select! {
+                heard = listener.next() => heard,
+                () = self.tasks.stopping() => return,
+            };
+            let Some(heard) = heard else { return };
+            let stop = Uuid::from_slice(&heard.payload).ok();
+            if let Some(stop) = stop.and_then(|id| self.state().stops.get(&id).cloned()) {
+                stop.cancel();
+            }
+        }
+    }
+
+    /// Nothing in here panics or waits.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

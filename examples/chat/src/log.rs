@@ -1,0 +1,148 @@
+//! The topic of messages: made if it is missing, written with a key that is the room.
+
+use std::future::Future;
+use std::time::Duration;
+
+use klamm_client::admin::{NewTopic, OffsetSpec};
+use klamm_client::{ClientConfig, Kafka};
+use klamm_producer::{Acks, ProduceExt as _, Producer, Record, TryEnqueueError};
+use klamm_utils::hash::fnv1a_32;
+
+use crate::frames::Failure;
+use crate::message::Message;
+
+/// For how long a message may wait for the broker, before its sender is told.
+const SENT_WITHIN: Duration = Duration::from_secs(10);
+
+/// How many partitions the topic has, if we make it.
+const PARTITIONS: i32 = 12;
+
+/// A connection to the broker, and the topic.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) kafka: Kafka,
+    pub(crate) topic: String,
+    pub(crate) partitions: i32,
+    /// Offsets mean something within one topic only: this is the one.
+    pub(crate) epoch: String,
+}
+
+impl Log {
+    /// Connects, and makes the topic if it is missing.
+    pub(crate) async fn open(bootstrap: &str, topic: &str) -> klamm_client::Result<Self> {
+        let kafka = Kafka::connect(ClientConfig::new(bootstrap).client_id("chat")).await?;
+        let week_ms = "604800000";
+        let new = NewTopic::new(topic).partitions(PARTITIONS).config("retention.ms", week_ms);
+        let admin = kafka.admin();
+        // One that is there already is as good; what else fails is told by what follows.
+        drop(apart(async move || admin.create_topics(&[new]).await).await?);
+        let described = kafka.topic(&topic.into()).await?;
+        let partitions = i32::try_from(described.partitions.len()).unwrap_or(i32::MAX);
+        Ok(Self { kafka, topic: topic.to_owned(), partitions, epoch: described.id.to_string() })
+    }
+
+    /// Where each partition ends.
+    pub(crate) async fn ends(&self) -> klamm_client::Result<Vec<(i32, i64)>> {
+        let asked =
+            (0..self.partitions).map(|part| (self.topic.as_str().into(), part, OffsetSpec::Latest));
+        let (admin, asked) = (self.kafka.admin(), asked.collect::<Vec<_>>());
+        let found = apart(async move || admin.list_offsets(&asked).await).await?;
+        let found = found.into_iter();
+        found.map(|((_, part), end)| Ok((part, end?.offset.unwrap_or(0)))).collect()
+    }
+
+    /// Where the messages of a room lie: the hash that the clients of the original have.
+    pub(crate) fn partition_of(&self, room: &str) -> i32 {
+        fnv_partition(room, self.partitions)
+    }
+
+    /// A producer whose messages are safe when they are acknowledged.
+    pub(crate) async fn writer(&self) -> klamm_client::Result<Writer> {
+        let producer = self
+            .kafka
+            .producer()
+            .acks(Acks::All)
+            .idempotence(true)
+            .linger(Duration::from_millis(2))
+            .delivery_timeout(SENT_WITHIN)
+            .request_timeout(SENT_WITHIN / 2)
+            .max_block(SENT_WITHIN)
+            .build()
+            .await?;
+        Ok(Writer { producer, log: self.clone() })
+    }
+}
+
+fn fnv_partition(key: &str, partitions: i32) -> i32 {
+    let hash = fnv1a_32(key.as_bytes()).cast_signed().unsigned_abs();
+    i32::try_from(hash % partitions.unsigned_abs().max(1)).unwrap_or(0)
+}
+
+/// Runs a call of the admin client on a thread of its own: its future borrows in a way of which the
+/// compiler cannot see that it may move between threads.
+async fn apart<T: Send + 'static, C: Future<Output = klamm_client::Result<T>>>(
+    call: impl FnOnce() -> C + Send + 'static,
+) -> klamm_client::Result<T> {
+    let runtime = tokio::runtime::Handle::current();
+    let called = tokio::task::spawn_blocking(move || runtime.block_on(call()));
+    called.await.unwrap_or(Err(klamm_client::Error::Closed))
+}
+
+/// Writes messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    producer: Producer,
+    log: Log,
+}
+
+impl Writer {
+    /// Puts a message behind those that were put before; what it gives tells the offset.
+    pub(crate) fn send(
+        &self,
+        message: &Message,
+    ) -> impl Future<Output = Result<i64, Failure>> + Send + 'static + use<> {
+        let record = Record::to(&*self.log.topic)
+            .key(message.room.clone())
+            .value(message.encode())
+            .partition(self.log.partition_of(&message.room))
+            .timestamp(message.created_at);
+        let (accepted, producer) = (self.producer.try_enqueue(record), self.producer.clone());
+        async move {
+            let delivery = match accepted {
+                Ok(delivery) => Ok(delivery),
+                // The first record, or one after a long silence, asks where the topic is.
+                Err(TryEnqueueError::UnknownTopic(record)) => producer.enqueue(*record).await,
+                Err(error) => {
+                    tracing::debug!(%error, "a message was not accepted");
+                    return Err(Failure::BrokerUnavailable);
+                }
+            };
+            match async { delivery?.await }.await {
+                Ok(stored) => Ok(stored.offset.unwrap_or(-1)),
+                Err(error) => {
+                    tracing::debug!(%error, "a message was not stored");
+                    Err(Failure::Timeout)
+                }
+            }
+        }
+    }
+
+    /// Waits until everything that was sent is stored, or is not.
+    pub(crate) async fn close(self) {
+        if let Err(error) = self.producer.close(SENT_WITHIN).await {
+            tracing::warn!(%error, "messages may not be stored");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_go_where_the_clients_of_the_original_put_them() {
+        for (key, of_3, of_12) in [("alice", 2, 5), ("bob", 2, 8), ("room:general", 0, 0)] {
+            assert_eq!((fnv_partition(key, 3), fnv_partition(key, 12)), (of_3, of_12));
+        }
+    }
+}

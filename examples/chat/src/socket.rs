@@ -1,0 +1,222 @@
+//! One page's socket, from its handshake to its end.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message as WsMessage, WebSocket, WebSocketUpgrade};
+use axum::extract::{Extension, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use common::auth::{AuthError, AuthRejection, Identity};
+use common::http::ClientIp;
+use common::hub::{Frame, GOING_AWAY, LOGGED_OUT, Mailbox, TOO_SLOW};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use klamm_utils::clock::{Clock as _, SystemClock};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::api::App;
+use crate::conversation::Conversation;
+use crate::frames::Reply;
+use crate::instance::Instance;
+use crate::rooms::Socket;
+
+/// Larger frames end the socket.
+const FRAME_BYTES_MAX: usize = 16 * 1024;
+
+/// How often a page is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_secs(25);
+
+/// How long before its end a session is asked for a new token.
+pub(crate) const EXPIRES_SOON: u64 = 60;
+
+/// How long a page may take for the last frame.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// What says who opens a socket.
+#[derive(Deserialize)]
+pub(crate) struct Opening {
+    ticket: Option<String>,
+    /// As the original has it: found in logs, so only if it is allowed.
+    token: Option<String>,
+}
+
+/// `GET /ws/chat`.
+pub(crate) async fn open(
+    State(App(instance)): State<App>,
+    Extension(ClientIp(address)): Extension<ClientIp>,
+    Query(opening): Query<Opening>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if !instance.settings.http.allows_origin(&headers) {
+        return (StatusCode::FORBIDDEN, "This page may not open sockets here").into_response();
+    }
+    let identity = match identify(&instance, &opening, &headers).await {
+        Ok(identity) => identity,
+        Err(error) => return AuthRejection(error).into_response(),
+    };
+    let (own, _) = instance.rooms.count(identity.user_id);
+    let place = Place::take(&instance, address);
+    let Some(place) = place.filter(|_| own < instance.settings.sockets_per_user) else {
+        return (StatusCode::TOO_MANY_REQUESTS, "Too many open pages").into_response();
+    };
+    upgrade
+        .max_message_size(FRAME_BYTES_MAX)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .on_upgrade(move |socket| attend(place, identity, socket))
+}
+
+async fn identify(
+    instance: &Instance,
+    opening: &Opening,
+    headers: &HeaderMap,
+) -> Result<Identity, AuthError> {
+    if let Some(ticket) = &opening.ticket {
+        return instance.auth.redeem(ticket).await;
+    }
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = header.and_then(|value| value.strip_prefix("Bearer "));
+    let token = opening.token.as_deref().filter(|_| instance.settings.compat_token_in_query);
+    instance.auth.verify(bearer.or(token).ok_or(AuthError::NotLoggedIn)?)
+}
+
+/// One of the sockets that an address may have; given back when it is dropped.
+struct Place {
+    instance: Arc<Instance>,
+    address: IpAddr,
+}
+
+impl Place {
+    fn take(instance: &Arc<Instance>, address: IpAddr) -> Option<Self> {
+        let mut addresses = instance.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = addresses.entry(address).or_default();
+        if *count >= instance.settings.sockets_per_address {
+            return None;
+        }
+        *count += 1;
+        instance.metrics.sockets.inc();
+        drop(addresses);
+        Some(Self { instance: Arc::clone(instance), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut addresses = self.instance.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = addresses.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&self.address);
+            }
+        }
+        self.instance.metrics.sockets.dec();
+    }
+}
+
+/// Attends to a page until one side ends.
+async fn attend(place: Place, identity: Identity, web_socket: WebSocket) {
+    let instance = &place.instance;
+    let socket = Arc::new(Socket {
+        id: Uuid::now_v7(),
+        user: identity.user_id,
+        name: identity.username.clone(),
+        mailbox: Mailbox::default(),
+    });
+    instance.rooms.open(&socket);
+    if instance.tasks.is_stopping() {
+        socket.mailbox.close(GOING_AWAY);
+    }
+    socket.mailbox.push(Frame::lasting(hello(instance, socket.id).text()));
+    let (sink, stream) = web_socket.split();
+    tokio::select! {
+        () = read(instance, &socket, identity.clone(), stream) => {}
+        () = write(instance, &socket, sink) => {}
+    }
+    instance.metrics.left_out.inc_by(socket.mailbox.left_out());
+    for room in instance.rooms.close(&socket) {
+        instance.announce(&room, &identity, false);
+    }
+}
+
+fn hello(instance: &Instance, connection_id: Uuid) -> Reply {
+    let epoch = instance.log.get().map(|(log, _)| log.epoch.clone()).unwrap_or_default();
+    let now = SystemClock::new().now_ms();
+    Reply::Hello { connection_id, server: instance.settings.server_name.clone(), epoch, now }
+}
+
+/// Takes what the page says, until it has gone, is silent for long, or its session ends.
+async fn read(
+    instance: &Arc<Instance>,
+    socket: &Arc<Socket>,
+    identity: Identity,
+    mut stream: SplitStream<WebSocket>,
+) {
+    let mut talk = Conversation::new(Arc::clone(instance), Arc::clone(socket), identity);
+    let mut heard = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            said = stream.next() => {
+                heard = tokio::time::Instant::now();
+                match said {
+                    Some(Ok(WsMessage::Text(text))) => talk.hear(&text).await,
+                    Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => {}
+                    Some(Ok(WsMessage::Binary(_))) => socket.mailbox.close(UNSUPPORTED),
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, "a socket failed");
+                        return;
+                    }
+                    Some(Ok(WsMessage::Close(_))) | None => return,
+                }
+            }
+            () = talk.go_on() => {}
+            () = tokio::time::sleep_until(heard + 3 * PING_EVERY) => return,
+        }
+        if talk.has_expired() {
+            socket.mailbox.close(LOGGED_OUT);
+        }
+    }
+}
+
+/// A close code: text is all that is understood.
+const UNSUPPORTED: u16 = 1003;
+
+/// Sends what is in the mailbox, until that is closed or the page has gone.
+async fn write(instance: &Instance, socket: &Socket, mut sink: SplitSink<WebSocket, WsMessage>) {
+    let mut pings = tokio::time::interval(PING_EVERY);
+    pings.reset();
+    let code = loop {
+        let (message, mark) = tokio::select! {
+            next = socket.mailbox.next() => match next {
+                Ok(frame) => (WsMessage::Text(frame.text), frame.mark),
+                Err(code) => break code,
+            },
+            _ = pings.tick() => (WsMessage::Ping(bytes::Bytes::new()), None),
+        };
+        // A page that takes nothing would keep us here while its mailbox overflows.
+        tokio::select! {
+            sent = sink.send(message) => match (sent, mark) {
+                (Ok(()), Some((room, offset))) => {
+                    instance.note_delivered(room, socket.user, offset);
+                }
+                (Ok(()), None) => {}
+                (Err(_), _) => return,
+            },
+            () = socket.mailbox.closed() => {}
+        }
+    };
+    let farewell = async {
+        if code == TOO_SLOW {
+            for room in instance.rooms.of(socket) {
+                let resync = Reply::Resync { room: room.to_string() };
+                sink.send(WsMessage::Text(resync.text())).await?;
+            }
+        }
+        let reason = "".into();
+        sink.send(WsMessage::Close(Some(CloseFrame { code, reason }))).await
+    };
+    // Whether it hears why or not, it is over.
+    let _ = tokio::time::timeout(CLOSE_WITHIN, farewell).await;
+}
