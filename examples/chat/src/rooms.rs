@@ -318,7 +318,7 @@ mod tests {
             assert_eq!(frame.mark, Some(("a".into(), 1)));
         }
         assert!(!rooms.leave("a", &one));
-        assert_eq!(rooms.close(&two), ["a".into()]);
+        assert_eq!(rooms.close(&two), [Arc::<str>::from("a")]);
         assert!(rooms.members().is_empty());
     }
 

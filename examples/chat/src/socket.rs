@@ -176,6 +176,8 @@ async fn read(
         }
         if talk.has_expired() {
             socket.mailbox.close(LOGGED_OUT);
+            // What is left is to say so.
+            return std::future::pending().await;
         }
     }
 }

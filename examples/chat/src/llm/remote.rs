@@ -71,6 +71,8 @@ fn lines(
     body: Value,
 ) -> impl Stream<Item = Result<String, LlmError>> + Send {
     let answer = async move {
+        // Fails if somebody has chosen before, which is as good.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
         let mut request = client.post(url).json(&body);
         if !remote.key.is_empty() {

@@ -1,0 +1,130 @@
+//! The faults of the original, each as a test that it has not come back.
+
+use klamm_client::{ClientConfig, Kafka};
+use klamm_producer::{ProduceExt as _, Record};
+use serde_json::json;
+
+use crate::set::Set;
+
+/// The original had no message key, and one reader task for each room on one shared channel.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_of_a_room_is_the_same_for_everyone() {
+    let set = Set::start().await;
+    let (mut alice, mut bob) = (set.page(0, "alice").await, set.page(1, "bob").await);
+    alice.join("a").await;
+    bob.join("a").await;
+    for number in 0..20 {
+        alice.send("a", &number.to_string(), &format!("alice {number}")).await;
+        bob.send("a", &number.to_string(), &format!("bob {number}")).await;
+    }
+    let mut seen = Vec::new();
+    for page in [&mut alice, &mut bob] {
+        let mut order = Vec::new();
+        for _ in 0..40 {
+            let message = page.hear("chat_message").await;
+            order.push((message["content"].to_string(), message["offset"].as_i64().unwrap()));
+        }
+        assert!(order.is_sorted_by_key(|(_, offset)| *offset));
+        seen.push(order);
+    }
+    assert_eq!(seen[0], seen[1]);
+    set.stop().await;
+}
+
+/// The original committed before it wrote, and the last one or two messages were never written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_message_is_written_and_a_restart_of_the_writer_loses_and_doubles_nothing() {
+    let mut set = Set::start().await;
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    alice.send("a", "0", "first").await;
+    assert_eq!(set.wait_for_rows("a", 1).await[0].0, "first");
+    set.persister.take().unwrap().stop().await.unwrap();
+    alice.send("a", "1", "while the writer was away").await;
+    alice.hear("message_ack").await;
+    // Two writers at once: one row of each message all the same.
+    set.start_persister().await;
+    let first = set.persister.take().unwrap();
+    set.start_persister().await;
+    for number in 2..50 {
+        alice.send("a", &number.to_string(), &format!("{number}")).await;
+    }
+    assert_eq!(set.wait_for_rows("a", 50).await.len(), 50);
+    first.stop().await.unwrap();
+    set.stop().await;
+}
+
+/// The original's column took 100 characters, and the insert failed for more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_text_is_stored_and_a_longer_one_refused() {
+    let set = Set::start().await;
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    let long = "語".repeat(4_000);
+    alice.send("a", "0", &long).await;
+    alice.hear("message_ack").await;
+    assert_eq!(set.wait_for_rows("a", 1).await[0].0, long);
+    for (id, content) in [("1", "x".repeat(4_001)), ("2", "a\0b".into()), ("3", " ".into())] {
+        alice.send("a", id, &content).await;
+        let failed = alice.hear("message_failed").await;
+        assert_eq!((&failed["client_msg_id"], &failed["retryable"]), (&json!(id), &json!(false)));
+    }
+    set.stop().await;
+}
+
+/// In the original a second tab took the place of the first, and leaving was not announced.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_tab_gets_everything_too_and_only_the_last_one_leaves() {
+    let set = Set::start().await;
+    let mut bob = set.page(0, "bob").await;
+    bob.join("a").await;
+    let (mut one, mut two) = (set.page(0, "alice").await, set.page(0, "alice").await);
+    one.join("a").await;
+    two.join("a").await;
+    bob.send("a", "0", "to both").await;
+    one.hears("to both").await;
+    two.hears("to both").await;
+    bob.hears_of("member_joined", "alice").await;
+    drop(one);
+    two.send("a", "1", "still here").await;
+    bob.hears("to both").await;
+    bob.hears("still here").await;
+    drop(two);
+    bob.hears_of("member_left", "alice").await;
+    set.stop().await;
+}
+
+/// The original had no history after a reload, and showed the time of the rendering.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_shows_the_history_and_its_times_even_before_it_is_written() {
+    let mut set = Set::start().await;
+    set.persister.take().unwrap().stop().await.unwrap();
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    alice.send("a", "0", "hi").await;
+    let ack = alice.hear("message_ack").await;
+    alice.hears("hi").await;
+    let token = set.token(0, "alice").await;
+    let history = set.get(0, "/api/rooms/a/messages", &token).await.body;
+    assert_eq!(history["messages"][0]["content"], "hi");
+    assert_eq!(history["messages"][0]["created_at"], ack["created_at"]);
+    set.stop().await;
+}
+
+/// A record that is no message goes aside, and those behind it are written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisoned_record_holds_nothing_up() {
+    let set = Set::start().await;
+    let kafka = Kafka::connect(ClientConfig::new(&set.kafka)).await.unwrap();
+    let producer = kafka.producer().build().await.unwrap();
+    for partition in 0..12 {
+        let poison = Record::to("chat_messages").partition(partition).value("{not json");
+        producer.send(poison).await.unwrap();
+    }
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    alice.send("a", "0", "behind it").await;
+    alice.hears("behind it").await;
+    assert_eq!(set.wait_for_rows("a", 1).await[0].0, "behind it");
+    set.stop().await;
+}

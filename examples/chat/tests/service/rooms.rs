@@ -1,0 +1,125 @@
+//! Rooms, as the design has them.
+
+use serde_json::json;
+
+use crate::set::Set;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_talk_at_two_instances() {
+    let set = Set::start().await;
+    let (mut alice, mut bob) = (set.page(0, "alice").await, set.page(1, "bob").await);
+    assert_eq!((&*alice.server, &*bob.server), ("Asia", "Europe"));
+    let joined = alice.join("general").await;
+    assert_eq!((&joined["success"], &joined["head_offset"]), (&json!(true), &json!(-1)));
+    bob.join("general").await;
+    assert_eq!(alice.hears_of("member_joined", "bob").await["server"], "Europe");
+    alice.send("general", "c1", "hi 🎉\nbob").await;
+    let ack = alice.hear("message_ack").await;
+    assert_eq!(ack["client_msg_id"], "c1");
+    let shown = bob.hears("hi 🎉\nbob").await;
+    assert_eq!((&shown["id"], &shown["offset"]), (&ack["id"], &ack["offset"]));
+    assert_eq!((&shown["senderName"], &shown["server"]), (&json!("alice"), &json!("Asia")));
+    bob.send("general", "c1", "hi alice").await;
+    alice.hears("hi alice").await;
+    bob.reaches(&mut alice, "general").await;
+    bob.say(json!({"type": "typing", "room": "general"})).await;
+    assert_eq!(alice.hear("typing").await["name"], "bob");
+    bob.say(json!({"type": "read", "room": "general", "offset": ack["offset"]})).await;
+    while alice.hear("read").await["offset"] != ack["offset"] {}
+    bob.say(json!({"type": "leave_room", "room": "general"})).await;
+    assert_eq!(bob.hear("leave_room").await["success"], true);
+    alice.hears_of("member_left", "bob").await;
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_sent_again_is_one_message() {
+    let set = Set::start().await;
+    let (mut alice, mut again) = (set.page(0, "alice").await, set.page(1, "alice").await);
+    alice.join("a").await;
+    again.join("a").await;
+    alice.send("a", "c1", "once").await;
+    let ack = alice.hear("message_ack").await;
+    again.hears("once").await;
+    again.send("a", "c1", "once").await;
+    assert_eq!(again.hear("message_ack").await, ack);
+    again.send("a", "c2", "twice").await;
+    again.hears("twice").await;
+    assert_eq!(set.wait_for_rows("a", 2).await.len(), 2);
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_comes_back_at_another_instance_misses_nothing() {
+    let mut set = Set::start().await;
+    let (mut alice, mut bob) = (set.page(0, "alice").await, set.page(1, "bob").await);
+    alice.join("a").await;
+    bob.join("a").await;
+    alice.send("a", "c0", "before").await;
+    let seen = bob.hears("before").await["offset"].clone();
+    let epoch = bob.epoch.clone();
+    // Europe goes away, and tells its pages to look for another.
+    set.servers.remove(1).stop().await.unwrap();
+    assert_eq!(bob.closed().await, Some(1012));
+    for number in 1..=3 {
+        alice.send("a", &format!("c{number}"), &format!("missed {number}")).await;
+        alice.hear("message_ack").await;
+    }
+    let mut bob = set.page(0, "bob").await;
+    bob.join("a").await;
+    let seen = json!([{"room": "a", "offset": seen, "epoch": epoch}]);
+    bob.say(json!({"type": "resume", "rooms": seen})).await;
+    for number in 1..=3 {
+        bob.hears(&format!("missed {number}")).await;
+    }
+    let other = json!([{"room": "a", "offset": 0, "epoch": "of another log"}]);
+    bob.say(json!({"type": "resume", "rooms": other})).await;
+    assert_eq!(bob.hear("resync").await["room"], "a");
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_messages_are_counted_and_reading_clears_them_while_the_room_is_open() {
+    let set = Set::start().await;
+    let (mut alice, mut bob) = (set.page(0, "alice").await, set.page(1, "bob").await);
+    let token = set.token(1, "bob").await;
+    alice.join("a").await;
+    bob.join("a").await;
+    for number in 0..3 {
+        alice.send("a", &number.to_string(), "hi").await;
+        alice.hear("message_ack").await;
+    }
+    let last = set.wait_for_rows("a", 3).await[2].1;
+    let rooms = set.get(1, "/api/rooms", &token).await.body;
+    assert_eq!((&rooms[0]["room"], &rooms[0]["unread"]), (&json!("a"), &json!(3)));
+    assert_eq!(rooms[0]["last_message"]["content"], "hi");
+    while set.get(1, "/api/rooms", &token).await.body[0]["members_online"] != 2 {}
+    bob.say(json!({"type": "read", "room": "a", "offset": last})).await;
+    while set.get(1, "/api/rooms", &token).await.body[0]["unread"] != 0 {}
+    let history = set.get(1, "/api/rooms/a/messages?limit=2", &token).await.body;
+    assert_eq!(history["messages"].as_array().unwrap().len(), 2);
+    assert_eq!((&history["read_offset"], &history["delayed"]), (&json!(last), &json!(false)));
+    let members = set.get(0, "/api/rooms/a/members", &token).await.body;
+    assert_eq!(members.as_array().unwrap().len(), 2);
+    let found = set.get(0, "/api/search?q=HI", &token).await.body;
+    assert_eq!(found.as_array().unwrap().len(), 3);
+    assert_eq!(set.get(0, "/api/search?q=%25", &token).await.body, json!([]));
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_instance_says_who_it_is_and_serves_everyone() {
+    let set = Set::start().await;
+    let health = set.get(0, "/api/health", "").await.body;
+    assert_eq!((&health["status"], &health["server"]), (&json!("healthy"), &json!("Asia")));
+    assert_eq!(set.get(1, "/api/health", "").await.body["server"], "Europe");
+    let token = set.token(0, "alice").await;
+    let me = set.get(1, "/api/me", &token).await;
+    assert_eq!((me.status, &me.body["username"]), (200, &json!("alice")));
+    assert_eq!(set.post(1, "/api/rooms", &token, json!({"name": "new"})).await.status, 201);
+    assert_eq!(set.post(1, "/api/rooms", &token, json!({"name": "new"})).await.status, 200);
+    assert_eq!(set.post(1, "/api/rooms", &token, json!({"name": "a/b"})).await.status, 422);
+    let metrics = set.get(0, "/metrics", "").await.body;
+    assert!(metrics.as_str().unwrap().contains("ws_connections 0"), "{metrics}");
+    set.stop().await;
+}

@@ -1,0 +1,144 @@
+//! What must not work.
+
+use serde_json::json;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+use crate::set::{Set, client};
+
+/// The status that a handshake is refused with.
+async fn refused(url: &str, origin: Option<&'static str>, bearer: Option<&str>) -> u16 {
+    let mut request = url.into_client_request().unwrap();
+    if let Some(origin) = origin {
+        request.headers_mut().insert("origin", HeaderValue::from_static(origin));
+    }
+    if let Some(bearer) = bearer {
+        let value = HeaderValue::from_str(&format!("Bearer {bearer}")).unwrap();
+        request.headers_mut().insert("authorization", value);
+    }
+    match connect_async(request).await {
+        Ok(_) => 101,
+        Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => answer.status().as_u16(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_our_pages_open_sockets_and_each_ticket_opens_one() {
+    let set = Set::start().await;
+    let token = set.token(0, "alice").await;
+    let ws = |path: &str| set.url(1, path).replacen("http", "ws", 1);
+    assert_eq!(refused(&ws("/ws/chat"), None, None).await, 401);
+    assert_eq!(refused(&ws("/ws/chat"), None, Some("forged")).await, 401);
+    assert_eq!(refused(&ws("/ws/chat"), None, Some(&token)).await, 101);
+    let evil = Some("http://evil.example");
+    assert_eq!(refused(&ws("/ws/chat"), evil, Some(&token)).await, 403);
+    let ours = Some("http://localhost:8080");
+    assert_eq!(refused(&ws("/ws/chat"), ours, Some(&token)).await, 101);
+    // A token in the address would be found in logs.
+    assert_eq!(refused(&ws(&format!("/ws/chat?token={token}")), None, None).await, 401);
+    let ticket = set.post(0, "/api/ws-ticket", &token, json!({})).await.body;
+    let url = ws(&format!("/ws/chat?ticket={}", ticket["ticket"].as_str().unwrap()));
+    assert_eq!(refused(&url, ours, None).await, 101);
+    assert_eq!(refused(&url, ours, None).await, 401);
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_originals_token_in_the_address_works_if_it_is_allowed() {
+    let set = Set::start_with(|settings| settings.compat_token_in_query = true).await;
+    let token = set.token(0, "alice").await;
+    let url = set.url(0, &format!("/ws/chat?token={token}")).replacen("http", "ws", 1);
+    assert_eq!(refused(&url, None, None).await, 101);
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replayed_refresh_token_ends_the_session_everywhere() {
+    let set = Set::start_with(|settings| {
+        settings.auth.refresh_leeway = std::time::Duration::ZERO;
+    })
+    .await;
+    let mut page = set.page(1, "alice").await;
+    let credentials = json!({"username": "alice", "password": "correct horse"});
+    let session = set.post(0, "/api/auth/login", "", credentials).await;
+    assert!(session.cookie.contains("HttpOnly") && session.cookie.contains("SameSite=Strict"));
+    let refresh = async |cookie: &str| {
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let request = client().post(set.url(0, "/api/auth/refresh"));
+        let answer = request.header("cookie", cookie).send().await.unwrap();
+        let cookie = answer.headers().get("set-cookie").map(|value| value.to_str().unwrap().into());
+        (answer.status().as_u16(), cookie.unwrap_or(String::new()))
+    };
+    let (status, next) = refresh(&session.cookie).await;
+    assert_eq!(status, 200);
+    assert_eq!(refresh(&session.cookie).await.0, 401);
+    assert_eq!(refresh(&next).await.0, 401);
+    assert_eq!(page.closed().await, Some(4401));
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_or_not_understood_is_refused() {
+    let set = Set::start().await;
+    let mut page = set.page(0, "alice").await;
+    page.say_raw("not json".into()).await;
+    assert_eq!(page.next().await["error"], true);
+    page.say(json!({"type": "join_room", "room": "../etc"})).await;
+    let refused = page.hear("join_room").await;
+    assert_eq!((&refused["success"], &refused["error"]), (&json!(false), &json!(true)));
+    page.say_raw("x".repeat(17 * 1024)).await;
+    page.closed().await;
+    let large = json!({"username": "x".repeat(17 * 1024), "password": "correct horse"});
+    assert!(set.post(0, "/api/auth/signup", "", large).await.status >= 400);
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_too_much_is_told_to_wait() {
+    let set = Set::start_with(|settings| {
+        settings.auth.quotas.logins_per_minute_of_user = 5;
+        (settings.messages_per_second, settings.messages_burst) = (1, 2);
+        settings.sockets_per_user = 2;
+    })
+    .await;
+    let mut page = set.page(0, "alice").await;
+    page.join("a").await;
+    for number in 0..3 {
+        page.send("a", &number.to_string(), "hi").await;
+    }
+    assert!(page.hear("slow_down").await["retry_ms"].as_u64().unwrap() <= 1_000);
+    let failed = page.hear("message_failed").await;
+    assert_eq!((&failed["code"], &failed["retryable"]), (&json!("rate_limited"), &json!(true)));
+    let token = set.token(0, "alice").await;
+    let url = set.url(0, "/ws/chat").replacen("http", "ws", 1);
+    let _second = set.page(0, "alice").await;
+    assert_eq!(refused(&url, None, Some(&token)).await, 429);
+    let wrong = json!({"username": "alice", "password": "wrong horse"});
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(set.post(0, "/api/auth/login", "", wrong.clone()).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 429]);
+    let last = set.post(0, "/api/auth/login", "", wrong).await;
+    assert!(last.retry_after.is_some());
+    assert!(last.body["message"].as_str().unwrap().starts_with("Too many attempts"));
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ending_session_is_warned_renewed_or_closed() {
+    let set = Set::start_with(|settings| {
+        settings.auth.access_lifetime = std::time::Duration::from_secs(61);
+    })
+    .await;
+    let mut page = set.page(0, "alice").await;
+    page.hear("auth_expiring").await;
+    let token = set.token(0, "alice").await;
+    page.say(json!({"type": "auth", "token": token})).await;
+    page.say(json!({"type": "auth", "token": "forged"})).await;
+    page.say(json!({"type": "ping"})).await;
+    page.hear("pong").await;
+    set.stop().await;
+}

@@ -1,0 +1,77 @@
+//! The bot.
+
+use serde_json::json;
+
+use crate::set::Set;
+
+/// The original pasted what people wrote into JSON: a quote broke it. And answers were not stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn quotes_and_braces_come_back_as_they_were_and_the_answer_is_stored() {
+    let mut set = Set::start().await;
+    set.start_llm(|settings| settings.questions_per_minute = 0).await;
+    let mut alice = set.page(0, "alice").await;
+    let mut bob = set.page(1, "bob").await;
+    alice.join("a").await;
+    bob.join("a").await;
+    alice.reaches(&mut bob, "a").await;
+    let question = r#"say "hi", {"model": "other"} \ "]}"#;
+    // The first questions may come before the worker has joined its group: it begins at the end.
+    let mut asked = 0;
+    let answer = loop {
+        alice.send("a", &asked.to_string(), &format!("@superchat echo {question}")).await;
+        asked += 1;
+        alice.hear("message_ack").await;
+        let waiting = async {
+            loop {
+                let message = alice.hear("chat_message").await;
+                if message["senderName"] == "SuperChat" {
+                    break message;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(1), waiting).await;
+        if let Ok(answer) = waited {
+            break answer;
+        }
+    };
+    assert_eq!(answer["content"], question);
+    bob.hear("llm_delta").await;
+    bob.hear("llm_done").await;
+    assert!(set.wait_for_rows("a", 2).await.iter().any(|(content, _)| content == question));
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_can_be_stopped_and_questions_are_limited() {
+    let mut set = Set::start().await;
+    set.start_llm(|settings| {
+        settings.builtin_pause = std::time::Duration::from_millis(20);
+        settings.questions_per_minute = 100;
+    })
+    .await;
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    let mut bob = set.page(0, "bob").await;
+    bob.join("a").await;
+    bob.reaches(&mut alice, "a").await;
+    let mut asked = 0;
+    let delta = loop {
+        alice.send("a", &asked.to_string(), "@superchat count 1000").await;
+        asked += 1;
+        let wait = std::time::Duration::from_secs(1);
+        if let Ok(delta) = tokio::time::timeout(wait, alice.hear("llm_delta")).await {
+            break delta;
+        }
+    };
+    alice.send("a", "second", "@superchat help").await;
+    loop {
+        let message = alice.hear("chat_message").await;
+        if message["content"] == "One question at a time, please." {
+            break;
+        }
+    }
+    alice.say(json!({"type": "llm_stop", "room": "a", "id": delta["id"]})).await;
+    let done = alice.hear("llm_done").await;
+    assert_eq!(done["id"], delta["id"]);
+    set.stop().await;
+}
