@@ -79,7 +79,8 @@ impl Presence {
         let gone: Vec<(Uuid, String)> = {
             let state = self.state();
             let hears = |at: Instant| now.duration_since(at) < GONE_AFTER;
-            if !state.heard_self.is_some_and(|at| now.duration_since(at) < 2 * EVERY) {
+            let deaf = |at: Instant| now.duration_since(at) >= 2 * EVERY;
+            if state.heard_self.is_none_or(deaf) {
                 return Vec::new();
             }
             let silent = state.others.iter().filter(|(_, (_, at))| !hears(*at));
