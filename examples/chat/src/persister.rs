@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use common::config::{self, Config};
 use common::db::Database;
-use common::service::{Patience, Running};
+use common::patience::Patience;
+use common::service::Running;
 use common::telemetry::{Component, Telemetry};
 use klamm_consumer::{ConsumeExt as _, Consumer, ConsumerBatch, OffsetReset, Position, Start};
 use klamm_producer::{ProduceExt as _, Producer, Record};
@@ -82,8 +83,12 @@ pub async fn start(settings: Settings, database: Database) -> anyhow::Result<Run
         let parts = loop {
             match Persister::open(&settings, &database).await {
                 Ok(parts) => break parts,
-                Err(error) if patience.waits(&error).await => kafka.away(error),
-                Err(_) => return,
+                Err(error) => {
+                    kafka.away(&error);
+                    if patience.after(&error).await.is_none() {
+                        return;
+                    }
+                }
             }
         };
         kafka.well();
@@ -256,7 +261,7 @@ impl Persister {
                     return self.begin_anew(&advances).await;
                 }
                 Err(WriteError::Database(error)) => {
-                    if !patience.waits(error).await {
+                    if patience.after(&error).await.is_none() {
                         return false;
                     }
                 }
@@ -278,8 +283,11 @@ impl Persister {
         self.parts.next = loop {
             match store::offsets(&self.database, group, topic).await {
                 Ok(next) => break next,
-                Err(error) if patience.waits(&error).await => {}
-                Err(_) => return false,
+                Err(error) => {
+                    if patience.after(&error).await.is_none() {
+                        return false;
+                    }
+                }
             }
         };
         let topic = topic.as_str().into();

@@ -8,7 +8,8 @@ use axum::http::header;
 use common::bus::Bus;
 use common::config::Config;
 use common::db::Database;
-use common::service::{Patience, Running};
+use common::patience::Patience;
+use common::service::Running;
 use common::telemetry::{Component, Telemetry};
 use common::{auth, config, http};
 use klamm_utils::task::TaskGroup;
@@ -178,8 +179,12 @@ async fn follow_log(instance: Arc<Instance>) {
     let (log, writer) = loop {
         match open_log(kafka, kafka_topic).await {
             Ok(opened) => break opened,
-            Err(error) if patience.waits(&error).await => instance.kafka.away(error),
-            Err(_) => return,
+            Err(error) => {
+                instance.kafka.away(&error);
+                if patience.after(&error).await.is_none() {
+                    return;
+                }
+            }
         }
     };
     let _ = instance.log.set((log.clone(), writer));

@@ -30,7 +30,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
 use crate::config::Config;
-use crate::service::Patience;
+use crate::patience::Patience;
 
 /// A pool of connections; clones share it.
 #[derive(Clone, Debug)]
@@ -206,8 +206,11 @@ impl Database {
         loop {
             match self.migrate(migrations).await {
                 Ok(()) => return true,
-                Err(error) if patience.waits(&error).await => {}
-                Err(_) => return false,
+                Err(error) => {
+                    if patience.after(&error).await.is_none() {
+                        return false;
+                    }
+                }
             }
         }
     }

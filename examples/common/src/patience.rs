@@ -9,8 +9,7 @@ use klamm_utils::task::TaskGroup;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// What waits between tries, longer each time, and says so now and then. A loop without closures,
-/// where [`persist`](crate::service::persist) does not fit:
+/// What waits between tries, longer each time, and says so now and then:
 ///
 /// ```
 /// # use common::patience::Patience;

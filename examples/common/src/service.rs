@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use klamm_utils::backoff::Backoff;
 use klamm_utils::task::TaskGroup;
 use tokio::net::TcpListener;
 
@@ -72,51 +71,6 @@ pub async fn asked_to_end() {
         Err(error) => {
             tracing::warn!(%error, "SIGTERM is not heard");
             let _ = interrupted.await;
-        }
-    }
-}
-
-/// The patience of a service while something it needs is away.
-///
-/// ```
-/// # use common::service::Patience;
-/// # use klamm_utils::task::TaskGroup;
-/// # async fn connect() -> Result<u8, &'static str> { Ok(7) }
-/// # async fn run(tasks: TaskGroup) -> Option<u8> {
-/// let mut patience = Patience::new(&tasks, "reach the broker");
-/// loop {
-///     match connect().await {
-///         Ok(connection) => return Some(connection),
-///         Err(error) if patience.waits(error).await => {}
-///         Err(_) => return None,
-///     }
-/// }
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct Patience {
-    tasks: TaskGroup,
-    what: &'static str,
-    backoff: Backoff,
-}
-
-impl Patience {
-    /// Nothing was tried yet.
-    #[must_use]
-    pub fn new(tasks: &TaskGroup, what: &'static str) -> Self {
-        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        Self { tasks: tasks.clone(), what, backoff }
-    }
-
-    /// Waits after a failure, longer each time. False if the tasks stop.
-    pub async fn waits(&mut self, error: impl std::fmt::Display) -> bool {
-        let failures = self.backoff.failures();
-        if failures == 0 || failures.is_power_of_two() {
-            tracing::warn!(%error, failures, "cannot {} yet", self.what);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(self.backoff.next_pause()) => true,
-            () = self.tasks.stopping() => false,
         }
     }
 }

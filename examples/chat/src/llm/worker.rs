@@ -7,7 +7,8 @@ use std::time::Duration;
 use common::auth::Limiter;
 use common::bus::Bus;
 use common::config::{self, Config};
-use common::service::{Patience, Running};
+use common::patience::Patience;
+use common::service::Running;
 use common::telemetry::Telemetry;
 use futures_util::StreamExt as _;
 use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset};
@@ -101,8 +102,11 @@ pub async fn start(settings: Settings, bus: Bus) -> anyhow::Result<Running> {
         let (writer, consumer) = loop {
             match open(&settings).await {
                 Ok(opened) => break opened,
-                Err(error) if patience.waits(&error).await => {}
-                Err(_) => return,
+                Err(error) => {
+                    if patience.after(&error).await.is_none() {
+                        return;
+                    }
+                }
             }
         };
         let questions = Limiter::new(settings.questions_per_minute, Duration::from_secs(60));
