@@ -63,7 +63,7 @@ class Stage {
   tell(what, outcome, detail) {
     if (outcome === "FAIL") this.failed = true;
     const words = detail instanceof Error ? detail.message.split("\n")[0] : detail;
-    console.log([what, outcome, words].join("\t"));
+    console.log([what, outcome, words.replaceAll(/\s+/g, " ").trim()].join("\t"));
   }
 
   /** A page of its own for somebody; `options` are those of a browser's context. */

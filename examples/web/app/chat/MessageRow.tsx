@@ -58,7 +58,7 @@ const Bubble = memo(function Bubble(props: BubbleProps) {
         {!goesOn && !own && (
           <p className={styles.sender} data-bot={name === SUPERCHAT}>
             {name}
-            {server !== "" && <span className={styles.server}>{server}</span>}
+            {server !== "" && server !== name && <span className={styles.server}>{server}</span>}
           </p>
         )}
         <div className={styles.bubble}>
