@@ -85,6 +85,14 @@ test("it joins once greeted, reads the history and asks for what is behind it", 
   expect(room.store.get().server).toBe("Asia");
 });
 
+test("who had read is known after a reload, and pointers do not go back", async () => {
+  const members = [{ user: "u2", name: "bob", online: true, read_offset: 7 }];
+  await last().say(hello, { type: "read", room: "general", user: "u3", offset: 5 });
+  const behind = { user: "u3", name: "eve", online: false, read_offset: 2 };
+  await last().say({ ...joined, members: [...members, behind] });
+  expect(room.store.get().room.reads).toEqual({ u2: 7, u3: 5 });
+});
+
 test("each try has a ticket of its own", async () => {
   await comeBack();
   await comeBack();

@@ -3,7 +3,7 @@ import { toMillis } from "../lib/time.ts";
 /** What the chat servers send, as far as the pages use it. */
 export type ChatFrame =
   | { type: "hello"; server: string; epoch: string; now: number }
-  | { type: "join_room"; room: string; members: Member[]; head: number; failure: string | undefined }
+  | Joined
   | { type: "leave_room"; room: string }
   | { type: "chat_message"; room: string; message: Stored }
   | { type: "message_ack"; clientId: string; id: string; offset: number; at: number }
@@ -18,6 +18,16 @@ export type ChatFrame =
   | { type: "auth_expiring" }
   | { type: "resync"; room: string }
   | { type: "error"; code: string; message: string };
+
+export interface Joined {
+  type: "join_room";
+  room: string;
+  members: Member[];
+  /** How far each has read, where the server says so. */
+  reads: Record<string, number>;
+  head: number;
+  failure: string | undefined;
+}
 
 export interface Member {
   user: string;
@@ -133,13 +143,14 @@ export function readStored(raw: Fields, now: number): Stored | undefined {
 }
 
 function joined(frame: Fields): ChatFrame {
-  const listed = Array.isArray(frame["members"]) ? (frame["members"] as unknown[]) : [];
+  const listed = Array.isArray(frame["members"]) ? (frame["members"] as Fields[]) : [];
   const success = frame["success"] === true;
   return {
     type: "join_room",
     room: text(frame, "room"),
-    members: listed.map((each) =>
-      typeof each === "string" ? { user: each, name: each, online: true } : member(each as Fields),
+    members: listed.map(member),
+    reads: Object.fromEntries(
+      listed.map((each) => [member(each).user, number(each, "read_offset")]),
     ),
     head: number(frame, "head_offset"),
     failure: success ? undefined : text(frame, "message") || "The room cannot be joined.",

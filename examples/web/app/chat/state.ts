@@ -92,7 +92,11 @@ function greet(chat: Chat, server: string, epoch: string): Chat {
 
 function joined(chat: Chat, frame: Extract<ChatFrame, { type: "join_room" }>): Chat {
   if (frame.failure !== undefined) return { ...chat, problem: frame.failure };
-  const room = { ...chat.room, joined: true, members: frame.members };
+  const read = Object.entries(frame.reads).reduce(
+    (room, [user, offset]) => rooms.point(room, "reads", user, offset),
+    chat.room,
+  );
+  const room = { ...read, joined: true, members: frame.members };
   if (chat.greeted) return { ...chat, room, problem: undefined };
   // Behind what the room had when it was joined, which has yet to be loaded.
   const after = Math.max(rooms.cursor(room), frame.head);
