@@ -104,6 +104,8 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Whether a page of it is open now.
     pub(crate) online: bool,
+    /// Up to where it has read; -1 if that is not known.
+    pub(crate) read_offset: i64,
 }
 
 impl Reply {

@@ -151,10 +151,18 @@ impl Instance {
         let known = known.await.ok().and_then(Result::ok).unwrap_or_default();
         let mut members: Vec<Member> = known
             .into_iter()
-            .map(|(user, name, _)| Member { user, name, online: online.remove(&user).is_some() })
+            .map(|(user, name, read_offset)| {
+                let online = online.remove(&user).is_some();
+                Member { user, name, online, read_offset }
+            })
             .collect();
         let others = online.into_iter();
-        members.extend(others.map(|(user, name)| Member { user, name, online: true }));
+        members.extend(others.map(|(user, name)| Member {
+            user,
+            name,
+            online: true,
+            read_offset: -1,
+        }));
         members
     }
 
