@@ -32,8 +32,24 @@ pub struct Part {
     pub role: Role,
 }
 
+const fn part(name: &'static str, role: Role) -> Part {
+    Part { name, role }
+}
+
 /// All of them. They may be started in any order.
-pub const CAST: &[Part] = &[];
+pub const CAST: [Part; 11] = [
+    part("Asia", Role::Chat),
+    part("Middle-east", Role::Chat),
+    part("Europe", Role::Chat),
+    part("kafka-consumer", Role::Persister),
+    part("llm-worker", Role::Llm),
+    part("auth-svc", Role::Accounts),
+    part("pod-1", Role::Pod),
+    part("pod-2", Role::Pod),
+    part("pod-3", Role::Pod),
+    part("unsent-producer", Role::UnsentProducer),
+    part("unsent-consumer", Role::UnsentConsumer),
+];
 
 impl Role {
     /// What it is called where instances are listed.
@@ -69,10 +85,15 @@ impl Part {
     /// Its own settings; what all have in common comes beside them.
     #[must_use]
     pub fn settings(self, listen: SocketAddr) -> Vec<(String, String)> {
-        let mut settings = vec![("LISTEN".to_owned(), listen.to_string())];
         let name = if self.role == Role::Pod { "POD_ID" } else { "SERVER_NAME" };
-        settings.push((name.to_owned(), self.name.to_owned()));
-        settings
+        let settings = [
+            (name, self.name.to_owned()),
+            ("LISTEN", listen.to_string()),
+            // The chat's names for it are the original's.
+            ("SERVER_HOST", listen.ip().to_string()),
+            ("SERVER_PORT", listen.port().to_string()),
+        ];
+        settings.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
 }
 

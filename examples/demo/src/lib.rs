@@ -8,6 +8,7 @@
 //! | [`whole`] | everything in one process, and nothing to install |
 //! | [`up`] | each service a process, on PostgreSQL, Redis and nginx |
 //! | [`record`] | what a running demo leaves for those who want to reach it |
+//! | [`settings`] | what all services are told |
 //! | [`logs`] | what the services have to say |
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,6 @@ pub mod control;
 pub mod logs;
 pub mod proxy;
 pub mod record;
-mod settings;
+pub mod settings;
 pub mod up;
 pub mod whole;

@@ -1,5 +1,7 @@
 //! Settings that all services of a demo have in common, by the names under which they read them.
 
+use clap::Args;
+
 /// Whose tokens are good, and from which pages requests may come.
 pub(crate) fn common(secret: &str, port: u16) -> Vec<(&'static str, String)> {
     vec![
@@ -12,9 +14,39 @@ pub(crate) fn common(secret: &str, port: u16) -> Vec<(&'static str, String)> {
 }
 
 /// For load tests: everything may be done as often as one likes.
-pub(crate) fn no_limits() -> Vec<(&'static str, String)> {
-    let names = ["SIGNUPS_PER_HOUR", "LOGINS_PER_MINUTE", "LOGINS_PER_MINUTE_OF_USER"];
-    names.map(|name| (name, "0".to_owned())).to_vec()
+const NO_LIMITS: [(&str, &str); 7] = [
+    ("SIGNUPS_PER_HOUR", "0"),
+    ("LOGINS_PER_MINUTE", "0"),
+    ("LOGINS_PER_MINUTE_OF_USER", "0"),
+    ("MESSAGES_PER_SECOND", "0"),
+    ("MESSAGES_BURST", "0"),
+    ("SOCKETS_PER_USER", "1000000"),
+    ("SOCKETS_PER_ADDRESS", "1000000"),
+];
+
+/// What services are told beside what the demo itself has to say.
+#[derive(Clone, Debug, Args)]
+pub struct Told {
+    /// No limits on signups, logins, messages and sockets: for load tests.
+    #[arg(long)]
+    pub no_limits: bool,
+    /// A setting for all services, such as SIGNUPS_PER_HOUR=100.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = named_value)]
+    pub settings: Vec<(String, String)>,
+}
+
+impl Told {
+    /// The settings; of two with one name the later counts.
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
+        let no_limits = if self.no_limits { &NO_LIMITS[..] } else { &[] };
+        let no_limits = no_limits.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        no_limits.chain(self.settings.iter().cloned()).collect()
+    }
+}
+
+fn named_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it has the form NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Nobody can guess it.

@@ -19,6 +19,7 @@ use crate::cast::{CAST, Part, Role, of_role};
 use crate::control::{self, Stage as _};
 use crate::proxy::Proxy;
 use crate::record::{Folder, Record};
+use crate::settings::Told;
 use nginx::{Upstreams, nginx};
 use process::{LOOK, Spec};
 use servers::{POSTGRES_DATABASE, POSTGRES_USER, postgres, redis, redis_replica};
@@ -39,9 +40,9 @@ pub struct Options {
     /// Start a service again when it ends by itself.
     #[arg(long)]
     pub restart: bool,
-    /// No limits on signups, logins, messages and sockets: for load tests.
-    #[arg(long)]
-    pub no_limits: bool,
+    /// What services are told.
+    #[command(flatten)]
+    pub told: Told,
     /// What the auxiliary Redis is: a replica of the master, or one by itself.
     #[arg(long, default_value = "redis-replica", value_parser = ["redis-replica", "separate"])]
     pub auxiliary: String,
@@ -128,7 +129,7 @@ impl Play {
 
         let settings = self.settings(database, (master, auxiliary), kafka);
         let mut cast: Vec<(Part, SocketAddr)> = Vec::new();
-        for part in CAST.iter().copied() {
+        for part in CAST {
             let place = self.place(part.name)?;
             let spec = Spec::new(part.name, part.role.kind(), own.join(part.role.program()))
                 .environment(settings.iter().cloned())
@@ -175,6 +176,7 @@ impl Play {
             ("POSTGRES_PASSWORD", self.password.clone()),
             ("BUS", "redis".to_owned()),
             ("REDIS_HOST", master.ip().to_string()),
+            ("REDIS_SERVICE", master.ip().to_string()),
             ("REDIS_PORT", master.port().to_string()),
             ("KV", "redis".to_owned()),
             ("REDIS_MASTER", master.to_string()),
@@ -183,10 +185,8 @@ impl Play {
             ("KAFKA_HOST", kafka.to_string()),
         ];
         settings.extend(crate::settings::common(&self.secret, self.options.port));
-        if self.options.no_limits {
-            settings.extend(crate::settings::no_limits());
-        }
-        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
+        settings.chain(self.options.told.settings()).collect()
     }
 
     async fn tell(

@@ -21,6 +21,7 @@ use crate::cast::{Part, Role, of_role};
 use crate::control::{self, Stage as _};
 use crate::proxy::{Pool, Proxy, Services, listen_locally};
 use crate::record::{Folder, Record};
+use crate::settings::Told;
 use services::Backends;
 use stage::Whole;
 
@@ -38,9 +39,9 @@ pub struct Options {
     /// The port of the pages.
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
-    /// No limits on signups, logins, messages and sockets: for load tests.
-    #[arg(long)]
-    pub no_limits: bool,
+    /// What services are told.
+    #[command(flatten)]
+    pub told: Told,
     /// Open only the door, and no other port that has a fixed number.
     #[arg(long)]
     pub only_door: bool,
@@ -115,7 +116,7 @@ impl Demo {
         let port = doors.first().context("nobody listens")?.local_addr()?.port();
         let broker = broker(folder, matches!(place, Place::Kept { .. }), options.only_door).await?;
         let kafka = broker.bootstrap();
-        let settings = settings(folder, &kafka, port, options.no_limits)?;
+        let settings = settings(folder, &kafka, port, &options.told)?;
         let backends = Backends::open(settings.clone()).await?;
         let stage = Whole::start(broker, backends).await?;
 
@@ -165,7 +166,7 @@ fn settings(
     folder: &Folder,
     kafka: &str,
     port: u16,
-    no_limits: bool,
+    told: &Told,
 ) -> io::Result<Vec<(String, String)>> {
     let secret = folder.keep("jwt-secret", crate::settings::new_secret)?;
     let sqlite = folder.path().join("apps.sqlite").to_string_lossy().into_owned();
@@ -177,10 +178,8 @@ fn settings(
         ("KAFKA_HOST", kafka.to_owned()),
     ];
     settings.extend(crate::settings::common(&secret, port));
-    if no_limits {
-        settings.extend(crate::settings::no_limits());
-    }
-    Ok(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Ok(settings.chain(told.settings()).collect())
 }
 
 fn open(proxy: &Proxy, doors: Vec<TcpListener>, stage: &Whole, cast: &[(Part, SocketAddr)]) {

@@ -52,7 +52,7 @@ impl Whole {
     /// Starts every service of the cast.
     pub(super) async fn start(broker: Broker, backends: Backends) -> anyhow::Result<Self> {
         let mut slots = Vec::new();
-        for part in CAST.iter().copied() {
+        for part in CAST {
             let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let running = backends.start(part, anywhere).await;
             let running = running.with_context(|| format!("{} does not start", part.name))?;
