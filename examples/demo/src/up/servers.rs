@@ -46,16 +46,22 @@ fn prepare(postgres: &Spec, folder: &Path, password: &str) -> anyhow::Result<()>
         arguments: Vec::new(),
         ..postgres.clone()
     };
+    let mut file = tempfile::NamedTempFile::new()?;
+    file.write_all(password.as_bytes())?;
+    if is_root() {
+        chown(file.path(), Some(NOBODY), Some(NOBODY))?;
+    }
+    let password = format!("--pwfile={}", file.path().display());
     let initdb = like(&INITDB.find()?).arguments([
         "--username=postgres",
         "--auth=scram-sha-256",
-        "--pwfile=/dev/stdin",
+        &password,
         "--encoding=UTF8",
         "--locale=C",
         "--no-sync",
         "-D",
     ]);
-    feed(&initdb.arguments([folder]), password).with_context(|| {
+    feed(&initdb.arguments([folder]), "").with_context(|| {
         format!("initdb failed in {}; others must be able to enter its parents", folder.display())
     })?;
     let single = like(&postgres.program).arguments(["--single", "-D"]).arguments([folder]);
