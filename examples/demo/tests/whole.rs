@@ -54,7 +54,8 @@ async fn every_path_leads_to_its_service() {
     let mut servers = BTreeSet::new();
     for _ in 0..6 {
         let health = until(&demo, "/api/health", StatusCode::OK).await;
-        let server = ["Asia", "Middle-east", "Europe"].into_iter().find(|name| health.contains(name));
+        let server =
+            ["Asia", "Middle-east", "Europe"].into_iter().find(|name| health.contains(name));
         servers.insert(server.unwrap());
     }
     assert_eq!(servers.len(), 3, "requests go to every instance");
