@@ -13,32 +13,32 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// Everything, in one process.
-pub struct Set {
-    pub broker: Option<Broker>,
-    pub kafka: String,
-    pub database: Database,
-    pub bus: Bus,
-    pub servers: Vec<Running>,
-    pub persister: Option<Running>,
-    pub llm: Option<Running>,
+pub(crate) struct Set {
+    pub(crate) broker: Option<Broker>,
+    pub(crate) kafka: String,
+    pub(crate) database: Database,
+    pub(crate) bus: Bus,
+    pub(crate) servers: Vec<Running>,
+    pub(crate) persister: Option<Running>,
+    pub(crate) llm: Option<Running>,
     _folder: tempfile::TempDir,
 }
 
 /// Answers of a server.
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
-    pub cookie: String,
-    pub retry_after: Option<String>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+    pub(crate) cookie: String,
+    pub(crate) retry_after: Option<String>,
 }
 
 impl Set {
     /// Two servers, Asia and Europe, and what they need.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl Fn(&mut Settings)) -> Self {
+    pub(crate) async fn start_with(change: impl Fn(&mut Settings)) -> Self {
         let broker = Broker::builder().ephemeral().set("group.initial.rebalance.delay.ms", "0");
         let broker = broker.start().await.unwrap();
         let kafka = broker.bootstrap();
@@ -62,7 +62,7 @@ impl Set {
         set
     }
 
-    pub async fn start_server(&mut self, name: &str, change: &impl Fn(&mut Settings)) {
+    pub(crate) async fn start_server(&mut self, name: &str, change: &impl Fn(&mut Settings)) {
         let mut settings = Settings::dev(name, &self.kafka);
         settings.auth.quotas = common::auth::Quotas::NONE;
         settings.messages_per_second = 0;
@@ -71,12 +71,12 @@ impl Set {
         self.servers.push(server::start(settings, backends).await.unwrap());
     }
 
-    pub async fn start_persister(&mut self) {
+    pub(crate) async fn start_persister(&mut self) {
         let settings = persister::Settings::dev(&self.kafka);
         self.persister = Some(persister::start(settings, self.database.clone()).await.unwrap());
     }
 
-    pub async fn start_llm(&mut self, change: impl FnOnce(&mut llm::Settings)) {
+    pub(crate) async fn start_llm(&mut self, change: impl FnOnce(&mut llm::Settings)) {
         let mut settings = llm::Settings::dev(&self.kafka);
         settings.builtin_pause = std::time::Duration::ZERO;
         change(&mut settings);
@@ -84,7 +84,7 @@ impl Set {
     }
 
     /// Waits until every server has all that it needs.
-    pub async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         for server in 0..self.servers.len() {
             while self.get(server, "/readyz", "").await.status != 200 {
                 tokio::task::yield_now().await;
@@ -92,7 +92,7 @@ impl Set {
         }
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         for running in self.llm.take().into_iter().chain(self.persister.take()) {
             running.stop().await.unwrap();
         }
@@ -104,22 +104,22 @@ impl Set {
         }
     }
 
-    pub fn url(&self, server: usize, path: &str) -> String {
+    pub(crate) fn url(&self, server: usize, path: &str) -> String {
         format!("http://{}{path}", self.servers[server].address())
     }
 
-    pub async fn get(&self, server: usize, path: &str, token: &str) -> Answer {
+    pub(crate) async fn get(&self, server: usize, path: &str, token: &str) -> Answer {
         let request = client().get(self.url(server, path)).bearer_auth(token);
         answer(request).await
     }
 
-    pub async fn post(&self, server: usize, path: &str, token: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, server: usize, path: &str, token: &str, body: Value) -> Answer {
         let request = client().post(self.url(server, path));
         answer(request.bearer_auth(token).json(&body)).await
     }
 
     /// Makes an account, if there is none, and logs in.
-    pub async fn token(&self, server: usize, name: &str) -> String {
+    pub(crate) async fn token(&self, server: usize, name: &str) -> String {
         let credentials = json!({"username": name, "password": "correct horse"});
         self.post(server, "/api/auth/signup", "", credentials.clone()).await;
         let session = self.post(server, "/api/auth/login", "", credentials).await;
@@ -128,7 +128,7 @@ impl Set {
     }
 
     /// Opens a page of this user at this server.
-    pub async fn page(&self, server: usize, name: &str) -> Page {
+    pub(crate) async fn page(&self, server: usize, name: &str) -> Page {
         let token = self.token(server, name).await;
         let ticket = self.post(server, "/api/ws-ticket", &token, json!({})).await;
         let ticket = ticket.body["ticket"].as_str().unwrap().to_owned();
@@ -143,7 +143,7 @@ impl Set {
     }
 
     /// How many rows the database has of a room.
-    pub async fn rows(&self, room: &str) -> Vec<(String, i64)> {
+    pub(crate) async fn rows(&self, room: &str) -> Vec<(String, i64)> {
         let select = "SELECT content, off FROM messages WHERE room = $1 ORDER BY off";
         common::on!(&self.database, pool => {
             sqlx::query_as(select).bind(room).fetch_all(pool).await.unwrap()
@@ -151,7 +151,7 @@ impl Set {
     }
 
     /// Waits until the database has so many rows of a room.
-    pub async fn wait_for_rows(&self, room: &str, count: usize) -> Vec<(String, i64)> {
+    pub(crate) async fn wait_for_rows(&self, room: &str, count: usize) -> Vec<(String, i64)> {
         loop {
             let rows = self.rows(room).await;
             if rows.len() >= count {
@@ -174,30 +174,30 @@ async fn answer(request: reqwest::RequestBuilder) -> Answer {
 }
 
 /// An HTTP client.
-pub fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
 
 /// An open page.
-pub struct Page {
+pub(crate) struct Page {
     socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
-    pub epoch: String,
-    pub server: String,
+    pub(crate) epoch: String,
+    pub(crate) server: String,
 }
 
 impl Page {
-    pub async fn say(&mut self, frame: Value) {
+    pub(crate) async fn say(&mut self, frame: Value) {
         self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    pub async fn say_raw(&mut self, text: String) {
+    pub(crate) async fn say_raw(&mut self, text: String) {
         // The server may have closed already.
         let _ = self.socket.send(Message::text(text)).await;
     }
 
     /// The next frame.
-    pub async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         loop {
             match self.socket.next().await.expect("the socket ended").unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -208,7 +208,7 @@ impl Page {
     }
 
     /// The next frame of this kind; others are passed over.
-    pub async fn hear(&mut self, kind: &str) -> Value {
+    pub(crate) async fn hear(&mut self, kind: &str) -> Value {
         loop {
             let frame = self.next().await;
             if frame["type"] == kind {
@@ -218,7 +218,7 @@ impl Page {
     }
 
     /// That somebody came to a room or left it.
-    pub async fn hears_of(&mut self, kind: &str, name: &str) -> Value {
+    pub(crate) async fn hears_of(&mut self, kind: &str, name: &str) -> Value {
         loop {
             let frame = self.hear(kind).await;
             if frame["name"] == name {
@@ -229,7 +229,7 @@ impl Page {
 
     /// Waits until what is fleeting gets from this page to the other one: that an instance listens
     /// takes effect soon, not at once.
-    pub async fn reaches(&mut self, other: &mut Self, room: &str) {
+    pub(crate) async fn reaches(&mut self, other: &mut Self, room: &str) {
         loop {
             self.say(json!({"type": "read", "room": room, "offset": -1})).await;
             let wait = std::time::Duration::from_millis(50);
@@ -240,7 +240,7 @@ impl Page {
     }
 
     /// The close code; frames before it are passed over. None if there is none.
-    pub async fn closed(&mut self) -> Option<u16> {
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {
             match self.socket.next().await {
                 Some(Ok(Message::Close(close))) => return close.map(|close| close.code.into()),
@@ -250,19 +250,19 @@ impl Page {
         }
     }
 
-    pub async fn join(&mut self, room: &str) -> Value {
+    pub(crate) async fn join(&mut self, room: &str) -> Value {
         self.say(json!({"type": "join_room", "room": room})).await;
         self.hear("join_room").await
     }
 
-    pub async fn send(&mut self, room: &str, id: &str, content: &str) {
+    pub(crate) async fn send(&mut self, room: &str, id: &str, content: &str) {
         let frame = json!({
             "type": "chat_message", "room": room, "content": content, "client_msg_id": id,
         });
         self.say(frame).await;
     }
 
-    pub async fn hears(&mut self, content: &str) -> Value {
+    pub(crate) async fn hears(&mut self, content: &str) -> Value {
         let message = self.hear("chat_message").await;
         assert_eq!(message["content"], content);
         message
