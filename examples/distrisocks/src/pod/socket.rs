@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket};
 use common::auth::Identity;
-use futures_util::SinkExt as _;
 use klamm_utils::random::Random;
 use lru::LruCache;
 use tokio::sync::mpsc;
@@ -27,6 +26,8 @@ const PING_EVERY: Duration = Duration::from_secs(25);
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// A socket that takes nothing for so long is closed.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// The other side's answer to a close is waited for so long.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// How long before its end a session is told of.
 const WARN_BEFORE: Duration = Duration::from_secs(60);
 /// Messages that are remembered as sent.
@@ -278,10 +279,14 @@ impl Socket {
             let frame = CloseFrame { code, reason: reason.into() };
             let closing = async {
                 self.web.send(Frame::Close(Some(frame))).await?;
-                self.web.close().await
+                // What still comes is read: to leave it unread would cut off what was just sent.
+                while let Some(read) = self.web.recv().await {
+                    read?;
+                }
+                Ok::<_, axum::Error>(())
             };
             // Whether the other side hears it is its own affair.
-            let _ = tokio::time::timeout(WRITE_WITHIN, closing).await;
+            let _ = tokio::time::timeout(CLOSE_WITHIN, closing).await;
         }
     }
 }

@@ -21,20 +21,21 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// So long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
-pub const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const PASSWORD: &str = "correct horse";
 
-pub struct World {
-    pub broker: Broker,
-    pub backends: Backends,
-    pub pods: Vec<Running>,
-    pub http: reqwest::Client,
+pub(crate) struct World {
+    pub(crate) broker: Broker,
+    pub(crate) backends: Backends,
+    pub(crate) pods: Vec<Running>,
+    pub(crate) http: reqwest::Client,
     _folder: tempfile::TempDir,
 }
 
 impl World {
     /// A broker, a database, and as many pods.
-    pub async fn start(pods: usize) -> Self {
+    pub(crate) async fn start(pods: usize) -> Self {
         // Of several tests in a process one is first.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let broker = Broker::builder().ephemeral();
@@ -56,7 +57,7 @@ impl World {
         world
     }
 
-    pub fn settings(&self, pod_id: &str) -> Settings {
+    pub(crate) fn settings(&self, pod_id: &str) -> Settings {
         Settings {
             listen: LOOPBACK,
             pod_id: pod_id.into(),
@@ -73,7 +74,7 @@ impl World {
     }
 
     /// Starts a pod and waits until it is ready.
-    pub async fn pod(&self, pod_id: &str) -> Running {
+    pub(crate) async fn pod(&self, pod_id: &str) -> Running {
         let pod = pod::start(self.settings(pod_id), self.backends.clone()).await.unwrap();
         let ready = format!("http://{}/readyz", pod.address());
         until("the pod is ready", async || {
@@ -87,12 +88,12 @@ impl World {
         pod
     }
 
-    pub async fn kafka(&self) -> Kafka {
+    pub(crate) async fn kafka(&self) -> Kafka {
         Kafka::connect(ClientConfig::new(&self.broker.bootstrap())).await.unwrap()
     }
 
     /// An access token of a user, who is made if need be.
-    pub async fn token(&self, user: &str) -> String {
+    pub(crate) async fn token(&self, user: &str) -> String {
         let new =
             NewUser { username: user.into(), password: PASSWORD.into(), ..NewUser::default() };
         // Who exists already is not made again.
@@ -101,7 +102,7 @@ impl World {
     }
 
     /// A user's socket at a pod.
-    pub async fn connect(&self, user: &str, pod: usize) -> Client {
+    pub(crate) async fn connect(&self, user: &str, pod: usize) -> Client {
         let token = self.token(user).await;
         let socket = open(self.pods[pod].address(), Some(&token), &[]).await.unwrap();
         let mut client = Client { user: user.into(), socket };
@@ -110,7 +111,7 @@ impl World {
         client
     }
 
-    pub async fn get(&self, pod: usize, user: &str, path: &str) -> Value {
+    pub(crate) async fn get(&self, pod: usize, user: &str, path: &str) -> Value {
         let url = format!("http://{}{path}", self.pods[pod].address());
         let token = self.token(user).await;
         let answer = self.http.get(url).bearer_auth(token).send().await.unwrap();
@@ -120,7 +121,7 @@ impl World {
         reply["data"].clone()
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         for pod in self.pods {
             pod.stop().await.unwrap();
         }
@@ -131,7 +132,7 @@ impl World {
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Opens a socket as a program does, or a page.
-pub async fn open(
+pub(crate) async fn open(
     address: SocketAddr,
     token: Option<&str>,
     headers: &[(&'static str, &str)],
@@ -145,18 +146,18 @@ pub async fn open(
     Ok(tokio_tungstenite::connect_async(request).await?.0)
 }
 
-pub struct Client {
+pub(crate) struct Client {
     user: String,
-    pub socket: Socket,
+    pub(crate) socket: Socket,
 }
 
 impl Client {
-    pub async fn send(&mut self, frame: Value) {
+    pub(crate) async fn send(&mut self, frame: Value) {
         self.socket.send(Message::Text(frame.to_string().into())).await.unwrap();
     }
 
     /// Writes to somebody, with the text as the client's own id.
-    pub async fn write(&mut self, to: &str, text: &str) {
+    pub(crate) async fn write(&mut self, to: &str, text: &str) {
         let from = self.user.clone();
         let frame = json!({"payload": text, "sender_id": from, "reciever_id": to,
             "client_msg_id": text});
@@ -164,7 +165,7 @@ impl Client {
     }
 
     /// The next frame, whatever it is.
-    pub async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         loop {
             let frame = tokio::time::timeout(PATIENCE, self.socket.next()).await;
             match frame.expect("a frame comes").expect("the socket is open").unwrap() {
@@ -176,7 +177,7 @@ impl Client {
     }
 
     /// The next message, past what is said of others.
-    pub async fn message(&mut self) -> Value {
+    pub(crate) async fn message(&mut self) -> Value {
         loop {
             let frame = self.next().await;
             if frame["message"].is_string() && frame["type"].is_null() {
@@ -186,14 +187,14 @@ impl Client {
     }
 
     /// The next message, which is acknowledged; gives its text.
-    pub async fn read(&mut self) -> String {
+    pub(crate) async fn read(&mut self) -> String {
         let message = self.message().await;
         self.send(json!({"type": "ack", "message_id": message["message_id"]})).await;
         message["message"].as_str().unwrap().into()
     }
 
     /// Waits until a message of this id has this status.
-    pub async fn status(&mut self, status: &str) -> Value {
+    pub(crate) async fn status(&mut self, status: &str) -> Value {
         loop {
             let frame = self.next().await;
             if frame["type"] == "status" && frame["status"] == status {
@@ -202,12 +203,12 @@ impl Client {
         }
     }
 
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         self.socket.close(None).await.unwrap();
     }
 }
 
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let held = tokio::time::timeout(PATIENCE, async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -14,11 +14,11 @@ use unsent::{consumer, producer};
 /// So long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Service {
-    pub broker: Broker,
-    pub pair: Pair,
-    pub producer: Running,
-    pub http: reqwest::Client,
+pub(crate) struct Service {
+    pub(crate) broker: Broker,
+    pub(crate) pair: Pair,
+    pub(crate) producer: Running,
+    pub(crate) http: reqwest::Client,
 }
 
 const LOOPBACK: SocketAddr =
@@ -26,7 +26,7 @@ const LOOPBACK: SocketAddr =
 
 impl Service {
     /// A broker and a producer. Consumers are the test's to start.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         // Of several tests in a process one is first.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let broker = Broker::builder().ephemeral();
@@ -48,7 +48,7 @@ impl Service {
         service
     }
 
-    pub async fn consumer(&self, name: &str) -> Running {
+    pub(crate) async fn consumer(&self, name: &str) -> Running {
         let settings = consumer::Settings {
             listen: LOOPBACK,
             server_name: name.into(),
@@ -58,41 +58,41 @@ impl Service {
         consumer::start(settings, self.pair.clone()).await.unwrap()
     }
 
-    pub async fn kafka(&self) -> Kafka {
+    pub(crate) async fn kafka(&self) -> Kafka {
         Kafka::connect(ClientConfig::new(&self.broker.bootstrap())).await.unwrap()
     }
 
-    pub async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let answer = self.http.get(self.url(path)).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let answer = self.http.post(self.url(path)).json(body).send().await.unwrap();
         let status = answer.status().as_u16();
         (status, answer.json().await.unwrap_or_default())
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.producer.address())
     }
 
     /// Posts a message under its own text as the id.
-    pub async fn write(&self, from: &str, to: &str, text: &str) -> Value {
+    pub(crate) async fn write(&self, from: &str, to: &str, text: &str) -> Value {
         let message = json!({"touser": to, "fromuser": from, "message": text, "message_id": text});
         let (status, answer) = self.post("/messages", &message).await;
         assert_eq!(status, 202, "{answer}");
         answer
     }
 
-    pub async fn unsent(&self, user: &str) -> Unsent {
+    pub(crate) async fn unsent(&self, user: &str) -> Unsent {
         let (status, text) = self.get(&format!("/users/{user}/unsent")).await;
         assert_eq!(status, 200, "{text}");
         serde_json::from_str(&text).unwrap()
     }
 
     /// What waits for a user, once it is this: senders, the latest first, and their counts.
-    pub async fn expect(&self, user: &str, expected: &[(&str, u64)]) -> Unsent {
+    pub(crate) async fn expect(&self, user: &str, expected: &[(&str, u64)]) -> Unsent {
         let mut last = None;
         let found = tokio::time::timeout(PATIENCE, async {
             loop {
@@ -112,7 +112,7 @@ impl Service {
         }
     }
 
-    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let held = tokio::time::timeout(PATIENCE, async {
             while !holds().await {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -121,7 +121,7 @@ impl Service {
         assert!(held.await.is_ok(), "in vain waited until {what}");
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.producer.stop().await.unwrap();
         self.broker.stop().await;
     }
