@@ -55,12 +55,12 @@ impl Coordinators {
 impl Kafka {
     /// The node id of the broker that coordinates `key`: the one that is known, or what a broker
     /// says now. Requests for it go to [`broker`](Self::broker); an error of theirs that
-    /// [says so](Error::is_stale_coordinator) is the time to
+    /// [says so](crate::Error::is_stale_coordinator) is the time to
     /// [forget it](Self::forget_coordinator).
     ///
     /// # Errors
     /// No broker answers, or the cluster has none to give; often for a moment only, as
-    /// [`Error::is_retriable`] tells.
+    /// [`Error::is_retriable`](crate::Error::is_retriable) tells.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
