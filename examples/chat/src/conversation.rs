@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::frames::{self, Failure, Reply, Request, Seen};
 use crate::instance::{DATABASE_WITHIN, Instance};
 use crate::llm;
-use crate::message::{Message, is_content, is_room};
+use crate::message::{Message, is_client_msg_id, is_content, is_room};
 use crate::rooms::{Missed, Socket};
 use crate::socket::EXPIRES_SOON;
 use crate::store::{self, Range};
@@ -170,7 +170,7 @@ impl Conversation {
             let client_msg_id = client_msg_id.clone();
             self.reply(&Reply::MessageFailed { client_msg_id, code, retryable });
         };
-        if !is_content(&content) || client_msg_id.as_ref().is_some_and(|id| id.len() > 128) {
+        if !is_content(&content) || !client_msg_id.as_deref().is_none_or(is_client_msg_id) {
             return fail(Failure::TooLong, false);
         }
         if !self.instance.rooms.is_in(&room, &self.socket) {

@@ -86,6 +86,9 @@ impl Message {
         if !is_content(&message.content) {
             return Err(BadMessage::Field("content"));
         }
+        if !message.client_msg_id.as_deref().is_none_or(is_client_msg_id) {
+            return Err(BadMessage::Field("client_msg_id"));
+        }
         let texts = [&message.sender_name, &message.server, &message.kind];
         if texts.iter().any(|text| text.len() > 256 || text.contains('\0')) {
             return Err(BadMessage::Field("name"));
@@ -130,6 +133,12 @@ impl Placed {
 pub(crate) fn is_room(name: &str) -> bool {
     let letter = |letter: char| letter.is_alphanumeric() || " _-".contains(letter);
     (1..=64).contains(&name.chars().count()) && name.chars().all(letter) && name.trim() == name
+}
+
+/// Whether a page may call its message so: up to 128 bytes without control characters.
+#[must_use]
+pub(crate) fn is_client_msg_id(id: &str) -> bool {
+    id.len() <= 128 && !id.chars().any(char::is_control)
 }
 
 /// Whether this may be said.
@@ -183,6 +192,7 @@ mod tests {
         check(&|bad| bad.room = "x".repeat(65));
         check(&|bad| bad.content = String::new());
         check(&|bad| bad.content = "a\0b".into());
+        check(&|bad| bad.client_msg_id = Some("a\0b".into()));
         check(&|bad| bad.content = "x".repeat(CONTENT_MAX + 1));
         assert!(Message::decode(None).is_err());
         assert!(Message::decode(Some(b"not json")).is_err());

@@ -49,8 +49,9 @@ struct Room {
     name: Arc<str>,
     sockets: HashMap<Uuid, Arc<Socket>>,
     tail: VecDeque<(Arc<Placed>, Utf8Bytes)>,
-    /// `tail` has everything of the room from this offset on.
-    complete_from: i64,
+    partition: i32,
+    /// `tail` has everything of the room from this offset on. None before the partition was begun.
+    complete_from: Option<i64>,
 }
 
 /// What a page that was here before has missed.
@@ -68,6 +69,11 @@ impl Rooms {
         let mut state = self.state();
         state.seen_from.insert(partition, offset);
         state.next.insert(partition, offset);
+        // Those that somebody looked into before.
+        let waiting = |room: &&mut Room| room.partition == partition && room.complete_from.is_none();
+        for room in state.rooms.values_mut().filter(waiting) {
+            room.complete_from = Some(offset);
+        }
     }
 
     /// Where to go on in this partition.
@@ -85,7 +91,8 @@ impl Rooms {
         let mut state = self.state();
         let room = state.room(partition, &placed.message.room);
         let seen = |id: Uuid| room.tail.iter().any(|(shown, _)| shown.message.id == id);
-        if placed.offset < room.complete_from || seen(placed.message.id) {
+        let is_new = room.complete_from.is_some_and(|from| from <= placed.offset);
+        if !is_new || seen(placed.message.id) {
             return 0;
         }
         let frame = placed.frame();
@@ -98,7 +105,7 @@ impl Rooms {
         if room.tail.len() == TAIL_MAX
             && let Some((oldest, _)) = room.tail.pop_front()
         {
-            room.complete_from = oldest.offset + 1;
+            room.complete_from = Some(oldest.offset + 1);
         }
         room.tail.push_back((Arc::new(placed), frame));
         room.sockets.len()
@@ -222,9 +229,9 @@ impl Rooms {
         let room = state.room(partition, room);
         let newer = room.tail.iter().filter(|(placed, _)| placed.offset > offset);
         let newer = newer.map(|(placed, _)| Arc::clone(placed)).collect();
-        match room.complete_from <= offset + 1 {
-            true => Missed::All(newer),
-            false => Missed::From(room.complete_from, newer),
+        match room.complete_from {
+            Some(from) if from <= offset + 1 => Missed::All(newer),
+            from => Missed::From(from.unwrap_or(i64::MAX), newer),
         }
     }
 
@@ -238,12 +245,12 @@ impl State {
     fn room(&mut self, partition: i32, name: &str) -> &mut Room {
         if !self.rooms.contains_key(name) {
             let name: Arc<str> = name.into();
-            // Before a partition was begun, nothing of it was seen.
-            let complete_from = self.seen_from.get(&partition).copied().unwrap_or(i64::MAX);
+            let complete_from = self.seen_from.get(&partition).copied();
             let room = Room {
                 name: Arc::clone(&name),
                 sockets: HashMap::new(),
                 tail: VecDeque::new(),
+                partition,
                 complete_from,
             };
             self.rooms.insert(name.clone(), room);
@@ -336,6 +343,18 @@ mod tests {
         let Missed::From(15, missed) = rooms.after(0, "a", 13) else { panic!("complete") };
         assert_eq!(missed.len(), TAIL_MAX);
         assert!(matches!(rooms.after(0, "a", 14), Missed::All(all) if all.len() == TAIL_MAX));
+    }
+
+    #[test]
+    fn a_room_that_was_joined_before_the_log_was_there_is_shown_what_comes() {
+        let rooms = Rooms::default();
+        let (early, elsewhere) = (socket(1), socket(2));
+        rooms.join(0, "a", &early);
+        rooms.join(1, "b", &elsewhere);
+        assert_eq!(rooms.after(0, "a", 9), Missed::From(i64::MAX, vec![]));
+        rooms.begin(0, 10);
+        assert_eq!(rooms.show(0, placed("a", 10)), 1);
+        assert_eq!(rooms.show(1, placed("b", 10)), 0, "its partition was not begun");
     }
 
     #[tokio::test]

@@ -158,10 +158,13 @@ impl Store {
              RETURNING sender_id, reciever_id, sent_at";
         const EVENT: &str = "INSERT INTO direct_outbox(message_id, status, pod, sender_id, \
              reciever_id, at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+        // In one order everywhere: otherwise two of these could wait for each other's rows.
+        let mut all: Vec<&Advance> = all.iter().collect();
+        all.sort_by_key(|advance| advance.message_id);
         on!(&self.database, pool => {
             let mut transaction = pool.begin_with(self.database.begin()).await?;
             let mut advanced = Vec::new();
-            for Advance { message_id, status, by } in all {
+            for Advance { message_id, status, by } in &all {
                 let update = match by {
                     None => sqlx::query_as(SENT).bind(message_id).bind(at),
                     Some(by) => sqlx::query_as(DELIVERED).bind(message_id).bind(at).bind(by),

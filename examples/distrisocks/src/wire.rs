@@ -189,6 +189,10 @@ pub fn fault_of(sender: &str, receiver: &str, text: &str) -> Option<String> {
     if sender == receiver {
         return Some("reciever_id is sender_id".into());
     }
+    // PostgreSQL keeps no text that has it.
+    if text.contains('\0') {
+        return Some("a message has no character U+0000".into());
+    }
     let chars = text.chars().count();
     let fits = (1..=TEXT_CHARS_MAX).contains(&chars);
     (!fits).then(|| format!("a message has 1 to {TEXT_CHARS_MAX} characters, not {chars}"))

@@ -80,7 +80,7 @@ async fn pass_on_all(
             for record in batch? {
                 let value = record.value.unwrap_or_default();
                 if let Ok(delivery) = serde_json::from_slice::<Delivery>(&value) {
-                    pass_on(pod, delivery).await;
+                    pass_on(pod, dead, delivery).await;
                 }
             }
         } else if are_at_end(&consumer, topic, partitions, &mut ends) {

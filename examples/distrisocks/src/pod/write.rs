@@ -35,13 +35,13 @@ async fn deliver(pod: &Pod, delivery: Delivery, source: Source) {
             pod.remember(hop(pod, &delivery));
         }
         Source::All(mode) => pod.0.metrics.was_redundant(mode),
-        Source::Pod => pass_on(pod, delivery).await,
+        Source::Pod => pass_on(pod, pod.id(), delivery).await,
     }
 }
 
-/// The receiver has left: it may be elsewhere, or away.
-pub(super) async fn pass_on(pod: &Pod, mut delivery: Delivery) {
-    if let Err(error) = pod.0.registry.correct(&delivery.reciever_id, pod.id()).await {
+/// The receiver has left this pod: it may be elsewhere, or away.
+pub(super) async fn pass_on(pod: &Pod, left: &str, mut delivery: Delivery) {
+    if let Err(error) = pod.0.registry.correct(&delivery.reciever_id, left).await {
         tracing::debug!(%error, "the registry is away: not corrected");
     }
     pod.0.metrics.rerouted.inc();
