@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use common::auth::Identity;
 use common::hub::Frame;
@@ -24,14 +25,35 @@ use crate::store::{self, Range};
 /// How many messages of one socket may wait for the broker.
 const WAITING_MAX: usize = 100;
 
-/// How many missed messages of a room are told; who missed more loads the history.
+/// How many missed messages are told at once, and how large they may be together: less than waits
+/// for a page. Who missed more loads the history.
 const MISSED_MAX: usize = 200;
+const MISSED_BYTES_MAX: usize = 512 * 1024;
 
 /// How many rooms a page may ask for at once.
 const RESUMED_MAX: usize = 50;
 
 /// Typing is told at most this often.
 const TYPING_EVERY: Duration = Duration::from_secs(2);
+
+/// What may still be told of what was missed.
+struct Allowance {
+    frames: usize,
+    bytes: usize,
+}
+
+impl Allowance {
+    /// Whether these may be told as well.
+    fn take(&mut self, frames: &[Utf8Bytes]) -> bool {
+        let bytes: usize = frames.iter().map(|frame| frame.len()).sum();
+        let fits = frames.len() <= self.frames && bytes <= self.bytes;
+        if fits {
+            self.frames -= frames.len();
+            self.bytes -= bytes;
+        }
+        fits
+    }
+}
 
 type Sending = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
@@ -70,8 +92,9 @@ impl Conversation {
             Request::Typing { room } => self.typing(room).await,
             Request::Read { room, offset } => self.read(room, offset).await,
             Request::Resume { rooms } => {
+                let mut left = Allowance { frames: MISSED_MAX, bytes: MISSED_BYTES_MAX };
                 for seen in rooms.into_iter().take(RESUMED_MAX) {
-                    self.resume(seen).await;
+                    self.resume(seen, &mut left).await;
                 }
             }
             Request::Auth { token } => self.renew(&token),
@@ -245,7 +268,7 @@ impl Conversation {
     }
 
     /// Tells a page that was here before what it has missed, or that it must load the history.
-    async fn resume(&mut self, Seen { room, offset, epoch }: Seen) {
+    async fn resume(&mut self, Seen { room, offset, epoch }: Seen, left: &mut Allowance) {
         let instance = Arc::clone(&self.instance);
         let missed = match instance.log.get() {
             Some((log, _)) if log.epoch == epoch && is_room(&room) => {
@@ -253,8 +276,11 @@ impl Conversation {
             }
             _ => None,
         };
-        match missed {
-            Some(frames) => frames.into_iter().for_each(|frame| self.say(frame)),
+        match missed.filter(|frames| left.take(frames)) {
+            Some(frames) => {
+                frames.into_iter().for_each(|frame| self.say(frame));
+                self.reply(&Reply::Resumed { room });
+            }
             None => self.reply(&Reply::Resync { room }),
         }
     }
@@ -266,7 +292,7 @@ impl Conversation {
         topic: &str,
         room: &str,
         offset: i64,
-    ) -> Option<Vec<axum::extract::ws::Utf8Bytes>> {
+    ) -> Option<Vec<Utf8Bytes>> {
         let (from, newer) = match self.instance.rooms.after(partition, room, offset) {
             Missed::All(newer) => (i64::MIN, newer),
             Missed::From(from, newer) => (from, newer),
@@ -289,7 +315,7 @@ impl Conversation {
             frames.extend(older.map(|placed| placed.frame()));
         }
         frames.extend(newer.iter().map(|placed| placed.frame()));
-        (frames.len() <= MISSED_MAX).then_some(frames)
+        Some(frames)
     }
 
     fn renew(&mut self, token: &str) {

@@ -75,6 +75,8 @@ pub(crate) enum Reply {
     AuthExpiring,
     /// What you missed cannot be told: load the history.
     Resync { room: String },
+    /// All that you missed was told.
+    Resumed { room: String },
     /// I am.
     Pong,
 }

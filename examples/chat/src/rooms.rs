@@ -70,7 +70,8 @@ impl Rooms {
         state.seen_from.insert(partition, offset);
         state.next.insert(partition, offset);
         // Those that somebody looked into before.
-        let waiting = |room: &&mut Room| room.partition == partition && room.complete_from.is_none();
+        let waiting =
+            |room: &&mut Room| room.partition == partition && room.complete_from.is_none();
         for room in state.rooms.values_mut().filter(waiting) {
             room.complete_from = Some(offset);
         }

@@ -72,6 +72,7 @@ async fn a_page_that_comes_back_at_another_instance_misses_nothing() {
     for number in 1..=3 {
         bob.hears(&format!("missed {number}")).await;
     }
+    assert_eq!(bob.hear("resumed").await["room"], "a");
     let other = json!([{"room": "a", "offset": 0, "epoch": "of another log"}]);
     bob.say(json!({"type": "resume", "rooms": other})).await;
     assert_eq!(bob.hear("resync").await["room"], "a");

@@ -42,6 +42,7 @@ const message = (offset: number) => ({
 });
 const hello = { type: "hello", server: "Asia", epoch: "e1", now: 0 };
 const joined = { type: "join_room", room: "general", success: true, members: [], head_offset: 9 };
+const resumed = { type: "resumed", room: "general" };
 
 beforeEach(async () => {
   vi.useFakeTimers();
@@ -101,13 +102,43 @@ test("each try has a ticket of its own", async () => {
 
 test("a connection that comes back goes on from the last offset, without the history", async () => {
   page.messages = [message(3)];
-  await last().say(hello, joined, message(5));
+  await last().say(hello, joined);
+  await last().say(resumed, message(5));
   await comeBack();
   await last().say({ ...hello, server: "Europe" }, joined);
   expect(last().of("resume")[0]).toMatchObject({ rooms: [{ offset: 5, epoch: "e1" }] });
   await last().say(message(4), message(5), message(6));
   expect(offsets()).toEqual([3, 4, 5, 6]);
   expect(histories).toBe(1);
+});
+
+test("what is said while it comes back does not hide what was said while it was away", async () => {
+  page.messages = [message(3)];
+  await last().say(hello, joined);
+  await last().say(resumed, message(5));
+  const from = () => last().of("resume").map((frame) => (frame["rooms"] as { offset: number }[])[0]?.offset);
+  for (const live of [20, 21]) {
+    await comeBack();
+    // The server shows the room before it answers.
+    await last().say(hello, message(live), joined);
+    expect(from()).toEqual([5]);
+  }
+  await last().say(...[6, 20, 21].map(message), resumed, message(22));
+  expect(offsets()).toEqual([3, 5, 6, 20, 21, 22]);
+  await comeBack();
+  await last().say(hello, joined);
+  expect(from()).toEqual([22]);
+});
+
+test("an acknowledgement is no sign that all before it has come", async () => {
+  page.messages = [message(3)];
+  await last().say(hello, joined);
+  await last().say(resumed);
+  room.send("mine");
+  await last().say({ type: "message_ack", client_msg_id: "c1", id: "m9", offset: 9, created_at: 1 });
+  await comeBack();
+  await last().say(hello, joined);
+  expect(last().of("resume")).toMatchObject([{ rooms: [{ offset: 3 }] }]);
 });
 
 test("another log's offsets mean nothing: it starts over", async () => {

@@ -54,7 +54,7 @@ const RESYNC_CALM_MS = 30_000;
 export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRoom {
   const store = createStore<Chat>(newChat(me, name));
   let typingSent = -Infinity;
-  let readSent = -1;
+  let readSent = { epoch: "", offset: -1 };
   let resyncs = { count: 0, last: -Infinity, planned: false };
   let loading = 0;
 
@@ -100,15 +100,21 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
 
   /** From the history when nothing is known, then whatever the log has behind it. */
   async function catchUp(): Promise<void> {
-    const { history, messages } = store.get().room;
-    const never = history === "unknown" || (history === "delayed" && messages.length === 0);
-    if (never) await load(undefined);
-    const { room, epoch } = store.get();
-    const offset = rooms.cursor(room);
-    // A server that was not ready has told no epoch; the history has just been loaded then.
-    if (offset >= 0 && epoch !== "") link.send({ type: "resume", rooms: [{ room: name, offset, epoch }] });
-    for (const message of room.outgoing) {
+    if (store.get().room.followed >= 0) resume();
+    else await load(undefined);
+    for (const message of store.get().room.outgoing) {
       if (message.state === "sending") post(message.clientId, message.content);
+    }
+  }
+
+  function resume(): void {
+    const { room, epoch } = store.get();
+    const offset = room.followed;
+    if (offset >= 0 && epoch !== "") {
+      link.send({ type: "resume", rooms: [{ room: name, offset, epoch }] });
+    } else {
+      // The history has just been loaded, of a room that is new or a server that knows no epoch yet.
+      store.update((chat) => inRoom(chat, rooms.resumed));
     }
   }
 
@@ -141,9 +147,11 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
       const messages = page.messages
         .map((raw) => readStored(raw, now))
         .filter((message): message is Stored => message !== undefined);
-      store.update((chat) => inRoom(chat, (room) => take(room, messages, page.readOffset)));
+      const taken = before === undefined ? rooms.begin : rooms.take;
+      store.update((chat) => inRoom(chat, (room) => divide(taken(room, messages), page.readOffset)));
       if (page.delayed) delay(before);
       else settle(messages.length < PAGE ? "complete" : "more");
+      if (before === undefined) resume();
     } catch {
       if (round === loading) delay(before);
     }
@@ -157,10 +165,9 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     }
   }
 
-  function take(room: rooms.Room, messages: Stored[], readOffset: number | undefined): rooms.Room {
-    const taken = rooms.take(room, messages);
-    if (room.dividerAfter !== undefined || readOffset === undefined) return taken;
-    return { ...taken, dividerAfter: readOffset };
+  function divide(room: rooms.Room, readOffset: number | undefined): rooms.Room {
+    if (room.dividerAfter !== undefined || readOffset === undefined) return room;
+    return { ...room, dividerAfter: readOffset };
   }
 
   function post(clientId: string, content: string): void {
@@ -197,9 +204,10 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
       if (link.send({ type: "typing", room: name })) typingSent = world.now();
     },
     seen() {
-      const offset = rooms.cursor(store.get().room);
-      if (offset <= readSent) return;
-      if (link.send({ type: "read", room: name, offset })) readSent = offset;
+      const { room, epoch } = store.get();
+      const offset = rooms.cursor(room);
+      if (epoch === readSent.epoch && offset <= readSent.offset) return;
+      if (link.send({ type: "read", room: name, offset })) readSent = { epoch, offset };
     },
     older() {
       const { messages, history } = store.get().room;

@@ -17,6 +17,7 @@ export type ChatFrame =
   | { type: "slow_down"; retryMs: number }
   | { type: "auth_expiring" }
   | { type: "resync"; room: string }
+  | { type: "resumed"; room: string }
   | { type: "error"; code: string; message: string };
 
 export interface Joined {
@@ -120,7 +121,8 @@ function readFleeting(frame: Fields, room: string): ChatFrame | undefined {
     case "auth_expiring":
       return { type: "auth_expiring" };
     case "resync":
-      return { type: "resync", room };
+    case "resumed":
+      return { type: frame["type"], room };
     default:
       return undefined;
   }

@@ -19,6 +19,12 @@ export interface Room {
   /** SuperChat's answers that are being written, by the id that the finished message will have. */
   readonly answers: Readonly<Record<string, string>>;
   readonly history: History;
+  /** The last message that the log has told of, over this connection or one before. */
+  readonly heard: number;
+  /** Up to here nothing is missing: where a new connection goes on from. */
+  readonly followed: number;
+  /** A new connection has not told yet all that was missed. */
+  readonly resuming: boolean;
   /** The offset up to which the person had read when the room was opened: the divider's place. */
   readonly dividerAfter: number | undefined;
 }
@@ -58,13 +64,33 @@ export function emptyRoom(name: string): Room {
     typing: {},
     answers: {},
     history: "unknown",
+    heard: -1,
+    followed: -1,
+    resuming: true,
     dividerAfter: undefined,
   };
 }
 
-/** The offset of the last message, or -1: where a new connection goes on from. */
+/** The offset of the last message, or -1. */
 export function cursor(room: Room): number {
   return room.messages.at(-1)?.offset ?? -1;
+}
+
+/** The log tells of a message. What comes live says nothing about what was missed before. */
+export function hear(room: Room, message: Stored): Room {
+  const heard = Math.max(room.heard, message.offset);
+  return { ...take(room, [message]), heard, followed: room.resuming ? room.followed : heard };
+}
+
+/** The newest page of the history: nothing before its end is missing that older pages do not have. */
+export function begin(room: Room, newest: readonly Stored[]): Room {
+  const followed = Math.max(room.followed, ...newest.map((message) => message.offset));
+  return { ...take(room, newest), followed };
+}
+
+/** Nothing is missing any more up to what was heard. */
+export function resumed(room: Room): Room {
+  return { ...room, resuming: false, followed: Math.max(room.followed, room.heard) };
 }
 
 /** Takes messages in, from the connection or from the history, whatever their order. */
@@ -98,7 +124,13 @@ function merge(known: readonly Stored[], fresh: readonly Stored[]): readonly Sto
 
 /** Forgets what was stored: the log is another one, or too much was missed to go on from. */
 export function startOver(room: Room): Room {
-  return { ...room, messages: [], notices: [], answers: {}, history: "unknown" };
+  const nothing = { messages: [], notices: [], answers: {}, heard: -1, followed: -1 };
+  return { ...room, ...nothing, history: "unknown", resuming: true };
+}
+
+/** The same, and what was said about the offsets of a log that is no more. */
+export function startAnew(room: Room): Room {
+  return { ...startOver(room), reads: {}, deliveries: {}, dividerAfter: undefined };
 }
 
 export function write(room: Room, clientId: string, content: string, at: number): Room {

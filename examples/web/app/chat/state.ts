@@ -37,7 +37,7 @@ export function chatNext(chat: Chat, frame: ChatFrame, now: number): Chat {
     case "leave_room":
       return inRoom(chat, (room) => ({ ...room, joined: false }));
     case "chat_message":
-      return inRoom(chat, (room) => rooms.take(room, [frame.message]));
+      return inRoom(chat, (room) => rooms.hear(room, frame.message));
     case "message_ack": {
       const me = { ...chat.me, server: chat.server };
       return inRoom(chat, (room) => rooms.acknowledge(room, frame, me));
@@ -66,6 +66,8 @@ export function chatNext(chat: Chat, frame: ChatFrame, now: number): Chat {
       return { ...chat, problem: "You write faster than the room can take. A moment, please." };
     case "error":
       return { ...chat, problem: frame.message };
+    case "resumed":
+      return inRoom(chat, rooms.resumed);
     case "auth_expiring":
     case "resync":
       return chat;
@@ -85,8 +87,8 @@ function greet(chat: Chat, server: string, epoch: string): Chat {
   // A server that cannot reach the log yet does not know the epoch.
   const known = epoch === "" ? chat.epoch : epoch;
   const other = chat.epoch !== "" && known !== chat.epoch;
-  const room = other ? rooms.startOver(chat.room) : chat.room;
-  const fresh = { ...room, answers: {}, joined: false };
+  const room = other ? rooms.startAnew(chat.room) : chat.room;
+  const fresh = { ...room, answers: {}, joined: false, resuming: true };
   return { ...chat, server, epoch: known, room: fresh, problem: undefined };
 }
 
