@@ -48,6 +48,7 @@ start_demo() {
     shift 3
     rm -rf "$data"
     mkdir -p "$data"
+    : >"$data/demo.out"
     # The database's user has to reach its folder.
     chmod 755 "$data"
     local command=("$bin/demo" --data "$data" --port "$port" --only-door)

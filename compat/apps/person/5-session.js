@@ -105,7 +105,11 @@ function upgrade(path, origin) {
   };
   return new Promise((resolve, reject) => {
     const asked = request(URL_OF_APPS + path, { headers });
-    asked.on("response", (response) => resolve(response.statusCode));
+    asked.on("response", (response) => {
+      // Unread, it would hold its connection, and this program.
+      response.resume();
+      resolve(response.statusCode);
+    });
     asked.on("upgrade", (response, socket) => {
       socket.destroy();
       resolve(response.statusCode);
