@@ -342,15 +342,9 @@ impl Error {
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Connect { .. }
-            | Self::Disconnected { .. }
-            | Self::Timeout { .. }
-            | Self::UnknownBroker { .. }
-            | Self::NoPartition { .. }
-            | Self::NoLeader { .. } => true,
             Self::Authentication { source, .. } => source.is_retriable(),
             Self::Broker { code, .. } => code.is_retriable(),
-            _ => false,
+            other => other.is_unreached() || other.is_unplaced(),
         }
     }
 
@@ -403,17 +397,13 @@ impl Error {
     #[must_use]
     pub fn is_stale_coordinator(&self) -> bool {
         match self {
-            Self::Connect { .. }
-            | Self::Disconnected { .. }
-            | Self::Timeout { .. }
-            | Self::UnknownBroker { .. } => true,
             Self::Broker { code, .. } => matches!(
                 *code,
                 ErrorCode::COORDINATOR_NOT_AVAILABLE
                     | ErrorCode::NOT_COORDINATOR
                     | ErrorCode::BROKER_NOT_AVAILABLE
             ),
-            _ => false,
+            other => other.is_unreached(),
         }
     }
 
@@ -421,15 +411,25 @@ impl Error {
     #[must_use]
     pub fn is_stale_metadata(&self) -> bool {
         match self {
-            Self::Connect { .. }
-            | Self::Disconnected { .. }
-            | Self::Timeout { .. }
-            | Self::UnknownBroker { .. }
-            | Self::NoPartition { .. }
-            | Self::NoLeader { .. } => true,
             Self::Broker { code, .. } => STALE.contains(code),
-            _ => false,
+            other => other.is_unreached() || other.is_unplaced(),
         }
+    }
+
+    /// Whether no broker has answered.
+    fn is_unreached(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. }
+                | Self::Disconnected { .. }
+                | Self::Timeout { .. }
+                | Self::UnknownBroker { .. }
+        )
+    }
+
+    /// Whether nobody is known who could be asked.
+    fn is_unplaced(&self) -> bool {
+        matches!(self, Self::NoPartition { .. } | Self::NoLeader { .. })
     }
 }
 

@@ -19,23 +19,23 @@ const ELSEWHERE: [ErrorCode; 3] = [
 
 impl Admin {
     /// Asks the coordinator of each group, as [`by_coordinators`](Self::by_coordinators).
-    pub(super) async fn by_coordinator<T>(
+    pub(super) async fn by_coordinator<T, F: Future<Output = Result<Outcomes<Str, T>>>>(
         &self,
         groups: &[Str],
         effect: Effect,
-        ask: impl AsyncFn(i32, &[Str]) -> Result<Outcomes<Str, T>>,
+        ask: impl Fn(i32, Vec<Str>) -> F,
     ) -> Result<Outcomes<Str, T>> {
         self.by_coordinators(CoordinatorKind::Group, groups, effect, ask).await
     }
 
     /// Asks the coordinator of each group or transactional id, and again those that have moved or
     /// are not ready. Outcomes are in the order of the question.
-    pub(super) async fn by_coordinators<T>(
+    pub(super) async fn by_coordinators<T, F: Future<Output = Result<Outcomes<Str, T>>>>(
         &self,
         kind: CoordinatorKind,
         groups: &[Str],
         effect: Effect,
-        ask: impl AsyncFn(i32, &[Str]) -> Result<Outcomes<Str, T>>,
+        ask: impl Fn(i32, Vec<Str>) -> F,
     ) -> Result<Outcomes<Str, T>> {
         let order: HashMap<_, usize> = groups.iter().cloned().zip(0..).collect();
         let (mut left, mut outcomes) = (groups.to_vec(), Vec::new());
@@ -73,14 +73,14 @@ impl Admin {
     }
 
     /// What one coordinator tells of its groups; those that are not its own are looked up anew.
-    async fn told_by<T>(
+    async fn told_by<T, F: Future<Output = Result<Outcomes<Str, T>>>>(
         &self,
         kind: CoordinatorKind,
         node: i32,
         groups: Vec<Str>,
-        ask: &impl AsyncFn(i32, &[Str]) -> Result<Outcomes<Str, T>>,
+        ask: &impl Fn(i32, Vec<Str>) -> F,
     ) -> Outcomes<Str, T> {
-        let answers = match ask(node, &groups).await {
+        let answers = match ask(node, groups.clone()).await {
             Ok(answers) => answers,
             Err(error) => groups.into_iter().map(|group| (group, Err(error.clone()))).collect(),
         };
@@ -93,13 +93,13 @@ impl Admin {
     }
 
     /// As [`by_coordinator`](Self::by_coordinator), for one group.
-    pub(super) async fn by_coordinator_of<T>(
+    pub(super) async fn by_coordinator_of<T, F: Future<Output = Result<T>>>(
         &self,
         group: &Str,
         effect: Effect,
-        ask: impl AsyncFn(i32) -> Result<T>,
+        ask: impl Fn(i32) -> F,
     ) -> Result<T> {
-        let ask = async |node, _: &[Str]| Ok(vec![(group.clone(), ask(node).await)]);
+        let ask = async |node, _| Ok(vec![(group.clone(), ask(node).await)]);
         let mut outcomes = self.by_coordinator(std::slice::from_ref(group), effect, ask).await?;
         outcomes.pop().expect("one outcome of the one group").1
     }

@@ -73,7 +73,7 @@ impl Admin {
             let request = list_offsets::Request {
                 replica_id: -1,
                 isolation_level: i8::from(isolation == IsolationLevel::ReadCommitted),
-                topics: by_topic(partitions, |name, indexes| list_offsets::Topic {
+                topics: by_topic(&partitions, |name, indexes| list_offsets::Topic {
                     partitions: indexes
                         .into_iter()
                         .map(|index| list_offsets::Partition {
@@ -112,7 +112,7 @@ impl Admin {
             below.iter().map(|(topic, index, below)| ((topic.clone(), *index), *below)).collect();
         self.by_leader(partitions, Effect::Changes, async |node, partitions| {
             let request = delete_records::Request {
-                topics: by_topic(partitions, |name, indexes| delete_records::Topic {
+                topics: by_topic(&partitions, |name, indexes| delete_records::Topic {
                     partitions: indexes
                         .into_iter()
                         .filter_map(|partition_index| {
@@ -132,11 +132,11 @@ impl Admin {
 
     /// Asks each partition's leader, and again those whose leader has moved. Each partition has its
     /// outcome, in the order of the question.
-    pub(super) async fn by_leader<T>(
+    pub(super) async fn by_leader<T, F: Future<Output = Result<Answer<Vec<Told<T>>>>>>(
         &self,
         partitions: impl Iterator<Item = (Str, i32)>,
         effect: Effect,
-        ask: impl AsyncFn(i32, &[(Str, i32)]) -> Result<Answer<Vec<Told<T>>>>,
+        ask: impl Fn(i32, Vec<(Str, i32)>) -> F,
     ) -> Result<Outcomes<(Str, i32), T>> {
         let order: BTreeMap<_, usize> = partitions.zip(0..).collect();
         let (mut left, mut outcomes) = (order.keys().cloned().collect(), Vec::new());
@@ -146,7 +146,7 @@ impl Admin {
             let last_try = clock::now() >= deadline;
             let (led, mut again) = self.leaders(left, last_try, &mut outcomes).await?;
             for (node, partitions) in led {
-                let answer = self.retry(effect, async || ask(node, &partitions).await).await;
+                let answer = self.retry(effect, || ask(node, partitions.clone())).await;
                 sort_answers(answer, partitions, last_try, &mut outcomes, &mut again);
             }
             if again.is_empty() {

@@ -138,7 +138,7 @@ impl Admin {
     ) -> Result<Outcomes<Str, TransactionDescription>> {
         let kind = CoordinatorKind::Transaction;
         self.by_coordinators(kind, ids, Effect::Reads, async |node, ids| {
-            let request = describe_transactions::Request { transactional_ids: ids.to_vec() };
+            let request = describe_transactions::Request { transactional_ids: ids };
             let Answer { body, origin } =
                 self.kafka.call::<DescribeTransactions>(node, &request).await?;
             let outcome = |told: describe_transactions::TransactionAnswer| {
@@ -163,7 +163,7 @@ impl Admin {
         self.by_leader(asked, Effect::Reads, async |node, partitions| {
             let topic =
                 |name, partition_indexes| describe_producers::Topic { name, partition_indexes };
-            let request = describe_producers::Request { topics: by_topic(partitions, topic) };
+            let request = describe_producers::Request { topics: by_topic(&partitions, topic) };
             let answer = self.kafka.call::<DescribeProducers>(node, &request).await?;
             Ok(answer.map(|body| {
                 let told = body.topics.into_iter().flat_map(|topic| {
@@ -193,7 +193,7 @@ impl Admin {
         let mut outcomes = Vec::with_capacity(hanging.len());
         for transaction in hanging {
             let place = (transaction.topic.clone(), transaction.partition);
-            let ask = async |node, _: &[(Str, i32)]| {
+            let ask = async |node, _| {
                 let request = write_txn_markers::Request { markers: vec![transaction.marker()] };
                 let answer = self.kafka.call::<WriteTxnMarkers>(node, &request).await?;
                 Ok(answer.map(marked))
@@ -216,7 +216,8 @@ impl Admin {
         self.by_coordinators(kind, ids, Effect::Changes, async |node, ids| {
             let mut outcomes = Vec::with_capacity(ids.len());
             for id in ids {
-                outcomes.push((id.clone(), self.fence(node, id).await));
+                let fenced = self.fence(node, &id).await;
+                outcomes.push((id, fenced));
             }
             Ok(outcomes)
         })

@@ -23,13 +23,8 @@ pub enum Change {
     Subtract(Str, Str),
 }
 
-/// What became of one resource, as both APIs say it.
-struct Altered {
-    kind: i8,
-    name: Str,
-    code: ErrorCode,
-    message: Option<Str>,
-}
+/// What became of one resource, as both APIs say it: kind, name, code and message.
+type Altered = (i8, Str, ErrorCode, Option<Str>);
 
 impl Change {
     fn to_wire(&self) -> incremental_alter_configs::Config {
@@ -93,13 +88,10 @@ impl Admin {
             let request = incremental_alter_configs::Request { resources, validate_only };
             let answer = self.reach(node).await?.call::<IncrementalAlterConfigs>(&request).await?;
             Ok(answer.map(|body| {
-                let altered = body.responses.into_iter().map(|told| Altered {
-                    kind: told.resource_type,
-                    name: told.resource_name,
-                    code: told.error_code,
-                    message: told.error_message,
+                let told = body.responses.into_iter().map(|told| {
+                    (told.resource_type, told.resource_name, told.error_code, told.error_message)
                 });
-                altered.collect()
+                told.collect()
             }))
         })
         .await
@@ -134,33 +126,31 @@ impl Admin {
             let request = alter_configs::Request { resources, validate_only: false };
             let answer = self.reach(node).await?.call::<AlterConfigs>(&request).await?;
             Ok(answer.map(|body| {
-                let altered = body.responses.into_iter().map(|told| Altered {
-                    kind: told.resource_type,
-                    name: told.resource_name,
-                    code: told.error_code,
-                    message: told.error_message,
+                let told = body.responses.into_iter().map(|told| {
+                    (told.resource_type, told.resource_name, told.error_code, told.error_message)
                 });
-                altered.collect()
+                told.collect()
             }))
         })
         .await
     }
 
     /// Has each broker change the resources that it must be asked for.
-    async fn alter<'a>(
+    async fn alter<'a, F: Future<Output = Result<Answer<Vec<Altered>>>>>(
         &self,
         resources: impl Iterator<Item = &'a Resource>,
-        ask: impl AsyncFn(Option<i32>, &[Resource]) -> Result<Answer<Vec<Altered>>>,
+        ask: impl Fn(Option<i32>, Vec<Resource>) -> F,
     ) -> Result<Outcomes<Resource, ()>> {
         let mut outcomes = Vec::new();
         for (node, resources) in by_broker(resources) {
-            let attempt = async || ask(node, &resources).await;
+            let attempt = || ask(node, resources.clone());
             let Answer { body: mut answers, origin } = self.retry(Effect::Changes, attempt).await?;
             for resource in resources {
-                let about = answers.iter().map(|answer| (answer.kind, &answer.name));
+                let about = answers.iter().map(|(kind, name, ..)| (*kind, name));
                 let place = place_of(&resource, about, &origin);
-                let outcome = place.map(|place| answers.swap_remove(place)).and_then(|answer| {
-                    origin.check(answer.code, answer.message, resource.subject())
+                let told = place.map(|place| answers.swap_remove(place));
+                let outcome = told.and_then(|(.., code, message)| {
+                    origin.check(code, message, resource.subject())
                 });
                 outcomes.push((resource, outcome));
             }

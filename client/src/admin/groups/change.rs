@@ -42,7 +42,7 @@ impl Admin {
     /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
     pub async fn delete_groups(&self, groups: &[Str]) -> Result<Outcomes<Str, ()>> {
         self.by_coordinator(groups, Effect::Changes, async |node, groups| {
-            let request = delete_groups::Request { groups_names: groups.to_vec() };
+            let request = delete_groups::Request { groups_names: groups };
             let Answer { body, origin } = self.kafka.call::<DeleteGroups>(node, &request).await?;
             let deleted = body.results.into_iter().map(|group| {
                 let subject = Subject::Name(group.group_id.clone());

@@ -55,10 +55,8 @@ impl Admin {
     /// Dropped before it returns, it has changed nothing.
     pub async fn describe_groups(&self, groups: &[Str]) -> Result<Outcomes<Str, GroupDescription>> {
         self.by_coordinator(groups, Effect::Reads, async |node, groups| {
-            let request = describe_groups::Request {
-                groups: groups.to_vec(),
-                ..describe_groups::Request::default()
-            };
+            let request =
+                describe_groups::Request { groups, ..describe_groups::Request::default() };
             let Answer { body, origin } = self.kafka.call::<DescribeGroups>(node, &request).await?;
             let described = body.groups.into_iter().map(|group| {
                 let id = group.group_id.clone();

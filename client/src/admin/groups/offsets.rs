@@ -49,7 +49,7 @@ impl Admin {
     ) -> Result<Outcomes<Str, Offsets>> {
         self.by_coordinator(groups, Effect::Reads, async |node, groups| {
             let connection = self.kafka.broker(node).await?;
-            group_offsets::fetch(&connection, groups, partitions, &Reader::default()).await
+            group_offsets::fetch(&connection, &groups, partitions, &Reader::default()).await
         })
         .await
     }

@@ -71,7 +71,7 @@ impl Admin {
     ) -> Result<Outcomes<Str, ShareGroupDescription>> {
         self.by_coordinator(groups, Effect::Reads, async |node, groups| {
             let request = share_group_describe::Request {
-                group_ids: groups.to_vec(),
+                group_ids: groups,
                 include_authorized_operations: false,
             };
             let Answer { body, origin } =
