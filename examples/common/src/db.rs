@@ -20,6 +20,7 @@
 //! ```
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_utils::task::TaskGroup;
@@ -28,6 +29,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::config::Config;
 use crate::patience::Patience;
@@ -35,8 +37,8 @@ use crate::patience::Patience;
 /// A pool of connections; clones share it.
 #[derive(Clone, Debug)]
 pub enum Database {
-    /// A file, in write-ahead mode.
-    Sqlite(SqlitePool),
+    /// A file, in write-ahead mode, and the turn to write to it.
+    Sqlite(SqlitePool, Arc<Mutex<()>>),
     /// A server.
     Postgres(PgPool),
 }
@@ -46,7 +48,7 @@ pub enum Database {
 macro_rules! on {
     ($database:expr, $pool:ident => $body:expr) => {
         match $database {
-            $crate::db::Database::Sqlite($pool) => $body,
+            $crate::db::Database::Sqlite($pool, _) => $body,
             $crate::db::Database::Postgres($pool) => $body,
         }
     };
@@ -141,7 +143,7 @@ impl Database {
             .busy_timeout(Duration::from_secs(10))
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
-        Ok(Self::Sqlite(pool))
+        Ok(Self::Sqlite(pool, Arc::default()))
     }
 
     /// One that is gone with its last handle, for tests.
@@ -153,7 +155,7 @@ impl Database {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        Ok(Self::Sqlite(pool))
+        Ok(Self::Sqlite(pool, Arc::default()))
     }
 
     /// What a transaction that writes begins with. SQLite must take the lock at once: one that
@@ -161,8 +163,17 @@ impl Database {
     #[must_use]
     pub fn begin(&self) -> &'static str {
         match self {
-            Self::Sqlite(_) => "BEGIN IMMEDIATE",
+            Self::Sqlite(..) => "BEGIN IMMEDIATE",
             Self::Postgres(_) => "BEGIN",
+        }
+    }
+
+    /// The turn to write, for who writes often: in the order of asking, where SQLite itself would
+    /// have writers sleep and try again. None where many may write at once.
+    pub async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self {
+            Self::Sqlite(_, turn) => Some(turn.lock().await),
+            Self::Postgres(_) => None,
         }
     }
 
