@@ -6,23 +6,30 @@
 //! | `kafka-pub` | `worker_count` | when all that was read is published |
 //! | `kafka-sub` | `worker_count`, and one for each topic that all pods read | then |
 //! | `sock-writer` | `worker_count` | when all that was taken is handed to sockets |
-//! | `statuses`, `outbox`, `status-feed` | one each | last |
+//! | `saves`, `statuses`, `outbox`, `status-feed`, `reap` | one each | last |
 //! | `lease` | one | likewise; it says that the pod has left |
 //!
 //! Receivers are told apart by their names: one worker has all messages of one receiver, so they
 //! stay in order. Every queue is bounded.
 
 mod answers;
+mod deaths;
+mod known;
+mod lanes;
 mod lease;
 mod metrics;
 mod outbox;
 mod publish;
 mod reap;
 mod run;
+mod save;
+mod seen;
 mod socket;
 mod sockets;
 mod subscribe;
+mod told;
 mod topics;
+mod unsent;
 mod write;
 
 use std::collections::VecDeque;
@@ -41,6 +48,7 @@ use common::service::Running;
 use common::telemetry::Telemetry;
 use klamm_utils::clock::{Clock as _, SystemClock};
 use klamm_utils::task::TaskGroup;
+use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, watch};
 use uuid::Uuid;
@@ -49,6 +57,7 @@ use crate::store::{Advance, Store};
 use crate::wire::Delivery;
 use metrics::Metrics;
 use publish::Job;
+use save::Save;
 use sockets::Sockets;
 
 /// Messages that wait for a worker, at most.
@@ -98,6 +107,10 @@ pub struct Settings {
     pub messages_per_second: u32,
     /// Sockets of one user at this pod.
     pub sockets_per_user: usize,
+    /// How often a socket is asked whether anybody is there.
+    pub ping_every: Duration,
+    /// After how long a socket is sent again what it has not acknowledged.
+    pub again_after: Duration,
     /// Whether the mode may be changed by a request.
     pub dev_mode: bool,
     /// Whom to believe, and how much to read.
@@ -136,6 +149,8 @@ impl Settings {
             delivered_on,
             messages_per_second: config.value("MESSAGES_PER_SECOND", 10),
             sockets_per_user: config.value("SOCKETS_PER_USER", 5),
+            ping_every: socket::PING_EVERY,
+            again_after: socket::AGAIN_AFTER,
             dev_mode: config.value("DEV_MODE", false),
             http: http::Settings::read(config),
         }
@@ -172,12 +187,19 @@ struct Inner {
     publish: Vec<mpsc::Sender<Job>>,
     /// To `sock-writer` workers, by receiver.
     write: Vec<mpsc::Sender<(Delivery, Source)>>,
+    /// To `saves`.
+    save: mpsc::Sender<Save>,
     /// To `statuses`.
     advance: mpsc::Sender<Advance>,
     /// Wakes `outbox`.
     outbox: Notify,
     mode: watch::Sender<Mode>,
+    /// Changes when all sockets are to ask for what they wait for.
+    ask_again: watch::Sender<u64>,
     hops: Mutex<VecDeque<Hop>>,
+    /// Names of accounts, by what compares them.
+    known: Mutex<LruCache<String, String>>,
+    states: lease::Cache,
     /// The place of the latest message.
     placed_us: AtomicI64,
 }
@@ -221,6 +243,7 @@ fn new(settings: Settings, backends: Backends, telemetry: &Telemetry) -> (Pod, r
     let count = settings.worker_count;
     let (publish, jobs) = (0..count).map(|_| mpsc::channel(QUEUE)).unzip();
     let (write, deliveries) = (0..count).map(|_| mpsc::channel(QUEUE)).unzip();
+    let (save, saves) = mpsc::channel(QUEUE);
     let (advance, advances) = mpsc::channel(QUEUE);
     let burst = settings.messages_per_second.saturating_mul(2);
     let pod = Pod(Arc::new(Inner {
@@ -233,14 +256,18 @@ fn new(settings: Settings, backends: Backends, telemetry: &Telemetry) -> (Pod, r
         socket_tasks: TaskGroup::new("sockets"),
         publish,
         write,
+        save,
         advance,
         outbox: Notify::new(),
         mode: watch::Sender::new(settings.mode),
+        ask_again: watch::Sender::default(),
         hops: Mutex::default(),
+        known: Mutex::new(LruCache::unbounded()),
+        states: lease::Cache::default(),
         placed_us: AtomicI64::new(0),
         settings,
     }));
-    (pod, run::Queues { jobs, deliveries, advances })
+    (pod, run::Queues { jobs, deliveries, saves, advances })
 }
 
 impl Pod {
@@ -248,8 +275,9 @@ impl Pod {
         &self.0.settings.pod_id
     }
 
-    /// The worker for a receiver, among those of one kind.
+    /// The worker for a receiver, among those of one kind, however the name is written.
     fn worker<T>(queues: &[T], receiver: &str) -> usize {
+        let receiver = common::auth::normal(receiver);
         let hash = klamm_utils::hash::fnv1a_32(receiver.as_bytes()) as usize;
         hash.checked_rem(queues.len()).unwrap_or(0)
     }
@@ -265,6 +293,10 @@ impl Pod {
 
     fn hops(&self) -> MutexGuard<'_, VecDeque<Hop>> {
         self.0.hops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, LruCache<String, String>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remember(&self, hop: Hop) {

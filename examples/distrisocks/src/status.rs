@@ -25,13 +25,14 @@ impl Status {
         }
     }
 
-    /// The status of a rank; the first, if there is no such rank.
+    /// The status of a rank; the last, if it is one that only a newer version knows: a message
+    /// never goes back.
     #[must_use]
     pub fn of_rank(rank: i16) -> Self {
         match rank {
-            2 => Self::Delivered,
+            ..=0 => Self::None,
             1 => Self::Sent,
-            _ => Self::None,
+            2.. => Self::Delivered,
         }
     }
 
@@ -75,6 +76,12 @@ mod tests {
             }
             prop_assert_eq!(Some(status), news.into_iter().chain([Status::None]).max());
         }
+    }
+
+    /// It was: what a newer version had written was `NONE` to an older one, and was sent again.
+    #[test]
+    fn a_rank_of_a_newer_version_is_no_step_back() {
+        assert_eq!(Status::of_rank(3), Status::Delivered);
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! The tables of messages: who wrote what to whom, and how far it is. Only pods write them.
 
+pub mod conformance;
+mod place;
+mod write;
+
+use std::collections::BTreeSet;
+
 use common::db::{Database, Migration};
 use common::on;
 use serde::Serialize;
@@ -8,11 +14,15 @@ use uuid::Uuid;
 use crate::status::Status;
 use crate::wire::StatusEvent;
 
+pub use place::{NoPlace, Place};
+pub use write::is_of_data;
+
 /// What the tables are. `placed_us` is the order of messages: microseconds since 1970, made unique
 /// within a pod.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    name: "direct messages",
-    sql: "CREATE TABLE direct_messages(
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "direct messages",
+        sql: "CREATE TABLE direct_messages(
             message_id UUID PRIMARY KEY, sender_id TEXT NOT NULL, reciever_id TEXT NOT NULL,
             payload TEXT NOT NULL, status SMALLINT NOT NULL, placed_us BIGINT NOT NULL,
             sent_at BIGINT, delivered_at BIGINT);
@@ -24,7 +34,13 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             sender_id TEXT NOT NULL, reciever_id TEXT NOT NULL, at BIGINT NOT NULL,
             PRIMARY KEY(message_id, status));
           CREATE INDEX direct_outbox_of ON direct_outbox(pod, at)",
-}];
+    },
+    // Whether the service of unsent messages was told of it.
+    Migration {
+        name: "direct messages that were told as unsent",
+        sql: "ALTER TABLE direct_messages ADD COLUMN unsent BOOLEAN NOT NULL DEFAULT FALSE",
+    },
+];
 
 /// Messages of one answer, at most.
 pub const PAGE: i64 = 200;
@@ -48,6 +64,14 @@ pub struct Message {
     pub sent_at: Option<i64>,
     /// When its receiver had it.
     pub delivered_at: Option<i64>,
+}
+
+impl Message {
+    /// Where it stands.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { placed_us: self.placed_us, message_id: self.message_id }
+    }
 }
 
 /// A row of [`COLUMNS`].
@@ -99,8 +123,8 @@ pub struct Advance {
 pub struct Advanced {
     /// What is told of it.
     pub event: StatusEvent,
-    /// Whether it went to its receiver without having been sent: it was away.
-    pub was_away: bool,
+    /// Whether the service of unsent messages was told of it.
+    pub was_unsent: bool,
 }
 
 /// The tables. Cheap to clone.
@@ -121,85 +145,18 @@ impl Store {
         Self { database }
     }
 
-    /// Saves messages in one transaction, and tells how far each is: one that is known already
-    /// keeps what it has.
-    pub async fn save(&self, messages: &[Message]) -> Result<Vec<(Status, i64)>> {
-        // To write the id over itself is how a row that is there is returned by both databases.
-        const SAVE: &str = "INSERT INTO direct_messages(message_id, sender_id, reciever_id, \
-             payload, status, placed_us) VALUES ($1, $2, $3, $4, 0, $5) \
-             ON CONFLICT (message_id) DO UPDATE SET message_id = excluded.message_id \
-             RETURNING status, placed_us";
-        on!(&self.database, pool => {
-            let mut transaction = pool.begin_with(self.database.begin()).await?;
-            let mut saved = Vec::with_capacity(messages.len());
-            for message in messages {
-                let (rank, placed_us): (i16, i64) = sqlx::query_as(SAVE)
-                    .bind(message.message_id)
-                    .bind(&message.sender_id)
-                    .bind(&message.reciever_id)
-                    .bind(&message.payload)
-                    .bind(message.placed_us)
-                    .fetch_one(&mut *transaction)
-                    .await?;
-                saved.push((Status::of_rank(rank), placed_us));
-            }
-            transaction.commit().await?;
-            Ok(saved)
-        })
-    }
-
-    /// Has messages go forward, and an event of each that did lie in the outbox of `pod`: both or
-    /// neither.
-    pub async fn advance(&self, all: &[Advance], pod: &str, at: i64) -> Result<Vec<Advanced>> {
-        const SENT: &str = "UPDATE direct_messages SET status = 1, sent_at = $2 \
-             WHERE message_id = $1 AND status < 1 RETURNING sender_id, reciever_id, sent_at";
-        const DELIVERED: &str = "UPDATE direct_messages SET status = 2, delivered_at = $2 \
-             WHERE message_id = $1 AND status < 2 AND reciever_id = $3 \
-             RETURNING sender_id, reciever_id, sent_at";
-        const EVENT: &str = "INSERT INTO direct_outbox(message_id, status, pod, sender_id, \
-             reciever_id, at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
-        // In one order everywhere: otherwise two of these could wait for each other's rows.
-        let mut all: Vec<&Advance> = all.iter().collect();
-        all.sort_by_key(|advance| advance.message_id);
-        on!(&self.database, pool => {
-            let mut transaction = pool.begin_with(self.database.begin()).await?;
-            let mut advanced = Vec::new();
-            for Advance { message_id, status, by } in &all {
-                let update = match by {
-                    None => sqlx::query_as(SENT).bind(message_id).bind(at),
-                    Some(by) => sqlx::query_as(DELIVERED).bind(message_id).bind(at).bind(by),
-                };
-                let updated: Option<(String, String, Option<i64>)> =
-                    update.fetch_optional(&mut *transaction).await?;
-                let Some((sender_id, reciever_id, sent_at)) = updated else { continue };
-                sqlx::query(EVENT)
-                    .bind(message_id)
-                    .bind(status.rank())
-                    .bind(pod)
-                    .bind(&sender_id)
-                    .bind(&reciever_id)
-                    .bind(at)
-                    .execute(&mut *transaction)
-                    .await?;
-                let event = event(*message_id, *status, sender_id, reciever_id, at);
-                advanced.push(Advanced { event, was_away: sent_at.is_none() });
-            }
-            transaction.commit().await?;
-            Ok(advanced)
-        })
-    }
-
     /// What has not reached a user, in order, behind a place: at most [`PAGE`].
-    pub async fn undelivered(&self, user: &str, behind_us: i64) -> Result<Vec<Message>> {
+    pub async fn undelivered(&self, user: &str, behind: Place) -> Result<Vec<Message>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM direct_messages \
-             WHERE reciever_id = $1 AND status < 2 AND placed_us > $2 \
-             ORDER BY placed_us LIMIT $3"
+             WHERE reciever_id = $1 AND status < 2 AND (placed_us, message_id) > ($2, $3) \
+             ORDER BY placed_us, message_id LIMIT $4"
         );
         let rows: Vec<Row> = on!(&self.database, pool => {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(user)
-                .bind(behind_us)
+                .bind(behind.placed_us)
+                .bind(behind.message_id)
                 .bind(PAGE)
                 .fetch_all(pool)
                 .await
@@ -208,17 +165,19 @@ impl Store {
     }
 
     /// What two have written to each other before a place, oldest first: at most [`PAGE`].
-    pub async fn history(&self, one: &str, other: &str, before_us: i64) -> Result<Vec<Message>> {
+    pub async fn history(&self, one: &str, other: &str, before: Place) -> Result<Vec<Message>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM direct_messages \
              WHERE ((sender_id = $1 AND reciever_id = $2) OR (sender_id = $2 AND reciever_id = $1)) \
-             AND placed_us < $3 ORDER BY placed_us DESC LIMIT $4"
+             AND (placed_us, message_id) < ($3, $4) \
+             ORDER BY placed_us DESC, message_id DESC LIMIT $5"
         );
         let rows: Vec<Row> = on!(&self.database, pool => {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(one)
                 .bind(other)
-                .bind(before_us)
+                .bind(before.placed_us)
+                .bind(before.message_id)
                 .bind(PAGE)
                 .fetch_all(pool)
                 .await
@@ -257,28 +216,33 @@ impl Store {
         Ok(events.collect())
     }
 
-    /// Events were sent.
-    pub async fn clear_outbox(&self, events: &[StatusEvent]) -> Result<()> {
-        const SQL: &str = "DELETE FROM direct_outbox WHERE message_id = $1 AND status = $2";
-        on!(&self.database, pool => {
-            let mut transaction = pool.begin_with(self.database.begin()).await?;
-            for event in events {
-                sqlx::query(SQL)
-                    .bind(event.message_id)
-                    .bind(event.status.rank())
-                    .execute(&mut *transaction)
-                    .await?;
+    /// Of these pairs of receiver and sender, those between whom nothing waits of what was told as
+    /// unsent.
+    pub async fn with_nothing_unsent(
+        &self,
+        pairs: BTreeSet<(String, String)>,
+    ) -> Result<Vec<(String, String)>> {
+        const SQL: &str = "SELECT COUNT(*) FROM direct_messages \
+             WHERE reciever_id = $1 AND sender_id = $2 AND status < 2 AND unsent";
+        let mut found = Vec::new();
+        for (receiver, sender) in pairs {
+            let (left,): (i64,) = on!(&self.database, pool => {
+                sqlx::query_as(SQL).bind(&receiver).bind(&sender).fetch_one(pool).await?
+            });
+            if left == 0 {
+                found.push((receiver, sender));
             }
-            transaction.commit().await
-        })
+        }
+        Ok(found)
     }
 
-    /// What a dead pod was to tell is another's to tell.
-    pub async fn inherit_outbox(&self, dead: &str, pod: &str) -> Result<()> {
-        const SQL: &str = "UPDATE direct_outbox SET pod = $2 WHERE pod = $1";
-        on!(&self.database, pool => {
-            sqlx::query(SQL).bind(dead).bind(pod).execute(pool).await.map(drop)
-        })
+    /// The user of this name as its account has it, whatever the case; none if there is no account.
+    pub async fn account(&self, name: &str) -> Result<Option<String>> {
+        const SQL: &str = "SELECT username FROM users WHERE username_key = $1";
+        let key = common::auth::normal(name);
+        let found: Option<(String,)> =
+            on!(&self.database, pool => sqlx::query_as(SQL).bind(key).fetch_optional(pool).await?);
+        Ok(found.map(|(username,)| username))
     }
 }
 
@@ -294,84 +258,4 @@ fn event(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(placed_us: i64, sender: &str, receiver: &str) -> Message {
-        Message {
-            message_id: Uuid::now_v7(),
-            sender_id: sender.into(),
-            reciever_id: receiver.into(),
-            payload: format!("text {placed_us}"),
-            status: 0,
-            placed_us,
-            sent_at: None,
-            delivered_at: None,
-        }
-    }
-
-    fn advance(message: &Message, status: Status, by: Option<&str>) -> Advance {
-        Advance { message_id: message.message_id, status, by: by.map(Into::into) }
-    }
-
-    async fn store() -> Store {
-        let database = Database::in_memory().await.unwrap();
-        database.migrate(MIGRATIONS).await.unwrap();
-        Store::new(database)
-    }
-
-    /// The original never saved the row, and set statuses whether or not what they say was true.
-    #[tokio::test]
-    async fn fault_004_statuses_are_saved_and_only_go_forward() {
-        let store = store().await;
-        let message = message(5, "alice", "bob");
-        let saved = store.save(std::slice::from_ref(&message)).await.unwrap();
-        assert_eq!(saved, [(Status::None, 5)]);
-        let sent = advance(&message, Status::Sent, None);
-        let delivered = advance(&message, Status::Delivered, Some("bob"));
-        let by_mallory = advance(&message, Status::Delivered, Some("mallory"));
-        let all = [by_mallory, delivered, sent];
-        let advanced = store.advance(&all, "pod-1", 9).await.unwrap();
-        assert_eq!(advanced.len(), 1, "neither another's word nor a step back counts");
-        assert_eq!(advanced[0].event.event, "SET_STATUS_TO_DELIVERED");
-        assert!(advanced[0].was_away);
-        let again = store.save(std::slice::from_ref(&message)).await.unwrap();
-        assert_eq!(again, [(Status::Delivered, 5)]);
-        assert!(store.undelivered("bob", 0).await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn the_outbox_has_what_is_to_be_told_until_it_was() {
-        let store = store().await;
-        let message = message(5, "alice", "bob");
-        store.save(std::slice::from_ref(&message)).await.unwrap();
-        let sent = [advance(&message, Status::Sent, None)];
-        store.advance(&sent, "pod-1", 9).await.unwrap();
-        assert!(store.outbox("pod-2").await.unwrap().is_empty());
-        store.inherit_outbox("pod-1", "pod-2").await.unwrap();
-        let events = store.outbox("pod-2").await.unwrap();
-        assert_eq!((events.len(), events[0].event.as_str()), (1, "SET_STATUS_TO_SENT"));
-        store.clear_outbox(&events).await.unwrap();
-        assert!(store.outbox("pod-2").await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn people_and_what_they_wrote_are_found_in_order() {
-        let store = store().await;
-        let all = [
-            message(1_000, "alice", "bob"),
-            message(2_000, "bob", "alice"),
-            message(3_000, "alice", "bob"),
-            message(4_000, "carol", "bob"),
-        ];
-        store.save(&all).await.unwrap();
-        let waiting = store.undelivered("bob", 1_000).await.unwrap();
-        assert_eq!(waiting, [all[2].clone(), all[3].clone()]);
-        let history = store.history("bob", "alice", i64::MAX).await.unwrap();
-        assert_eq!(history, all[..3]);
-        let found = store.conversations("bob").await.unwrap();
-        let found: Vec<_> =
-            found.iter().map(|c| (c.username.as_str(), c.last_at, c.waiting)).collect();
-        assert_eq!(found, [("carol", 4, 1), ("alice", 3, 2)]);
-    }
-}
+mod tests;

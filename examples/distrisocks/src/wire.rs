@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::status::Status;
+use crate::store::Message;
 
 /// The topic of what has become of messages. The key is the message's id.
 pub const STATUS_TOPIC: &str = "message-status";
-/// The topic that every pod reads, each in a group of its own.
+/// The topic that every pod reads, in the mode `broadcast`.
 pub const BROADCAST_TOPIC: &str = "broadcast";
 /// The topic that every pod follows from its end.
 pub const SINGLE_TOPIC: &str = "messages";
@@ -84,6 +85,8 @@ pub enum TypedOut {
         /// The sender's own name of it, where that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         client_msg_id: Option<String>,
+        /// Whom it is for, by the name of the account.
+        reciever_id: String,
         /// How far it is.
         status: Status,
         /// Since when, in milliseconds since 1970.
@@ -124,6 +127,22 @@ pub struct Delivery {
     /// The pod that has sent it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub from_pod: String,
+}
+
+impl Delivery {
+    /// A message as it goes out.
+    #[must_use]
+    pub fn of(message: Message) -> Self {
+        Self {
+            message: message.payload,
+            reciever_id: message.reciever_id,
+            sender_id: message.sender_id,
+            message_id: message.message_id,
+            created_at: message.placed_us / 1_000,
+            attempt: 0,
+            from_pod: String::new(),
+        }
+    }
 }
 
 /// What has become of a message: the value of a record of [`STATUS_TOPIC`].

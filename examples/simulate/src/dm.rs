@@ -88,10 +88,14 @@ pub(crate) async fn dm(world: World, load: &Load) -> anyhow::Result<()> {
     let pods = world.places("pod")?;
     let (counts, ticks) = (Arc::new(Counts::default()), Arc::new(Mutex::new(times())));
     let run = format!("{:x}", uuid::Uuid::now_v7().as_u128() >> 48);
+    let name = |side: &str, pair: usize| format!("{side}{run}-{pair}");
+    let all: Vec<_> =
+        (0..load.pairs).flat_map(|pair| ["a", "b"].map(|side| name(side, pair))).collect();
+    world.enrol(&all).await?;
     let mut people = Vec::new();
     let every = Duration::from_secs_f64(load.pairs as f64 / load.rate);
     for pair in 0..load.pairs {
-        let names = [format!("a{run}-{pair}"), format!("b{run}-{pair}")];
+        let names = ["a", "b"].map(|side| name(side, pair));
         let first = Duration::from_secs_f64(pair as f64 / load.rate);
         let schedule = Schedule { first, every, time: Duration::from_secs(load.seconds) };
         for side in 0..2 {

@@ -63,7 +63,8 @@ pub enum UserKey<'a> {
 }
 
 /// A username in the one form that is compared.
-pub(super) fn normal(username: &str) -> String {
+#[must_use]
+pub fn normal(username: &str) -> String {
     username.trim().nfkc().collect::<String>().to_lowercase()
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
-pub use account::{NewUser, User, UserKey};
+pub use account::{NewUser, User, UserKey, normal};
 pub use limits::{Limiter, Limits, Quotas};
 pub use routes::{AuthRejection, refresh_cookie, routes};
 pub use token::{Identity, TICKET_LIFETIME};

@@ -35,16 +35,25 @@ pub async fn conforms(registry: &Registry, prefix: &str) {
     registry.correct(&bob, &one).await.unwrap();
     assert_eq!(at().await, pods(&[&two]));
 
+    // What is there already is not changed by saying it again.
+    let carol = format!("{prefix}-carol");
+    let here = [(bob.clone(), "bob-2".to_owned()), (carol.clone(), "carol-1".to_owned())];
+    registry.register_all(&here, &two).await.unwrap();
+    let all = registry.pods_of_all(&[bob.clone(), carol.clone()].into()).await.unwrap();
+    assert_eq!([all.get(&bob), all.get(&carol)], [Some(&pods(&[&two])); 2]);
+
     assert!(registry.claim_remains(&two, &one).await.unwrap());
     assert!(!registry.claim_remains(&two, &one).await.unwrap());
+    registry.release_remains(&two, &two).await.unwrap();
+    assert!(!registry.claim_remains(&two, &two).await.unwrap(), "it is not two's to give back");
     registry.leave(&two).await.unwrap();
-    registry.bury(&two).await.unwrap();
+    registry.bury(&two, &one).await.unwrap();
     assert!(at().await.is_empty(), "what a dead pod has registered is not believed");
     assert!(registry.claim_remains(&two, &one).await.unwrap());
-    registry.bury(&two).await.unwrap();
+    registry.bury(&two, &one).await.unwrap();
     registry.leave(&one).await.unwrap();
     assert!(registry.pods().await.unwrap().dead.contains(&one));
-    registry.bury(&one).await.unwrap();
+    registry.bury(&one, &one).await.unwrap();
     let left = registry.pods().await.unwrap();
     assert!(left.living.is_disjoint(&pods(&[&one, &two])));
     assert!(left.dead.is_disjoint(&pods(&[&one, &two])));

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Mode, Pod, lease, socket};
+use super::{Mode, Pod, known, lease, socket};
 use crate::status::Status;
-use crate::store::Message;
+use crate::store::{Message, NoPlace, Place};
 use crate::wire::{done, refused};
 
 /// Bytes of a frame, at most.
@@ -74,17 +74,17 @@ async fn ticket(State(pod): State<Pod>, identity: Identity) -> Response {
     Json(json!({ "ticket": ticket, "expires_in": expires_in })).into_response()
 }
 
-/// With whom the user has written, and who is there besides.
+/// With whom the user has written, and some who are there besides.
 async fn conversations(State(pod): State<Pod>, identity: Identity) -> Answer {
     let found = pod.0.store.conversations(&identity.username).await.map_err(away)?;
-    let states = lease::states(&pod).await.unwrap_or_default();
-    let online: BTreeSet<_> = states.into_values().flat_map(|state| state.users).collect();
     let known: BTreeSet<_> = found.iter().map(|with| with.username.clone()).collect();
+    // Without the registry nobody is known to be there.
+    let at = pod.0.registry.pods_of_all(&known).await.unwrap_or_default();
     let mut list: Vec<Value> = found
         .into_iter()
         .map(|with| {
             json!({
-                "online": online.contains(&with.username),
+                "online": at.contains_key(&with.username),
                 "username": with.username,
                 "last_message": with.last_message,
                 "last_at": with.last_at,
@@ -92,7 +92,10 @@ async fn conversations(State(pod): State<Pod>, identity: Identity) -> Answer {
             })
         })
         .collect();
-    let others = online.difference(&known).filter(|user| **user != identity.username);
+    let states = lease::states(&pod).await.unwrap_or_default();
+    let online: BTreeSet<_> = states.values().flat_map(|state| &state.users).collect();
+    let others = online.into_iter().filter(|user| !known.contains(*user));
+    let others = others.filter(|user| **user != identity.username).take(lease::NAMES_MAX);
     list.extend(others.map(|user| json!({ "username": user, "online": true })));
     Ok(done("", list).into_response())
 }
@@ -100,8 +103,8 @@ async fn conversations(State(pod): State<Pod>, identity: Identity) -> Answer {
 #[derive(Deserialize)]
 struct Page {
     with: String,
-    /// Milliseconds since 1970.
-    before: Option<i64>,
+    /// The cursor of a message: what was written before it.
+    before: Option<String>,
 }
 
 /// A message of the history, with the names of the original's table.
@@ -112,6 +115,8 @@ struct Row {
     sender_id: String,
     reciever_id: String,
     created_at: i64,
+    /// What `before` takes.
+    cursor: String,
     status: Status,
     sent_at: Option<i64>,
     delivered_at: Option<i64>,
@@ -122,14 +127,22 @@ async fn messages(
     identity: Identity,
     Query(Page { with, before }): Query<Page>,
 ) -> Answer {
-    let before_us = before.map_or(i64::MAX, |before| before.saturating_mul(1_000));
-    let found = pod.0.store.history(&identity.username, &with, before_us).await.map_err(away)?;
+    let before = before.map_or(Ok(Place::LAST), |before| before.parse());
+    let before = before.map_err(|error: NoPlace| {
+        (StatusCode::BAD_REQUEST, refused(error.to_string())).into_response()
+    })?;
+    let Some(with) = known::account(&pod, &with).await.map_err(away)? else {
+        let fault = format!("there is no user called {with}");
+        return Err((StatusCode::NOT_FOUND, refused(fault)).into_response());
+    };
+    let found = pod.0.store.history(&identity.username, &with, before).await.map_err(away)?;
     let rows: Vec<_> = found.into_iter().map(row).collect();
     Ok(done("", rows).into_response())
 }
 
 fn row(message: Message) -> Row {
     Row {
+        cursor: message.place().to_string(),
         message_id: message.message_id,
         payload: message.payload,
         sender_id: message.sender_id,
@@ -141,10 +154,12 @@ fn row(message: Message) -> Row {
     }
 }
 
-/// Which pods there are, who is where, and how the latest messages went.
-async fn pods(State(pod): State<Pod>, _: Identity) -> Answer {
+/// Which pods there are, who is where, and how the latest messages went. Who wrote to whom is for
+/// these two only, unless this is a demonstration.
+async fn pods(State(pod): State<Pod>, who: Identity) -> Answer {
     // Without the registry a pod knows of itself.
-    let mut states = lease::states(&pod).await.unwrap_or_default();
+    let states = lease::states(&pod).await.unwrap_or_default();
+    let mut states = BTreeMap::clone(&states);
     states.insert(pod.id().into(), lease::state(&pod));
     let known = pod.0.registry.pods().await.unwrap_or_default();
     let mut redundant = BTreeMap::<String, u64>::new();
@@ -157,6 +172,12 @@ async fn pods(State(pod): State<Pod>, _: Identity) -> Answer {
         hops.extend(state.hops);
         let users = if alive { state.users } else { Vec::new() };
         pods.push(json!({ "pod_id": pod_id, "alive": alive, "users": users }));
+    }
+    if !pod.0.settings.dev_mode {
+        hops.retain(|hop| [&hop.sender_id, &hop.reciever_id].contains(&&who.username));
+        for pod in &mut pods {
+            pod["users"] = json!([]);
+        }
     }
     hops.sort_by_key(|hop| std::cmp::Reverse(hop.at));
     hops.truncate(super::HOPS);

@@ -33,6 +33,7 @@ pub(super) struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Queue {
     queue: &'static str,
+    worker: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -90,9 +91,9 @@ impl Metrics {
         self.redundant.get_or_create(&ByMode { mode: mode.name() }).get()
     }
 
-    /// So much waits in the queues of one kind.
-    pub(super) fn queued(&self, queue: &'static str, depth: usize) {
+    /// So much waits for one worker of a kind.
+    pub(super) fn queued(&self, queue: &'static str, worker: usize, depth: usize) {
         let depth = i64::try_from(depth).unwrap_or(i64::MAX);
-        self.queued.get_or_create(&Queue { queue }).set(depth);
+        self.queued.get_or_create(&Queue { queue, worker: worker as u64 }).set(depth);
     }
 }

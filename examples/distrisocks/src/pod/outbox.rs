@@ -1,7 +1,6 @@
 //! What has become of messages: into the database, from its outbox into the log, and from there to
 //! the screens of senders, wherever these are.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::patience::Patience;
@@ -11,7 +10,8 @@ use klamm_producer::{Producer, Record};
 use klamm_utils::task::TaskGroup;
 use tokio::sync::mpsc;
 
-use super::{Pod, now_ms};
+use super::told::Told;
+use super::{Pod, now_ms, unsent};
 use crate::store::{Advance, Advanced};
 use crate::wire::{FrameOut, STATUS_TOPIC, StatusEvent, TypedOut};
 
@@ -47,25 +47,10 @@ pub(super) async fn advance(
             }
         };
         pod.0.outbox.notify_one();
-        hand_over_unsent(&producer, &advanced).await;
-    }
-}
-
-/// Who was away has the messages now: they wait no more.
-async fn hand_over_unsent(producer: &Producer, advanced: &[Advanced]) {
-    let away = advanced.iter().filter(|advanced| advanced.was_away);
-    let pairs: BTreeSet<_> =
-        away.map(|Advanced { event, .. }| (&event.reciever_id, &event.sender_id)).collect();
-    for (touser, fromuser) in pairs {
-        let handed_over = unsent::wire::HandedOver {
-            touser: touser.clone(),
-            fromuser: fromuser.clone(),
-            upto_offset: None,
-        };
-        let value = serde_json::to_vec(&handed_over).expect("a struct of texts is JSON");
-        let record = Record::to(unsent::wire::TOPIC).key(touser.clone()).value(value);
-        // If it is lost, a badge stays until the next message.
-        drop(producer.enqueue(record).await);
+        // Who was away has them now.
+        let told = advanced.into_iter().filter(|advanced| advanced.was_unsent);
+        let pairs = told.map(|Advanced { event, .. }| (event.reciever_id, event.sender_id));
+        unsent::hand_over(&pod, &producer, pairs.collect()).await;
     }
 }
 
@@ -109,9 +94,10 @@ fn record(event: &StatusEvent) -> Record {
 /// `status-feed`: what any pod tells, to the senders that are here.
 pub(super) async fn feed(pod: Pod, kafka: Kafka, tasks: TaskGroup) {
     let mut patience = Patience::new(&tasks, "follow statuses");
+    let mut told = Told::default();
     loop {
         let error = tokio::select! {
-            error = follow(&pod, &kafka) => error,
+            error = follow(&pod, &kafka, &mut told) => error,
             () = tasks.stopping() => return,
         };
         if patience.after(&error).await.is_none() {
@@ -120,7 +106,7 @@ pub(super) async fn feed(pod: Pod, kafka: Kafka, tasks: TaskGroup) {
     }
 }
 
-async fn follow(pod: &Pod, kafka: &Kafka) -> klamm_consumer::Error {
+async fn follow(pod: &Pod, kafka: &Kafka, told: &mut Told) -> klamm_consumer::Error {
     let consumer = kafka.consumer().assign_topic(STATUS_TOPIC, Start::Latest).build();
     let mut consumer = match consumer.await {
         Ok(consumer) => consumer,
@@ -134,9 +120,12 @@ async fn follow(pod: &Pod, kafka: &Kafka) -> klamm_consumer::Error {
         for record in batch {
             let value = record.value.unwrap_or_default();
             let Ok(event) = serde_json::from_slice::<StatusEvent>(&value) else { continue };
-            let StatusEvent { message_id, status, at, .. } = event;
-            let told = TypedOut::Status { message_id, client_msg_id: None, status, at };
-            pod.0.sockets.send(&event.sender_id, &FrameOut::Typed(told));
+            let StatusEvent { message_id, sender_id, reciever_id, status, at, .. } = event;
+            if told.is_news(message_id, status) {
+                let client_msg_id = None;
+                let news = TypedOut::Status { message_id, client_msg_id, reciever_id, status, at };
+                pod.0.sockets.send(&sender_id, &FrameOut::Typed(news));
+            }
         }
     }
 }

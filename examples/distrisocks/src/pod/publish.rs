@@ -1,4 +1,4 @@
-//! `kafka-pub`: saves what was written, finds the receiver's pods, and publishes to them.
+//! `kafka-pub`: saves what was written, and publishes it to the pods of its receivers.
 //!
 //! A message is saved first and published then. What cannot be published now is kept, in order,
 //! and tried again: it is lost by nobody but a pod that dies, and then it is still in the database
@@ -7,48 +7,66 @@
 use std::time::Duration;
 
 use common::patience::Patience;
-use klamm_producer::{Delivery as Receipt, Producer, Record, RecordMetadata};
-use klamm_utils::backoff::Backoff;
+use klamm_producer::Producer;
 use klamm_utils::task::TaskGroup;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Mode, Pod, now_ms, topics};
+use super::lanes::{self, BATCH};
+use super::save::{Refused, Save};
+use super::{Pod, known};
 use crate::status::Status;
-use crate::store::{Advance, Message};
-use crate::wire::{BROADCAST_TOPIC, Delivery, FrameOut, SINGLE_TOPIC, TypedOut};
+use crate::store::Message;
+use crate::wire::{Delivery, FrameOut, TypedOut};
 
-/// Messages of one transaction, at most.
-const BATCH: usize = 100;
-/// How often a message is passed on from pod to pod before its receiver counts as away.
-const ATTEMPTS_MAX: u32 = 3;
+/// So long is waited for what is on its way when the pod stops.
+const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Work for a publisher.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// Somebody wrote: over this connection, which hears what becomes of it.
-    New { message: Message, connection: String, client_msg_id: Option<String> },
+    /// Somebody wrote.
+    New(Written),
     /// It is to be passed on.
     Again(Delivery),
 }
 
-/// Where a message goes.
-#[derive(Debug, PartialEq, Eq)]
-enum Route {
-    /// To these topics.
-    Topics(Vec<String>),
-    /// Its receiver is away.
-    Away,
+/// What somebody wrote: over this connection, which hears what becomes of it.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) message: Message,
+    pub(super) connection: String,
+    pub(super) client_msg_id: Option<String>,
 }
 
-/// Publishes until the tasks stop and the queue is empty.
+/// Publishes until the tasks stop and the queue is empty. What is saved does not wait for what is
+/// published, as far as there is room.
 pub(super) async fn work(
     pod: Pod,
     producer: Producer,
-    mut jobs: mpsc::Receiver<Job>,
+    (worker, jobs): (usize, mpsc::Receiver<Job>),
     tasks: TaskGroup,
 ) {
-    let mut later: Vec<Delivery> = Vec::new();
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    let (saved, deliveries) = mpsc::channel(BATCH);
+    let saves = save_all(&pod, (worker, jobs), saved, &tasks);
+    let publishes = async {
+        let publishes = lanes::publish(&pod, &producer, deliveries);
+        tokio::pin!(publishes);
+        tokio::select! {
+            () = &mut publishes => return,
+            () = tasks.stopping() => {}
+        }
+        // What is not published by then waits in the database.
+        let _ = tokio::time::timeout(END_WITHIN, publishes).await;
+    };
+    tokio::join!(saves, publishes);
+}
+
+async fn save_all(
+    pod: &Pod,
+    (worker, mut jobs): (usize, mpsc::Receiver<Job>),
+    saved: mpsc::Sender<Delivery>,
+    tasks: &TaskGroup,
+) {
     loop {
         let mut batch = Vec::new();
         tokio::select! {
@@ -58,163 +76,91 @@ pub(super) async fn work(
                     return;
                 }
             }
-            () = tokio::time::sleep(backoff.next_pause()), if !later.is_empty() => {}
             () = tasks.stopping() => return,
         }
-        pod.0.metrics.queued("kafka-pub", jobs.len());
-        let Some(new) = save(&pod, batch, &tasks).await else { return };
-        // Behind those that were tried before: a receiver's messages stay in order.
-        later.extend(new);
-        later = publish(&pod, &producer, later, &tasks).await;
-        if later.is_empty() {
-            backoff.reset();
+        pod.0.metrics.queued("kafka-pub", worker, jobs.len());
+        let Some(deliveries) = save(pod, batch, tasks).await else { return };
+        for delivery in deliveries {
+            tokio::select! {
+                sent = saved.send(delivery) => if sent.is_err() { return },
+                () = tasks.stopping() => return,
+            }
         }
     }
 }
 
 /// Saves what is new, tells its senders, and gives what is to be published.
 async fn save(pod: &Pod, batch: Vec<Job>, tasks: &TaskGroup) -> Option<Vec<Delivery>> {
-    let (mut new, mut from, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut new, mut deliveries) = (Vec::new(), Vec::new());
     for job in batch {
         match job {
             Job::Again(delivery) => deliveries.push(delivery),
-            Job::New { message, connection, client_msg_id } => {
-                new.push(message);
-                from.push((connection, client_msg_id));
-            }
+            Job::New(written) => new.extend(addressed(pod, written, tasks).await?),
         }
     }
     if new.is_empty() {
         return Some(deliveries);
     }
-    let mut patience = Patience::new(tasks, "save messages");
-    let saved = loop {
-        match pod.0.store.save(&new).await {
-            Ok(saved) => break saved,
-            Err(error) => patience.after(&error).await?,
-        }
-    };
-    for ((message, (connection, client_msg_id)), (status, placed_us)) in
-        new.into_iter().zip(from).zip(saved)
-    {
-        let at = placed_us / 1_000;
-        let message_id = message.message_id;
-        let told = TypedOut::Status { message_id, client_msg_id, status, at };
-        pod.0.sockets.send_to(&message.sender_id, &connection, FrameOut::Typed(told));
-        if status == Status::None {
-            deliveries.push(Delivery {
-                message: message.payload,
-                reciever_id: message.reciever_id,
-                sender_id: message.sender_id,
-                message_id,
-                created_at: at,
-                attempt: 0,
-                from_pod: pod.id().into(),
-            });
+    let (answer, answered) = oneshot::channel();
+    let messages = new.iter().map(|written| written.message.clone()).collect();
+    pod.0.save.send(Save { messages, answer }).await.ok()?;
+    let saved = answered.await.ok()?;
+    for (written, saved) in new.into_iter().zip(saved) {
+        match saved {
+            Err(Refused(fault)) => refuse(pod, &written, fault),
+            Ok((status, placed_us)) => {
+                tell(pod, &written, status, placed_us);
+                if status == Status::None {
+                    let mut delivery = Delivery::of(written.message);
+                    delivery.created_at = placed_us / 1_000;
+                    delivery.from_pod = pod.id().into();
+                    deliveries.push(delivery);
+                }
+            }
         }
     }
     Some(deliveries)
 }
 
-/// Publishes, and gives back what could not be.
-async fn publish(
-    pod: &Pod,
-    producer: &Producer,
-    deliveries: Vec<Delivery>,
-    tasks: &TaskGroup,
-) -> Vec<Delivery> {
-    let mut under_way = Vec::with_capacity(deliveries.len());
-    for delivery in deliveries {
-        let route = route(pod, &delivery).await;
-        let receipts = match &route {
-            Route::Topics(topics) => send(producer, topics, &delivery).await,
-            Route::Away => {
-                pod.0.metrics.unsent.inc();
-                vec![producer.enqueue(unsent_record(&delivery)).await]
-            }
-        };
-        under_way.push((delivery, route, receipts));
-    }
-    let (mut sent, mut failed) = (Vec::new(), Vec::new());
-    for (delivery, route, receipts) in under_way {
-        match (stored(receipts).await, route) {
-            (Ok(()), Route::Topics(_)) => {
-                let message_id = delivery.message_id;
-                sent.push(Advance { message_id, status: Status::Sent, by: None });
-            }
-            // The row stays as it is: whoever looks sees that it was not sent.
-            (Ok(()), Route::Away) => {}
-            (Err(error), _) => {
-                tracing::debug!(%error, message = %delivery.message_id, "not published yet");
-                failed.push(delivery);
-            }
+/// The message with its receiver's name as the account has it. Nobody keeps what is for nobody.
+async fn addressed(pod: &Pod, mut written: Written, tasks: &TaskGroup) -> Option<Option<Written>> {
+    let mut patience = Patience::new(tasks, "look for a receiver");
+    let receiver = loop {
+        match known::account(pod, &written.message.reciever_id).await {
+            Ok(receiver) => break receiver,
+            Err(error) => patience.after(&error).await?,
         }
-    }
-    if !sent.is_empty() {
-        let mut patience = Patience::new(tasks, "save that messages were sent");
-        while let Err(error) = pod.0.store.advance(&sent, pod.id(), now_ms()).await {
-            if patience.after(&error).await.is_none() {
-                break;
-            }
-        }
-        pod.0.outbox.notify_one();
-    }
-    failed
-}
-
-async fn send(
-    producer: &Producer,
-    topics: &[String],
-    delivery: &Delivery,
-) -> Vec<klamm_producer::Result<Receipt>> {
-    let value = serde_json::to_vec(delivery).expect("a struct of texts and numbers is JSON");
-    let mut receipts = Vec::with_capacity(topics.len());
-    for topic in topics {
-        let record = Record::to(topic.as_str()).key(delivery.reciever_id.clone());
-        receipts.push(producer.enqueue(record.value(value.clone())).await);
-    }
-    receipts
-}
-
-/// Whether the broker has all of them.
-async fn stored(receipts: Vec<klamm_producer::Result<Receipt>>) -> klamm_producer::Result<()> {
-    for receipt in receipts {
-        let _: RecordMetadata = receipt?.await?;
-    }
-    Ok(())
-}
-
-/// To the pods of the receiver, as the registry has them; to all, if it does not answer.
-async fn route(pod: &Pod, delivery: &Delivery) -> Route {
-    let mode = *pod.0.mode.borrow();
-    let to_all = |topic: &str| Route::Topics(vec![topic.to_owned()]);
-    if delivery.attempt >= ATTEMPTS_MAX {
-        return Route::Away;
-    }
-    match (pod.0.registry.pods_of(&delivery.reciever_id).await, mode) {
-        (Ok(pods), _) if pods.is_empty() => Route::Away,
-        (Ok(pods), Mode::PodId) => {
-            let topics = pods.iter().map(|pod_id| topics::of_pod(&pod.0.settings, pod_id));
-            Route::Topics(topics.collect())
-        }
-        (_, Mode::Broadcast) => to_all(BROADCAST_TOPIC),
-        (_, Mode::SingleTopic) => to_all(SINGLE_TOPIC),
-        (Err(error), Mode::PodId) => {
-            tracing::debug!(%error, "the registry is away: to all pods");
-            pod.0.metrics.fallbacks.inc();
-            to_all(BROADCAST_TOPIC)
-        }
-    }
-}
-
-/// For the service that tells who wrote to somebody who was away.
-fn unsent_record(delivery: &Delivery) -> Record {
-    let message = unsent::wire::Message {
-        touser: delivery.reciever_id.clone(),
-        fromuser: delivery.sender_id.clone(),
-        message: delivery.message.clone(),
-        message_id: delivery.message_id.to_string(),
     };
-    let value = serde_json::to_vec(&message).expect("a struct of texts is JSON");
-    Record::to(unsent::wire::TOPIC).key(delivery.reciever_id.clone()).value(value)
+    let fault = match receiver {
+        None => format!("there is no user called {}", written.message.reciever_id),
+        Some(own) if own == written.message.sender_id => "reciever_id is sender_id".into(),
+        Some(receiver) => {
+            written.message.reciever_id = receiver;
+            return Some(Some(written));
+        }
+    };
+    refuse(pod, &written, fault);
+    Some(None)
+}
+
+fn refuse(pod: &Pod, written: &Written, message: String) {
+    let client_msg_id = written.client_msg_id.clone();
+    let told = FrameOut::Typed(TypedOut::Error { message, client_msg_id });
+    pod.0.sockets.send_to(&written.message.sender_id, &written.connection, told);
+}
+
+/// Tells the sender, and its other connections at this pod what it wrote.
+fn tell(pod: &Pod, written: &Written, status: Status, placed_us: i64) {
+    let Written { message, connection, client_msg_id } = written;
+    let at = placed_us / 1_000;
+    let told = TypedOut::Status {
+        message_id: message.message_id,
+        client_msg_id: client_msg_id.clone(),
+        reciever_id: message.reciever_id.clone(),
+        status,
+        at,
+    };
+    pod.0.sockets.send_to(&message.sender_id, connection, FrameOut::Typed(told));
+    let copy = Delivery { created_at: at, ..Delivery::of(message.clone()) };
+    pod.0.sockets.send_to_others(&message.sender_id, connection, &FrameOut::Message(copy));
 }

@@ -1,45 +1,92 @@
-//! Clearing up after dead pods: what lies in their topics is passed on, what they were to tell is
-//! told.
+//! `reap`: looks after pods that have died. What their users wait for is asked for at once, what
+//! they were to tell is told; what lies in their topics is passed on when they are surely dead.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use klamm_client::Kafka;
+use klamm_client::admin::GroupState;
 use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset, Start};
 use klamm_protocol::wire::Str;
 use klamm_utils::task::TaskGroup;
+use tokio::time::Instant;
 
+use super::deaths::{Deaths, Seen};
 use super::write::pass_on;
 use super::{Pod, lease, topics};
 use crate::wire::Delivery;
 
-/// A broker says within this time where a partition ends.
-const END_WITHIN: Duration = Duration::from_secs(5);
+/// Looks in the time of a lease.
+const LOOKS: u32 = 15;
+/// A poll that finds nothing for so long has come to an end, or to one that it is told.
+const POLL_WITHIN: Duration = Duration::from_millis(500);
 
-/// Clears up after every pod whose lease has run out, unless another does.
-pub(super) async fn reap_dead(pod: &Pod, kafka: &Kafka, tasks: &TaskGroup) {
-    // Who does not know which pods live clears up after none.
-    let Ok(pods) = pod.0.registry.pods().await else { return };
-    for dead in pods.dead {
-        if tasks.is_stopping() {
-            return;
+/// Looks after dead pods until the tasks stop.
+pub(super) async fn watch(pod: Pod, kafka: Kafka, tasks: TaskGroup) {
+    let lease = pod.0.registry.lease();
+    let mut looks = tokio::time::interval(lease / LOOKS);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut deaths = Deaths::new(lease);
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = tasks.stopping() => return,
         }
-        match reap(pod, kafka, &dead).await {
-            Ok(true) => tracing::info!(pod = pod.id(), dead, "cleared up"),
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, dead, "cannot clear up yet"),
+        let seen = look(&pod, &mut deaths).await;
+        for silent in &seen.silent {
+            look_after(&pod, silent).await;
         }
+        for dead in seen.dead {
+            tokio::select! {
+                () = reap_within(lease, &pod, &kafka, &dead) => {}
+                () = tasks.stopping() => return,
+            }
+        }
+    }
+}
+
+async fn look(pod: &Pod, deaths: &mut Deaths) -> Seen {
+    let without = match pod.0.registry.pods().await {
+        Ok(mut pods) => {
+            pods.dead.remove(pod.id());
+            Some(pods.dead)
+        }
+        Err(_) => None,
+    };
+    deaths.look(without.as_ref(), Instant::now())
+}
+
+/// Shorter than the claim lasts: nobody else begins meanwhile.
+async fn reap_within(limit: Duration, pod: &Pod, kafka: &Kafka, dead: &str) {
+    match tokio::time::timeout(limit, reap(pod, kafka, dead)).await {
+        Ok(Ok(true)) => tracing::info!(pod = pod.id(), dead, "cleared up"),
+        Ok(Ok(false)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, dead, "cannot clear up yet"),
+        Err(_) => tracing::warn!(dead, "cannot clear up yet: it takes too long"),
+    }
+}
+
+/// A pod has no lease. Whether or not it lives, this does no harm: all who are here ask for what
+/// they wait for, and what that pod has not told yet is told by this one.
+async fn look_after(pod: &Pod, silent: &str) {
+    pod.0.ask_again.send_modify(|times| *times += 1);
+    match pod.0.store.inherit_outbox(silent, pod.id()).await {
+        Ok(()) => pod.0.outbox.notify_one(),
+        Err(error) => tracing::warn!(%error, silent, "what it was to tell is told later"),
     }
 }
 
 async fn reap(pod: &Pod, kafka: &Kafka, dead: &str) -> anyhow::Result<bool> {
     let registry = &pod.0.registry;
-    if dead == pod.id() || !registry.claim_remains(dead, pod.id()).await? {
+    if has_members(kafka, dead).await? {
+        return Ok(false);
+    }
+    if !registry.claim_remains(dead, pod.id()).await? {
         return Ok(false);
     }
     // It may have come back before the claim; after it, it waits.
     if registry.pods().await?.living.contains(dead) {
-        registry.release_remains(dead).await?;
+        registry.release_remains(dead, pod.id()).await?;
         return Ok(false);
     }
     pod.0.store.inherit_outbox(dead, pod.id()).await?;
@@ -53,8 +100,20 @@ async fn reap(pod: &Pod, kafka: &Kafka, dead: &str) -> anyhow::Result<bool> {
         }
     }
     lease::forget_state(pod, dead).await?;
-    registry.bury(dead).await?;
+    registry.bury(dead, pod.id()).await?;
     Ok(true)
+}
+
+/// Whether it reads its topic still: then only the registry does not hear of it.
+async fn has_members(kafka: &Kafka, dead: &str) -> klamm_client::Result<bool> {
+    let group = topics::group_of(dead);
+    for (_, listed) in kafka.admin().list_groups(&[], &[]).await? {
+        let mut of_it = listed?.into_iter().filter(|listed| listed.id == group.as_str());
+        if of_it.any(|listed| !matches!(listed.state, GroupState::Empty | GroupState::Dead)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Passes on what a dead pod has not, from where its group has committed.
@@ -75,7 +134,7 @@ async fn pass_on_all(
     let mut consumer = consumer.build().await?;
     let mut ends = HashMap::new();
     loop {
-        let next = tokio::time::timeout(END_WITHIN / 10, consumer.next_batch()).await;
+        let next = tokio::time::timeout(POLL_WITHIN, consumer.next_batch()).await;
         if let Ok(batch) = next {
             for record in batch? {
                 let value = record.value.unwrap_or_default();

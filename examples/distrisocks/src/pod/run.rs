@@ -11,8 +11,9 @@ use klamm_utils::task::TaskGroup;
 use tokio::sync::mpsc;
 
 use super::publish::Job;
+use super::save::Save;
 use super::subscribe::Reads;
-use super::{Mode, Pod, Source, lease, outbox, publish, subscribe, topics, write};
+use super::{Mode, Pod, Source, lease, outbox, publish, reap, save, subscribe, topics, write};
 use crate::store::{Advance, MIGRATIONS};
 use crate::wire::Delivery;
 
@@ -25,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Queues {
     pub(super) jobs: Vec<mpsc::Receiver<Job>>,
     pub(super) deliveries: Vec<mpsc::Receiver<(Delivery, Source)>>,
+    pub(super) saves: mpsc::Receiver<Save>,
     pub(super) advances: mpsc::Receiver<Advance>,
 }
 
@@ -93,12 +95,12 @@ impl Stages {
     }
 
     fn start(&self, pod: &Pod, kafka: &Kafka, producer: &Producer, queues: Queues) {
-        let Queues { jobs, deliveries, advances } = queues;
-        for jobs in jobs {
+        let Queues { jobs, deliveries, saves, advances } = queues;
+        for jobs in jobs.into_iter().enumerate() {
             let work = publish::work(pod.clone(), producer.clone(), jobs, self.publish.clone());
             self.publish.spawn("kafka-pub", work);
         }
-        for deliveries in deliveries {
+        for deliveries in deliveries.into_iter().enumerate() {
             let work = write::work(pod.clone(), deliveries, self.write.clone());
             self.write.spawn("sock-writer", work);
         }
@@ -109,9 +111,11 @@ impl Stages {
         }
         let (one, two) = (pod.clone(), producer.clone());
         let (tasks, rest) = (self.rest.clone(), &self.rest);
+        rest.spawn("saves", save::work(pod.clone(), saves, tasks.clone()));
         rest.spawn("statuses", outbox::advance(one, two, advances, tasks.clone()));
         rest.spawn("outbox", outbox::relay(pod.clone(), producer.clone(), tasks.clone()));
         rest.spawn("status-feed", outbox::feed(pod.clone(), kafka.clone(), tasks.clone()));
+        rest.spawn("reap", reap::watch(pod.clone(), kafka.clone(), tasks.clone()));
         rest.spawn("lease", lease::keep(pod.clone(), kafka.clone(), tasks));
     }
 

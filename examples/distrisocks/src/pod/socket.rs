@@ -3,35 +3,35 @@
 //! A socket is registered first and asks for what it has missed then, so that nothing falls in
 //! between; what comes twice by that is sent once. What is not acknowledged is sent again.
 
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket};
 use common::auth::Identity;
+use futures_util::future::{BoxFuture, OptionFuture};
 use klamm_utils::random::Random;
-use lru::LruCache;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::publish::Job;
-use super::{DeliveredOn, Pod, now_ms};
+use super::publish::{Job, Written};
+use super::seen::Seen;
+use super::sockets::{Ended, Queue};
+use super::{DeliveredOn, Pod, lease, now_ms};
 use crate::status::Status;
-use crate::store::{Advance, Message, PAGE};
+use crate::store::{Advance, Message, PAGE, Place};
 use crate::wire::{Delivery, FrameIn, FrameOut, TypedIn, TypedOut, fault_of, message_id};
 
 /// Proxies close what says nothing for a minute.
-const PING_EVERY: Duration = Duration::from_secs(25);
+pub(super) const PING_EVERY: Duration = Duration::from_secs(25);
 /// What was not acknowledged for so long is sent again.
-const AGAIN_AFTER: Duration = Duration::from_secs(30);
+pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// When a pod has died, all ask again: within this time, and not all at once.
+const ASK_WITHIN_MS: u64 = 1_000;
 /// A socket that takes nothing for so long is closed.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// The other side's answer to a close is waited for so long.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// How long before its end a session is told of.
 const WARN_BEFORE: Duration = Duration::from_secs(60);
-/// Messages that are remembered as sent.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
 
 /// Why a socket ends.
 #[derive(Debug)]
@@ -45,78 +45,102 @@ enum End {
 const GOING_AWAY: End = End::Close(1001, "the pod stops");
 const EXPIRED: End = End::Close(4401, "the session has ended");
 const TOO_SLOW: End = End::Close(4408, "too slow: ask again for what was missed");
-const TOO_MANY: End = End::Close(4409, "too many connections");
+const REPLACED: End = End::Close(4409, "too many connections: a newer one took the place");
 
 struct Socket {
     pod: Pod,
     user: Identity,
     connection: String,
     web: WebSocket,
-    /// When each message was sent last.
-    sent: LruCache<Uuid, Instant>,
+    seen: Seen,
+    /// When the other side was last heard of.
+    heard: Instant,
 }
+
+/// What a look into the database gives.
+type Page = Result<Vec<Message>, sqlx::Error>;
 
 /// Serves a socket until it ends.
 pub(super) async fn serve(pod: Pod, user: Identity, web: WebSocket) {
     let connection = format!("{}-{}", user.username, Random::new().below(1 << 53));
     let name = user.username.clone();
-    let sent = LruCache::new(REMEMBERED);
-    let mut socket = Socket { pod, user, connection: connection.clone(), web, sent };
-    let pod = socket.pod.clone();
-    let end = match pod.0.sockets.add(&name, &connection) {
-        Err(_) => TOO_MANY,
-        Ok(queue) => {
-            pod.0.metrics.sockets.inc();
-            if let Err(error) = pod.0.registry.register(&name, &connection, pod.id()).await {
-                // Messages go to all pods meanwhile, or wait in the database.
-                tracing::debug!(%error, "the registry is away: not registered");
-            }
-            let end = socket.run(queue).await;
-            let is_last = pod.0.sockets.remove(&name, &connection);
-            pod.0.metrics.sockets.dec();
-            let gone = pod.0.registry.unregister(&name, &connection, pod.id(), is_last).await;
-            if let Err(error) = gone {
-                tracing::debug!(%error, "the registry is away: not unregistered");
-            }
-            end
-        }
-    };
+    let seen = Seen::new(pod.0.settings.again_after);
+    let heard = Instant::now();
+    let mut socket =
+        Socket { pod: pod.clone(), user, connection: connection.clone(), web, seen, heard };
+    let queue = pod.0.sockets.add(&name, &connection);
+    pod.0.metrics.sockets.inc();
+    if let Err(error) = pod.0.registry.register(&name, &connection, pod.id()).await {
+        // Messages go to all pods meanwhile, or wait in the database. With the next renewal of the
+        // lease it is registered.
+        tracing::debug!(%error, "the registry is away: not registered");
+    }
+    let end = socket.run(queue).await;
+    let is_last = pod.0.sockets.remove(&name, &connection);
+    pod.0.metrics.sockets.dec();
+    if let Err(error) = pod.0.registry.unregister(&name, &connection, pod.id(), is_last).await {
+        tracing::debug!(%error, "the registry is away: not unregistered");
+    }
+    // A newer one may have come between the two.
+    lease::register_again(&pod, &name).await;
     socket.close(end).await;
 }
 
 impl Socket {
-    async fn run(&mut self, mut queue: mpsc::Receiver<FrameOut>) -> End {
+    async fn run(&mut self, mut queue: Queue) -> End {
         match self.follow(&mut queue).await {
             Err(end) => end,
             Ok(never) => match never {},
         }
     }
 
-    async fn follow(
-        &mut self,
-        queue: &mut mpsc::Receiver<FrameOut>,
-    ) -> Result<std::convert::Infallible, End> {
+    async fn follow(&mut self, queue: &mut Queue) -> Result<std::convert::Infallible, End> {
         let (pod_id, connection_id) = (self.pod.id().to_owned(), self.connection.clone());
         self.write(FrameOut::Typed(TypedOut::Hello { pod_id, connection_id })).await?;
         let stopping = self.pod.0.socket_tasks.stopping();
         tokio::pin!(stopping);
-        let mut ping = tokio::time::interval(PING_EVERY);
-        let mut again = tokio::time::interval(AGAIN_AFTER);
-        let mut warned = false;
+        let mut ping = tokio::time::interval(self.pod.0.settings.ping_every);
+        let mut again = tokio::time::interval(self.pod.0.settings.again_after);
+        let mut asked = self.pod.0.ask_again.subscribe();
+        let mut page: OptionFuture<BoxFuture<'static, Page>> = None.into();
+        let (mut catches_up, mut warned) = (false, false);
         loop {
             let session = self.session_left();
             let until = if warned { session } else { session.saturating_sub(WARN_BEFORE) };
             tokio::select! {
-                // Before anything that comes live: the order of the database is that of writing.
                 biased;
                 () = &mut stopping => return Err(GOING_AWAY),
-                _ = again.tick() => self.catch_up().await?,
-                frame = self.web.recv() => self.take(frame).await?,
-                frame = queue.recv() => match frame {
-                    Some(frame) => self.pass(frame).await?,
-                    None => return Err(TOO_SLOW),
+                // Between two pages, too: who acknowledges while it reads is heard.
+                frame = self.web.recv() => {
+                    self.heard = Instant::now();
+                    self.take(frame).await?;
+                }
+                _ = again.tick(), if !catches_up => {
+                    catches_up = true;
+                    page = Some(self.page(Place::FIRST)).into();
+                }
+                Some(found) = &mut page, if catches_up => {
+                    let next = self.catch_up(found).await?;
+                    catches_up = next.is_some();
+                    page = next.map(|behind| self.page(behind)).into();
+                }
+                // Not before all pages: the order of the database is that of writing.
+                frame = queue.next(), if !catches_up => match frame {
+                    Ok(frame) => self.pass(frame).await?,
+                    Err(Ended::TooSlow) => return Err(TOO_SLOW),
+                    Err(Ended::Replaced) => return Err(REPLACED),
                 },
-                _ = ping.tick() => self.send(Frame::Ping(bytes::Bytes::new())).await?,
+                Ok(()) = asked.changed() => {
+                    let within = Random::new().below(ASK_WITHIN_MS);
+                    again.reset_after(Duration::from_millis(within));
+                }
+                _ = ping.tick() => {
+                    // Two were not answered: it is gone without a word.
+                    if self.heard.elapsed() >= 2 * self.pod.0.settings.ping_every {
+                        return Err(End::Gone);
+                    }
+                    self.send(Frame::Ping(bytes::Bytes::new())).await?;
+                }
                 () = tokio::time::sleep(until) => {
                     if self.session_left().is_zero() {
                         return Err(EXPIRED);
@@ -134,49 +158,51 @@ impl Socket {
         Duration::from_secs(self.user.expires_at.saturating_sub(now))
     }
 
-    /// Sends what has not reached the user.
-    async fn catch_up(&mut self) -> Result<(), End> {
-        let mut behind_us = i64::MIN;
-        loop {
-            let waiting = self.pod.0.store.undelivered(&self.user.username, behind_us).await;
-            let Ok(waiting) = waiting else {
-                tracing::debug!("the database is away: what was missed is sent later");
-                return Ok(());
-            };
-            let is_all = i64::try_from(waiting.len()).unwrap_or(i64::MAX) < PAGE;
-            for message in waiting {
-                behind_us = message.placed_us;
-                self.deliver(delivery_of(message)).await?;
-            }
-            if is_all {
-                return Ok(());
+    /// Looks for what has not reached the user.
+    fn page(&self, behind: Place) -> BoxFuture<'static, Page> {
+        let (pod, user) = (self.pod.clone(), self.user.username.clone());
+        Box::pin(async move { pod.0.store.undelivered(&user, behind).await })
+    }
+
+    /// Sends what was found; gives the place behind which there is more.
+    async fn catch_up(&mut self, found: Page) -> Result<Option<Place>, End> {
+        let Ok(waiting) = found else {
+            tracing::debug!("the database is away: what was missed is sent later");
+            return Ok(None);
+        };
+        let is_all = i64::try_from(waiting.len()).unwrap_or(i64::MAX) < PAGE;
+        let last = waiting.last().map(Message::place);
+        for message in waiting {
+            if self.seen.is_due(message.message_id, Instant::now()) {
+                self.deliver(Delivery::of(message)).await?;
             }
         }
+        Ok(last.filter(|_| !is_all))
     }
 
     async fn pass(&mut self, frame: FrameOut) -> Result<(), End> {
         match frame {
-            FrameOut::Message(delivery) => self.deliver(delivery).await,
+            FrameOut::Message(delivery) if self.seen.is_new(delivery.message_id) => {
+                self.deliver(delivery).await
+            }
+            FrameOut::Message(_) => Ok(()),
             typed @ FrameOut::Typed(_) => self.write(typed).await,
         }
     }
 
-    /// Writes a message, unless that was just done.
     async fn deliver(&mut self, delivery: Delivery) -> Result<(), End> {
         let id = delivery.message_id;
-        let fresh = |sent: &Instant| sent.elapsed() < AGAIN_AFTER / 2;
-        if self.sent.get(&id).is_some_and(fresh) {
-            return Ok(());
-        }
+        let is_own = delivery.sender_id == self.user.username;
         self.write(FrameOut::Message(delivery)).await?;
-        self.sent.put(id, Instant::now());
-        if self.pod.0.settings.delivered_on == DeliveredOn::SocketWrite {
+        self.seen.sent(id, Instant::now());
+        if self.pod.0.settings.delivered_on == DeliveredOn::SocketWrite && !is_own {
             self.delivered(id).await;
         }
         Ok(())
     }
 
     async fn delivered(&mut self, message_id: Uuid) {
+        self.seen.acknowledged(message_id);
         let by = Some(self.user.username.clone());
         let advance = Advance { message_id, status: Status::Delivered, by };
         // Closed only when the pod stops: then it is sent and acknowledged again.
@@ -237,8 +263,9 @@ impl Socket {
         };
         let queues = &self.pod.0.publish;
         let worker = Pod::worker(queues, &message.reciever_id);
-        let job = Job::New { message, connection: self.connection.clone(), client_msg_id };
-        let taken = queues.get(worker).is_some_and(|queue| queue.try_send(job).is_ok());
+        let written = Written { message, connection: self.connection.clone(), client_msg_id };
+        let taken =
+            queues.get(worker).is_some_and(|queue| queue.try_send(Job::New(written)).is_ok());
         if !taken {
             return Err("too much waits: try again".into());
         }
@@ -288,17 +315,5 @@ impl Socket {
             // Whether the other side hears it is its own affair.
             let _ = tokio::time::timeout(CLOSE_WITHIN, closing).await;
         }
-    }
-}
-
-fn delivery_of(message: Message) -> Delivery {
-    Delivery {
-        message: message.payload,
-        reciever_id: message.reciever_id,
-        sender_id: message.sender_id,
-        message_id: message.message_id,
-        created_at: message.placed_us / 1_000,
-        attempt: 0,
-        from_pod: String::new(),
     }
 }

@@ -63,11 +63,10 @@ async fn consumer(pod: &Pod, kafka: &Kafka, reads: Reads) -> klamm_consumer::Res
             .group(&topics::group_of(id))
             .subscribe([topics::of_pod(&pod.0.settings, id)])
             .auto_offset_reset(OffsetReset::Earliest),
-        Reads::All(Mode::Broadcast) => consumer
-            .group(&format!("broadcast.{id}"))
-            .subscribe([BROADCAST_TOPIC])
-            .auto_offset_reset(OffsetReset::Latest),
         // From the end: what was before this pod is not played again.
+        Reads::All(Mode::Broadcast) => {
+            kafka.consumer().assign_topic(BROADCAST_TOPIC, Start::Latest)
+        }
         Reads::All(_) => kafka.consumer().assign_topic(SINGLE_TOPIC, Start::Latest),
     };
     consumer.build().await

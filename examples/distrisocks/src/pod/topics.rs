@@ -20,10 +20,16 @@ pub(super) fn group_of(pod: &str) -> String {
     format!("pod.{pod}")
 }
 
-/// Connects, and makes what is missing. A pod's topic has a partition for each worker.
+/// Connects, and makes what is missing.
 pub(super) async fn connect(settings: &Settings) -> Result<Kafka> {
     let config = ClientConfig::new(&settings.kafka).client_id(&settings.pod_id);
     let kafka = Kafka::connect(config).await?;
+    make(settings, &kafka).await?;
+    Ok(kafka)
+}
+
+/// Makes what is missing. A pod's topic has a partition for each worker.
+pub(super) async fn make(settings: &Settings, kafka: &Kafka) -> Result<()> {
     let topic = |name: &str, partitions: i32, minutes: u64| {
         let retention_ms = (minutes * 60_000).to_string();
         NewTopic::new(name).partitions(partitions).config("retention.ms", &retention_ms)
@@ -36,8 +42,8 @@ pub(super) async fn connect(settings: &Settings) -> Result<Kafka> {
         topic(SINGLE_TOPIC, SINGLE_PARTITIONS, 10),
         topic(STATUS_TOPIC, STATUS_PARTITIONS, 7 * 24 * 60),
     ];
-    common::topics::create(&kafka, &topics).await?;
-    unsent::topics::create(&kafka, unsent::topics::PARTITIONS).await?;
+    common::topics::create(kafka, &topics).await?;
+    unsent::topics::create(kafka, unsent::topics::PARTITIONS).await?;
     let own = own.as_str().into();
     let partitions = kafka.topic(&own).await?.partitions.len();
     if partitions < settings.worker_count {
@@ -46,5 +52,5 @@ pub(super) async fn connect(settings: &Settings) -> Result<Kafka> {
             raised?;
         }
     }
-    Ok(kafka)
+    Ok(())
 }

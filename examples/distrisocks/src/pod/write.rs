@@ -4,13 +4,13 @@ use klamm_utils::task::TaskGroup;
 use tokio::sync::mpsc;
 
 use super::publish::Job;
-use super::{Hop, Pod, Source, now_ms};
+use super::{Hop, Pod, Source, lease, now_ms};
 use crate::wire::{Delivery, FrameOut};
 
 /// Writes until the tasks stop and the queue is empty.
 pub(super) async fn work(
     pod: Pod,
-    mut deliveries: mpsc::Receiver<(Delivery, Source)>,
+    (worker, mut deliveries): (usize, mpsc::Receiver<(Delivery, Source)>),
     tasks: TaskGroup,
 ) {
     loop {
@@ -20,7 +20,7 @@ pub(super) async fn work(
             () = tasks.stopping() => None,
         };
         let Some((delivery, source)) = next else { return };
-        pod.0.metrics.queued("sock-writer", deliveries.len());
+        pod.0.metrics.queued("sock-writer", worker, deliveries.len());
         deliver(&pod, delivery, source).await;
     }
 }
@@ -44,6 +44,8 @@ pub(super) async fn pass_on(pod: &Pod, left: &str, mut delivery: Delivery) {
     if let Err(error) = pod.0.registry.correct(&delivery.reciever_id, left).await {
         tracing::debug!(%error, "the registry is away: not corrected");
     }
+    // It may have come meanwhile.
+    lease::register_again(pod, &delivery.reciever_id).await;
     pod.0.metrics.rerouted.inc();
     delivery.attempt += 1;
     let queues = &pod.0.publish;

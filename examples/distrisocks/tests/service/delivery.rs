@@ -82,6 +82,7 @@ async fn all_tabs_get_everything_in_order_and_each_once() {
 async fn fault_004_a_message_for_somebody_away_waits_and_is_known_to_wait() {
     let world = World::start(2).await;
     let mut alice = world.connect("alice", 0).await;
+    world.token("bob").await;
     alice.write("bob", "one").await;
     alice.write("bob", "two").await;
     alice.status("NONE").await;
@@ -124,5 +125,63 @@ async fn what_was_not_acknowledged_comes_again() {
     alice.write("bob", "later").await;
     let mut bob = world.connect("bob", 1).await;
     assert_eq!(bob.read().await, "later");
+    world.stop().await;
+}
+
+/// It was: what was for nobody was kept for ever, and "Bob" never got what was for "bob".
+#[tokio::test]
+async fn a_receiver_is_who_has_the_account_however_the_name_is_written() {
+    let world = World::start(1).await;
+    let mut alice = world.connect("alice", 0).await;
+    let mut bob = world.connect("Bob", 0).await;
+    alice.write("nobody", "to nobody").await;
+    let refused = alice.next().await;
+    assert_eq!(
+        (&refused["type"], &refused["message"], &refused["client_msg_id"]),
+        (&json!("error"), &json!("there is no user called nobody"), &json!("to nobody"))
+    );
+    alice.write("Alice", "to myself").await;
+    assert_eq!(alice.next().await["message"], "reciever_id is sender_id");
+    alice.write("bob", "hi").await;
+    assert_eq!(alice.status("NONE").await["reciever_id"], "Bob");
+    assert_eq!(bob.read().await, "hi");
+    alice.status("DELIVERED").await;
+    let history = world.get(0, "alice", "/messages?with=BOB").await;
+    assert_eq!((history.as_array().unwrap().len(), &history[0]["reciever_id"]), (1, &json!("Bob")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_senders_other_tab_sees_what_the_first_wrote() {
+    let world = World::start(1).await;
+    let mut first = world.connect("alice", 0).await;
+    let mut second = world.connect("alice", 0).await;
+    world.token("bob").await;
+    first.write("bob", "hi").await;
+    let copy = second.message().await;
+    assert_eq!((&copy["message"], &copy["sender_id"]), (&json!("hi"), &json!("alice")));
+    assert_eq!(copy["message_id"], first.status("NONE").await["message_id"]);
+    world.stop().await;
+}
+
+/// It was: pages ended within a millisecond, and the rest of it was never shown.
+#[tokio::test]
+async fn the_history_goes_on_from_a_cursor() {
+    let world = World::start(1).await;
+    let mut alice = world.connect("alice", 0).await;
+    let mut bob = world.connect("bob", 0).await;
+    for text in ["one", "two", "three"] {
+        alice.write("bob", text).await;
+        assert_eq!(bob.read().await, text);
+    }
+    let all = world.get(0, "alice", "/messages?with=bob").await;
+    let cursor = all[2]["cursor"].as_str().unwrap();
+    let before = world.get(0, "alice", &format!("/messages?with=bob&before={cursor}")).await;
+    let texts: Vec<_> = before.as_array().unwrap().iter().map(|row| &row["payload"]).collect();
+    assert_eq!(texts, ["one", "two"]);
+    let url = format!("http://{}/messages?with=bob&before=yesterday", world.pods[0].address());
+    let token = world.token("alice").await;
+    let answer = world.http.get(url).bearer_auth(token).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
     world.stop().await;
 }

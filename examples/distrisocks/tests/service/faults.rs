@@ -1,5 +1,10 @@
 //! What may break, and who may not be believed.
 
+use std::time::Duration;
+
+use common::registry::Registry;
+use distrisocks::pod::{Backends, Settings};
+use distrisocks::store::{Message, Store};
 use futures_util::StreamExt as _;
 use klamm_producer::{ProduceExt as _, Record};
 use serde_json::{Value, json};
@@ -38,6 +43,7 @@ async fn fault_004_what_lies_at_a_dead_pod_arrives_elsewhere_and_once() {
     registry.keep_alive("pod-9").await.unwrap();
     registry.register("bob", "bob-1", "pod-9").await.unwrap();
     let mut alice = world.connect("alice", 0).await;
+    world.token("bob").await;
     alice.write("bob", "to the dead pod").await;
     alice.status("SENT").await;
     let mut bob = world.connect("bob", 1).await;
@@ -135,5 +141,150 @@ async fn fault_004_only_who_is_logged_in_gets_a_socket() {
     assert_eq!(refused(Some(&token), &[("origin", "http://evil.example")]).await, 403);
     let own = open(address, Some(&token), &[("origin", "http://localhost:8080")]).await;
     assert!(own.is_ok());
+    world.stop().await;
+}
+
+/// It was: the first pod that saw the registry again took all others for dead, deleted their topics
+/// and forgot them.
+#[tokio::test]
+async fn a_registry_that_was_away_kills_no_pod() {
+    let mut world = World::start(0).await;
+    let lease = Duration::from_secs(1);
+    world.backends.registry = world.backends.registry.clone().with_lease(lease);
+    for pod in ["pod-1", "pod-2", "pod-3"] {
+        let pod = world.pod(pod).await;
+        world.pods.push(pod);
+    }
+    let kafka = world.kafka().await;
+    let topics = async || {
+        let topics = kafka.admin().list_topics().await.unwrap();
+        let of_pods = topics.iter().filter(|topic| topic.name.as_str().starts_with("pod."));
+        of_pods.map(|topic| (topic.name.to_string(), topic.id)).collect::<Vec<_>>()
+    };
+    let before = topics().await;
+    assert_eq!(before.len(), 3);
+    let mut alice = world.connect("alice", 0).await;
+    let mut bob = world.connect("bob", 1).await;
+    let registry = &world.backends.registry;
+    registry.kv().cut(true);
+    // This is how long it is away: all leases run out.
+    tokio::time::sleep(2 * lease).await;
+    registry.kv().cut(false);
+    until("all live again", async || registry.pods().await.unwrap().living.len() == 3).await;
+    until("bob is found", async || !registry.pods_of("bob").await.unwrap().is_empty()).await;
+    alice.write("bob", "hi").await;
+    assert_eq!(bob.read().await, "hi");
+    alice.status("DELIVERED").await;
+    assert_eq!(topics().await, before, "nobody's topic was deleted");
+    world.stop().await;
+}
+
+/// It was: it stayed unknown as long as it was open, and got everything half a minute late.
+#[tokio::test]
+async fn who_came_while_the_registry_was_away_is_known_when_it_is_back() {
+    let world = World::start(2).await;
+    let registry = &world.backends.registry;
+    registry.kv().cut(true);
+    let _bob = world.connect("bob", 1).await;
+    registry.kv().cut(false);
+    until("bob is known", async || {
+        registry.pods_of("bob").await.unwrap() == ["pod-2".to_owned()].into()
+    })
+    .await;
+    // Nor does a word too many make him unknown.
+    registry.correct("bob", "pod-2").await.unwrap();
+    until("bob is known", async || !registry.pods_of("bob").await.unwrap().is_empty()).await;
+    world.stop().await;
+}
+
+/// It was: a phone that had lost its network stayed there until TCP gave it up.
+#[tokio::test]
+async fn a_socket_whose_other_side_is_gone_is_closed() {
+    let mut world = World::start(0).await;
+    let often = Settings { ping_every: Duration::from_millis(100), ..world.settings("pod-1") };
+    let pod = world.pod_with(often).await;
+    world.pods.push(pod);
+    // Who does not read does not answer a ping.
+    let _gone = world.connect("bob", 0).await;
+    until("bob is gone", async || {
+        let pods = world.get(0, "alice", "/pods").await;
+        pods["pods"][0]["users"] == json!([])
+    })
+    .await;
+    world.stop().await;
+}
+
+/// It was: what a pod had saved and not published waited for the next look of its receiver.
+#[tokio::test]
+async fn what_a_dead_pod_has_not_published_is_asked_for() {
+    let mut world = World::start(0).await;
+    let rarely = Settings { again_after: Duration::from_secs(3_600), ..world.settings("pod-1") };
+    let pod = world.pod_with(rarely).await;
+    world.pods.push(pod);
+    let mut bob = world.connect("bob", 0).await;
+    // Once this has come, bob's socket has asked, and does not do so again for an hour.
+    let mut alice = world.connect("alice", 0).await;
+    alice.write("bob", "first").await;
+    assert_eq!(bob.read().await, "first");
+    let message = Message {
+        message_id: uuid::Uuid::now_v7(),
+        sender_id: "alice".into(),
+        reciever_id: "bob".into(),
+        payload: "saved".into(),
+        status: 0,
+        placed_us: 1,
+        sent_at: None,
+        delivered_at: None,
+    };
+    let Backends { database, registry, .. } = &world.backends;
+    Store::new(database.clone()).save(&[message]).await.unwrap();
+    // The pod that has saved it lived a moment ago.
+    let short: Registry = registry.clone().with_lease(Duration::from_millis(100));
+    short.keep_alive("pod-9").await.unwrap();
+    assert_eq!(bob.read().await, "saved");
+    world.stop().await;
+}
+
+/// It was: a topic that takes nothing held up all receivers of a worker, for ever.
+#[tokio::test]
+async fn a_topic_that_takes_nothing_is_gone_round() {
+    let world = World::start(1).await;
+    let registry = &world.backends.registry;
+    world.token("carol").await;
+    // No topic may be called so.
+    let lasts = registry.clone().with_lease(Duration::from_secs(3_600));
+    lasts.keep_alive("no/pod").await.unwrap();
+    registry.register("carol", "carol-1", "no/pod").await.unwrap();
+    let mut alice = world.connect("alice", 0).await;
+    let mut bob = world.connect("bob", 0).await;
+    alice.write("carol", "to carol").await;
+    alice.write("bob", "to bob").await;
+    assert_eq!(bob.read().await, "to bob");
+    let mut sent = Vec::new();
+    while sent.len() < 2 {
+        sent.push(alice.status("SENT").await["reciever_id"].clone());
+    }
+    sent.sort_by_key(Value::to_string);
+    assert_eq!(sent, [json!("bob"), json!("carol")]);
+    world.stop().await;
+}
+
+/// It was: whoever was logged in saw who wrote to whom.
+#[tokio::test]
+async fn who_wrote_to_whom_is_for_these_two() {
+    let mut world = World::start(0).await;
+    let in_use = Settings { dev_mode: false, ..world.settings("pod-1") };
+    let pod = world.pod_with(in_use).await;
+    world.pods.push(pod);
+    let mut alice = world.connect("alice", 0).await;
+    let mut bob = world.connect("bob", 0).await;
+    alice.write("bob", "hi").await;
+    assert_eq!(bob.read().await, "hi");
+    let hops = async |who| {
+        let pods = world.get(0, who, "/pods").await;
+        assert_eq!(pods["pods"][0]["users"], json!([]));
+        pods["hops"].as_array().unwrap().len()
+    };
+    assert_eq!([hops("alice").await, hops("bob").await, hops("mallory").await], [1, 1, 0]);
     world.stop().await;
 }

@@ -68,6 +68,8 @@ impl World {
             delivered_on: DeliveredOn::ClientAck,
             messages_per_second: 0,
             sockets_per_user: 5,
+            ping_every: Duration::from_secs(25),
+            again_after: Duration::from_secs(30),
             dev_mode: true,
             http: common::http::Settings::default(),
         }
@@ -75,7 +77,13 @@ impl World {
 
     /// Starts a pod and waits until it is ready.
     pub(crate) async fn pod(&self, pod_id: &str) -> Running {
-        let pod = pod::start(self.settings(pod_id), self.backends.clone()).await.unwrap();
+        self.pod_with(self.settings(pod_id)).await
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) async fn pod_with(&self, settings: Settings) -> Running {
+        let pod_id = &settings.pod_id.clone();
+        let pod = pod::start(settings, self.backends.clone()).await.unwrap();
         let ready = format!("http://{}/readyz", pod.address());
         until("the pod is ready", async || {
             self.http.get(&ready).send().await.unwrap().status() == 200

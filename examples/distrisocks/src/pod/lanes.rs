@@ -1,0 +1,278 @@
+//! What a publisher has under way: a lane for each receiver, so that one whose topic cannot be
+//! written to holds up nobody else.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use klamm_producer::{Delivery as Receipt, Producer, Record, RecordMetadata};
+use klamm_utils::backoff::Backoff;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{Mode, Pod, topics, unsent};
+use crate::status::Status;
+use crate::store::Advance;
+use crate::wire::{BROADCAST_TOPIC, Delivery, SINGLE_TOPIC};
+
+/// Messages that are under way, at most: who has more waits in the queue, which tells senders when
+/// it is full.
+pub(super) const BATCH: usize = 100;
+/// How often a message is passed on from pod to pod before its receiver counts as away.
+const ATTEMPTS_MAX: u32 = 3;
+/// So often is the topic of a pod tried before the one that all pods read.
+const TRIES: u32 = 2;
+
+/// Where a message goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Route {
+    /// To these topics.
+    Topics(Vec<String>),
+    /// Its receiver is away.
+    Away,
+}
+
+/// Where the registry has somebody; nothing if it does not answer.
+type Pods = Option<BTreeSet<String>>;
+
+/// The messages of one receiver that are under way, in order.
+struct Lane {
+    receiver: String,
+    deliveries: Vec<Delivery>,
+    backoff: Backoff,
+}
+
+/// What came of a lane: those that could not be published are in it still.
+struct Ended {
+    lane: Lane,
+    published: usize,
+}
+
+#[derive(Default)]
+struct Lanes {
+    under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
+    /// What waits behind what is under way to the same receiver.
+    waiting: HashMap<String, Vec<Delivery>>,
+    len: usize,
+}
+
+/// Publishes what comes until there is nothing more.
+pub(super) async fn publish(
+    pod: &Pod,
+    producer: &Producer,
+    mut deliveries: mpsc::Receiver<Delivery>,
+) {
+    let mut lanes = Lanes::default();
+    let mut is_open = true;
+    while is_open || lanes.len > 0 {
+        let room = BATCH - lanes.len;
+        let mut new = Vec::new();
+        tokio::select! {
+            biased;
+            Some(ended) = lanes.under_way.next() => {
+                lanes.len -= ended.published;
+                lanes.go_on(pod, producer, ended.lane);
+            }
+            count = deliveries.recv_many(&mut new, room), if is_open && room > 0 => {
+                is_open = count > 0;
+                lanes.len += count;
+                lanes.take(pod, producer, new).await;
+            }
+        }
+    }
+}
+
+impl Lanes {
+    async fn take(&mut self, pod: &Pod, producer: &Producer, new: Vec<Delivery>) {
+        let mut lanes = Vec::<Lane>::new();
+        for delivery in new {
+            let receiver = &delivery.reciever_id;
+            if let Some(waiting) = self.waiting.get_mut(receiver) {
+                waiting.push(delivery);
+            } else if let Some(lane) = lanes.iter_mut().find(|lane| lane.receiver == *receiver) {
+                lane.deliveries.push(delivery);
+            } else {
+                lanes.push(Lane::new(receiver.clone(), vec![delivery]));
+            }
+        }
+        // One question for all of them.
+        let receivers: BTreeSet<_> = lanes.iter().map(|lane| lane.receiver.clone()).collect();
+        let found = pods_of_all(pod, &receivers).await;
+        for lane in lanes {
+            self.waiting.insert(lane.receiver.clone(), Vec::new());
+            let pods = found.as_ref().map(|at| at.get(&lane.receiver).cloned().unwrap_or_default());
+            self.under_way.push(Box::pin(lane.run(pod.clone(), producer.clone(), Some(pods))));
+        }
+    }
+
+    /// Goes on with what failed, and with what waits behind it.
+    fn go_on(&mut self, pod: &Pod, producer: &Producer, mut lane: Lane) {
+        if lane.deliveries.is_empty() {
+            lane.backoff.reset();
+        }
+        if let Some(waiting) = self.waiting.get_mut(&lane.receiver) {
+            lane.deliveries.append(waiting);
+        }
+        if lane.deliveries.is_empty() {
+            self.waiting.remove(&lane.receiver);
+        } else {
+            self.under_way.push(Box::pin(lane.run(pod.clone(), producer.clone(), None)));
+        }
+    }
+}
+
+impl Lane {
+    fn new(receiver: String, deliveries: Vec<Delivery>) -> Self {
+        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        Self { receiver, deliveries, backoff }
+    }
+
+    /// Publishes what it has, after a pause if that has failed before.
+    async fn run(mut self, pod: Pod, producer: Producer, pods: Option<Pods>) -> Ended {
+        let failures = self.backoff.failures();
+        let pods = match pods {
+            Some(pods) => pods,
+            None => {
+                let one = BTreeSet::from([self.receiver.clone()]);
+                pods_of_all(&pod, &one)
+                    .await
+                    .map(|mut at| at.remove(&self.receiver).unwrap_or_default())
+            }
+        };
+        let (mut ways, mut away) = (Vec::new(), Vec::new());
+        for delivery in &self.deliveries {
+            let way = route(&pod, delivery, pods.as_ref(), failures);
+            if way == Route::Away {
+                away.push(delivery.message_id);
+            }
+            ways.push(way);
+        }
+        let failed = self.publish(&pod, &producer, &ways, &away).await;
+        let all = std::mem::take(&mut self.deliveries);
+        let published = all.len() - failed.len();
+        self.deliveries = all.into_iter().filter(|one| failed.contains(&one.message_id)).collect();
+        if !self.deliveries.is_empty() {
+            tokio::time::sleep(self.backoff.next_pause()).await;
+        }
+        Ended { lane: self, published }
+    }
+
+    /// Gives the ids of those that the broker does not have.
+    async fn publish(
+        &self,
+        pod: &Pod,
+        producer: &Producer,
+        ways: &[Route],
+        away: &[Uuid],
+    ) -> BTreeSet<Uuid> {
+        // Before anybody is told: when it is delivered, it is known that this is to be taken back.
+        let is_marked = away.is_empty()
+            || match pod.0.store.mark_unsent(away).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::debug!(%error, "cannot save that messages are unsent yet");
+                    false
+                }
+            };
+        let mut under_way = Vec::with_capacity(self.deliveries.len());
+        for (delivery, route) in self.deliveries.iter().zip(ways) {
+            let receipts = match route {
+                Route::Topics(topics) => send(producer, topics, delivery).await,
+                Route::Away if is_marked => {
+                    pod.0.metrics.unsent.inc();
+                    vec![producer.enqueue(unsent::record(delivery)).await]
+                }
+                Route::Away => Vec::new(),
+            };
+            under_way.push((delivery, route, receipts));
+        }
+        let (mut failed, mut told) = (BTreeSet::new(), BTreeSet::new());
+        for (delivery, route, receipts) in under_way {
+            let message_id = delivery.message_id;
+            match (stored(receipts).await, route) {
+                (Ok(()), Route::Topics(_)) => {
+                    let sent = Advance { message_id, status: Status::Sent, by: None };
+                    // Closed only when the pod stops: then it is sent again.
+                    let _ = pod.0.advance.send(sent).await;
+                }
+                // The row stays as it is: whoever looks sees that it was not sent.
+                (Ok(()), Route::Away) if is_marked => {
+                    told.insert((delivery.reciever_id.clone(), delivery.sender_id.clone()));
+                }
+                (Ok(()), Route::Away) => {
+                    failed.insert(message_id);
+                }
+                (Err(error), _) => {
+                    tracing::debug!(%error, message = %message_id, "not published yet");
+                    failed.insert(message_id);
+                }
+            }
+        }
+        // Who came and took it before this was told would see it wait for ever.
+        unsent::hand_over(pod, producer, told).await;
+        failed
+    }
+}
+
+async fn pods_of_all(
+    pod: &Pod,
+    receivers: &BTreeSet<String>,
+) -> Option<HashMap<String, BTreeSet<String>>> {
+    if receivers.is_empty() {
+        return Some(HashMap::new());
+    }
+    match pod.0.registry.pods_of_all(receivers).await {
+        Ok(found) => Some(found),
+        Err(error) => {
+            tracing::debug!(%error, "the registry is away: to all pods");
+            None
+        }
+    }
+}
+
+async fn send(
+    producer: &Producer,
+    topics: &[String],
+    delivery: &Delivery,
+) -> Vec<klamm_producer::Result<Receipt>> {
+    let value = serde_json::to_vec(delivery).expect("a struct of texts and numbers is JSON");
+    let mut receipts = Vec::with_capacity(topics.len());
+    for topic in topics {
+        let record = Record::to(topic.as_str()).key(delivery.reciever_id.clone());
+        receipts.push(producer.enqueue(record.value(value.clone())).await);
+    }
+    receipts
+}
+
+/// Whether the broker has all of them.
+async fn stored(receipts: Vec<klamm_producer::Result<Receipt>>) -> klamm_producer::Result<()> {
+    for receipt in receipts {
+        let _: RecordMetadata = receipt?.await?;
+    }
+    Ok(())
+}
+
+/// To the pods of the receiver, as the registry has them; to all, if it does not answer, or if one
+/// of these topics takes nothing.
+fn route(pod: &Pod, delivery: &Delivery, pods: Option<&BTreeSet<String>>, failures: u32) -> Route {
+    let mode = *pod.0.mode.borrow();
+    let to_all = |topic: &str| Route::Topics(vec![topic.to_owned()]);
+    if delivery.attempt >= ATTEMPTS_MAX {
+        return Route::Away;
+    }
+    match (pods, mode) {
+        (Some(pods), _) if pods.is_empty() => Route::Away,
+        (Some(pods), Mode::PodId) if failures < TRIES => {
+            let topics = pods.iter().map(|pod_id| topics::of_pod(&pod.0.settings, pod_id));
+            Route::Topics(topics.collect())
+        }
+        (_, Mode::Broadcast) => to_all(BROADCAST_TOPIC),
+        (_, Mode::SingleTopic) => to_all(SINGLE_TOPIC),
+        (_, Mode::PodId) => {
+            pod.0.metrics.fallbacks.inc();
+            to_all(BROADCAST_TOPIC)
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a connection was sent, so that nothing comes twice without need.
+
+use std::time::Duration;
+
+use lru::LruCache;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// Messages that are remembered.
+const REMEMBERED: usize = 4_096;
+/// How often a message is sent at most, to a client that never says that it has it.
+const TIMES_MAX: u32 = 3;
+
+/// What a connection was sent.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// It grows as it is used: most connections have little.
+    messages: LruCache<Uuid, State>,
+    again_after: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Sent { at: Instant, times: u32 },
+    Acknowledged,
+}
+
+impl Seen {
+    /// What was sent is sent again after this time.
+    pub(super) fn new(again_after: Duration) -> Self {
+        Self { messages: LruCache::unbounded(), again_after }
+    }
+
+    /// Whether a message that comes live is to be sent: any other copy of it was enough.
+    pub(super) fn is_new(&mut self, id: Uuid) -> bool {
+        self.messages.get(&id).is_none()
+    }
+
+    /// Whether one that the database has as undelivered is to be sent, perhaps again.
+    pub(super) fn is_due(&mut self, id: Uuid, now: Instant) -> bool {
+        match self.messages.get(&id) {
+            None => true,
+            Some(State::Acknowledged) => false,
+            Some(State::Sent { at, times }) => {
+                // Half of it: what was sent between two looks is due at the second, if not before.
+                *times < TIMES_MAX && now.duration_since(*at) >= self.again_after / 2
+            }
+        }
+    }
+
+    /// It was sent.
+    pub(super) fn sent(&mut self, id: Uuid, now: Instant) {
+        let times = match self.messages.get(&id) {
+            Some(State::Sent { times, .. }) => times + 1,
+            _ => 1,
+        };
+        self.keep(id, State::Sent { at: now, times });
+    }
+
+    /// The other side has it.
+    pub(super) fn acknowledged(&mut self, id: Uuid) {
+        self.keep(id, State::Acknowledged);
+    }
+
+    fn keep(&mut self, id: Uuid, state: State) {
+        self.messages.put(id, state);
+        if self.messages.len() > REMEMBERED {
+            self.messages.pop_lru();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGAIN: Duration = Duration::from_secs(30);
+
+    /// It was: a copy that came 15 s after the first was written again.
+    #[test]
+    fn a_late_copy_is_dropped_and_so_is_what_was_acknowledged() {
+        let (mut seen, id, now) = (Seen::new(AGAIN), Uuid::now_v7(), Instant::now());
+        assert!(seen.is_new(id));
+        seen.sent(id, now);
+        assert!(!seen.is_new(id));
+        seen.acknowledged(id);
+        assert!(!seen.is_new(id));
+        assert!(!seen.is_due(id, now + 9 * AGAIN), "the database hears of it a little later");
+    }
+
+    /// It was: the original's client, which acknowledges nothing, got everything every 30 s.
+    #[test]
+    fn what_is_never_acknowledged_comes_a_few_times() {
+        let (mut seen, id, mut now) = (Seen::new(AGAIN), Uuid::now_v7(), Instant::now());
+        let mut times = 0;
+        for _ in 0..9 {
+            if seen.is_due(id, now) {
+                seen.sent(id, now);
+                times += 1;
+                assert!(!seen.is_due(id, now + AGAIN / 3), "not at once");
+            }
+            now += AGAIN;
+        }
+        assert_eq!(times, TIMES_MAX);
+    }
+}
