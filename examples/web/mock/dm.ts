@@ -44,14 +44,20 @@ export function dmHttp({ method, url, body, me }: Call): Reply | undefined {
       return data(people(me));
     case "GET /dm/api/messages": {
       const other = url.searchParams.get("with");
-      return data(
-        messages.filter(
+      const before = url.searchParams.get("before");
+      const until = before === null ? messages.length : Number(before);
+      const found = messages
+        .map((each, place) => ({ ...each, cursor: String(place) }))
+        .slice(0, until)
+        .filter(
           (each) =>
             [each.sender_id, each.reciever_id].includes(me) &&
             [each.sender_id, each.reciever_id].includes(other ?? ""),
-        ),
-      );
+        );
+      return data(found);
     }
+    case "GET /dm/api/auth/users":
+      return data({ username: url.searchParams.get("username") });
     case "GET /dm/api/pods":
       return data({ mode, pods: PODS.map(pod), hops, redundant });
     case "POST /dm/api/mode":

@@ -126,6 +126,7 @@ function Stopped({ link, onRetry }: { link: LinkState; onRetry: () => void }) {
     idle: "We closed your connection, you've been idle for sometime.",
     "signed-out": "You are logged out.",
     refused: "The server does not let this page in.",
+    replaced: "You have too many of these pages open.",
   }[link.why];
   return (
     <p className={controls.banner} role="alert">

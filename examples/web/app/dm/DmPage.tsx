@@ -44,7 +44,12 @@ function Panes({ messenger }: { messenger: Messenger }) {
   return (
     <div className={styles.panes} data-open={open !== undefined} data-drawer={drawer}>
       <aside className={styles.people} aria-label="People">
-        <People direct={direct} open={open} onOpen={(who) => setQuery({ with: who })} />
+        <People
+          direct={direct}
+          open={open}
+          onOpen={(who) => setQuery({ with: who })}
+          find={messenger.find}
+        />
       </aside>
       <main className={styles.thread}>
         <header className={styles.header}>

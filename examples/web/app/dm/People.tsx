@@ -1,6 +1,6 @@
-import type { FormEvent } from "react";
+import { useState, type FormEvent } from "react";
 import { ago } from "../lib/time.ts";
-import { Avatar, Badge, Button, controls, useNow } from "../ui/controls.tsx";
+import { Avatar, Badge, Button, controls, Problem, useNow } from "../ui/controls.tsx";
 import { PlusIcon } from "../ui/icons.tsx";
 import type { Direct, Person } from "./direct.ts";
 import styles from "./People.module.css";
@@ -9,23 +9,33 @@ interface Props {
   direct: Direct;
   open: string | undefined;
   onOpen: (who: string) => void;
+  /** A name as the account has it. */
+  find: (name: string) => Promise<string>;
 }
 
 /** Everybody there is to write to, with who is here and what was not read yet. */
-export function People({ direct, open, onOpen }: Props) {
+export function People({ direct, open, onOpen, find }: Props) {
   const now = useNow(30_000);
+  const [problem, setProblem] = useState<string>();
 
-  function onSubmit(event: FormEvent<HTMLFormElement>) {
+  async function onSubmit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
-    const who = String(new FormData(event.currentTarget).get("who") ?? "").trim();
-    if (who === "" || who === direct.me) return;
-    event.currentTarget.reset();
-    onOpen(who);
+    const form = event.currentTarget;
+    const name = String(new FormData(form).get("who") ?? "").trim();
+    if (name === "") return;
+    try {
+      const who = await find(name);
+      setProblem(undefined);
+      form.reset();
+      if (who !== direct.me) onOpen(who);
+    } catch (error) {
+      setProblem(`${name}: ${error instanceof Error ? error.message : "not found just now"}`);
+    }
   }
 
   return (
     <>
-      <form className={styles.form} onSubmit={onSubmit}>
+      <form className={styles.form} onSubmit={(event) => void onSubmit(event)}>
         <input
           className={controls.input}
           name="who"
@@ -38,6 +48,7 @@ export function People({ direct, open, onOpen }: Props) {
           <PlusIcon />
         </Button>
       </form>
+      <Problem>{problem}</Problem>
       <ul>
         {direct.people.map((person) => (
           <li key={person.username}>

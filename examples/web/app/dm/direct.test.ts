@@ -55,3 +55,10 @@ test("what is not on the screen counts until it is", () => {
   state = dm.take(state, [message("m3")], true);
   expect(state.people[0]?.unread).toBe(0);
 });
+
+test("an own message stands by the server's clock, not by that of this machine", () => {
+  let state = dm.write(dm.newDirect("ann"), "bob", "c1", "?", 60_000);
+  state = dm.setStatus(state, { id: "m1", clientId: "c1" }, "NONE", 1_000);
+  state = dm.take(state, [message("m2", { at: 1_500, text: "!" })], true);
+  expect(ids(state)).toEqual(["m1", "m2"]);
+});

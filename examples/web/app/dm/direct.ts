@@ -35,6 +35,8 @@ export interface Message {
   status: Status;
   sentAt: number | undefined;
   deliveredAt: number | undefined;
+  /** Of a message of the history: where to go on from. */
+  cursor?: string;
 }
 
 const RANK: Record<Status, number> = { failed: 0, sending: 1, NONE: 2, SENT: 3, DELIVERED: 4 };
@@ -59,7 +61,9 @@ function takeOne(direct: Direct, message: Message, news: boolean): Direct {
   const thread = direct.threads[who] ?? [];
   const known = thread.find((each) => same(each, message));
   if (known !== undefined) {
-    const merged = forward({ ...known, id: message.id, at: message.at }, message);
+    const { id, at, cursor = known.cursor } = message;
+    const place = cursor === undefined ? {} : { cursor };
+    const merged = forward({ ...known, id, at, ...place }, message);
     return setThread(direct, who, thread.map((each) => (each === known ? merged : each)));
   }
   const next = setThread(direct, who, [...thread, message]);
@@ -140,7 +144,10 @@ export function write(direct: Direct, to: string, clientId: string, text: string
   return takeOne(direct, message, false);
 }
 
-/** Statuses only move forward; a message that failed may be tried again. */
+/**
+ * Statuses only move forward; a message that failed may be tried again. That it is stored brings
+ * the server's time: all messages stand by one clock.
+ */
 export function setStatus(
   direct: Direct,
   which: { id: string; clientId: string | undefined },
@@ -158,7 +165,8 @@ export function setStatus(
       deliveredAt: status === "DELIVERED" ? at : undefined,
     };
     const id = which.id === "" ? known.id : which.id;
-    const merged = forward({ ...known, id }, { ...known, id, ...times, status });
+    const stored = { ...known, id, at: status === "NONE" && at !== undefined ? at : known.at };
+    const merged = forward(stored, { ...stored, ...times, status });
     return setThread(direct, who, thread.map((each) => (each === known ? merged : each)));
   }
   return direct;
@@ -207,4 +215,25 @@ export function unanswered(direct: Direct): Message[] {
   return Object.values(direct.threads)
     .flat()
     .filter((message) => message.status === "sending");
+}
+
+/** The messages with a person that came from the history. */
+export function fromHistory(direct: Direct, who: string): Message[] {
+  return (direct.threads[who] ?? []).filter((message) => message.cursor !== undefined);
+}
+
+/** Whether the thread with a person is on this page and lacks a message of that time. */
+export function lacks(direct: Direct, who: string, lastAt: number): boolean {
+  const newest = direct.threads[who]?.at(-1);
+  return newest !== undefined && newest.at < lastAt;
+}
+
+/** Whether a message is on this page. */
+export function has(direct: Direct, which: { id: string; clientId: string | undefined }): boolean {
+  return Object.values(direct.threads).some((thread) =>
+    thread.some(
+      (each) =>
+        each.id === which.id || (which.clientId !== undefined && each.clientId === which.clientId),
+    ),
+  );
 }

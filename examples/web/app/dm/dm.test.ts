@@ -101,11 +101,11 @@ test("frames of somebody else's, and nonsense, are left out", () => {
 test("the history is asked for until there is no more", async () => {
   const row = (n: number) => ({
     message_id: `m${n}`, payload: "x", sender_id: "bob", reciever_id: "ann",
-    created_at: n, status: "DELIVERED",
+    created_at: n, cursor: `at-${n}`, status: "DELIVERED",
   });
   answers["/messages?with=bob"] = [row(3), row(4)];
-  answers["/messages?with=bob&before=3"] = [row(1), row(2)];
-  answers["/messages?with=bob&before=1"] = [];
+  answers["/messages?with=bob&before=at-3"] = [row(1), row(2)];
+  answers["/messages?with=bob&before=at-1"] = [];
   messenger.show("bob");
   await vi.advanceTimersByTimeAsync(0);
   for (let times = 0; times < 4; times += 1) {
@@ -114,4 +114,57 @@ test("the history is asked for until there is no more", async () => {
   }
   expect(thread().map((each) => each.id)).toEqual(["m1", "m2", "m3", "m4"]);
   expect(asked.filter((path) => path.includes("before"))).toHaveLength(2);
+});
+
+const row = (n: number) => ({
+  message_id: `m${n}`, payload: "x", sender_id: "bob", reciever_id: "ann",
+  created_at: n, cursor: `at-${n}`, status: "DELIVERED",
+});
+
+test("after a break the history is loaded until nothing is missing in the middle", async () => {
+  answers["/messages?with=bob"] = [row(1), row(2)];
+  messenger.show("bob");
+  await vi.advanceTimersByTimeAsync(0);
+  answers["/messages?with=bob"] = [row(7), row(8)];
+  answers["/messages?with=bob&before=at-7"] = [row(5), row(6)];
+  answers["/messages?with=bob&before=at-5"] = [row(2), row(3), row(4)];
+  last().onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().onopen?.();
+  // What the pod sends by itself does not pass for the history.
+  last().say({ ...delivery, message_id: "m8", created_at: 8 });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(thread().map((each) => each.id)).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => `m${n}`));
+});
+
+test("what another page of the same user has written is loaded", async () => {
+  answers["/messages?with=bob"] = [row(1)];
+  messenger.show("bob");
+  await vi.advanceTimersByTimeAsync(0);
+  const own = { ...row(2), sender_id: "ann", reciever_id: "bob" };
+  answers["/messages?with=bob"] = [row(1), own];
+  const status = { type: "status", message_id: "m2", reciever_id: "bob", status: "SENT", at: 9 };
+  last().say(status);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(thread().map((each) => each.id)).toEqual(["m1", "m2"]);
+  const late = { ...row(3), sender_id: "ann", reciever_id: "bob" };
+  answers["/messages?with=bob"] = [row(1), own, late];
+  answers["/conversations"] = [{ username: "bob", last_message: "x", last_at: 3 }];
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(thread().map((each) => each.id)).toEqual(["m1", "m2", "m3"]);
+});
+
+test("a name is opened as the account has it", async () => {
+  answers["/auth/users?username=BOB"] = { username: "bob" };
+  await expect(messenger.find("BOB")).resolves.toBe("bob");
+  await expect(messenger.find("zoe")).rejects.toThrow("no such user");
+});
+
+test("a try that hangs is given up, and another one made", async () => {
+  last().onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(1_000);
+  const tries = sockets.length;
+  // Nobody answers: neither open nor closed.
+  await vi.advanceTimersByTimeAsync(22_000);
+  expect(sockets.length).toBe(tries + 1);
 });

@@ -17,6 +17,8 @@ export interface Messenger {
   readonly store: Store<Direct>;
   readonly link: Link;
   show(who: string | undefined): void;
+  /** Somebody's name as the account has it. Fails with words if there is nobody. */
+  find(name: string): Promise<string>;
   send(to: string, text: string): void;
   /** Loads what came before the first message. */
   older(who: string): void;
@@ -35,6 +37,7 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
   const store = createStore(dm.newDirect(me));
   const complete = new Set<string>();
   const loading = new Set<string>();
+  const catching = new Set<string>();
   const link = createLink(world, {
     opened() {
       void loadPeople();
@@ -76,6 +79,11 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
       clientId: typeof clientId === "string" ? clientId : undefined,
     };
     const at = toMillis(raw["at"], world.now());
+    const to = raw["reciever_id"];
+    if (typeof to === "string" && to in store.get().threads && !dm.has(store.get(), which)) {
+      // It was written elsewhere.
+      void loadThread(to);
+    }
     store.update((state) => dm.setStatus(state, which, status, at));
   }
 
@@ -89,31 +97,51 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
     const listed = await world.get("/conversations").catch(() => undefined);
     if (!Array.isArray(listed)) return;
     const people = (listed as Fields[]).map((raw) => readPerson(raw));
+    const behind = people.filter(({ username, lastAt }) => dm.lacks(store.get(), username, lastAt));
     store.update((state) => dm.list(state, people));
+    // Another page of this user's has written.
+    for (const { username } of behind) void loadThread(username);
   }
 
-  async function loadThread(who: string, before?: number): Promise<void> {
-    const older = before === undefined ? "" : `&before=${before}`;
-    const path = `/messages?with=${encodeURIComponent(who)}${older}`;
+  /** Loads the last messages, and those before them until nothing is missing in between. */
+  async function loadThread(who: string): Promise<void> {
+    if (catching.has(who)) return;
+    catching.add(who);
+    const known = new Set(dm.fromHistory(store.get(), who).map((message) => message.id));
+    let page = await loadPage(who, undefined);
+    while (page?.length && known.size > 0 && !page.some(({ id }) => known.has(id))) {
+      page = await loadPage(who, page[0]?.cursor);
+    }
+    catching.delete(who);
+  }
+
+  async function loadPage(who: string, before: string | undefined): Promise<Message[] | undefined> {
+    const from = before === undefined ? "" : `&before=${encodeURIComponent(before)}`;
+    const path = `/messages?with=${encodeURIComponent(who)}${from}`;
     const listed = await world.get(path).catch(() => undefined);
-    if (!Array.isArray(listed)) return;
+    if (!Array.isArray(listed)) return undefined;
     const messages = (listed as Fields[])
       .map((raw) => readMessage(raw, me, world.now()))
       .filter((message): message is Message => message !== undefined);
-    const had = store.get().threads[who]?.length ?? 0;
     store.update((state) => dm.take(state, messages, false));
-    // A page of what is known already was the last.
-    const got = store.get().threads[who]?.length ?? 0;
-    if (before !== undefined && got === had) complete.add(who);
+    return messages;
   }
 
-  /** Loads what came before the first message that is known. */
+  /** Loads what came before the first message that the history gave. */
   async function older(who: string): Promise<void> {
-    const first = store.get().threads[who]?.[0];
+    const first = dm.fromHistory(store.get(), who)[0];
     if (first === undefined || complete.has(who) || loading.has(who)) return;
     loading.add(who);
-    await loadThread(who, first.at);
+    const page = await loadPage(who, first.cursor);
+    if (page?.length === 0) complete.add(who);
     loading.delete(who);
+  }
+
+  async function find(name: string): Promise<string> {
+    const user = await world.get(`/auth/users?username=${encodeURIComponent(name)}`);
+    const username = (user as Fields | undefined)?.["username"];
+    if (typeof username !== "string") throw new Error("no such user");
+    return username;
   }
 
   function post(message: Message): void {
@@ -135,6 +163,7 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
       store.update((state) => dm.show(state, who));
       if (who !== undefined) void loadThread(who);
     },
+    find,
     send(to, text) {
       const clientId = world.newId();
       store.update((state) => dm.write(state, to, clientId, text, world.now()));
@@ -165,6 +194,7 @@ export function readMessage(raw: Fields, me: string, now: number): Message | und
   if (typeof from !== "string" || typeof to !== "string") return undefined;
   if (from !== me && to !== me) return undefined;
   const clientId = raw["client_msg_id"];
+  const cursor = raw["cursor"];
   const time = (value: unknown) => (value == null ? undefined : toMillis(value, now));
   return {
     id,
@@ -176,6 +206,7 @@ export function readMessage(raw: Fields, me: string, now: number): Message | und
     status: readStatus(raw["status"]),
     sentAt: time(raw["sent_at"]),
     deliveredAt: time(raw["delivered_at"]),
+    ...(typeof cursor === "string" ? { cursor } : {}),
   };
 }
 

@@ -40,6 +40,11 @@ test("an idle connection that was closed stays closed until somebody asks", () =
   expect(after([[{ is: "retry" }, 9_003]], state)).toBe(begin);
 });
 
+test("a page that had to make room for a newer one does not push that out in turn", () => {
+  const state = after([[{ is: "opened" }, 0], [{ is: "lost", code: CODE.replaced }, 9_000]]);
+  expect(state).toEqual({ phase: "closed", why: "replaced" });
+});
+
 test("a slow reader's connection and an expired token's come back", () => {
   for (const code of [CODE.slow, CODE.signedOut, 1001, 1006]) {
     const state = after([[{ is: "opened" }, 0], [{ is: "lost", code }, 9_000]]);

@@ -9,7 +9,7 @@ export type LinkState =
   | { phase: "closed"; why: Closed };
 
 /** Why there will be no further try unless somebody asks for it. */
-export type Closed = "left" | "idle" | "signed-out" | "refused";
+export type Closed = "left" | "idle" | "signed-out" | "refused" | "replaced";
 
 export type LinkEvent =
   | { is: "opened" }
@@ -21,7 +21,13 @@ export type LinkEvent =
   | { is: "stop"; why: Closed };
 
 /** Close codes of our servers that say more than that the connection is gone. */
-export const CODE = { idle: 4400, signedOut: 4401, refused: 4403, slow: 4408 } as const;
+export const CODE = {
+  idle: 4400,
+  signedOut: 4401,
+  refused: 4403,
+  slow: 4408,
+  replaced: 4409,
+} as const;
 
 /** A connection that lasted shorter than this counts as one more failed try. */
 const STABLE_MS = 5_000;
@@ -57,6 +63,8 @@ function lost(state: LinkState, code: number, now: number, random: () => number)
   if (state.phase !== "open" && state.phase !== "connecting") return state;
   if (code === CODE.idle) return { phase: "closed", why: "idle" };
   if (code === CODE.refused) return { phase: "closed", why: "refused" };
+  // To come back would take the place of a newer one, which would come back in turn.
+  if (code === CODE.replaced) return { phase: "closed", why: "replaced" };
   const stable = state.phase === "open" && now - state.since >= STABLE_MS;
   const failed = stable ? 0 : state.attempt;
   return { phase: "waiting", attempt: failed + 1, until: now + backoff(failed, random) };

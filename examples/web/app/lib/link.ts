@@ -29,6 +29,9 @@ export interface Heartbeat {
   answerMs: number;
 }
 
+/** A try that has come to nothing by then is given up: a proxy may never answer. */
+const CONNECT_MS = 20_000;
+
 /** A WebSocket that comes back: one at a time, with a new ticket for each try. */
 export interface Link {
   readonly state: Store<LinkState>;
@@ -62,6 +65,7 @@ export function createLink(world: LinkWorld, events: LinkEvents, heartbeat?: Hea
 
   async function connect(): Promise<void> {
     const mine = ++round;
+    pulse = setTimeout(() => happen({ is: "lost", code: 1006 }), CONNECT_MS);
     try {
       const address = await world.address();
       if (mine === round) attach(world.open(address), mine);
@@ -76,6 +80,7 @@ export function createLink(world: LinkWorld, events: LinkEvents, heartbeat?: Hea
     socket = opened;
     opened.onopen = () => {
       if (mine !== round) return opened.close();
+      clearTimeout(pulse);
       happen({ is: "opened" });
       listen();
       events.opened();

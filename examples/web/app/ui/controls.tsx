@@ -112,6 +112,6 @@ function connectionWords(state: LinkState, now: number): string {
     case "offline":
       return "Offline";
     case "closed":
-      return "Disconnected";
+      return state.why === "replaced" ? "Disconnected: too many pages are open" : "Disconnected";
   }
 }
