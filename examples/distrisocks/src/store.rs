@@ -222,8 +222,9 @@ impl Store {
         &self,
         pairs: BTreeSet<(String, String)>,
     ) -> Result<Vec<(String, String)>> {
-        const SQL: &str = "SELECT COUNT(*) FROM direct_messages \
-             WHERE reciever_id = $1 AND sender_id = $2 AND status < 2 AND unsent";
+        // One is enough to know: thousands may wait.
+        const SQL: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM direct_messages \
+             WHERE reciever_id = $1 AND sender_id = $2 AND status < 2 AND unsent LIMIT 1) AS left_";
         let mut found = Vec::new();
         for (receiver, sender) in pairs {
             let (left,): (i64,) = on!(&self.database, pool => {

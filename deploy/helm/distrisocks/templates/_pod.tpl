@@ -29,7 +29,4 @@ volumeMounts:
 - name: JWT_SECRET
   valueFrom:
     secretKeyRef: { name: {{ .Values.existingSecret }}, key: jwt-secret }
-- name: POSTGRES_PASSWORD
-  valueFrom:
-    secretKeyRef: { name: {{ .Values.existingSecret }}, key: postgres-password }
 {{- end }}

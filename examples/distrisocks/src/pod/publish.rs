@@ -104,7 +104,14 @@ async fn save(pod: &Pod, batch: Vec<Job>, tasks: &TaskGroup) -> Option<Vec<Deliv
     let (answer, answered) = oneshot::channel();
     let messages = new.iter().map(|written| written.message.clone()).collect();
     pod.0.save.send(Save { messages, answer }).await.ok()?;
-    let saved = answered.await.ok()?;
+    let too_late = async {
+        tasks.stopping().await;
+        tokio::time::sleep(END_WITHIN).await;
+    };
+    let saved = tokio::select! {
+        saved = answered => saved.ok()?,
+        () = too_late => return None,
+    };
     for (written, saved) in new.into_iter().zip(saved) {
         match saved {
             Err(Refused(fault)) => refuse(pod, &written, fault),

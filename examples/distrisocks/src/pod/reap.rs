@@ -59,10 +59,14 @@ async fn look(pod: &Pod, deaths: &mut Deaths) -> Seen {
 /// Shorter than the claim lasts: nobody else begins meanwhile.
 async fn reap_within(limit: Duration, pod: &Pod, kafka: &Kafka, dead: &str) {
     match tokio::time::timeout(limit, reap(pod, kafka, dead)).await {
-        Ok(Ok(true)) => tracing::info!(pod = pod.id(), dead, "cleared up"),
-        Ok(Ok(false)) => {}
+        Ok(Ok(true)) => return tracing::info!(pod = pod.id(), dead, "cleared up"),
+        Ok(Ok(false)) => return,
         Ok(Err(error)) => tracing::warn!(%error, dead, "cannot clear up yet"),
         Err(_) => tracing::warn!(dead, "cannot clear up yet: it takes too long"),
+    }
+    // Whoever comes to it first tries again.
+    if let Err(error) = pod.0.registry.release_remains(dead, pod.id()).await {
+        tracing::debug!(%error, dead, "the registry is away: the claim runs out");
     }
 }
 

@@ -105,3 +105,42 @@ async fn a_pod_has_a_partition_for_each_worker() {
     .await;
     world.stop().await;
 }
+
+/// One gauge for ten workers shows what the last of them had.
+#[tokio::test]
+async fn queue_depths_are_told_of_each_worker() {
+    let world = World::start(1).await;
+    let mut alice = world.connect("alice", 0).await;
+    let url = format!("http://{}/metrics", world.pods[0].address());
+    let receivers = ["bob", "carol", "dave", "eve", "frank", "grace", "heidi", "ivan"];
+    for receiver in receivers {
+        let mut there = world.connect(receiver, 0).await;
+        alice.write(receiver, receiver).await;
+        there.read().await;
+    }
+    let metrics = world.http.get(url).send().await.unwrap().text().await.unwrap();
+    for queue in ["kafka-pub", "sock-writer"] {
+        for worker in 0..2 {
+            let line = format!("dm_queue_depth{{queue=\"{queue}\",worker=\"{worker}\"}} 0\n");
+            assert!(metrics.contains(&line), "{line}{metrics}");
+        }
+    }
+    world.stop().await;
+}
+
+/// The original's topic is the pod's name and nothing else.
+#[tokio::test]
+async fn a_topic_is_called_as_its_pod_if_that_is_wanted() {
+    let mut world = World::start(0).await;
+    let settings =
+        distrisocks::pod::Settings { topic_prefix: String::new(), ..world.settings("p-1") };
+    let pod = world.pod_with(settings).await;
+    world.pods.push(pod);
+    let mut alice = world.connect("alice", 0).await;
+    let mut bob = world.connect("bob", 0).await;
+    alice.write("bob", "hi").await;
+    assert_eq!(bob.read().await, "hi");
+    let topics = world.kafka().await.admin().list_topics().await.unwrap();
+    assert!(topics.iter().any(|topic| topic.name.as_str() == "p-1"));
+    world.stop().await;
+}
