@@ -126,7 +126,9 @@ fn write_all(keys: &mut Keys, writes: &[Write]) -> Result<()> {
     for write in writes {
         let (key, fits) = match write {
             Write::Delete(_) => continue,
-            Write::AddMember(key, _) | Write::RemoveMember(key, _) => {
+            Write::AddMember(key, _)
+            | Write::RemoveMember(key, _)
+            | Write::RemoveMemberWithout { set: key, .. } => {
                 (key, matches!(keys.get(key), None | Some(Held::Set(_))))
             }
             Write::SetField(key, ..) | Write::RemoveField(key, _) => {
@@ -158,12 +160,10 @@ fn write_one(keys: &mut Keys, write: &Write) {
                 fields.insert(field.clone(), value.clone());
             }
         }
-        Write::RemoveMember(key, member) => {
-            if let Some(Held::Set(members)) = keys.get_mut(key) {
-                members.remove(member);
-                if members.is_empty() {
-                    keys.remove(key);
-                }
+        Write::RemoveMember(key, member) => remove_member(keys, key, member),
+        Write::RemoveMemberWithout { set, member, key } => {
+            if !keys.contains_key(key) {
+                remove_member(keys, set, member);
             }
         }
         Write::RemoveField(key, field) => {
@@ -175,6 +175,15 @@ fn write_one(keys: &mut Keys, write: &Write) {
             }
         }
         Write::Delete(key) => {
+            keys.remove(key);
+        }
+    }
+}
+
+fn remove_member(keys: &mut Keys, key: &str, member: &str) {
+    if let Some(Held::Set(members)) = keys.get_mut(key) {
+        members.remove(member);
+        if members.is_empty() {
             keys.remove(key);
         }
     }

@@ -3,6 +3,7 @@
 //! It holds what can be computed anew from the log or from leases that run out: never the only
 //! copy of anything. Every write is absolute, so that to write twice is to write once.
 
+mod breaker;
 mod memory;
 mod pair;
 mod redis;
@@ -37,6 +38,9 @@ pub enum KvError {
     /// It was cut off on purpose.
     #[error("the store is cut off")]
     Cut,
+    /// It did not answer just now, and is not asked again at once.
+    #[error("redis did not answer just now; it is asked again within a second")]
+    Away,
     /// The key holds something of another kind.
     #[error("{0:?} holds another kind of value")]
     WrongKind(String),
@@ -99,6 +103,15 @@ pub enum Write {
     AddMember(String, String),
     /// The set does not have this member.
     RemoveMember(String, String),
+    /// The set does not have this member, unless there is such a key.
+    RemoveMemberWithout {
+        /// The set.
+        set: String,
+        /// The member.
+        member: String,
+        /// What keeps it.
+        key: String,
+    },
     /// The field of the hash has this value.
     SetField(String, String, String),
     /// The hash does not have this field.

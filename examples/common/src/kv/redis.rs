@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, Pipeline, Script, Value, from_redis_value};
 
-use super::{Found, Mark, Marked, Read, Result, Write};
+use super::breaker::Breaker;
+use super::{Found, KvError, Mark, Marked, Read, Result, Write};
 
 /// Who waits longer than this for Redis goes on without it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -27,6 +28,10 @@ static WRITE_MARKED: LazyLock<Script> = LazyLock::new(|| {
                 redis.call(command, key, ARGV[i + 2], ARGV[i + 3])
             elseif command == 'DEL' then
                 redis.call(command, key)
+            elseif command == 'SREM' and ARGV[i + 3] ~= '' then
+                if redis.call('EXISTS', ARGV[i + 3]) == 0 then
+                    redis.call(command, key, ARGV[i + 2])
+                end
             else
                 redis.call(command, key, ARGV[i + 2])
             end
@@ -37,6 +42,10 @@ static WRITE_MARKED: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// Takes a member out of a set if there is no such key.
+const REMOVE_MEMBER_WITHOUT: &str = "if redis.call('EXISTS', KEYS[2]) == 0 then \
+     return redis.call('SREM', KEYS[1], ARGV[1]) end return 0";
+
 static REMOVE_IF: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end \
@@ -46,7 +55,10 @@ static REMOVE_IF: LazyLock<Script> = LazyLock::new(|| {
 
 /// One Redis, by a connection that is shared by all clones and made anew when it is lost.
 #[derive(Clone)]
-pub struct Redis(ConnectionManager);
+pub struct Redis {
+    connection: ConnectionManager,
+    breaker: Arc<Breaker>,
+}
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,7 +75,28 @@ impl Redis {
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
         let client = Client::open(url)?;
-        Ok(Self(ConnectionManager::new_lazy_with_config(client, config)?))
+        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
+        Ok(Self { connection, breaker: Arc::default() })
+    }
+
+    /// Asks, unless Redis has just not answered. An answer that refuses is one.
+    async fn ask<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut ConnectionManager) -> redis::RedisResult<T>,
+    ) -> Result<T> {
+        if !self.breaker.admits() {
+            return Err(KvError::Away);
+        }
+        let answer = ask(&mut self.connection.clone()).await;
+        match &answer {
+            Err(error) if error.is_timeout() || error.is_connection_refusal() => {
+                self.breaker.open();
+            }
+            // The connection is made anew with the next call.
+            Err(error) if error.is_io_error() => {}
+            _ => self.breaker.close(),
+        }
+        Ok(answer?)
     }
 
     pub(super) async fn read(&self, reads: &[Read]) -> Result<Vec<Found>> {
@@ -80,7 +113,7 @@ impl Redis {
                 Read::Field(key, field) => pipeline.cmd("HGET").arg(key).arg(field),
             };
         }
-        let answers: Vec<Value> = pipeline.query_async(&mut self.0.clone()).await?;
+        let answers: Vec<Value> = self.ask(async |redis| pipeline.query_async(redis).await).await?;
         reads.iter().zip(answers).map(|(read, answer)| found(read, answer)).collect()
     }
 
@@ -91,14 +124,9 @@ impl Redis {
         let mut pipeline = Pipeline::with_capacity(writes.len());
         pipeline.atomic();
         for write in writes {
-            let (command, key, rest) = parts(write);
-            let mut command = Cmd::new().arg(command).arg(key).to_owned();
-            for argument in rest.into_iter().flatten() {
-                command.arg(argument);
-            }
-            pipeline.add_command(command).ignore();
+            pipeline.add_command(command(write)).ignore();
         }
-        Ok(pipeline.query_async(&mut self.0.clone()).await?)
+        self.ask(async |redis| pipeline.query_async(redis).await).await
     }
 
     pub(super) async fn write_marked(&self, mark: &Mark, writes: &[Write]) -> Result<Marked> {
@@ -112,7 +140,7 @@ impl Redis {
             call.arg(first.unwrap_or_default()).arg(second.unwrap_or_default());
         }
         let (written, held): (bool, Option<String>) =
-            call.invoke_async(&mut self.0.clone()).await?;
+            self.ask(async |redis| call.invoke_async(redis).await).await?;
         Ok(if written { Marked::Written } else { Marked::Elsewhere(held) })
     }
 
@@ -122,32 +150,51 @@ impl Redis {
         if let Some(lasts) = lasts {
             command.arg("PX").arg(millis(lasts));
         }
-        Ok(command.query_async(&mut self.0.clone()).await?)
+        self.ask(async |redis| command.query_async(redis).await).await
     }
 
     pub(super) async fn claim(&self, key: &str, text: &str, lasts: Duration) -> Result<bool> {
         let mut command = redis::cmd("SET");
         command.arg(key).arg(text).arg("NX").arg("PX").arg(millis(lasts));
-        let set: Option<String> = command.query_async(&mut self.0.clone()).await?;
+        let set: Option<String> = self.ask(async |redis| command.query_async(redis).await).await?;
         Ok(set.is_some())
     }
 
     pub(super) async fn renew(&self, key: &str, lasts: Duration) -> Result<bool> {
         let mut command = redis::cmd("PEXPIRE");
         command.arg(key).arg(millis(lasts));
-        Ok(command.query_async(&mut self.0.clone()).await?)
+        self.ask(async |redis| command.query_async(redis).await).await
     }
 
     pub(super) async fn remove_if(&self, key: &str, text: &str) -> Result<bool> {
-        Ok(REMOVE_IF.key(key).arg(text).invoke_async(&mut self.0.clone()).await?)
+        let mut call = REMOVE_IF.key(key);
+        call.arg(text);
+        self.ask(async |redis| call.invoke_async(redis).await).await
     }
 }
 
-/// The command of a write, its key, and what follows.
+/// The command that does it.
+fn command(write: &Write) -> Cmd {
+    if let Write::RemoveMemberWithout { set, member, key } = write {
+        let mut command = redis::cmd("EVAL");
+        command.arg(REMOVE_MEMBER_WITHOUT).arg(2).arg(set).arg(key).arg(member);
+        return command;
+    }
+    let (name, key, rest) = parts(write);
+    let mut command = redis::cmd(name);
+    command.arg(key);
+    for argument in rest.into_iter().flatten() {
+        command.arg(argument);
+    }
+    command
+}
+
+/// The name of the command of a write, its key, and what follows.
 fn parts(write: &Write) -> (&'static str, &str, [Option<&str>; 2]) {
     match write {
         Write::AddMember(key, member) => ("SADD", key, [Some(member), None]),
         Write::RemoveMember(key, member) => ("SREM", key, [Some(member), None]),
+        Write::RemoveMemberWithout { set, member, key } => ("SREM", set, [Some(member), Some(key)]),
         Write::SetField(key, field, value) => ("HSET", key, [Some(field), Some(value)]),
         Write::RemoveField(key, field) => ("HDEL", key, [Some(field), None]),
         Write::Delete(key) => ("DEL", key, [None, None]),
@@ -168,4 +215,20 @@ fn from<T: redis::FromRedisValue>(answer: Value) -> Result<T> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that takes connections and never says a word, as a stopped process does.
+    #[tokio::test]
+    async fn a_redis_that_hangs_is_not_asked_again_at_once() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let redis = Redis::new(&listener.local_addr().unwrap().to_string()).unwrap();
+        let reads = [Read::Text("key".into())];
+        assert!(matches!(redis.read(&reads).await, Err(KvError::Redis(_))));
+        assert!(matches!(redis.read(&reads).await, Err(KvError::Away)));
+        assert!(matches!(redis.write(&[Write::Delete("key".into())]).await, Err(KvError::Away)));
+    }
 }

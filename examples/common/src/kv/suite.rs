@@ -37,6 +37,7 @@ pub async fn conforms(kv: &Kv, prefix: &str) {
         Err(KvError::WrongKind(_) | KvError::Redis(_)) => {}
         other => panic!("a set is not a text: {other:?}"),
     }
+    removes_what_nothing_keeps(kv, &key("users"), &set).await;
     marks(kv, &key("marks"), &set).await;
     kv.write(&[Write::Delete(set.clone()), Write::Delete(hash)]).await.unwrap();
     assert!(kv.members(&set).await.unwrap().is_empty());
@@ -73,6 +74,27 @@ async fn texts(kv: &Kv, key: &str) {
     assert_eq!(kv.get(key).await.unwrap().as_deref(), Some("three"));
     assert!(kv.remove_if(key, "three").await.unwrap());
     assert_eq!(kv.get(key).await.unwrap(), None);
+}
+
+/// By itself and under a mark: these are two ways to Redis.
+#[expect(clippy::unwrap_used, reason = "it is for tests")]
+async fn removes_what_nothing_keeps(kv: &Kv, set: &str, there: &str) {
+    let without = |member: &str, key: &str| Write::RemoveMemberWithout {
+        set: set.into(),
+        member: member.into(),
+        key: key.into(),
+    };
+    let names = ["kept", "gone", "kept too", "gone too"];
+    let all: Vec<_> = names.map(|name| Write::AddMember(set.into(), name.into())).into();
+    kv.write(&all).await.unwrap();
+    let missing = format!("{set}:nothing");
+    kv.write(&[without("kept", there), without("gone", &missing)]).await.unwrap();
+    let mark = Mark { hash: missing.clone(), field: "0".into(), expected: None, value: "1".into() };
+    let writes = [without("kept too", there), without("gone too", &missing)];
+    assert_eq!(kv.write_marked(&mark, &writes).await.unwrap(), Marked::Written);
+    let kept = ["kept".to_owned(), "kept too".to_owned()];
+    assert_eq!(kv.members(set).await.unwrap(), kept.into());
+    kv.write(&[Write::Delete(set.into()), Write::Delete(missing)]).await.unwrap();
 }
 
 #[expect(clippy::unwrap_used, reason = "it is for tests")]
