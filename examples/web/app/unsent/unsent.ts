@@ -1,5 +1,7 @@
+import { listen } from "../lib/events.ts";
 import { createStore, type Store } from "../lib/store.ts";
-import { api } from "../session/here.ts";
+import { api, sessions, ticket } from "../session/here.ts";
+import { Refused } from "../session/session.ts";
 import { change, readInbox, readSender, readWaiting, type Inbox, type Waiting } from "./inbox.ts";
 
 /** What the page shows of one person's waiting messages. */
@@ -49,11 +51,14 @@ export function watch(touser: string): Unsent {
     try {
       const inbox = readInbox(await api("GET", whose));
       if (!over) store.update((state) => ({ ...state, inbox, problem: undefined }));
-    } catch {
+    } catch (error) {
       if (over) return;
-      const problem = "The service does not answer just now. It is asked again.";
+      const not = error instanceof Refused && (error.status === 401 || error.status === 403);
+      const problem = not
+        ? `These are for ${touser} only: ${error.message}.`
+        : "The service does not answer just now. It is asked again.";
       store.update((state) => ({ ...state, problem }));
-      again = setTimeout(load, AGAIN_MS);
+      if (!not) again = setTimeout(load, AGAIN_MS);
     }
   }
 
@@ -66,22 +71,34 @@ export function watch(touser: string): Unsent {
     }
   }
 
-  const events = new EventSource(`/unsent/api/live?touser=${encodeURIComponent(touser)}`);
-  const live = (is: boolean) => store.update((state) => ({ ...state, live: is }));
-  events.onopen = () => live(true);
-  events.onerror = () => live(false);
-  // Whatever came before it listened, or while it could not, is asked for.
-  events.addEventListener("hello", () => void load());
-  events.addEventListener("resync", () => void load());
-  events.addEventListener("change", (event) => {
-    const raw = JSON.parse(String(event.data)) as Record<string, unknown>;
-    const sender = readSender(raw);
-    store.update((state) =>
-      state.inbox === undefined
-        ? state
-        : { ...state, inbox: change(state.inbox, String(raw["touser"]), sender) },
-    );
-  });
+  const events = listen(
+    {
+      address: () => liveAddress(touser),
+      open: (address) => new EventSource(address),
+      later(work, ms) {
+        const timer = setTimeout(work, ms);
+        return () => clearTimeout(timer);
+      },
+      random: Math.random,
+    },
+    {
+      live: (is) => store.update((state) => ({ ...state, live: is })),
+      on: {
+        // Whatever came before it listened, or while it could not, is asked for.
+        hello: () => void load(),
+        resync: () => void load(),
+        change(data) {
+          const raw = JSON.parse(data) as Record<string, unknown>;
+          const sender = readSender(raw);
+          store.update((state) =>
+            state.inbox === undefined
+              ? state
+              : { ...state, inbox: change(state.inbox, String(raw["touser"]), sender) },
+          );
+        },
+      },
+    },
+  );
   void load();
   void loadStats();
   const timer = setInterval(() => document.hidden || void loadStats(), STATS_MS);
@@ -107,6 +124,15 @@ export function watch(touser: string): Unsent {
       events.close();
     },
   };
+}
+
+/** Who is signed in listens with a ticket: the browser sends no token with this request. */
+async function liveAddress(touser: string): Promise<string> {
+  const address = `/unsent/api/live?touser=${encodeURIComponent(touser)}`;
+  if (sessions.current.get() === undefined) return address;
+  // Where nobody gives tickets, it is open to all.
+  const given = await ticket().catch(() => undefined);
+  return given === undefined ? address : `${address}&ticket=${encodeURIComponent(given)}`;
 }
 
 function readStats(raw: Record<string, unknown>): Stats {
