@@ -1,108 +1,147 @@
-//! The auxiliary's share of a partition: it is written first and read first, and counts for
-//! nothing.
+//! The auxiliary's share of a partition: it is read first, and counts for nothing.
 
-use common::kv::{AuxiliaryKind, Found, Kv, KvError, Marked, Pair, Read, Write};
+use std::sync::Arc;
 
-use crate::keys;
-use crate::partition::{forget, mark, offset_of, written_mark};
+use common::kv::{AuxiliaryKind, Kv, Pair};
+use klamm_utils::clock::{Clock as _, SystemClock};
 
-/// Users that are copied at once.
-const COPY_USERS: usize = 500;
+use crate::fill::Fill;
+use crate::follower::{Follower, Stand, Step};
+use crate::marks::Place;
+
+/// Records that one which is away may miss. One that has missed more is filled from the master.
+const MISSED_RECORDS_MAX: usize = 10_000;
 
 /// The auxiliary, as one worker sees it.
 #[derive(Debug)]
 pub(crate) struct Auxiliary {
     kv: Kv,
-    kind: AuxiliaryKind,
-    partition: i32,
-    log: String,
-    /// How far a separate one is; none while that is not known.
-    reached: Option<i64>,
+    place: Place,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A replica of the master's own making: what it does not take it hears from its master.
+    Replica,
+    /// A store by itself that has everything, or lacks what is known here.
+    Follows(Follower),
+    /// It lacks what is not known here any more.
+    Lacks,
+    /// It is filled from the master.
+    Fills(Fill),
 }
 
 impl Auxiliary {
-    pub(crate) fn new(pair: &Pair, partition: i32, log: &str) -> Self {
-        let (kv, kind) = (pair.auxiliary.clone(), pair.kind);
-        Self { kv, kind, partition, log: log.into(), reached: None }
-    }
-
-    /// Writes what came of the records before `end`. A separate store takes it if it lacks just
-    /// that; a replica takes it until its master sends the same.
-    pub(crate) async fn write(&mut self, writes: &[Write], end: i64) {
-        if self.kind == AuxiliaryKind::RedisReplica {
-            // What it does not take it hears from its master.
-            if let Err(error) = self.kv.write(writes).await {
-                tracing::debug!(%error, self.partition, "the replica was not written to");
+    /// The auxiliary of a worker that begins at `told`.
+    pub(crate) fn new(pair: &Pair, place: &Place, told: i64) -> Self {
+        let kv = pair.auxiliary.clone();
+        let state = match pair.kind {
+            AuxiliaryKind::RedisReplica => State::Replica,
+            AuxiliaryKind::Separate => {
+                State::Follows(Follower::new(kv.clone(), place.clone(), told, None))
             }
-            return;
-        }
-        // One that is ahead knows it: this worker does again what the master has lost.
-        let Some(reached) = self.reached.filter(|reached| *reached <= end) else { return };
-        let expected = Some(written_mark(&self.log, reached));
-        let mark = mark(self.partition, &self.log, expected, end);
-        let marked = self.kv.write_marked(&mark, writes).await;
-        self.reached = matches!(marked, Ok(Marked::Written)).then_some(end);
+        };
+        Self { kv, place: place.clone(), state }
     }
 
-    /// Looks how far a separate store is, and copies the partition from the master if it has
-    /// missed something. The master must be as far as `end`.
-    pub(crate) async fn catch_up(&mut self, master: &Kv, end: i64) {
-        if self.kind == AuxiliaryKind::RedisReplica || self.reached.is_some() {
-            return;
-        }
-        match self.try_catch_up(master, end).await {
-            Ok(reached) => self.reached = reached,
-            Err(error) => tracing::debug!(%error, self.partition, "the auxiliary is not there"),
+    /// Writes what came of some records; tells whether it did.
+    pub(crate) async fn write(&mut self, step: &Arc<Step>) -> bool {
+        match &mut self.state {
+            State::Replica => match self.kv.write(&step.writes).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::debug!(%error, self.place.partition, "the replica was not written to");
+                    false
+                }
+            },
+            State::Follows(follower) => {
+                follower.push(step.clone());
+                if follower.records() > MISSED_RECORDS_MAX {
+                    self.state = State::Lacks;
+                    return false;
+                }
+                // Who is away is asked again by and by.
+                if follower.is_away() {
+                    return false;
+                }
+                self.settle().await
+            }
+            State::Lacks => false,
+            State::Fills(fill) => match fill.step(&self.kv, step).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::debug!(%error, self.place.partition, "the auxiliary is not filled");
+                    self.state = State::Lacks;
+                    false
+                }
+            },
         }
     }
 
-    async fn try_catch_up(&self, master: &Kv, end: i64) -> Result<Option<i64>, KvError> {
-        let field = Read::Field(keys::MARKS.into(), self.partition.to_string());
-        let held = self.kv.read(&[field]).await?.into_iter().next().and_then(Found::into_text);
-        if let Some(reached) = offset_of(held.as_deref(), &self.log)
-            && reached >= end
+    /// What is done every second: it hears what it has missed, or begins to be filled from the
+    /// master, which has everything before `settled`, if that is everything there is.
+    pub(crate) async fn look_after(&mut self, master: &Kv, settled: Option<i64>, current: bool) {
+        if matches!(self.state, State::Follows(_)) && self.settle().await && current {
+            self.sign_of_life().await;
+        }
+        if let (State::Lacks, Some(end)) = (&self.state, settled) {
+            match Fill::begin(&self.place, (master, &self.kv), end).await {
+                Ok(fill) => self.state = State::Fills(fill),
+                Err(error) => {
+                    tracing::debug!(%error, self.place.partition, "the auxiliary is not filled yet");
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_filled(&self) -> bool {
+        matches!(self.state, State::Fills(_))
+    }
+
+    /// Goes on with the filling, with the master at `end`.
+    pub(crate) async fn fill(&mut self, master: &Kv, end: i64) {
+        let State::Fills(fill) = &mut self.state else { return };
+        match fill.piece((master, &self.kv), end).await {
+            Ok(false) => {}
+            Ok(true) => {
+                let (kv, place) = (self.kv.clone(), self.place.clone());
+                self.state = State::Follows(Follower::new(kv, place, end, Some(end)));
+                self.sign_of_life().await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, self.place.partition, "the auxiliary is filled later");
+                self.state = State::Lacks;
+            }
+        }
+    }
+
+    async fn settle(&mut self) -> bool {
+        let State::Follows(follower) = &mut self.state else { return false };
+        match follower.settle().await {
+            // One that is ahead knows it: this worker does again what the master has lost.
+            Ok(Stand::Settled | Stand::Ahead) => true,
+            Ok(Stand::Behind) => {
+                self.state = State::Lacks;
+                false
+            }
+            Err(error) => {
+                tracing::debug!(%error, self.place.partition, "the auxiliary is not there");
+                false
+            }
+        }
+    }
+
+    /// Says that it knows everything up to now.
+    async fn sign_of_life(&self) {
+        let State::Follows(follower) = &self.state else { return };
+        let Some(reached) = follower.reached() else { return };
+        let at = self.place.at(reached);
+        let sign = self.place.sign_of_life(SystemClock::new().now_ms());
+        if let Err(error) =
+            self.kv.write_marked(&self.place.mark(Some(at.clone()), at), &[sign]).await
         {
-            return Ok(Some(reached));
+            tracing::debug!(%error, self.place.partition, "the auxiliary is not there");
         }
-        tracing::debug!(self.partition, "the auxiliary is filled from the master");
-        let field = self.partition.to_string();
-        let unsaid = [
-            Write::RemoveField(keys::MARKS.into(), field.clone()),
-            Write::RemoveField(keys::ALIVE.into(), field),
-        ];
-        self.kv.write(&unsaid).await?;
-        forget(&self.kv, self.partition).await?;
-        copy(master, &self.kv, self.partition).await?;
-        let mark = mark(self.partition, &self.log, None, end);
-        let marked = self.kv.write_marked(&mark, &[]).await?;
-        Ok((marked == Marked::Written).then_some(end))
     }
-}
-
-/// Copies everything about the users of a partition.
-async fn copy(from: &Kv, to: &Kv, partition: i32) -> Result<(), KvError> {
-    let all = keys::users(partition);
-    let users: Vec<_> = from.members(&all).await?.into_iter().collect();
-    for users in users.chunks(COPY_USERS) {
-        let reads: Vec<_> = users.iter().map(|user| Read::Fields(keys::details(user))).collect();
-        let details = from.read(&reads).await?.into_iter().map(Found::into_fields);
-        let mut writes = Vec::new();
-        let mut texts = Vec::new();
-        for (user, details) in users.iter().zip(details) {
-            writes.push(Write::AddMember(all.clone(), user.clone()));
-            for (sender, summary) in details {
-                texts.push(keys::texts(user, &sender));
-                writes.push(Write::AddMember(keys::senders(user), sender.clone()));
-                writes.push(Write::SetField(keys::details(user), sender, summary));
-            }
-        }
-        let reads: Vec<_> = texts.iter().cloned().map(Read::Fields).collect();
-        let bodies = from.read(&reads).await?.into_iter().map(Found::into_fields);
-        for (key, bodies) in texts.into_iter().zip(bodies) {
-            let bodies = bodies.into_iter();
-            writes.extend(bodies.map(|(offset, body)| Write::SetField(key.clone(), offset, body)));
-        }
-        to.write(&writes).await?;
-    }
-    Ok(())
 }

@@ -5,13 +5,20 @@
 #![forbid(unsafe_code)]
 
 mod auxiliary;
+mod begin;
+mod cache;
 pub mod config;
 pub mod consumer;
+mod fill;
+mod follower;
 pub mod keys;
+mod marks;
 mod metrics;
 mod partition;
 pub mod producer;
 mod reports;
+mod states;
+mod sweep;
 pub mod topics;
 mod view;
 mod waiting;

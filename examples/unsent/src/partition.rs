@@ -5,41 +5,44 @@
 //! lost everything is filled again from the log, and of two workers that both believe to own the
 //! partition only one is believed.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::num::NonZeroUsize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::kv::{Found, Kv, KvError, Mark, Marked, Pair, Read, Write};
+use common::kv::{Pair as Stores, Write};
 use common::patience::Patience;
 use futures_util::FutureExt as _;
 use klamm_consumer::{ConsumerBatch, ConsumerRecord, PartitionStream, Position, Start};
 use klamm_utils::clock::{Clock as _, SystemClock};
 use klamm_utils::task::TaskGroup;
-use lru::LruCache;
 
 use crate::auxiliary::Auxiliary;
+use crate::begin::begin;
+use crate::cache::{Cache, Pair};
+use crate::follower::{Follower, Stand, Step};
 use crate::keys;
+use crate::marks::Place;
 use crate::metrics::Metrics;
 use crate::reports::Reports;
-use crate::waiting::{Outcome, Waiting};
+use crate::states::{States, StatesError};
+use crate::waiting::Outcome;
 use crate::wire::Event;
 
-/// Records of one step, about.
+/// Records of one step, at most.
 const STEP_RECORDS: usize = 1_000;
+/// Bytes of the records of one step, about.
+const STEP_BYTES: usize = 256 * 1024;
 /// Records that may be on the auxiliary only, while the master is away.
 const UNSETTLED_RECORDS_MAX: usize = 10_000;
-/// Pairs of users whose state is at hand: more than a step and what is unsettled can touch, so
-/// that none is forgotten before the master has it.
-const CACHED_PAIRS: NonZeroUsize = NonZeroUsize::new(100_000).expect("it is not zero");
 /// How often an idle partition is looked after.
 const TICK: Duration = Duration::from_secs(1);
-/// Who is further behind than this tells nobody of each change.
-const REPORT_LAG_MAX: i64 = 10_000;
+/// Who is further behind than this is not up to date, and tells nobody of each change.
+const LAG_MAX: i64 = 10_000;
 
 /// What all partitions share.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
-    pub(crate) pair: Pair,
+    pub(crate) pair: Stores,
     pub(crate) reports: Reports,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskGroup,
@@ -48,147 +51,101 @@ pub(crate) struct Shared {
 }
 
 /// Why a worker stops following the log from where it is.
+#[derive(Debug, thiserror::Error)]
 enum Interrupted {
-    /// The master is elsewhere: it lost its data, or another worker was there.
-    Rewind,
-    /// The partition belongs to another, or all ends.
+    #[error("the master is elsewhere: it lost its data, or another worker was there")]
+    MasterElsewhere,
+    #[error("the partition cannot be read: {0}")]
+    Unreadable(klamm_consumer::Error),
+    #[error("the partition belongs to another, or all ends")]
     Gone,
 }
 
-/// What is written down of records up to an offset.
-struct Step {
-    end: i64,
-    records: usize,
-    writes: Vec<Write>,
-}
-
 /// Works a partition into the stores until it goes to another member.
-pub(crate) async fn work(shared: Shared, stream: PartitionStream) {
+pub(crate) async fn work(shared: Shared, mut stream: PartitionStream) {
     let partition = stream.partition();
+    let place = Place::new(partition, &shared.log);
     tracing::debug!(partition, "taken");
-    let mut stream = stream;
+    let mut patience = Patience::new(&shared.tasks, "follow a partition");
     loop {
-        let Some(settled) = begin(&shared, partition).await else { return };
+        let begun = tokio::select! {
+            begun = begin(&shared.pair, &place, &shared.tasks) => begun,
+            () = shared.tasks.stopping() => None,
+        };
+        let Some(settled) = begun else { return };
         let start = if settled > 0 { Start::Offset(settled) } else { Start::Earliest };
         if stream.seek(start).is_err() {
             return;
         }
-        let mut worker = Worker {
-            auxiliary: Auxiliary::new(&shared.pair, partition, &shared.log),
-            shared: shared.clone(),
-            partition,
-            cache: LruCache::new(CACHED_PAIRS),
-            settled,
-            reached: settled,
-            unsettled: VecDeque::new(),
-        };
-        match worker.follow(&mut stream).await {
-            Interrupted::Rewind => tracing::info!(partition, "the master is elsewhere: again"),
-            Interrupted::Gone => {
-                worker.commit(&stream).await;
-                return;
-            }
+        let mut worker = Worker::new(&shared, &place, settled);
+        let interrupted = worker.follow(&mut stream).await;
+        if let Interrupted::Gone = interrupted {
+            worker.commit(&stream).await;
+            return;
+        }
+        if worker.reached > settled {
+            // What is wrong now was not wrong before.
+            patience = Patience::new(&shared.tasks, "follow a partition");
+        }
+        if patience.after(&interrupted).await.is_none() {
+            return;
         }
     }
 }
 
-/// How far the master is.
-async fn begin(shared: &Shared, partition: i32) -> Option<i64> {
-    let mut patience = Patience::new(&shared.tasks, "read the mark of a partition");
-    loop {
-        match try_begin(shared, partition).await {
-            Ok(offset) => return Some(offset),
-            Err(error) => patience.after(&error).await?,
-        }
-    }
-}
-
-/// If the master knows nothing of this log, what it holds of another one goes.
-async fn try_begin(shared: &Shared, partition: i32) -> Result<i64, BeginError> {
-    let field = Read::Field(keys::MARKS.into(), partition.to_string());
-    let (_, found) = shared.pair.read_master_first(&[field]).await?;
-    let held = found.into_iter().next().and_then(Found::into_text);
-    if let Some(offset) = offset_of(held.as_deref(), &shared.log) {
-        return Ok(offset);
-    }
-    forget(&shared.pair.master, partition).await?;
-    let mark = mark(partition, &shared.log, held, 0);
-    match shared.pair.master.write_marked(&mark, &[]).await? {
-        Marked::Written => Ok(0),
-        Marked::Elsewhere(_) => Err(BeginError::Raced),
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum BeginError {
-    #[error("another worker was there first")]
-    Raced,
-    #[error(transparent)]
-    Kv(#[from] KvError),
-}
-
-/// Takes everything about the users of a partition out of a store.
-pub(crate) async fn forget(kv: &Kv, partition: i32) -> Result<(), KvError> {
-    let users: Vec<_> = kv.members(&keys::users(partition)).await?.into_iter().collect();
-    for users in users.chunks(STEP_RECORDS) {
-        let reads: Vec<_> = users.iter().map(|user| Read::Members(keys::senders(user))).collect();
-        let senders = kv.read(&reads).await?.into_iter().map(Found::into_members);
-        let mut writes = Vec::new();
-        for (user, senders) in users.iter().zip(senders) {
-            let texts = senders.iter().map(|sender| Write::Delete(keys::texts(user, sender)));
-            writes.extend(texts);
-            writes.extend([keys::senders(user), keys::details(user)].map(Write::Delete));
-        }
-        kv.write(&writes).await?;
-    }
-    kv.write(&[Write::Delete(keys::users(partition))]).await
-}
-
-struct Worker {
-    shared: Shared,
-    partition: i32,
+struct Worker<'a> {
+    shared: &'a Shared,
+    place: &'a Place,
+    master: Follower,
     auxiliary: Auxiliary,
-    cache: LruCache<(String, String), Waiting>,
-    /// How far the master is.
-    settled: i64,
+    cache: Cache,
     /// How far this worker is.
     reached: i64,
-    /// What the master does not have yet, in order.
-    unsettled: VecDeque<Step>,
 }
 
-impl Worker {
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared, place: &'a Place, settled: i64) -> Self {
+        let master = shared.pair.master.clone();
+        Self {
+            master: Follower::new(master, place.clone(), settled, Some(settled)),
+            auxiliary: Auxiliary::new(&shared.pair, place, settled),
+            cache: Cache::new(),
+            reached: settled,
+            shared,
+            place,
+        }
+    }
+
     async fn follow(&mut self, stream: &mut PartitionStream) -> Interrupted {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let is_full = self.unsettled_records() >= UNSETTLED_RECORDS_MAX;
-            tokio::select! {
+            let is_full = self.master.records() >= UNSETTLED_RECORDS_MAX;
+            let fills = self.auxiliary.is_filled() && self.master.is_settled();
+            let done = tokio::select! {
                 biased;
-                () = self.shared.tasks.stopping() => return Interrupted::Gone,
-                _ = ticks.tick() => {
-                    if let Err(interrupted) = self.look_after(stream).await {
-                        return interrupted;
-                    }
-                }
+                () = self.shared.tasks.stopping() => Err(Interrupted::Gone),
+                _ = ticks.tick() => self.look_after(stream).await,
                 batch = stream.next_batch(), if !is_full => match batch {
-                    Ok(Some(batch)) => {
-                        if let Err(interrupted) = self.step(stream, batch).await {
-                            return interrupted;
-                        }
-                    }
-                    Ok(None) => return Interrupted::Gone,
-                    Err(error) => {
-                        tracing::warn!(%error, partition = self.partition, "cannot be read");
-                        return Interrupted::Rewind;
-                    }
+                    Ok(Some(batch)) => self.take(stream, batch).await,
+                    Ok(None) => Err(Interrupted::Gone),
+                    Err(error) => Err(Interrupted::Unreadable(error)),
                 },
+                () = std::future::ready(()), if fills => {
+                    self.auxiliary.fill(&self.shared.pair.master, self.reached).await;
+                    // Others have something to do as well.
+                    tokio::task::yield_now().await;
+                    Ok(())
+                }
+            };
+            if let Err(interrupted) = done {
+                return interrupted;
             }
         }
     }
 
-    /// Works on what lies ready, and settles it.
-    async fn step(
+    /// Works on what lies ready, in steps.
+    async fn take(
         &mut self,
         stream: &mut PartitionStream,
         first: ConsumerBatch,
@@ -203,30 +160,58 @@ impl Worker {
                 _ => break,
             }
         }
+        let tells = is_current(stream);
+        let mut rest = records.into_iter().peekable();
+        loop {
+            let some = some_records(&mut rest);
+            let next = rest.peek().map(|record| record.offset);
+            self.step(some, next.unwrap_or(end), tells).await?;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn step(
+        &mut self,
+        records: Vec<ConsumerRecord>,
+        end: i64,
+        tells: bool,
+    ) -> Result<(), Interrupted> {
         let count = records.len();
         let events = self.read(records).await?;
-        self.fetch_states(&events).await?;
-        let (writes, touched) = self.apply(&events);
-        self.auxiliary.write(&writes, end).await;
-        if stream.lag().is_none_or(|lag| lag < REPORT_LAG_MAX) {
+        let mut writes = self.fetch_states(&events).await?;
+        let touched = self.apply(&events, &mut writes);
+        let step = Arc::new(Step { start: self.reached, end, records: count, writes });
+        self.reached = end;
+        if self.auxiliary.write(&step).await {
+            self.shared.metrics.wrote_to("aux", step.writes.len());
+        }
+        if tells {
             self.report(&touched).await;
         }
-        self.unsettled.push_back(Step { end, records: count, writes });
-        self.reached = end;
+        self.master.push(step);
         self.shared.metrics.records.inc_by(count as u64);
-        self.settle().await
+        // One that is away is asked each second, and nobody waits for it until then.
+        if !self.master.is_away() {
+            self.settle().await?;
+        }
+        if self.master.is_settled() {
+            self.auxiliary.fill(&self.shared.pair.master, self.reached).await;
+        }
+        Ok(())
     }
 
     /// What the records say. Those that say nothing go where they can be looked at.
     async fn read(&self, records: Vec<ConsumerRecord>) -> Result<Vec<Placed>, Interrupted> {
         let mut events = Vec::with_capacity(records.len());
         for record in records {
-            match Event::parse(record.value.as_deref()) {
+            match Event::parse(record.value.as_deref(), record.offset) {
                 Ok(event) => {
                     events.push(Placed { event, offset: record.offset, at: record.timestamp });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, partition = self.partition, record.offset, "refused");
+                    tracing::warn!(%error, partition = self.place.partition, record.offset, "refused");
                     self.shared.metrics.dead_letters.inc();
                     let mut patience = Patience::new(&self.shared.tasks, "keep a dead letter");
                     while let Err(error) = self.shared.reports.bury(&record, &error).await {
@@ -238,133 +223,131 @@ impl Worker {
         Ok(events)
     }
 
-    /// Has the state at hand of everybody that the events are about.
-    async fn fetch_states(&mut self, events: &[Placed]) -> Result<(), Interrupted> {
-        let pairs = events.iter().map(|placed| placed.event.pair());
-        let pairs: BTreeSet<_> = pairs.map(|(to, from)| (to.to_owned(), from.to_owned())).collect();
-        let missing: Vec<_> =
-            pairs.into_iter().filter(|pair| self.cache.get(pair).is_none()).collect();
+    /// Has the state at hand of everybody that the events are about, and gives what is to be
+    /// written for that.
+    async fn fetch_states(&mut self, events: &[Placed]) -> Result<Vec<Write>, Interrupted> {
+        let pairs: BTreeSet<Pair> = events.iter().map(Placed::pair).collect();
+        let missing: Vec<_> = pairs.into_iter().filter(|pair| !self.cache.has(pair)).collect();
         if missing.is_empty() {
             self.shared.metrics.read_from("cache");
-            return Ok(());
-        }
-        let mut reads = vec![Read::Field(keys::MARKS.into(), self.partition.to_string())];
-        for (to, from) in &missing {
-            reads.push(Read::Field(keys::details(to), from.clone()));
-            reads.push(Read::Fields(keys::texts(to, from)));
+            return Ok(Vec::new());
         }
         let mut patience = Patience::new(&self.shared.tasks, "read what waits");
-        let (side, found) = loop {
-            let reaches = |found: &[Found]| self.reaches(found);
-            match self.shared.pair.read(&reads, reaches).await {
-                Ok(read) => break read,
+        let (side, states) = loop {
+            let (place, reached) = (self.place, self.reached);
+            let settled = self.master.reached().unwrap_or(reached);
+            let states = States { stores: &self.shared.pair, place, settled, reached };
+            match states.fetch(missing.clone()).await {
+                Ok(states) => break states,
+                // It may have done what it did not answer to.
+                Err(StatesError::MasterElsewhere) if self.master.is_settled() => {
+                    return Err(Interrupted::MasterElsewhere);
+                }
+                Err(StatesError::MasterElsewhere) => self.settle().await?,
                 Err(error) => patience.after(&error).await.ok_or(Interrupted::Gone)?,
             }
         };
         self.shared.metrics.read_from(side.name());
-        let mut found = found.into_iter().skip(1);
-        for pair in missing {
-            let (summary, texts) = (found.next(), found.next());
-            let summary = summary.and_then(Found::into_text);
-            let texts = texts.map(Found::into_fields).unwrap_or_default();
-            self.cache.put(pair, Waiting::from_store(summary.as_deref(), &texts));
+        let mut writes = Vec::new();
+        for state in states {
+            writes.extend(state.again);
+            self.cache.put(state.pair, state.waiting);
         }
-        Ok(())
-    }
-
-    /// Whether a store that holds this mark knows all that the master does.
-    fn reaches(&self, found: &[Found]) -> bool {
-        let Some(Found::Text(mark)) = found.first() else { return false };
-        let reached = offset_of(mark.as_deref(), &self.shared.log);
-        reached.is_some_and(|reached| reached >= self.settled)
+        Ok(writes)
     }
 
     /// The arithmetic: what is to be written, and whose state is another.
-    fn apply(&mut self, events: &[Placed]) -> (Vec<Write>, BTreeSet<(String, String)>) {
-        let (mut writes, mut all, mut changed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        for Placed { event, offset, at } in events {
-            let (to, from) = event.pair();
-            let pair = (to.to_owned(), from.to_owned());
-            let waiting = self.cache.get_or_insert_mut(pair.clone(), Waiting::default);
-            if waiting.apply(event, *offset, *at, &mut writes) == Outcome::Changed {
+    fn apply(&mut self, events: &[Placed], writes: &mut Vec<Write>) -> BTreeSet<Pair> {
+        let (mut all, mut changed) = (BTreeSet::new(), BTreeSet::new());
+        for placed in events {
+            let pair = placed.pair();
+            let Placed { event, offset, at } = placed;
+            let outcome =
+                self.cache.change(&pair, |waiting| waiting.apply(event, *offset, *at, writes));
+            if outcome == Outcome::Changed {
                 changed.insert(pair.clone());
             }
             all.insert(pair);
         }
-        // Also of those who were known: the auxiliary may be ahead of the master.
         for pair in &all {
             if let Some(waiting) = self.cache.peek(pair) {
-                writes.push(Write::AddMember(keys::users(self.partition), pair.0.clone()));
-                waiting.summarise(&pair.0, &pair.1, &mut writes);
+                waiting.summarise(keys::users(self.place.partition), &pair.0, &pair.1, writes);
             }
         }
-        writes.push(self.sign_of_life());
-        (writes, changed)
+        changed
     }
 
-    async fn report(&self, pairs: &BTreeSet<(String, String)>) {
+    /// This is news, not state: what cannot be told at once is not told again.
+    async fn report(&self, pairs: &BTreeSet<Pair>) {
         for pair in pairs {
-            if let Some(waiting) = self.cache.peek(pair) {
-                let sender = waiting.sender(&pair.1);
-                self.shared.reports.change(&pair.0, &pair.1, sender).await;
+            let Some(waiting) = self.cache.peek(pair) else { continue };
+            let sender = waiting.sender(&pair.1);
+            if !self.shared.reports.change(&pair.0, &pair.1, sender).await {
+                return;
             }
         }
     }
 
     /// Has the master take what it does not have. If it is away, that stays for later.
     async fn settle(&mut self) -> Result<(), Interrupted> {
-        while let Some(step) = self.unsettled.front() {
-            let expected = Some(written_mark(&self.shared.log, self.settled));
-            let mark = mark(self.partition, &self.shared.log, expected, step.end);
-            let marked = self.shared.pair.master.write_marked(&mark, &step.writes).await;
-            self.shared.metrics.master.tell(&marked);
-            match marked {
-                Ok(Marked::Written) => {
-                    self.shared.metrics.wrote_to("master", step.writes.len());
-                    self.settled = step.end;
-                    self.unsettled.pop_front();
-                }
-                Ok(Marked::Elsewhere(_)) => return Err(Interrupted::Rewind),
-                Err(_) => return Ok(()),
+        let settled = self.master.settle().await;
+        self.shared.metrics.wrote_to("master", self.master.take_written());
+        self.shared.metrics.master.tell(&settled);
+        match settled {
+            Ok(Stand::Settled) => {
+                self.cache.shrink();
+                Ok(())
             }
+            Ok(Stand::Behind | Stand::Ahead) => Err(Interrupted::MasterElsewhere),
+            Err(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// What is done every second: settles, says that it lives, brings the auxiliary up to date,
     /// and commits, so that the group's lag can be seen.
     async fn look_after(&mut self, stream: &PartitionStream) -> Result<(), Interrupted> {
-        if self.unsettled.is_empty() {
-            let (end, writes) = (self.reached, vec![self.sign_of_life()]);
-            self.unsettled.push_back(Step { end, records: 0, writes });
+        let current = is_current(stream);
+        if self.master.is_settled() {
+            // With nothing to say the mark is looked at all the same.
+            let now_ms = SystemClock::new().now_ms();
+            let writes = current.then(|| self.place.sign_of_life(now_ms)).into_iter().collect();
+            let (start, end) = (self.reached, self.reached);
+            self.master.push(Arc::new(Step { start, end, records: 0, writes }));
         }
         self.settle().await?;
-        if self.unsettled.is_empty() {
-            let from = &self.shared.pair.master;
-            self.auxiliary.catch_up(from, self.reached).await;
-        }
-        self.auxiliary.write(&[self.sign_of_life()], self.reached).await;
-        self.shared.metrics.unsettled(self.partition, self.unsettled_records());
+        let settled = self.master.is_settled().then_some(self.reached);
+        self.auxiliary.look_after(&self.shared.pair.master, settled, current).await;
+        self.shared.metrics.unsettled(self.place.partition, self.master.records());
         self.commit(stream).await;
         Ok(())
     }
 
     /// For those who look at the group only: a worker begins where the master is.
     async fn commit(&self, stream: &PartitionStream) {
-        let position = Position::new(stream.topic().clone(), self.partition, self.settled);
+        let Some(settled) = self.master.reached() else { return };
+        let position = Position::new(stream.topic().clone(), self.place.partition, settled);
         if let Err(error) = stream.commit_to(position).await {
-            tracing::debug!(%error, partition = self.partition, "not committed");
+            tracing::debug!(%error, partition = self.place.partition, "not committed");
         }
     }
+}
 
-    fn sign_of_life(&self) -> Write {
-        let now_ms = SystemClock::new().now_ms();
-        Write::SetField(keys::ALIVE.into(), self.partition.to_string(), now_ms.to_string())
-    }
+/// Whether little is left to be read. Nobody knows before the log was asked.
+fn is_current(stream: &PartitionStream) -> bool {
+    stream.lag().is_some_and(|lag| lag < LAG_MAX)
+}
 
-    fn unsettled_records(&self) -> usize {
-        self.unsettled.iter().map(|step| step.records).sum()
+/// The records of the next step.
+fn some_records(
+    rest: &mut std::iter::Peekable<impl Iterator<Item = ConsumerRecord>>,
+) -> Vec<ConsumerRecord> {
+    let (mut some, mut bytes) = (Vec::new(), 0);
+    while some.len() < STEP_RECORDS && bytes < STEP_BYTES {
+        let Some(record) = rest.next() else { break };
+        bytes += record.value.as_ref().map_or(0, |value| value.len());
+        some.push(record);
     }
+    some
 }
 
 /// An event and where it lies.
@@ -374,18 +357,9 @@ struct Placed {
     at: i64,
 }
 
-/// How a mark is written.
-pub(crate) fn written_mark(log: &str, offset: i64) -> String {
-    format!("{log}:{offset}")
-}
-
-/// The offset of a mark; none if it is of another log.
-pub(crate) fn offset_of(mark: Option<&str>, log: &str) -> Option<i64> {
-    let (of, offset) = mark?.rsplit_once(':')?;
-    if of == log { offset.parse().ok() } else { None }
-}
-
-pub(crate) fn mark(partition: i32, log: &str, expected: Option<String>, offset: i64) -> Mark {
-    let (hash, field) = (keys::MARKS.into(), partition.to_string());
-    Mark { hash, field, expected, value: written_mark(log, offset) }
+impl Placed {
+    fn pair(&self) -> Pair {
+        let (to, from) = self.event.pair();
+        (to.to_owned(), from.to_owned())
+    }
 }

@@ -11,6 +11,7 @@
 //! | `GET /stats` | how much the master is spared |
 //! | `POST /dev/cut-master` | in dev mode: cuts the master off |
 
+mod access;
 mod answers;
 mod live;
 mod posts;
@@ -30,6 +31,8 @@ use common::telemetry::Telemetry;
 use klamm_client::Kafka;
 use klamm_producer::{ProduceExt as _, Producer};
 use klamm_utils::task::TaskGroup;
+
+pub use access::Access;
 
 use crate::metrics::Metrics;
 use crate::topics;
@@ -56,6 +59,8 @@ pub struct Settings {
     pub partitions: i32,
     /// Whether the master may be cut off by a request.
     pub dev_mode: bool,
+    /// Who may ask for what.
+    pub access: Access,
     /// Whom to believe, and how much to read.
     pub http: http::Settings,
 }
@@ -71,6 +76,7 @@ impl Settings {
             kafka: common::config::kafka(config),
             partitions: config.value("PARTITIONS", topics::PARTITIONS),
             dev_mode: config.value("DEV_MODE", false),
+            access: Access::read(config),
             http,
         }
     }
@@ -84,6 +90,7 @@ struct App {
     metrics: Metrics,
     live: live::Live,
     dev_mode: bool,
+    access: Access,
     tasks: TaskGroup,
     /// Set once the broker was there.
     log: Arc<OnceLock<Log>>,
@@ -106,6 +113,7 @@ pub async fn start(settings: Settings, pair: Pair) -> anyhow::Result<Running> {
         metrics: Metrics::new(&telemetry),
         live: live::Live::default(),
         dev_mode: settings.dev_mode,
+        access: settings.access.clone(),
         tasks: tasks.clone(),
         log: Arc::default(),
     };
@@ -123,7 +131,7 @@ fn routes(app: App) -> Router {
         .route("/messages/batch", post(posts::batch))
         .route("/users/{touser}/unsent", get(answers::unsent))
         .route(sender, get(answers::messages).delete(posts::hand_over))
-        .route(&format!("{sender}/ack"), post(posts::hand_over_upto))
+        .route(&format!("{sender}/ack"), post(posts::hand_over_some))
         .route("/live", get(live::follow))
         .route("/stats", get(answers::stats))
         .route("/dev/cut-master", post(answers::cut_master))

@@ -1,7 +1,7 @@
 //! What the consumer tells others: changes, and records that nobody can read.
 
 use klamm_consumer::ConsumerRecord;
-use klamm_producer::{Producer, Record, Result};
+use klamm_producer::{Producer, Record, Result, TryEnqueueError};
 
 use crate::wire::{CHANGES, Change, DEAD_LETTERS, Sender, WireError};
 
@@ -16,9 +16,14 @@ impl Reports {
         Self { producer }
     }
 
-    /// Another number waits for a user from a sender; none if nothing does. This is news, not
-    /// state: what the broker does not take is not told again.
-    pub(crate) async fn change(&self, touser: &str, fromuser: &str, sender: Option<Sender>) {
+    /// Another number waits for a user from a sender; none if nothing does. Tells whether more can
+    /// be told just now: nobody waits for a broker that is slow.
+    pub(crate) async fn change(
+        &self,
+        touser: &str,
+        fromuser: &str,
+        sender: Option<Sender>,
+    ) -> bool {
         let nothing = || Sender {
             fromuser: fromuser.into(),
             count: 0,
@@ -30,7 +35,14 @@ impl Reports {
         let change = Change { touser: touser.into(), sender: sender.unwrap_or_else(nothing) };
         let json = serde_json::to_vec(&change).expect("a struct of texts and numbers is JSON");
         let record = Record::to(CHANGES).key(touser.to_owned()).value(json);
-        drop(self.producer.enqueue(record).await);
+        match self.producer.try_enqueue(record) {
+            Ok(_) => true,
+            // It is asked for once, and then known.
+            Err(TryEnqueueError::UnknownTopic(record)) => {
+                self.producer.enqueue(*record).await.is_ok()
+            }
+            Err(TryEnqueueError::Full(_) | TryEnqueueError::Refused(_)) => false,
+        }
     }
 
     /// Keeps a record that nobody can read, beside why.

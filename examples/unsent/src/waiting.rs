@@ -18,6 +18,11 @@ use crate::wire::{Event, HandedOver, Message, Sender};
 /// The newest messages of a sender whose text is kept. Older ones are counted only.
 pub(crate) const TEXTS_MAX: usize = 100;
 
+/// How many texts are kept of so many messages, at most.
+pub(crate) fn texts_kept(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(TEXTS_MAX).min(TEXTS_MAX)
+}
+
 /// What waits for one user from one sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Waiting {
@@ -80,6 +85,11 @@ impl Waiting {
         }
     }
 
+    /// How many texts are kept.
+    pub(crate) fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
     /// Takes an event that lies at this offset and was written at that time; adds what a store
     /// must write about texts.
     pub(crate) fn apply(
@@ -96,17 +106,20 @@ impl Waiting {
     }
 
     /// What a store must write for everything but the texts.
-    pub(crate) fn summarise(&self, user: &str, sender: &str, out: &mut Vec<Write>) {
+    pub(crate) fn summarise(&self, users: String, user: &str, sender: &str, out: &mut Vec<Write>) {
         let (senders, details) = (keys::senders(user), keys::details(user));
         match self.sender(sender) {
             Some(summary) => {
+                out.push(Write::AddMember(users, user.into()));
                 out.push(Write::AddMember(senders, sender.into()));
                 out.push(Write::SetField(details, sender.into(), write_summary(&summary)));
             }
             None => {
-                out.push(Write::RemoveMember(senders, sender.into()));
+                out.push(Write::RemoveMember(senders.clone(), sender.into()));
                 out.push(Write::RemoveField(details, sender.into()));
                 out.push(Write::Delete(keys::texts(user, sender)));
+                let member = user.into();
+                out.push(Write::RemoveMemberWithout { set: users, member, key: senders });
             }
         }
     }
@@ -157,19 +170,38 @@ impl Waiting {
     fn hand_over(&mut self, what: &HandedOver, offset: i64, out: &mut Vec<Write>) -> Outcome {
         let before = offset.saturating_sub(1);
         let upto = what.upto_offset.map_or(before, |upto| upto.min(before));
-        // The texts that are not kept any more are older than all that are.
-        let reaches_texts = self.texts.front().is_some_and(|oldest| oldest.offset <= upto);
-        if !reaches_texts {
+        let ids = &what.message_ids;
+        let goes = |text: &Text| match ids.is_empty() {
+            true => text.offset <= upto,
+            false => text.offset <= before && ids.contains(&text.id),
+        };
+        let texts = keys::texts(&what.touser, &what.fromuser);
+        let (held, mut gone) = (self.texts.len(), 0);
+        let oldest_goes = self.texts.front().is_some_and(goes);
+        self.texts.retain(|text| {
+            let goes = goes(text);
+            if goes {
+                gone += 1;
+                out.push(Write::RemoveField(texts.clone(), text.offset.to_string()));
+            }
+            !goes
+        });
+        // Whatever lies before an offset goes, texts or not; of those that are counted only, no id
+        // is known: they go with the last text.
+        let all = ids.is_empty() && self.last_offset.is_some_and(|last| last <= upto);
+        if gone == 0 && !all {
             return Outcome::Known;
         }
-        let texts = keys::texts(&what.touser, &what.fromuser);
-        while let Some(text) = self.texts.pop_front_if(|text| text.offset <= upto) {
-            out.push(Write::RemoveField(texts.clone(), text.offset.to_string()));
+        if all || self.texts.is_empty() {
+            *self = Self::default();
+            return Outcome::Changed;
         }
-        self.count = self.texts.len() as u64;
-        match self.texts.front() {
-            Some(oldest) => self.first_at = oldest.at,
-            None => *self = Self::default(),
+        // The messages that are counted only are older than all texts.
+        let counted_only = self.count.saturating_sub(held as u64);
+        let older = if ids.is_empty() && oldest_goes { 0 } else { counted_only };
+        self.count = older + self.texts.len() as u64;
+        if let (0, Some(oldest)) = (older, self.texts.front()) {
+            self.first_at = oldest.at;
         }
         Outcome::Changed
     }
@@ -213,7 +245,13 @@ mod tests {
 
     fn handed_over(upto_offset: Option<i64>) -> Event {
         let (touser, fromuser) = ("bob".into(), "alice".into());
-        Event::HandedOver(HandedOver { touser, fromuser, upto_offset })
+        Event::HandedOver(HandedOver { touser, fromuser, upto_offset, message_ids: Vec::new() })
+    }
+
+    fn arrived(ids: &[&str]) -> Event {
+        let (touser, fromuser) = ("bob".into(), "alice".into());
+        let message_ids = ids.iter().map(|id| id.to_string()).collect();
+        Event::HandedOver(HandedOver { touser, fromuser, upto_offset: None, message_ids })
     }
 
     fn check(events: &[Event], count: u64, first_at: i64, last_offset: i64) {
@@ -235,6 +273,36 @@ mod tests {
         check(&[message("a"), message("b"), handed_over(Some(0))], 1, 1_001, 1);
         check(&[message("a"), handed_over(Some(-1))], 1, 1_000, 0);
         check(&[handed_over(None)], 0, 0, 0);
+    }
+
+    /// Of many that wait one has arrived: the others wait on.
+    #[test]
+    fn only_what_was_handed_over_waits_no_more() {
+        let all = [message("a"), message("b"), message("c")];
+        let with = |event: Event| [&all[..], &[event]].concat();
+        check(&with(arrived(&["b"])), 2, 1_000, 2);
+        check(&with(arrived(&["a", "a"])), 2, 1_001, 2);
+        check(&with(arrived(&["a", "b", "c"])), 0, 0, 0);
+        check(&with(arrived(&["nobody wrote this"])), 3, 1_000, 2);
+    }
+
+    /// Of more than are kept, the older ones are counted until the last that is known has gone.
+    #[test]
+    fn messages_that_are_counted_only_go_with_the_last_text() {
+        let ids: Vec<_> = (0..150).map(|id: u32| id.to_string()).collect();
+        let messages: Vec<_> = ids.iter().map(|id| message(id)).collect();
+        let newest: Vec<_> = ids[50..].iter().map(String::as_str).collect();
+        let with = |ids: &[&str]| [&messages[..], &[arrived(ids)]].concat();
+        check(&with(&newest[..99]), 51, 1_000, 149);
+        check(&with(&newest), 0, 0, 0);
+    }
+
+    /// As a store may be that an older version has filled.
+    #[test]
+    fn what_is_counted_without_texts_can_be_handed_over() {
+        let mut waiting = Waiting::from_store(Some("6|1|2|3|hi"), &BTreeMap::new());
+        let outcome = waiting.apply(&handed_over(None), 9, 9, &mut Vec::new());
+        assert_eq!((outcome, waiting.sender("alice")), (Outcome::Changed, None));
     }
 
     #[test]
@@ -264,7 +332,7 @@ mod tests {
         for (offset, event) in events.iter().enumerate().skip(from) {
             let (mut out, offset) = (Vec::new(), i64::try_from(offset).unwrap());
             waiting.apply(event, offset, 1_000 + offset, &mut out);
-            waiting.summarise("bob", "alice", &mut out);
+            waiting.summarise(keys::users(0), "bob", "alice", &mut out);
             kv.write(&out).await.unwrap();
         }
     }
@@ -273,6 +341,7 @@ mod tests {
         prop_oneof![
             4 => (0..400_u32).prop_map(|id| message(&id.to_string())),
             1 => proptest::option::of(0..300_i64).prop_map(handed_over),
+            1 => (0..400_u32).prop_map(|id| arrived(&[&id.to_string()])),
         ]
     }
 

@@ -12,6 +12,8 @@ pub const CHANGES: &str = "unsent-changes";
 
 /// Characters of a user's name, at most.
 const NAME_CHARS_MAX: usize = 64;
+/// Messages that are named in one [`HandedOver`], at most.
+pub const HANDED_OVER_MAX: usize = 1_000;
 /// Characters of a message, at most.
 const TEXT_CHARS_MAX: usize = 4_000;
 /// Characters of a message that its preview has.
@@ -34,7 +36,7 @@ pub struct Message {
 }
 
 /// Messages that were handed over: they wait no more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HandedOver {
     /// Whom they were for.
     pub touser: String,
@@ -42,6 +44,9 @@ pub struct HandedOver {
     pub fromuser: String,
     /// The last of them; none for all that lie before this.
     pub upto_offset: Option<i64>,
+    /// If any are named, they are these and no others, wherever they lie.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub message_ids: Vec<String>,
 }
 
 /// A record of [`TOPIC`].
@@ -71,6 +76,9 @@ pub enum WireError {
     /// The id is empty or too long.
     #[error("{0:?} is not an id of a message")]
     Id(String),
+    /// More are handed over at once than may be.
+    #[error("at most {HANDED_OVER_MAX} messages are handed over at once, not {0}")]
+    TooMany(usize),
 }
 
 impl Message {
@@ -82,10 +90,7 @@ impl Message {
         if chars == 0 || chars > TEXT_CHARS_MAX {
             return Err(WireError::Length(chars));
         }
-        if self.message_id.is_empty() || self.message_id.len() > NAME_CHARS_MAX {
-            return Err(WireError::Id(self.message_id.clone()));
-        }
-        Ok(())
+        check_id(&self.message_id)
     }
 
     /// Its beginning, on one line.
@@ -100,32 +105,46 @@ impl HandedOver {
     /// Fails if it is not one that the service takes.
     pub fn check(&self) -> Result<(), WireError> {
         check_name(&self.touser)?;
-        check_name(&self.fromuser)
+        check_name(&self.fromuser)?;
+        if self.message_ids.len() > HANDED_OVER_MAX {
+            return Err(WireError::TooMany(self.message_ids.len()));
+        }
+        self.message_ids.iter().try_for_each(|id| check_id(id))
     }
 }
 
 impl Event {
-    /// Reads the value of a record. What the log holds is not believed: who wrote it may have
-    /// been anybody.
-    pub fn parse(value: Option<&[u8]>) -> Result<Self, WireError> {
+    /// Reads the value of the record at this offset. What the log holds is not believed: who wrote
+    /// it may have been anybody. A message without an id has one by its place, the same each time.
+    pub fn parse(value: Option<&[u8]>, offset: i64) -> Result<Self, WireError> {
         /// Both forms at once: which it is tells the field that only one has.
         #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Message(Message),
-            HandedOver(HandedOver),
+        struct Form {
+            #[serde(alias = "toUser", alias = "to_user")]
+            touser: String,
+            #[serde(alias = "fromUser", alias = "from_user")]
+            fromuser: String,
+            message: Option<String>,
+            message_id: Option<String>,
+            upto_offset: Option<i64>,
+            #[serde(default)]
+            message_ids: Vec<String>,
         }
-        let event = match serde_json::from_slice(value.ok_or(WireError::Empty)?)? {
-            Form::Message(message) => {
+        let form: Form = serde_json::from_slice(value.ok_or(WireError::Empty)?)?;
+        let Form { touser, fromuser, message, message_id, upto_offset, message_ids } = form;
+        Ok(match message {
+            Some(message) => {
+                let message_id = message_id.unwrap_or_else(|| format!("at-{offset}"));
+                let message = Message { touser, fromuser, message, message_id };
                 message.check()?;
                 Self::Message(message)
             }
-            Form::HandedOver(handed_over) => {
+            None => {
+                let handed_over = HandedOver { touser, fromuser, upto_offset, message_ids };
                 handed_over.check()?;
                 Self::HandedOver(handed_over)
             }
-        };
-        Ok(event)
+        })
     }
 
     /// Whom it is about: who was written to, and who wrote.
@@ -204,6 +223,13 @@ fn new_id() -> String {
     Uuid::now_v7().to_string()
 }
 
+fn check_id(id: &str) -> Result<(), WireError> {
+    match id.is_empty() || id.len() > NAME_CHARS_MAX {
+        true => Err(WireError::Id(id.into())),
+        false => Ok(()),
+    }
+}
+
 /// Names go into keys, and `{`, `}` and `:` have a meaning there.
 fn check_name(name: &str) -> Result<(), WireError> {
     let fits = (1..=NAME_CHARS_MAX).contains(&name.chars().count());
@@ -219,7 +245,7 @@ mod tests {
     use super::*;
 
     fn check(json: &str, expected: Result<(&str, &str, Option<&str>), &str>) {
-        let parsed = Event::parse(Some(json.as_bytes()));
+        let parsed = Event::parse(Some(json.as_bytes()), 7);
         match (parsed, expected) {
             (Ok(event), Ok((to, from, text))) => {
                 assert_eq!(event.pair(), (to, from));
@@ -243,8 +269,20 @@ mod tests {
         check(r#"{"touser":"a:b","fromuser":"a","message":"h"}"#, Err("name of a user"));
         check(r#"{"touser":"b","fromuser":"a","message":""}"#, Err("1 to 4000"));
         check(r#"{"touser":"b","message":"h"}"#, Err("not understood"));
+        let ids = r#"{"touser":"b","fromuser":"a","message_ids":["1","2"]}"#;
+        check(ids, Ok(("b", "a", None)));
+        check(&ids.replace(r#""2""#, r#""""#), Err("not an id"));
         check("[", Err("not understood"));
-        assert!(matches!(Event::parse(None), Err(WireError::Empty)));
+        assert!(matches!(Event::parse(None, 7), Err(WireError::Empty)));
+    }
+
+    /// A record that is read again is the same message: it counts once.
+    #[test]
+    fn a_message_without_an_id_has_the_same_one_each_time() {
+        let json = br#"{"touser":"bob","fromuser":"al","message":"hi"}"#;
+        let [first, again] = [7, 7].map(|offset| Event::parse(Some(json), offset).unwrap());
+        assert_eq!(first, again);
+        assert_ne!(first, Event::parse(Some(json), 8).unwrap());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod password;
 mod refresh;
 mod routes;
 mod token;
+mod verifier;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use account::{NewUser, User, UserKey, normal};
 pub use limits::{Limiter, Limits, Quotas};
 pub use routes::{AuthRejection, refresh_cookie, routes};
 pub use token::{Identity, TICKET_LIFETIME};
+pub use verifier::Verifier;
 
 use self::token::Purpose;
 use crate::bus::Bus;

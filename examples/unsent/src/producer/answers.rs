@@ -6,9 +6,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use common::auth::{AuthError, AuthRejection};
 use common::kv::KvError;
 use serde::{Deserialize, Serialize};
 
+use super::access::Caller;
 use super::{App, BATCH_MESSAGES_MAX, Log};
 use crate::wire::{Unsent, WaitingMessage, WireError};
 
@@ -27,14 +29,19 @@ pub(super) enum Refusal {
     NoStore(#[from] KvError),
     #[error("only in dev mode")]
     NotInDevMode,
+    #[error("only {0} may do that, or a service")]
+    Another(String),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match self {
+            Self::Auth(error) => return AuthRejection(error).into_response(),
             Self::Wire(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotInDevMode => StatusCode::FORBIDDEN,
+            Self::NotInDevMode | Self::Another(_) => StatusCode::FORBIDDEN,
             Self::NoBroker | Self::NotStored(_) | Self::NoStore(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -77,19 +84,23 @@ pub(super) async fn health(State(app): State<App>) -> Response {
 
 pub(super) async fn unsent(
     State(app): State<App>,
+    caller: Caller,
     Path(touser): Path<String>,
 ) -> Result<Json<Unsent>, Refusal> {
+    caller.acts_as(&touser)?;
     Ok(Json(app.log()?.view.unsent(&touser).await?))
 }
 
 pub(super) async fn messages(
     State(app): State<App>,
+    caller: Caller,
     Path((touser, fromuser)): Path<(String, String)>,
 ) -> Result<Json<Vec<WaitingMessage>>, Refusal> {
+    caller.acts_as(&touser)?;
     Ok(Json(app.log()?.view.messages(&touser, &fromuser).await?))
 }
 
-pub(super) async fn stats(State(app): State<App>) -> Json<Stats> {
+pub(super) async fn stats(State(app): State<App>, _: Caller) -> Json<Stats> {
     let (reads_aux, reads_master) = (app.metrics.reads("aux"), app.metrics.reads("master"));
     let all = reads_aux + reads_master;
     let off_master = if all == 0 { 1.0 } else { reads_aux as f64 / all as f64 };

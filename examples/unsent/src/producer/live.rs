@@ -12,16 +12,21 @@ use common::patience::Patience;
 use futures_util::{Stream, StreamExt as _, stream};
 use klamm_client::Kafka;
 use klamm_consumer::{ConsumeExt as _, Start};
+use klamm_utils::clock::{Clock as _, SystemClock};
 use klamm_utils::task::TaskGroup;
 use serde::Deserialize;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::App;
+use super::access::Caller;
+use super::answers::Refusal;
 use crate::wire::{CHANGES, Change};
 
 /// Changes that a listener may be behind. One that is further is told to ask anew.
 const BEHIND_MAX: usize = 1_024;
+/// For who has no session that ends.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Proxies close what says nothing for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
 
@@ -78,16 +83,30 @@ impl Live {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Whose {
-    /// Everybody's, if it is left out.
+    /// If it is left out, one's own; everybody's for a service.
     touser: Option<String>,
+    /// For browsers, which cannot send their token with this request.
+    ticket: Option<String>,
 }
 
 /// `change` events, and `resync` for who was too slow: what was missed is to be asked for.
 pub(super) async fn follow(
     State(app): State<App>,
-    Query(Whose { touser }): Query<Whose>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    by_token: Result<Caller, Refusal>,
+    Query(Whose { touser, ticket }): Query<Whose>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    let caller = match ticket {
+        Some(ticket) => app.access.redeem(&ticket)?,
+        None => by_token?,
+    };
+    let (touser, lasts) = whose(caller, touser)?;
     let stopping = app.tasks.stopping();
+    let over = async move {
+        tokio::select! {
+            () = stopping => {}
+            () = tokio::time::sleep(lasts) => {}
+        }
+    };
     let changes = stream::unfold(app.live.all.subscribe(), move |mut all| {
         let touser = touser.clone();
         async move {
@@ -107,6 +126,17 @@ pub(super) async fn follow(
         }
     });
     let hello = stream::iter([Ok(Event::default().event("hello").data("{}"))]);
-    let events = hello.chain(changes).take_until(stopping);
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    let events = hello.chain(changes).take_until(over);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// Whose changes are told, and for how long: no longer than the session lasts.
+fn whose(caller: Caller, touser: Option<String>) -> Result<(Option<String>, Duration), Refusal> {
+    if let Some(user) = &touser {
+        caller.acts_as(user)?;
+    }
+    let Caller::User(identity) = caller else { return Ok((touser, FOR_EVER)) };
+    let now = u64::try_from(SystemClock::new().now_ms() / 1_000).unwrap_or(0);
+    let lasts = Duration::from_secs(identity.expires_at.saturating_sub(now));
+    Ok((Some(identity.username), lasts))
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use klamm_producer::{Record, RecordMetadata};
 use serde::{Deserialize, Serialize};
 
+use super::access::Caller;
 use super::answers::Refusal;
 use super::{App, BATCH_MESSAGES_MAX};
 use crate::wire::{HandedOver, Message, TOPIC};
@@ -28,14 +29,18 @@ enum Outcome {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Upto {
+pub(super) struct Which {
     upto_offset: Option<i64>,
+    #[serde(default)]
+    message_ids: Vec<String>,
 }
 
 pub(super) async fn one(
     State(app): State<App>,
+    caller: Caller,
     Json(message): Json<Message>,
 ) -> Result<Response, Refusal> {
+    caller.acts_as(&message.fromuser)?;
     message.check()?;
     let record = record(&message.touser, &message);
     let stored = app.log()?.producer.send(record).await?;
@@ -45,8 +50,10 @@ pub(super) async fn one(
 /// All messages are looked at before one is sent.
 pub(super) async fn batch(
     State(app): State<App>,
+    caller: Caller,
     Json(messages): Json<Vec<Message>>,
 ) -> Result<Response, Refusal> {
+    messages.iter().try_for_each(|message| caller.acts_as(&message.fromuser))?;
     if messages.len() > BATCH_MESSAGES_MAX {
         return Err(Refusal::TooMany(messages.len()));
     }
@@ -73,21 +80,29 @@ pub(super) async fn batch(
 /// Everything that was written before has been handed over.
 pub(super) async fn hand_over(
     State(app): State<App>,
+    caller: Caller,
     Path((touser, fromuser)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    hand_over_record(&app, HandedOver { touser, fromuser, upto_offset: None }).await
+    let (upto_offset, message_ids) = (None, Vec::new());
+    hand_over_record(&app, &caller, HandedOver { touser, fromuser, upto_offset, message_ids }).await
 }
 
-/// What was written up to an offset has been handed over.
-pub(super) async fn hand_over_upto(
+/// What was written up to an offset has been handed over, or some messages have.
+pub(super) async fn hand_over_some(
     State(app): State<App>,
+    caller: Caller,
     Path((touser, fromuser)): Path<(String, String)>,
-    Json(Upto { upto_offset }): Json<Upto>,
+    Json(Which { upto_offset, message_ids }): Json<Which>,
 ) -> Result<Response, Refusal> {
-    hand_over_record(&app, HandedOver { touser, fromuser, upto_offset }).await
+    hand_over_record(&app, &caller, HandedOver { touser, fromuser, upto_offset, message_ids }).await
 }
 
-async fn hand_over_record(app: &App, handed_over: HandedOver) -> Result<Response, Refusal> {
+async fn hand_over_record(
+    app: &App,
+    caller: &Caller,
+    handed_over: HandedOver,
+) -> Result<Response, Refusal> {
+    caller.acts_as(&handed_over.touser)?;
     handed_over.check()?;
     let record = record(&handed_over.touser, &handed_over);
     app.log()?.producer.send(record).await?;

@@ -1,32 +1,24 @@
 //! What may break, and must not be noticed, or must be told.
 
-use common::kv::{Kv, Write};
+use std::collections::BTreeMap;
+
+use common::kv::Kv;
 use klamm_consumer::{ConsumeExt as _, Start};
 use klamm_producer::{ProduceExt as _, Record};
 use serde_json::json;
 use unsent::keys;
 use unsent::wire::{DEAD_LETTERS, TOPIC};
 
+use crate::content::{content, empty, marks, restore};
 use crate::harness::Service;
-
-/// Takes everything out of a store, as a Redis does that comes back without its file.
-async fn empty(kv: &Kv) {
-    let mut all = vec![keys::MARKS.to_owned(), keys::ALIVE.to_owned()];
-    for partition in 0..4 {
-        for user in kv.members(&keys::users(partition)).await.unwrap() {
-            for sender in kv.members(&keys::senders(&user)).await.unwrap() {
-                all.push(keys::texts(&user, &sender));
-            }
-            all.extend([keys::senders(&user), keys::details(&user)]);
-        }
-        all.push(keys::users(partition));
-    }
-    let all: Vec<_> = all.into_iter().map(Write::Delete).collect();
-    kv.write(&all).await.unwrap();
-}
 
 async fn summary(kv: &Kv, user: &str, sender: &str) -> Option<String> {
     kv.fields(&keys::details(user)).await.unwrap().remove(sender)
+}
+
+/// How many texts a store holds of a pair.
+fn texts(held: &BTreeMap<String, BTreeMap<String, String>>, user: &str, sender: &str) -> usize {
+    held.get(&keys::texts(user, sender)).map_or(0, BTreeMap::len)
 }
 
 #[tokio::test]
@@ -48,6 +40,7 @@ async fn without_the_master_all_goes_on_and_nothing_is_lost() {
             summary(master, "bob", "alice").await.is_some_and(|held| held.starts_with("2|"))
         })
         .await;
+    service.until_same("both stores have the texts", |held| texts(held, "bob", "alice") == 2).await;
     consumer.stop().await.unwrap();
     service.stop().await;
 }
@@ -77,27 +70,122 @@ async fn without_the_auxiliary_the_master_answers_and_then_it_is_filled() {
     service.stop().await;
 }
 
+/// What is shown of it is shown again, and can be opened and dismissed.
 #[tokio::test]
-async fn an_empty_master_is_filled_from_the_log() {
+async fn an_empty_master_gets_everything_back_texts_included() {
     let service = Service::start().await;
     let consumer = service.consumer("one").await;
     for n in 0..30 {
         service.write(&format!("sender{}", n % 3), "bob", &n.to_string()).await;
     }
-    service.http.delete(service.url("/users/bob/unsent/sender1")).send().await.unwrap();
+    let delete = async |sender: &str| {
+        let url = service.url(&format!("/users/bob/unsent/{sender}"));
+        service.http.delete(url).send().await.unwrap()
+    };
+    delete("sender1").await;
     service.expect("bob", &[("sender2", 10), ("sender0", 10)]).await;
-    empty(&service.pair.master).await;
     let master = &service.pair.master;
     service
-        .until("the master has it again", async || {
-            summary(master, "bob", "sender0").await.is_some_and(|held| held.starts_with("10|"))
-                && summary(master, "bob", "sender2")
-                    .await
-                    .is_some_and(|held| held.starts_with("10|"))
-                && summary(master, "bob", "sender1").await.is_none()
+        .until_same("both stores have the texts", |held| texts(held, "bob", "sender2") == 10)
+        .await;
+    let before = content(master).await;
+    empty(master).await;
+    service.until("the master has all of it", async || content(master).await == before).await;
+    assert_eq!(content(&service.pair.auxiliary).await, before);
+    // As after a restart of the consumer, whose memory is not what the stores hold.
+    consumer.stop().await.unwrap();
+    let consumer = service.consumer("two").await;
+    delete("sender0").await;
+    service.expect("bob", &[("sender2", 10)]).await;
+    service.until_same("it is dismissed", |held| texts(held, "bob", "sender0") == 0).await;
+    consumer.stop().await.unwrap();
+    service.stop().await;
+}
+
+/// As with `appendfsync everysec`: the last second is not in the file.
+#[tokio::test]
+async fn a_master_that_comes_back_older_gets_the_rest() {
+    let service = Service::start().await;
+    let consumer = service.consumer("one").await;
+    let master = &service.pair.master;
+    for n in 0..10 {
+        service.write("alice", "bob", &n.to_string()).await;
+    }
+    service.until_same("ten are there", |held| texts(held, "bob", "alice") == 10).await;
+    // Content and marks of one moment, as nothing is written meanwhile.
+    let (older, at) = (content(master).await, marks(master).await);
+    for n in 10..30 {
+        service.write("alice", "bob", &n.to_string()).await;
+    }
+    let ack = json!({"message_ids": ["3", "12"]});
+    assert_eq!(service.post("/users/bob/unsent/alice/ack", &ack).await.0, 202);
+    service.until_same("28 are there", |held| texts(held, "bob", "alice") == 28).await;
+    let before = content(master).await;
+    restore(master, older, at).await;
+    service.until("the master has all of it", async || content(master).await == before).await;
+    assert_eq!(content(&service.pair.auxiliary).await, before);
+    consumer.stop().await.unwrap();
+    service.stop().await;
+}
+
+/// The auxiliary is ahead of the master then, and the new consumer remembers nothing.
+#[tokio::test]
+async fn a_consumer_that_is_restarted_while_the_master_is_away_loses_nothing() {
+    let service = Service::start().await;
+    let consumer = service.consumer("one").await;
+    let master = &service.pair.master;
+    service.write("alice", "bob", "1").await;
+    service.write("carol", "bob", "2").await;
+    service.until_same("both are there", |held| texts(held, "bob", "carol") == 1).await;
+    master.cut(true);
+    service.write("alice", "bob", "3").await;
+    service.http.delete(service.url("/users/bob/unsent/carol")).send().await.unwrap();
+    service.expect("bob", &[("alice", 2)]).await;
+    consumer.stop().await.unwrap();
+    let consumer = service.consumer("two").await;
+    service.write("alice", "bob", "4").await;
+    service.expect("bob", &[("alice", 3)]).await;
+    master.cut(false);
+    service
+        .until_same("the master has it", |held| {
+            texts(held, "bob", "alice") == 3 && !held.contains_key("unsent:{bob}:m:carol")
         })
         .await;
-    service.expect("bob", &[("sender2", 10), ("sender0", 10)]).await;
+    consumer.stop().await.unwrap();
+    service.stop().await;
+}
+
+/// It is filled piece by piece while messages come and go.
+#[tokio::test]
+async fn an_auxiliary_is_filled_while_the_partition_goes_on() {
+    let service = Service::start().await;
+    let consumer = service.consumer("one").await;
+    let batch = async |from: u32, count: u32| {
+        let message = |n: u32| {
+            let (to, from) = (format!("user{}", n % 300), format!("sender{}", n % 7));
+            json!({"touser": to, "fromuser": from, "message": n.to_string(), "message_id": n.to_string()})
+        };
+        let all: Vec<_> = (from..from + count).map(message).collect();
+        assert_eq!(service.post("/messages/batch", &json!(all)).await.0, 202);
+    };
+    for n in 0..5 {
+        batch(n * 1_000, 1_000).await;
+    }
+    service.until_same("all are there", |held| texts(held, "user299", "sender0") > 0).await;
+    empty(&service.pair.auxiliary).await;
+    for n in 0..20 {
+        batch(5_000 + n * 100, 100).await;
+        let gone = format!("/users/user{n}/unsent/sender{}", n % 7);
+        service.http.delete(service.url(&gone)).send().await.unwrap();
+    }
+    service.write("alice", "bob", "the last").await;
+    service
+        .until("it is filled", async || {
+            let unsent = service.expect("bob", &[("alice", 1)]).await;
+            unsent.source == "aux"
+        })
+        .await;
+    service.until_same("both hold the same", |held| texts(held, "bob", "alice") == 1).await;
     consumer.stop().await.unwrap();
     service.stop().await;
 }

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,8 +9,11 @@ use common::service::Running;
 use klamm_broker::Broker;
 use klamm_client::{ClientConfig, Kafka};
 use serde_json::{Value, json};
+use unsent::producer::Access;
 use unsent::wire::Unsent;
 use unsent::{consumer, producer};
+
+use crate::content::{PARTITIONS, content};
 
 /// So long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,17 +31,21 @@ const LOOPBACK: SocketAddr =
 impl Service {
     /// A broker and a producer. Consumers are the test's to start.
     pub(crate) async fn start() -> Self {
+        Self::start_with(Pair::memory(), Access::open()).await
+    }
+
+    pub(crate) async fn start_with(pair: Pair, access: Access) -> Self {
         // Of several tests in a process one is first.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let broker = Broker::builder().ephemeral();
         let broker = broker.set("group.initial.rebalance.delay.ms", "0").start().await.unwrap();
-        let pair = Pair::memory();
         let settings = producer::Settings {
             listen: LOOPBACK,
             server_name: "test".into(),
             kafka: broker.bootstrap(),
-            partitions: 4,
+            partitions: PARTITIONS,
             dev_mode: true,
+            access,
             http: common::http::Settings { body_bytes_max: 1 << 20, ..Default::default() },
         };
         let producer = producer::start(settings, pair.clone()).await.unwrap();
@@ -53,7 +61,7 @@ impl Service {
             listen: LOOPBACK,
             server_name: name.into(),
             kafka: self.broker.bootstrap(),
-            partitions: 4,
+            partitions: PARTITIONS,
         };
         consumer::start(settings, self.pair.clone()).await.unwrap()
     }
@@ -119,6 +127,20 @@ impl Service {
             }
         });
         assert!(held.await.is_ok(), "in vain waited until {what}");
+    }
+
+    /// Waits until both stores hold the same, field by field, and that fits.
+    pub(crate) async fn until_same(
+        &self,
+        what: &str,
+        fits: impl Fn(&BTreeMap<String, BTreeMap<String, String>>) -> bool,
+    ) {
+        let Pair { master, auxiliary, .. } = &self.pair;
+        self.until(what, async || {
+            let held = content(master).await;
+            held == content(auxiliary).await && fits(&held)
+        })
+        .await;
     }
 
     pub(crate) async fn stop(self) {

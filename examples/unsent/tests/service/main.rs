@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 #![forbid(unsafe_code)]
 
+mod access;
+mod content;
 mod faults;
 mod harness;
 mod requests;

@@ -5,6 +5,7 @@ use klamm_consumer::{ConsumeExt as _, Start};
 use serde_json::json;
 use unsent::wire::{TOPIC, partition_of};
 
+use crate::content::content;
 use crate::harness::Service;
 
 #[tokio::test]
@@ -37,6 +38,20 @@ async fn who_wrote_is_known_until_it_is_handed_over() {
     // The mapping of the original, as `redis-cli smembers unsent:{bob}` shows it.
     let senders = service.pair.master.members("unsent:{bob}").await.unwrap();
     assert_eq!(senders, ["carol".to_owned()].into());
+    // Of several some have arrived; who has nothing waiting leaves nothing behind.
+    service.write("carol", "bob", "tomorrow?").await;
+    let arrived = json!({"message_ids": ["lunch?"]});
+    assert_eq!(service.post("/users/bob/unsent/carol/ack", &arrived).await.0, 202);
+    let unsent = service.expect("bob", &[("carol", 1)]).await;
+    assert_eq!(unsent.senders[0].preview, "tomorrow?");
+    let delete = service.http.delete(service.url("/users/bob/unsent/carol")).send().await.unwrap();
+    assert_eq!(delete.status(), 202);
+    service
+        .until("nothing is left of bob", async || {
+            let left = content(&service.pair.master).await;
+            !left.values().any(|fields| fields.contains_key("bob") || fields.contains_key("carol"))
+        })
+        .await;
     consumer.stop().await.unwrap();
     service.stop().await;
 }
