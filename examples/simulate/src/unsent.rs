@@ -1,5 +1,7 @@
 //! Load on the unsent messages: how fast they are taken, counted and told of.
 
+mod master;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -10,6 +12,7 @@ use klamm_utils::clock;
 use serde::Deserialize;
 use serde_json::json;
 
+use self::master::{Content, Master};
 use crate::report::{Report, note, times};
 use crate::world::World;
 
@@ -19,6 +22,12 @@ const BATCH: u64 = 1_000;
 const POSTERS: usize = 4;
 /// What was not counted by then is lost.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Messages that are posted one by one, to see how soon they can be read.
+const SINGLE: u64 = 300;
+const SINGLE_EVERY: Duration = Duration::from_millis(20);
+/// Senders of each user, and texts that are kept of each.
+const SENDERS: u64 = 5;
+const TEXTS_MAX: u64 = 100;
 
 /// How much is written, and how often is asked.
 #[derive(Clone, Debug, Args)]
@@ -64,28 +73,15 @@ struct Run {
 pub(crate) async fn unsent(world: World, load: Load) -> anyhow::Result<()> {
     let place = *world.places("unsent-producer")?.first().context("nobody takes messages")?;
     let name = format!("{:x}", uuid::Uuid::now_v7().as_u128() >> 48);
+    let master = Master::of(&world).await?;
+    ensure!(master.is_some() || !load.rebuild, "--rebuild needs a Redis: `demo up`");
     let run = Run { world, load, url: format!("http://{place}"), name };
     let mut report = Report::default();
-
-    let start = clock::now();
-    run.write().await?;
-    let rate = run.load.messages as f64 / start.elapsed().as_secs_f64();
-    report.figure("messages taken a second", format!("{rate:.0}"), ">= 20000", rate >= 20_000.0);
-    let total = run.counted().await?;
-    let rate = total as f64 / start.elapsed().as_secs_f64();
-    report.figure("messages counted a second", format!("{rate:.0}"), ">= 50000", rate >= 50_000.0);
-    run.tell(&mut report, total);
-
+    run.write_and_count(master.as_ref(), &mut report).await?;
+    run.read_single(&mut report).await?;
     run.read(&mut report).await?;
-    if run.load.rebuild {
-        let start = clock::now();
-        run.world.press("kill", "redis").await?;
-        run.world.press("start", "redis").await?;
-        let total = run.counted().await?;
-        let took = start.elapsed();
-        let what = format!("an empty master rebuilt, {} messages", run.load.messages);
-        report.figure(&what, format!("{took:.1?}"), "< 60 s", took < Duration::from_secs(60));
-        run.tell(&mut report, total);
+    if let (true, Some(master)) = (run.load.rebuild, &master) {
+        run.rebuild(master, &mut report).await?;
     }
     report.print()
 }
@@ -98,6 +94,103 @@ impl Run {
     fn tell(&self, report: &mut Report, total: u64) {
         report.none("messages lost", self.load.messages.saturating_sub(total));
         report.none("messages counted twice", total.saturating_sub(self.load.messages));
+    }
+
+    /// While nobody counts, all is taken; then all is counted. So neither waits for the other.
+    async fn write_and_count(
+        &self,
+        master: Option<&Master>,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        self.world.press("kill", "unsent-consumer").await?;
+        let start = clock::now();
+        let written = self.write().await;
+        let taken = self.load.messages as f64 / start.elapsed().as_secs_f64();
+        self.world.press("start", "unsent-consumer").await?;
+        written?;
+        let reached = taken >= 20_000.0;
+        report.figure("messages taken a second", format!("{taken:.0}"), ">= 20000", reached);
+        // From the first that is counted: to join a group takes its time, once.
+        let (counted, took) = match master {
+            // One that was killed is a member of the group until its session is over.
+            Some(master) => master.progress(PATIENCE * 5).await?,
+            None => {
+                let start = clock::now();
+                (self.counted().await?, start.elapsed())
+            }
+        };
+        let rate = counted as f64 / took.as_secs_f64().max(0.001);
+        let reached = rate >= 50_000.0;
+        report.figure("messages counted a second", format!("{rate:.0}"), ">= 50000", reached);
+        let total = self.counted().await?;
+        self.tell(report, total);
+        if let Some(master) = master {
+            self.tell_content(report, master.content_of(self.users()).await?);
+        }
+        Ok(())
+    }
+
+    /// Kills the master, starts it empty, and looks at itself until it has come to the end of the
+    /// log. What it holds then must be what it held before.
+    async fn rebuild(&self, master: &Master, report: &mut Report) -> anyhow::Result<()> {
+        master.settled(PATIENCE).await?;
+        let before = master.content_of(self.users()).await?;
+        let records = master.records().await?;
+        let start = clock::now();
+        self.world.press("kill", "redis").await?;
+        self.world.press("start", "redis").await?;
+        master.settled(PATIENCE * 5).await?;
+        let took = start.elapsed();
+        let what = format!("an empty master rebuilt, {records} records");
+        report.figure(&what, format!("{took:.1?}"), "< 60 s", took < Duration::from_secs(60));
+        let after = master.content_of(self.users()).await?;
+        self.tell_content(report, after);
+        report.none("stores rebuilt otherwise than before", u64::from(after != before));
+        Ok(())
+    }
+
+    fn users(&self) -> Vec<String> {
+        (0..self.load.users).map(|user| self.user(user)).collect()
+    }
+
+    /// What the master itself holds of this run.
+    fn tell_content(&self, report: &mut Report, content: Content) {
+        let mut wanted = Content::default();
+        for pair in 0..self.load.users * SENDERS {
+            let (user, sender) = (pair % self.load.users, pair / self.load.users);
+            // Every so many messages one is of this pair.
+            let round = self.load.users * SENDERS;
+            let first = sender * self.load.users + user;
+            let count = (self.load.messages + round - 1).saturating_sub(first) / round;
+            wanted.senders += u64::from(count > 0);
+            wanted.texts += count.min(TEXTS_MAX);
+        }
+        report.fact("senders in the master", content.senders);
+        report.fact("texts in the master", content.texts);
+        report.none("senders missing in it", wanted.senders.abs_diff(content.senders));
+        report.none("texts missing in it", wanted.texts.abs_diff(content.texts));
+    }
+
+    /// From a single POST being sent until a read shows it.
+    async fn read_single(&self, report: &mut Report) -> anyhow::Result<()> {
+        let mut found = times();
+        let mut due = tokio::time::interval(SINGLE_EVERY);
+        for number in 0..SINGLE {
+            due.tick().await;
+            let user = format!("single-{}-{number}", self.name);
+            let message = json!({"touser": user, "fromuser": "alice", "message": "hi"});
+            let start = clock::now();
+            let url = format!("{}/messages", self.url);
+            let (status, text) = self.world.http.post(&url, message.to_string()).await?;
+            ensure!(status == StatusCode::ACCEPTED, "{status} {text}");
+            while self.total(&user).await? == 0 {
+                ensure!(start.elapsed() < PATIENCE, "a message cannot be read");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            note(&mut found, start.elapsed());
+        }
+        report.times("readable after the POST", &found, Some(Duration::from_millis(50)));
+        Ok(())
     }
 
     /// Posts all messages; those of a request that failed again, under the same ids.
@@ -122,14 +215,18 @@ impl Run {
     fn message(&self, number: u64) -> serde_json::Value {
         json!({
             "touser": self.user(number),
-            "fromuser": format!("f{}", number / self.load.users % 5),
+            "fromuser": format!("f{}", number / self.load.users % SENDERS),
             "message": format!("message {number}"),
             "message_id": format!("{}-{number}", self.name),
         })
     }
 
     async fn unsent(&self, user: u64) -> anyhow::Result<u64> {
-        let url = format!("{}/users/{}/unsent", self.url, self.user(user));
+        self.total(&self.user(user)).await
+    }
+
+    async fn total(&self, user: &str) -> anyhow::Result<u64> {
+        let url = format!("{}/users/{user}/unsent", self.url);
         let (status, text) = self.world.http.get(&url).await?;
         ensure!(status.is_success(), "{status} {text}");
         Ok(serde_json::from_str::<Unsent>(&text)?.total)

@@ -57,6 +57,17 @@ impl World {
         self.record.instances.iter().map(|instance| &*instance.name)
     }
 
+    /// What the services are told by this name; of several the last counts.
+    pub(crate) fn setting(&self, name: &str) -> Option<&str> {
+        let mut settings = self.record.settings.iter().rev();
+        settings.find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The address of the broker.
+    pub(crate) fn kafka(&self) -> &str {
+        &self.record.kafka
+    }
+
     /// Presses a button of the demo: `kill` or `start`.
     pub(crate) async fn press(&self, button: &str, name: &str) -> anyhow::Result<()> {
         let url = format!("{}/instances/{name}/{button}", self.record.control);
