@@ -49,19 +49,33 @@ await run("7-unsent", async (stage) => {
     await until("four messages", async () => (await total(page)) === 4);
   });
 
+  const card = (name) => page.getByRole("listitem").filter({ hasText: name }).first();
+  const open = (name) => card(name).getByRole("button", { name: "Open" }).click();
+
   await stage.check("a master that comes back empty is filled again", async () => {
     const master = await stage.killKind("redis", (each) => each.name === "redis");
     await stage.start(master);
-    await until("four messages", async () => {
+    // Numbers without texts would be no use: the card is opened, and shows both.
+    await until("four messages, and the texts of them", async () => {
       await page.reload();
+      await card("alice").waitFor({ timeout: 2_000 });
+      await open("alice");
+      const texts = card("alice").getByRole("list").getByText("from alice");
+      await texts.nth(1).waitFor({ timeout: 2_000 });
       return (await total(page)) === 4;
     }, 60_000);
+    await stage.shoot("rebuilt");
   });
 
   await stage.check("what was dismissed waits no more", async () => {
-    const card = page.getByRole("listitem").filter({ hasText: "dave" }).first();
-    await card.getByRole("button", { name: "Dismiss" }).click();
+    await open("dave");
+    await card("dave").getByRole("list").getByText("from dave").waitFor();
+    await card("dave").getByRole("button", { name: "Dismiss" }).click();
     await page.getByText("While you were away: 2 people wrote to you").waitFor();
+    await card("alice").getByRole("button", { name: "Dismiss" }).click();
+    await page.getByText("While you were away: 1 person wrote to you").waitFor();
+    await page.reload();
+    await page.getByText("While you were away: 1 person wrote to you").waitFor();
   });
 
   await stage.check("the page had no error", async () => assert.deepEqual(page.problems, []));
