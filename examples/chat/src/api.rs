@@ -12,9 +12,10 @@ use common::auth::{self, Auth, Identity, TICKET_LIFETIME};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::history::{self, Stored};
 use crate::instance::{DATABASE_WITHIN, Instance};
-use crate::message::{Placed, is_room};
-use crate::rooms::Missed;
+use crate::message::is_room;
+use crate::room::Missed;
 use crate::socket;
 use crate::store::{self, Range};
 
@@ -55,6 +56,7 @@ enum Refused {
     Database,
     Body,
     Offset,
+    Member,
 }
 
 impl IntoResponse for Refused {
@@ -67,6 +69,7 @@ impl IntoResponse for Refused {
             Self::Database => (StatusCode::SERVICE_UNAVAILABLE, "History is delayed"),
             Self::Body => (StatusCode::BAD_REQUEST, "This cannot be understood"),
             Self::Offset => (StatusCode::UNPROCESSABLE_ENTITY, "No such offset"),
+            Self::Member => (StatusCode::FORBIDDEN, "You are not in this room"),
         };
         (status, Json(json!({"error": true, "message": message}))).into_response()
     }
@@ -150,58 +153,36 @@ async fn messages(
         (before, None) => Range::Before(before.unwrap_or(i64::MAX)),
     };
     let limit = asked.limit.unwrap_or(50).clamp(1, LIMIT_MAX);
+    let log = instance.log.get().map(|(log, _)| log);
     let stored = async {
-        let stored = store::history(&instance.database, &room, range, limit).await?;
-        let (read, _) = store::pointers(&instance.database, &room, identity.user_id).await?;
-        Ok::<_, sqlx::Error>((stored, read))
+        let database = &instance.database;
+        // First how far it is, then what it has: the other way round there could be a hole.
+        let written = match log {
+            Some(log) => {
+                let group = &instance.settings.kafka_group;
+                let written = store::offsets(database, group, &log.topic).await?;
+                written.get(&log.partition_of(&room)).copied().unwrap_or(0)
+            }
+            // Nothing is known of what comes behind it.
+            None => i64::MAX,
+        };
+        let messages = store::history(database, &room, range, limit).await?;
+        let (read, _) = store::pointers(database, &room, identity.user_id).await?;
+        Ok::<_, sqlx::Error>((Stored { written, messages }, read))
     };
     // Without the database, the last messages are better than none.
     let answer = tokio::time::timeout(DATABASE_WITHIN, stored).await;
-    let (stored, read_offset, delayed) = match answer {
-        Ok(Ok((stored, read))) => (stored, read, false),
-        Ok(Err(_)) | Err(_) => (Vec::new(), None, true),
-    };
-    let messages = merged(stored, last_messages(&instance, &room), range, limit);
+    let is_away = !matches!(answer, Ok(Ok(_)));
+    let nothing = || (Stored { written: 0, messages: Vec::new() }, None);
+    let (stored, read_offset) = answer.ok().and_then(Result::ok).unwrap_or_else(nothing);
+    let tail = log.map(|log| instance.rooms.after(log.partition_of(&room), &room, -1));
+    let tail = tail.unwrap_or(Missed::All(Vec::new()));
+    let (messages, is_behind) = history::page(stored, tail, range, limit);
     let body = json!({
-        "error": false, "messages": messages, "read_offset": read_offset, "delayed": delayed,
+        "error": false, "messages": messages, "read_offset": read_offset,
+        "delayed": is_away || is_behind,
     });
     Ok(Json(body).into_response())
-}
-
-fn last_messages(instance: &Instance, room: &str) -> Vec<Placed> {
-    let Some((log, _)) = instance.log.get() else { return Vec::new() };
-    let (Missed::All(tail) | Missed::From(_, tail)) =
-        instance.rooms.after(log.partition_of(room), room, -1);
-    tail.iter().map(|placed| Placed::clone(placed)).collect()
-}
-
-/// Both in the order of the log, each message once, and no more than were asked for.
-fn merged(mut stored: Vec<Placed>, tail: Vec<Placed>, range: Range, limit: usize) -> Vec<Placed> {
-    let wanted = |placed: &Placed| match range {
-        Range::Before(offset) => placed.offset < offset,
-        Range::After(offset) => placed.offset > offset,
-    };
-    let full = stored.len() == limit;
-    let (oldest, newest) = (
-        stored.first().map_or(i64::MAX, |placed| placed.offset),
-        stored.last().map_or(i64::MIN, |placed| placed.offset),
-    );
-    // A page that is full has no gap: only what is newer, or in it, may be added.
-    let fits = |placed: &Placed| match range {
-        Range::Before(_) => !full || placed.offset > oldest,
-        Range::After(_) => !full || placed.offset < newest,
-    };
-    stored.extend(tail.into_iter().filter(|placed| wanted(placed) && fits(placed)));
-    stored.sort_by_key(|placed| placed.offset);
-    let mut ids = std::collections::HashSet::new();
-    stored.retain(|placed| ids.insert(placed.message.id));
-    match range {
-        Range::Before(_) => stored.split_off(stored.len().saturating_sub(limit)),
-        Range::After(_) => {
-            stored.truncate(limit);
-            stored
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -219,10 +200,15 @@ async fn read(
     if !is_room(&room) {
         return Err(Refused::Room);
     }
-    if offset < 0 {
+    let pointers = store::pointers(&instance.database, &room, identity.user_id);
+    let pointers = tokio::time::timeout(DATABASE_WITHIN, pointers).await;
+    let (Some(_), stored_head) = pointers.map_err(|_| Refused::Database)?? else {
+        return Err(Refused::Member);
+    };
+    if offset < 0 || Some(offset) > instance.rooms.head(&room).max(stored_head) {
         return Err(Refused::Offset);
     }
-    instance.read(&room, &identity, offset).await;
+    instance.note_read(&room, identity.user_id, offset);
     Ok(Json(json!({"error": false})).into_response())
 }
 
@@ -252,27 +238,4 @@ async fn search(
         return Err(Refused::Body);
     }
     Ok(Json(store::search(&instance.database, identity.user_id, text).await?).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rooms::placed;
-
-    fn offsets(stored: &[i64], tail: &[i64], range: Range, limit: usize) -> Vec<i64> {
-        let list = |offsets: &[i64]| offsets.iter().map(|&at| placed("a", at)).collect();
-        let merged = merged(list(stored), list(tail), range, limit);
-        merged.iter().map(|placed| placed.offset).collect()
-    }
-
-    #[test]
-    fn history_and_tail_are_merged_without_gaps_or_doubles() {
-        let newest = Range::Before(i64::MAX);
-        assert_eq!(offsets(&[1, 2], &[2, 3], newest, 10), [1, 2, 3]);
-        assert_eq!(offsets(&[4, 5, 6], &[5, 6, 7, 8], newest, 3), [6, 7, 8]);
-        assert_eq!(offsets(&[], &[5, 6], newest, 3), [5, 6]);
-        assert_eq!(offsets(&[1, 2, 3], &[5, 6], Range::Before(4), 3), [1, 2, 3]);
-        assert_eq!(offsets(&[2, 3, 4], &[7, 8], Range::After(1), 3), [2, 3, 4]);
-        assert_eq!(offsets(&[2, 3], &[3, 4, 5], Range::After(1), 3), [2, 3, 4]);
-    }
 }

@@ -1,5 +1,6 @@
 //! What is done about each thing that a page says.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use uuid::Uuid;
 use crate::frames::{self, Failure, Reply, Request, Seen};
 use crate::instance::{DATABASE_WITHIN, Instance};
 use crate::llm;
+use crate::log::Queue;
 use crate::message::{Message, is_client_msg_id, is_content, is_room};
-use crate::rooms::{Missed, Socket};
+use crate::room::{Missed, Socket};
 use crate::socket::EXPIRES_SOON;
 use crate::store::{self, Range};
 
@@ -32,6 +34,12 @@ const MISSED_BYTES_MAX: usize = 512 * 1024;
 
 /// How many rooms a page may ask for at once.
 const RESUMED_MAX: usize = 50;
+
+/// How many things of one page may wait for the database.
+const ERRANDS_MAX: usize = 64;
+
+/// What a page is told that asks for more.
+const TOO_MUCH: &str = "Too much at once: wait a moment, then try again";
 
 /// Typing is told at most this often.
 const TYPING_EVERY: Duration = Duration::from_secs(2);
@@ -55,60 +63,70 @@ impl Allowance {
     }
 }
 
-type Sending = Pin<Box<dyn Future<Output = Reply> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
+type Errand = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One page's side of it.
 pub(crate) struct Conversation {
     instance: Arc<Instance>,
     socket: Arc<Socket>,
     identity: Identity,
-    /// Messages of which the broker has not said yet that it has them.
+    /// Messages of which the broker has not said yet that it has them, and what goes over the bus.
     sending: FuturesUnordered<Sending>,
+    /// What has to be asked of the database, one after the other.
+    errands: VecDeque<Errand>,
+    queue: Queue,
     typed: Option<Instant>,
     warned: bool,
 }
 
 impl Conversation {
     pub(crate) fn new(instance: Arc<Instance>, socket: Arc<Socket>, identity: Identity) -> Self {
-        let sending = FuturesUnordered::new();
-        Self { instance, socket, identity, sending, typed: None, warned: false }
+        Self {
+            instance,
+            socket,
+            identity,
+            sending: FuturesUnordered::new(),
+            errands: VecDeque::new(),
+            queue: Queue::default(),
+            typed: None,
+            warned: false,
+        }
     }
 
-    /// Does what the page asks for.
-    pub(crate) async fn hear(&mut self, text: &str) {
+    /// Does what the page asks for. Nothing is waited for here: see [`go_on`](Self::go_on).
+    pub(crate) fn hear(&mut self, text: &str) {
         match serde_json::from_str(text) {
-            Ok(request) => self.act(request).await,
+            Ok(request) => self.act(request),
             Err(_) => self.say(frames::error("bad_frame", "This cannot be understood")),
         }
     }
 
-    async fn act(&mut self, request: Request) {
+    fn act(&mut self, request: Request) {
         match request {
-            Request::JoinRoom { room } => self.join(room).await,
-            Request::LeaveRoom { room } => self.leave(room).await,
+            Request::JoinRoom { room } => self.join(room),
+            Request::LeaveRoom { room } => self.leave(room),
             Request::ChatMessage { room, content, client_msg_id } => {
                 self.send(room, content, client_msg_id);
             }
-            Request::Typing { room } => self.typing(room).await,
-            Request::Read { room, offset } => self.read(room, offset).await,
-            Request::Resume { rooms } => {
-                let mut left = Allowance { frames: MISSED_MAX, bytes: MISSED_BYTES_MAX };
-                for seen in rooms.into_iter().take(RESUMED_MAX) {
-                    self.resume(seen, &mut left).await;
-                }
-            }
+            Request::Typing { room } => self.typing(room),
+            Request::Read { room, offset } => self.read(&room, offset),
+            Request::Resume { rooms } => self.resume(rooms),
             Request::Auth { token } => self.renew(&token),
-            Request::LlmStop { room, id } => self.stop_answer(&room, id).await,
+            Request::LlmStop { room, id } => self.stop_answer(&room, id),
             Request::Ping => self.reply(&Reply::Pong),
         }
     }
 
-    /// Waits for what happens without being asked for: a message is stored or is not, or the
-    /// session is about to end.
+    /// Waits for what happens without being asked for: a message is stored or is not, the database
+    /// has answered, or the session is about to end.
     pub(crate) async fn go_on(&mut self) {
         let expiry = tokio::time::sleep(self.until_expiry());
         tokio::select! {
-            Some(settled) = self.sending.next() => self.reply(&settled),
+            Some(settled) = self.sending.next() => {
+                settled.iter().for_each(|reply| self.reply(reply));
+            }
+            Some(()) = first(&mut self.errands) => {}
             () = expiry => {
                 if !self.warned {
                     self.warned = true;
@@ -130,61 +148,54 @@ impl Conversation {
         now_ms().unsigned_abs() >= self.identity.expires_at.saturating_mul(1000)
     }
 
-    async fn join(&mut self, room: String) {
+    /// Whether the page asks for more than one that behaves does.
+    fn asks_too_much(&self) -> bool {
+        self.instance.frames.check(&self.identity.user_id).is_err()
+            || self.errands.len() >= ERRANDS_MAX
+    }
+
+    fn join(&mut self, room: String) {
+        let refuse = |why| self.say(frames::refused("join_room", &room, why));
         if !is_room(&room) {
-            let why = "A room has 1 to 64 letters, digits, spaces, dashes or underscores";
-            return self.say(frames::refused("join_room", &room, why));
+            return refuse("A room has 1 to 64 letters, digits, spaces, dashes or underscores");
         }
-        let instance = Arc::clone(&self.instance);
-        let Some((log, _)) = instance.log.get() else {
-            let why = "The messages cannot be reached yet";
-            return self.say(frames::refused("join_room", &room, why));
+        if self.asks_too_much() {
+            return refuse(TOO_MUCH);
+        }
+        let Some((log, _)) = self.instance.log.get() else {
+            return refuse("The messages cannot be reached yet");
         };
-        let partition = log.partition_of(&room);
-        let first = instance.rooms.join(partition, &room, &self.socket);
-        let pointers = store::pointers(&instance.database, &room, self.identity.user_id);
-        let stored = tokio::time::timeout(DATABASE_WITHIN, pointers).await;
-        let (read, stored_head) = stored.ok().and_then(Result::ok).unwrap_or_default();
-        let here = match instance.rooms.after(partition, &room, -1) {
-            Missed::All(tail) | Missed::From(_, tail) => tail.last().map(|last| last.offset),
-        };
-        let head_offset = here.max(stored_head).unwrap_or(-1);
-        if read.is_none() {
-            self.become_member(&room, head_offset).await;
+        if self.instance.rooms.join(log.partition_of(&room), &room, &self.socket) {
+            self.instance.announce(&room, &self.identity, true);
         }
-        let members = instance.members(&room).await;
-        let reply = Reply::JoinRoom { room: room.clone(), success: true, members, head_offset };
-        self.reply(&reply);
-        if first {
-            instance.announce(&room, &self.identity, true);
-        }
+        let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
+        let name = self.identity.username.clone();
+        self.errands.push_back(Box::pin(async move {
+            let joined = joined(&instance, room, (socket.user, &name)).await;
+            socket.mailbox.push(Frame::lasting(joined.text()));
+        }));
     }
 
-    /// Who cannot be written down now is a member next time.
-    async fn become_member(&mut self, room: &str, read_offset: i64) {
-        let who = (self.identity.user_id, &*self.identity.username);
-        let added = store::add_member(&self.instance.database, room, who, read_offset);
-        match tokio::time::timeout(DATABASE_WITHIN, added).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, room, "a member is not written down"),
-            Err(_) => tracing::warn!(room, "a member is not written down: no answer"),
+    fn leave(&mut self, room: String) {
+        let refuse = |why| self.say(frames::refused("leave_room", &room, why));
+        if !self.socket.is_in(&room) {
+            return refuse("You are not in this room");
         }
-    }
-
-    async fn leave(&mut self, room: String) {
-        let instance = &self.instance;
-        if !instance.rooms.is_in(&room, &self.socket) {
-            return self.say(frames::refused("leave_room", &room, "You are not in this room"));
+        if self.asks_too_much() {
+            return refuse(TOO_MUCH);
         }
-        let last = instance.rooms.leave(&room, &self.socket);
-        let removed = store::remove_member(&instance.database, &room, self.identity.user_id);
-        if let Ok(Err(error)) = tokio::time::timeout(DATABASE_WITHIN, removed).await {
-            tracing::warn!(%error, room, "a member is still written down");
+        if self.instance.rooms.leave(&room, &self.socket) {
+            self.instance.announce(&room, &self.identity, false);
         }
-        self.reply(&Reply::LeaveRoom { room: room.clone(), success: true });
-        if last {
-            instance.announce(&room, &self.identity, false);
-        }
+        let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
+        self.errands.push_back(Box::pin(async move {
+            let removed = store::remove_member(&instance.database, &room, socket.user);
+            if let Ok(Err(error)) = tokio::time::timeout(DATABASE_WITHIN, removed).await {
+                tracing::warn!(%error, room, "a member is still written down");
+            }
+            let left = Reply::LeaveRoom { room, success: true };
+            socket.mailbox.push(Frame::lasting(left.text()));
+        }));
     }
 
     /// Puts a message into the log; it is shown, here as elsewhere, when it is read from there.
@@ -196,7 +207,7 @@ impl Conversation {
         if !is_content(&content) || !client_msg_id.as_deref().is_none_or(is_client_msg_id) {
             return fail(Failure::TooLong, false);
         }
-        if !self.instance.rooms.is_in(&room, &self.socket) {
+        if !self.socket.is_in(&room) {
             return fail(Failure::NotJoined, true);
         }
         if let Err(wait) = self.instance.messages.check(&self.identity.user_id) {
@@ -211,26 +222,28 @@ impl Conversation {
             return fail(Failure::BrokerUnavailable, true);
         }
         let message = self.message(room, content, client_msg_id);
-        if let Some(stored) = self.instance.rooms.find(&message.room, message.id) {
+        if let Some(first) = self.instance.rooms.find(&message.room, message.id) {
             self.instance.metrics.duplicates.inc();
-            return self.reply(&acknowledged(&stored.message, stored.offset));
+            return self.reply(&acknowledged(message, first.offset, first.created_at));
         }
-        let stored = writer.send(&message);
+        let stored = writer.send_in(&mut self.queue, &message);
         let instance = Arc::clone(&self.instance);
         let begun = clock::now();
         self.sending.push(Box::pin(async move {
-            match stored.await {
+            Some(match stored.await {
                 Ok(offset) => {
                     instance.metrics.sent.inc();
                     instance.metrics.stored_seconds.observe(begun.elapsed().as_secs_f64());
-                    acknowledged(&message, offset)
+                    instance.rooms.stored(&message.room, offset);
+                    let created_at = message.created_at;
+                    acknowledged(message, offset, created_at)
                 }
                 Err(code) => {
                     instance.metrics.failed.inc();
                     let client_msg_id = message.client_msg_id;
                     Reply::MessageFailed { client_msg_id, code, retryable: true }
                 }
-            }
+            })
         }));
     }
 
@@ -250,72 +263,51 @@ impl Conversation {
         }
     }
 
-    async fn typing(&mut self, room: String) {
+    fn typing(&mut self, room: String) {
         let now = clock::now();
         let soon = self.typed.is_some_and(|typed| now.duration_since(typed) < TYPING_EVERY);
-        if soon || !self.instance.rooms.is_in(&room, &self.socket) {
+        if soon || !self.socket.is_in(&room) || self.asks_too_much() {
             return;
         }
         self.typed = Some(now);
         let (user, name) = (self.identity.user_id, self.identity.username.clone());
-        self.instance.tell(&room, &Reply::Typing { room: room.clone(), user, name }).await;
+        let instance = Arc::clone(&self.instance);
+        self.sending.push(Box::pin(async move {
+            let channel = room.clone();
+            instance.tell(&channel, &Reply::Typing { room, user, name }).await;
+            None
+        }));
     }
 
-    async fn read(&mut self, room: String, offset: i64) {
-        if self.instance.rooms.is_in(&room, &self.socket) {
-            self.instance.read(&room, &self.identity, offset).await;
+    /// Nobody has read what is not there yet. What is too much is left out: the next one says more.
+    fn read(&mut self, room: &str, offset: i64) {
+        let Some((log, _)) = self.instance.log.get() else { return };
+        let next = self.instance.rooms.next(log.partition_of(room)).unwrap_or(0);
+        let head = self.instance.rooms.head(room).max(Some(next - 1));
+        if Some(offset) <= head && self.socket.is_in(room) && !self.asks_too_much() {
+            self.instance.note_read(room, self.identity.user_id, offset);
         }
     }
 
     /// Tells a page that was here before what it has missed, or that it must load the history.
-    async fn resume(&mut self, Seen { room, offset, epoch }: Seen, left: &mut Allowance) {
-        let instance = Arc::clone(&self.instance);
-        let missed = match instance.log.get() {
-            Some((log, _)) if log.epoch == epoch && is_room(&room) => {
-                self.missed(log.partition_of(&room), &log.topic, &room, offset).await
-            }
-            _ => None,
-        };
-        match missed.filter(|frames| left.take(frames)) {
-            Some(frames) => {
-                frames.into_iter().for_each(|frame| self.say(frame));
-                self.reply(&Reply::Resumed { room });
-            }
-            None => self.reply(&Reply::Resync { room }),
+    fn resume(&mut self, rooms: Vec<Seen>) {
+        let rooms = rooms.into_iter().take(RESUMED_MAX);
+        if self.asks_too_much() {
+            return rooms.for_each(|Seen { room, .. }| self.reply(&Reply::Resync { room }));
         }
-    }
-
-    /// The frames of all messages behind `offset`; none if they are not known or too many.
-    async fn missed(
-        &mut self,
-        partition: i32,
-        topic: &str,
-        room: &str,
-        offset: i64,
-    ) -> Option<Vec<Utf8Bytes>> {
-        let (from, newer) = match self.instance.rooms.after(partition, room, offset) {
-            Missed::All(newer) => (i64::MIN, newer),
-            Missed::From(from, newer) => (from, newer),
-        };
-        let mut frames = Vec::new();
-        if from > offset {
-            let database = &self.instance.database;
-            let older = async {
-                let group = &self.instance.settings.kafka_group;
-                let written = store::offsets(database, group, topic).await?;
-                let range = Range::After(offset);
-                let older = store::history(database, room, range, MISSED_MAX + 1).await?;
-                Ok::<_, sqlx::Error>((written.get(&partition).copied().unwrap_or(0), older))
-            };
-            let (written, older) = tokio::time::timeout(DATABASE_WITHIN, older).await.ok()?.ok()?;
-            if written < from {
-                return None;
+        let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
+        self.errands.push_back(Box::pin(async move {
+            let mut left = Allowance { frames: MISSED_MAX, bytes: MISSED_BYTES_MAX };
+            for seen in rooms {
+                let missed = missed(&instance, &seen).await.filter(|frames| left.take(frames));
+                let end = match missed.is_some() {
+                    true => Reply::Resumed { room: seen.room },
+                    false => Reply::Resync { room: seen.room },
+                };
+                let frames = missed.into_iter().flatten().chain([end.text()]);
+                socket.mailbox.push_all(frames.map(Frame::lasting));
             }
-            let older = older.into_iter().filter(|placed| placed.offset < from);
-            frames.extend(older.map(|placed| placed.frame()));
-        }
-        frames.extend(newer.iter().map(|placed| placed.frame()));
-        Some(frames)
+        }));
     }
 
     fn renew(&mut self, token: &str) {
@@ -328,13 +320,18 @@ impl Conversation {
         }
     }
 
-    async fn stop_answer(&mut self, room: &str, id: Uuid) {
-        if self.instance.rooms.is_in(room, &self.socket) {
-            let told = self.instance.bus.publish(llm::STOP, Bytes::copy_from_slice(id.as_bytes()));
-            if let Err(error) = told.await {
+    fn stop_answer(&mut self, room: &str, id: Uuid) {
+        if !self.socket.is_in(room) || self.asks_too_much() {
+            return;
+        }
+        let instance = Arc::clone(&self.instance);
+        self.sending.push(Box::pin(async move {
+            let id = Bytes::copy_from_slice(id.as_bytes());
+            if let Err(error) = instance.bus.publish(llm::STOP, id).await {
                 tracing::debug!(%error, "the answer goes on");
             }
-        }
+            None
+        }));
     }
 
     fn reply(&self, reply: &Reply) {
@@ -346,9 +343,76 @@ impl Conversation {
     }
 }
 
-fn acknowledged(message: &Message, offset: i64) -> Reply {
-    let (client_msg_id, id) = (message.client_msg_id.clone(), message.id);
-    Reply::MessageAck { client_msg_id, id, offset, created_at: message.created_at }
+/// Does the first of these.
+async fn first(errands: &mut VecDeque<Errand>) -> Option<()> {
+    errands.front_mut()?.await;
+    errands.pop_front().map(drop)
+}
+
+/// What a page is told that has joined a room. Who cannot be written down now is a member next time.
+async fn joined(instance: &Instance, room: String, who: (Uuid, &str)) -> Reply {
+    let here = instance.rooms.head(&room);
+    let asked = async {
+        let database = &instance.database;
+        let (read, stored_head) = store::pointers(database, &room, who.0).await?;
+        let head = here.max(stored_head).unwrap_or(-1);
+        if read.is_none() {
+            store::add_member(database, &room, who, head).await?;
+        }
+        Ok::<_, sqlx::Error>((head, instance.known(&room).await?))
+    };
+    let known = match tokio::time::timeout(DATABASE_WITHIN, asked).await {
+        Ok(Ok(known)) => Some(known),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, room, "a member may not be written down");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(room, "a member may not be written down: no answer");
+            None
+        }
+    };
+    let (head_offset, known) = known.unwrap_or_else(|| (here.unwrap_or(-1), Arc::default()));
+    let members = instance.with_those_online(&room, &known);
+    Reply::JoinRoom { room, success: true, members, head_offset }
+}
+
+/// The frames of all messages that a page has not seen; none if they are not known or too many.
+async fn missed(instance: &Instance, seen: &Seen) -> Option<Vec<Utf8Bytes>> {
+    let (log, _) = instance.log.get()?;
+    let Seen { room, offset, epoch } = seen;
+    if *epoch != log.epoch || !is_room(room) {
+        return None;
+    }
+    let partition = log.partition_of(room);
+    let (from, newer) = match instance.rooms.after(partition, room, *offset) {
+        Missed::All(newer) => (i64::MIN, newer),
+        Missed::From(from, newer) => (from, newer),
+    };
+    let mut frames = Vec::new();
+    if from > *offset {
+        let database = &instance.database;
+        let older = async {
+            let group = &instance.settings.kafka_group;
+            let written = store::offsets(database, group, &log.topic).await?;
+            let range = Range::After(*offset);
+            let older = store::history(database, room, range, MISSED_MAX + 1).await?;
+            Ok::<_, sqlx::Error>((written.get(&partition).copied().unwrap_or(0), older))
+        };
+        let (written, older) = tokio::time::timeout(DATABASE_WITHIN, older).await.ok()?.ok()?;
+        if written < from {
+            return None;
+        }
+        let older = older.into_iter().filter(|placed| placed.offset < from);
+        frames.extend(older.map(|placed| placed.frame()));
+    }
+    frames.extend(newer.iter().map(|placed| placed.frame()));
+    Some(frames)
+}
+
+fn acknowledged(message: Message, offset: i64, created_at: i64) -> Reply {
+    let Message { id, client_msg_id, .. } = message;
+    Reply::MessageAck { client_msg_id, id, offset, created_at }
 }
 
 fn now_ms() -> i64 {

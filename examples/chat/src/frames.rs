@@ -1,5 +1,7 @@
 //! What is said over a socket.
 
+use std::collections::HashMap;
+
 use axum::extract::ws::Utf8Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -59,12 +61,10 @@ pub(crate) enum Reply {
     MemberLeft { room: String, user: Uuid, name: String, server: String },
     /// Somebody writes.
     Typing { room: String, user: Uuid, name: String },
-    /// Somebody is there or not.
-    Presence { user: Uuid, status: String, last_seen: i64 },
-    /// Somebody has seen everything up to here.
-    Read { room: String, user: Uuid, offset: i64 },
-    /// Everything up to here is on a screen of this member.
-    Delivered { room: String, user: Uuid, offset: i64 },
+    /// These have seen everything up to here.
+    Read { room: String, users: HashMap<Uuid, i64> },
+    /// Everything up to here is on a screen of these.
+    Delivered { room: String, users: HashMap<Uuid, i64> },
     /// More of an answer.
     LlmDelta { room: String, id: Uuid, text: String },
     /// The answer is complete.

@@ -1,9 +1,8 @@
 //! What all sockets and requests of one chat server share.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
@@ -22,19 +21,35 @@ use uuid::Uuid;
 
 use crate::frames::{Member, Reply};
 use crate::log::{Log, Writer};
-use crate::presence::{self, Presence, Snapshot};
+use crate::places::Places;
+use crate::pointers::Pointers;
+use crate::presence::{self, Changes, News, Presence, Told};
+use crate::room::TOLD_MAX;
 use crate::rooms::Rooms;
 use crate::server::{Backends, Settings};
 use crate::store;
-
-/// How often it is told what has reached the members' screens.
-const DELIVERED_EVERY: Duration = Duration::from_millis(250);
 
 /// How long changes of who is there are gathered.
 const PRESENCE_AFTER: Duration = Duration::from_millis(100);
 
 /// How long a page waits for what the database knows before it is shown what is known without.
 pub(crate) const DATABASE_WITHIN: Duration = Duration::from_secs(2);
+
+/// For how long it is known who the members of a room are: when many come at once, the database
+/// is asked once.
+const MEMBERS_KNOWN_FOR: Duration = Duration::from_secs(1);
+
+/// Of how many rooms, about.
+const MEMBERS_KNOWN_MAX: usize = 1_000;
+
+/// Members, their names, and how far they have read.
+type Known = Arc<Vec<(Uuid, String, i64)>>;
+
+/// The members of a room when they were last asked for. Held while they are asked for.
+type Asked = Arc<tokio::sync::Mutex<Option<(Instant, Known)>>>;
+
+/// How many other frames a page may send for each message.
+const FRAMES: u32 = 3;
 
 /// One chat server.
 pub(crate) struct Instance {
@@ -48,16 +63,25 @@ pub(crate) struct Instance {
     /// Set when the broker was there for the first time.
     pub(crate) log: OnceLock<(Log, Writer)>,
     pub(crate) messages: Limiter<Uuid>,
+    /// Of everything else that a page says.
+    pub(crate) frames: Limiter<Uuid>,
     pub(crate) kafka: Component,
     pub(crate) telemetry: Telemetry,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskGroup,
-    /// Somebody came or went here.
-    pub(crate) changed: Notify,
-    /// Sockets of each address. Held to count only.
-    pub(crate) addresses: Mutex<HashMap<IpAddr, usize>>,
-    /// How far each user has been sent each room, until that is told. Held to note only.
-    delivered: Mutex<HashMap<Arc<str>, HashMap<Uuid, i64>>>,
+    pub(crate) places: Places,
+    /// Who came or went here, until that is told. Held to note or take only.
+    came_or_went: Mutex<Changes>,
+    /// There is something in it.
+    changed: Notify,
+    /// Held to look only; each room's members are held apart.
+    known: Mutex<HashMap<String, Asked>>,
+    /// What has reached screens, until that is told.
+    pub(crate) delivered: Pointers,
+    /// What was read, until that is told.
+    pub(crate) reads: Pointers,
+    /// What was read, until that is written.
+    pub(crate) unwritten: Pointers,
 }
 
 /// What is counted.
@@ -119,13 +143,22 @@ impl Instance {
             presence: Presence::default(),
             log: OnceLock::new(),
             messages: Limiter::with_burst(per_second, second, burst),
+            frames: Limiter::with_burst(
+                per_second.saturating_mul(FRAMES),
+                second,
+                burst.saturating_mul(FRAMES),
+            ),
             kafka: telemetry.needs("kafka"),
             metrics: Metrics::new(&telemetry),
             telemetry,
             tasks,
+            places: Places::default(),
+            came_or_went: Mutex::default(),
             changed: Notify::new(),
-            addresses: Mutex::default(),
-            delivered: Mutex::default(),
+            known: Mutex::default(),
+            delivered: Pointers::default(),
+            reads: Pointers::default(),
+            unwritten: Pointers::default(),
             settings,
         }
     }
@@ -145,15 +178,44 @@ impl Instance {
 
     /// Who belongs to a room: members, and whoever else is there.
     pub(crate) async fn members(&self, room: &str) -> Vec<Member> {
+        let known = tokio::time::timeout(DATABASE_WITHIN, self.known(room)).await;
+        self.with_those_online(room, &known.ok().and_then(Result::ok).unwrap_or_default())
+    }
+
+    /// The members that the database knows, as they are now or were a moment ago.
+    pub(crate) async fn known(&self, room: &str) -> Result<Known, sqlx::Error> {
+        let asked = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() > MEMBERS_KNOWN_MAX {
+                known.retain(|_, asked| Arc::strong_count(asked) > 1);
+            }
+            Arc::clone(known.entry(room.to_owned()).or_default())
+        };
+        let mut asked = asked.lock().await;
+        if let Some((at, members)) = &*asked
+            && at.elapsed() < MEMBERS_KNOWN_FOR
+        {
+            return Ok(Arc::clone(members));
+        }
+        let at = clock::now();
+        let members = Arc::new(store::members(&self.database, room).await?);
+        *asked = Some((at, Arc::clone(&members)));
+        Ok(members)
+    }
+
+    /// These, and whoever else is there.
+    pub(crate) fn with_those_online(
+        &self,
+        room: &str,
+        known: &[(Uuid, String, i64)],
+    ) -> Vec<Member> {
         let mut online = self.presence.members(room);
         online.extend(self.rooms.members_of(room));
-        let known = tokio::time::timeout(DATABASE_WITHIN, store::members(&self.database, room));
-        let known = known.await.ok().and_then(Result::ok).unwrap_or_default();
         let mut members: Vec<Member> = known
-            .into_iter()
+            .iter()
             .map(|(user, name, read_offset)| {
-                let online = online.remove(&user).is_some();
-                Member { user, name, online, read_offset }
+                let online = online.remove(user).is_some();
+                Member { user: *user, name: name.clone(), online, read_offset: *read_offset }
             })
             .collect();
         let others = online.into_iter();
@@ -166,100 +228,101 @@ impl Instance {
         members
     }
 
-    /// Moves the read pointer of somebody, and tells the others.
-    pub(crate) async fn read(&self, room: &str, who: &Identity, offset: i64) {
-        let user = who.user_id;
-        let written = store::read(&self.database, room, user, offset);
-        match tokio::time::timeout(DATABASE_WITHIN, written).await {
-            Ok(Ok(())) => {}
-            // The next message that is read moves it further.
-            Ok(Err(error)) => tracing::debug!(%error, "a read pointer stays behind"),
-            Err(_) => tracing::debug!("a read pointer stays behind"),
-        }
-        self.tell(room, &Reply::Read { room: room.to_owned(), user, offset }).await;
+    /// Whether so many look at a room, here and elsewhere, that not everything is told.
+    pub(crate) fn is_large(&self, room: &str) -> bool {
+        self.rooms.count(room) + self.presence.count(room) > TOLD_MAX
     }
 
-    /// Remembers that this member was sent everything up to here.
-    pub(crate) fn note_delivered(&self, room: Arc<str>, user: Uuid, offset: i64) {
-        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        let far = delivered.entry(room).or_default().entry(user).or_insert(offset);
-        *far = offset.max(*far);
+    /// Moves the read pointer of somebody; that is told and written soon.
+    pub(crate) fn note_read(&self, room: &str, user: Uuid, offset: i64) {
+        let room = Arc::<str>::from(room);
+        self.reads.note(Arc::clone(&room), user, offset);
+        self.unwritten.note(room, user, offset);
     }
 
-    /// Tells what reached whom, a few times a second.
-    pub(crate) async fn tell_delivered(&self) {
-        let mut ticks = tokio::time::interval(DELIVERED_EVERY);
-        loop {
-            ticks.tick().await;
-            let delivered =
-                std::mem::take(&mut *self.delivered.lock().unwrap_or_else(PoisonError::into_inner));
-            for (room, users) in delivered {
-                for (user, offset) in users {
-                    let reply = Reply::Delivered { room: room.to_string(), user, offset };
-                    self.tell(&room, &reply).await;
-                }
-            }
-        }
-    }
-
-    /// Tells the others who is here: when that changes, and every few seconds.
+    /// Tells the others who came and went, and every few seconds who is here.
     pub(crate) async fn tell_presence(&self) {
+        let mut every = tokio::time::interval(presence::EVERY);
         loop {
-            self.publish_presence(self.snapshot()).await;
-            for (room, change) in self.presence.forget_gone(self.id, clock::now()) {
-                self.show_change(&room, &change);
-            }
             tokio::select! {
-                () = self.changed.notified() => tokio::time::sleep(PRESENCE_AFTER).await,
-                () = tokio::time::sleep(presence::EVERY) => {}
+                _ = every.tick() => {
+                    drop(self.take_changes());
+                    self.publish_presence(self.everyone()).await;
+                    for (room, change) in self.presence.forget_gone(self.id, clock::now()) {
+                        self.show_change(&room, &change);
+                    }
+                }
+                () = self.changed.notified() => {
+                    tokio::time::sleep(PRESENCE_AFTER).await;
+                    let changes = self.take_changes();
+                    if !changes.is_empty() {
+                        self.publish_presence(News::Changed(changes)).await;
+                    }
+                }
             }
         }
     }
 
     /// Says that nobody is here any more.
     pub(crate) async fn say_goodbye(&self) {
-        let server = self.settings.server_name.clone();
-        self.publish_presence(Snapshot { instance: self.id, server, rooms: HashMap::new() }).await;
+        self.publish_presence(News::All(HashMap::new())).await;
     }
 
-    async fn publish_presence(&self, snapshot: Snapshot) {
-        let told = serde_json::to_vec(&snapshot).expect("a snapshot has nothing that JSON has not");
+    async fn publish_presence(&self, news: News) {
+        let server = self.settings.server_name.clone();
+        let told = serde_json::to_vec(&Told { instance: self.id, server, news });
+        let told = told.expect("what is told has nothing that JSON has not");
         if let Err(error) = self.bus.publish(presence::CHANNEL, told.into()).await {
             tracing::debug!(%error, "others do not hear who is here");
         }
     }
 
-    fn snapshot(&self) -> Snapshot {
+    fn everyone(&self) -> News {
         let rooms = self.rooms.members().into_iter();
         let rooms = rooms.map(|(room, members)| (room.to_string(), members.into_iter().collect()));
-        let server = self.settings.server_name.clone();
-        Snapshot { instance: self.id, server, rooms: rooms.collect() }
+        News::All(rooms.collect())
+    }
+
+    fn take_changes(&self) -> Changes {
+        std::mem::take(&mut *self.changes())
+    }
+
+    /// Nothing that holds it waits.
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.came_or_went.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the pages of sessions that end, until the bus ends. Apart from all else that is
+    /// heard, since that may be so much that some is dropped.
+    pub(crate) async fn hear_endings(&self) {
+        let mut listener = self.bus.listener();
+        listener.listen_to(HashSet::from([SESSION_ENDED.into()]));
+        while let Some(heard) = listener.next().await {
+            if let Ok(user) = Uuid::from_slice(&heard.payload) {
+                self.rooms.log_out(user);
+            }
+        }
     }
 
     /// Hears what the other instances tell, until the bus ends.
     pub(crate) async fn hear(&self) {
         let mut listener = self.bus.listener();
-        let mut listens = HashSet::new();
+        let mut listens = None;
         let mut looks = tokio::time::interval(PRESENCE_AFTER);
         loop {
             let heard = tokio::select! {
                 heard = listener.next() => heard,
                 _ = looks.tick() => {
-                    let wanted = self.channels();
-                    if wanted != listens {
-                        listens = wanted.clone();
-                        listener.listen_to(wanted);
+                    let opened = Some(self.rooms.opened());
+                    if listens != opened {
+                        listens = opened;
+                        listener.listen_to(self.channels());
                     }
                     continue;
                 }
             };
             let Some(heard) = heard else { return };
             match &*heard.channel {
-                SESSION_ENDED => {
-                    if let Ok(user) = Uuid::from_slice(&heard.payload) {
-                        self.rooms.log_out(user);
-                    }
-                }
                 presence::CHANNEL => self.hear_presence(&heard.payload),
                 channel => {
                     let text = Utf8Bytes::try_from(heard.payload);
@@ -278,12 +341,12 @@ impl Instance {
         }
     }
 
-    /// Shows who came or went elsewhere, unless that user is here as well.
+    /// Shows who came or went elsewhere, unless that user is here as well or the room is large.
     fn show_change(&self, room: &str, change: &Reply) {
         let (Reply::MemberJoined { user, .. } | Reply::MemberLeft { user, .. }) = change else {
             return;
         };
-        if !self.rooms.has(room, *user) {
+        if !self.rooms.has(room, *user) && !self.is_large(room) {
             self.show(room, change);
         }
     }
@@ -291,16 +354,19 @@ impl Instance {
     /// The channels of the rooms that are open here, and those that everyone listens to.
     fn channels(&self) -> HashSet<Arc<str>> {
         let rooms = self.rooms.names().into_iter().map(|room| channel_of(&room).into());
-        rooms.chain([SESSION_ENDED.into(), presence::CHANNEL.into()]).collect()
+        rooms.chain([presence::CHANNEL.into()]).collect()
     }
 
-    /// Says who came, unless another page of the same user is open somewhere.
+    /// Says who came or went, unless another page of the same user is open somewhere or the room is
+    /// large.
     pub(crate) fn announce(&self, room: &str, who: &Identity, came: bool) {
+        let (user, name) = (who.user_id, who.username.clone());
+        let step = came.then(|| name.clone());
+        self.changes().entry(room.to_owned()).or_default().insert(user, step);
         self.changed.notify_one();
-        if self.presence.knows(room, who.user_id) {
+        if self.presence.knows(room, user) || self.is_large(room) {
             return;
         }
-        let (user, name) = (who.user_id, who.username.clone());
         let (room, server) = (room.to_owned(), self.settings.server_name.clone());
         let reply = match came {
             true => Reply::MemberJoined { room: room.clone(), user, name, server },

@@ -26,7 +26,7 @@
 //! | task | owner | ends |
 //! |---|---|---|
 //! | `http` and its sockets | [`server`] | when the server stops; pages are told to go elsewhere |
-//! | `tail`, `hear`, `delivered`, `presence`, `database` | [`server`] | likewise |
+//! | `tail`, `hear`, `endings`, `presence`, `pointers`, `reads`, `database` | [`server`] | likewise |
 //! | `end` | [`server`] | when everything that was sent is stored |
 //! | `persist` | [`persister`] | after what it was writing |
 //! | `read`, `stop`, `answer` | [`llm`] | when the worker stops |
@@ -35,12 +35,17 @@
 mod api;
 mod conversation;
 mod frames;
+mod history;
 mod instance;
 pub mod llm;
 mod log;
 mod message;
 pub mod persister;
+mod places;
+mod pointers;
 mod presence;
+mod recent;
+mod room;
 mod rooms;
 pub mod server;
 mod socket;

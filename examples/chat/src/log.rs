@@ -1,12 +1,16 @@
 //! The topic of messages: made if it is missing, written with a key that is the room.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use klamm_client::admin::{NewTopic, OffsetSpec};
 use klamm_client::{ClientConfig, Kafka};
 use klamm_producer::{Acks, ProduceExt as _, Producer, Record, TryEnqueueError};
 use klamm_utils::hash::fnv1a_32;
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::frames::Failure;
 use crate::message::Message;
@@ -33,22 +37,29 @@ impl Log {
         let kafka = Kafka::connect(ClientConfig::new(bootstrap).client_id("chat")).await?;
         let week_ms = "604800000";
         let new = NewTopic::new(topic).partitions(PARTITIONS).config("retention.ms", week_ms);
-        let admin = kafka.admin();
-        // One that is there already is as good; what else fails is told by what follows.
-        drop(apart(async move || admin.create_topics(&[new]).await).await?);
+        let making = kafka.clone();
+        apart(async move || common::topics::create(&making, &[new]).await).await?;
         let described = kafka.topic(&topic.into()).await?;
         let partitions = i32::try_from(described.partitions.len()).unwrap_or(i32::MAX);
         Ok(Self { kafka, topic: topic.to_owned(), partitions, epoch: described.id.to_string() })
     }
 
-    /// Where each partition ends.
-    pub(crate) async fn ends(&self) -> klamm_client::Result<Vec<(i32, i64)>> {
-        let asked =
-            (0..self.partitions).map(|part| (self.topic.as_str().into(), part, OffsetSpec::Latest));
+    /// Where each partition begins and ends.
+    pub(crate) async fn bounds(&self) -> klamm_client::Result<Vec<(i32, i64, i64)>> {
+        let (mut begins, ends) = (
+            self.offsets(OffsetSpec::Earliest).await?.into_iter().collect::<HashMap<_, _>>(),
+            self.offsets(OffsetSpec::Latest).await?,
+        );
+        let bounds = ends.into_iter();
+        Ok(bounds.map(|(part, end)| (part, begins.remove(&part).unwrap_or(0), end)).collect())
+    }
+
+    async fn offsets(&self, which: OffsetSpec) -> klamm_client::Result<Vec<(i32, i64)>> {
+        let asked = (0..self.partitions).map(|part| (self.topic.as_str().into(), part, which));
         let (admin, asked) = (self.kafka.admin(), asked.collect::<Vec<_>>());
         let found = apart(async move || admin.list_offsets(&asked).await).await?;
         let found = found.into_iter();
-        found.map(|((_, part), end)| Ok((part, end?.offset.unwrap_or(0)))).collect()
+        found.map(|((_, part), found)| Ok((part, found?.offset.unwrap_or(0)))).collect()
     }
 
     /// Where the messages of a room lie: the hash that the clients of the original have.
@@ -88,6 +99,43 @@ async fn apart<T: Send + 'static, C: Future<Output = klamm_client::Result<T>>>(
     called.await.unwrap_or(Err(klamm_client::Error::Closed))
 }
 
+/// Messages of one sender that wait until the producer takes them, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// Ends when the last of them was taken.
+    last: Option<oneshot::Receiver<()>>,
+}
+
+/// The place of one of them; the next is first when it is dropped.
+#[derive(Debug)]
+struct Place {
+    before: Option<oneshot::Receiver<()>>,
+    _next: oneshot::Sender<()>,
+}
+
+impl Queue {
+    fn is_empty(&mut self) -> bool {
+        let waits = |last: &mut oneshot::Receiver<()>| last.try_recv() == Err(TryRecvError::Empty);
+        !self.last.as_mut().is_some_and(waits)
+    }
+
+    fn line_up(&mut self) -> Place {
+        let (next, last) = oneshot::channel();
+        Place { before: self.last.replace(last), _next: next }
+    }
+}
+
+impl Place {
+    /// Waits until it is the first.
+    async fn first(mut self) -> Self {
+        if let Some(before) = self.before.take() {
+            // Nothing is ever sent: it ends.
+            let _ = before.await;
+        }
+        self
+    }
+}
+
 /// Writes messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
@@ -101,17 +149,36 @@ impl Writer {
         &self,
         message: &Message,
     ) -> impl Future<Output = Result<i64, Failure>> + Send + 'static + use<> {
+        self.send_in(&mut Queue::default(), message)
+    }
+
+    /// The same, and it stays behind those that were put into this queue before.
+    pub(crate) fn send_in(
+        &self,
+        queue: &mut Queue,
+        message: &Message,
+    ) -> impl Future<Output = Result<i64, Failure>> + Send + 'static + use<> {
         let record = Record::to(&*self.log.topic)
             .key(message.room.clone())
             .value(message.encode())
             .partition(self.log.partition_of(&message.room))
             .timestamp(message.created_at);
-        let (accepted, producer) = (self.producer.try_enqueue(record), self.producer.clone());
+        let producer = self.producer.clone();
+        let accepted = match queue.is_empty() {
+            true => producer.try_enqueue(record),
+            // One before it still waits.
+            false => Err(TryEnqueueError::UnknownTopic(Box::new(record))),
+        };
+        let waits = matches!(accepted, Err(TryEnqueueError::UnknownTopic(_)));
+        let turn = OptionFuture::from(waits.then(|| queue.line_up().first()));
         async move {
             let delivery = match accepted {
                 Ok(delivery) => Ok(delivery),
                 // The first record, or one after a long silence, asks where the topic is.
-                Err(TryEnqueueError::UnknownTopic(record)) => producer.enqueue(*record).await,
+                Err(TryEnqueueError::UnknownTopic(record)) => {
+                    let _turn = turn.await;
+                    producer.enqueue(*record).await
+                }
                 Err(error) => {
                     tracing::debug!(%error, "a message was not accepted");
                     return Err(Failure::BrokerUnavailable);
@@ -144,5 +211,24 @@ mod tests {
         for (key, of_3, of_12) in [("alice", 2, 5), ("bob", 2, 8), ("room:general", 0, 0)] {
             assert_eq!((fnv_partition(key, 3), fnv_partition(key, 12)), (of_3, of_12));
         }
+    }
+
+    #[tokio::test]
+    async fn who_waits_goes_on_in_the_order_in_which_they_lined_up() {
+        let mut queue = Queue::default();
+        assert!(queue.is_empty());
+        let order = std::sync::Mutex::new(Vec::new());
+        let places: Vec<_> = (0..3).map(|_| queue.line_up()).collect();
+        assert!(!queue.is_empty());
+        let wait = async |(number, place): (usize, Place)| {
+            let _place = place.first().await;
+            tokio::task::yield_now().await;
+            order.lock().unwrap().push(number);
+        };
+        // Whoever is asked first.
+        let waiting = places.into_iter().enumerate().rev().map(wait);
+        futures_util::future::join_all(waiting).await;
+        assert_eq!(order.into_inner().unwrap(), [0, 1, 2]);
+        assert!(queue.is_empty());
     }
 }

@@ -1,66 +1,47 @@
-//! The rooms that are open at this instance: who looks at them, and the last messages of each.
+//! The rooms that are open at this instance, and the pages that look at them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
-use common::hub::{Frame, LOGGED_OUT, Mailbox};
+use common::hub::LOGGED_OUT;
+use klamm_utils::clock;
 use uuid::Uuid;
 
 use crate::message::Placed;
+use crate::recent::{First, Recent};
+use crate::room::{Change, Missed, Room, Socket};
 
-/// How many messages of each room are kept.
-pub(crate) const TAIL_MAX: usize = 200;
-
-/// How many rooms have their last messages kept while nobody looks at them.
+/// How many rooms have their last messages kept while nobody looks at them, about.
 const QUIET_ROOMS_MAX: usize = 2_000;
 
-/// Up to how many pages of a room tell when they got a message.
-const TOLD_MAX: usize = 32;
-
-/// The room and offset of a message, told when it was written to a socket.
-pub(crate) type Mark = (Arc<str>, i64);
-
-/// One page of somebody.
-#[derive(Debug)]
-pub(crate) struct Socket {
-    pub(crate) id: Uuid,
-    pub(crate) user: Uuid,
-    pub(crate) name: String,
-    pub(crate) mailbox: Mailbox<Mark>,
-}
+/// How much the last messages of all rooms may take.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(crate) struct Rooms(Mutex<State>);
+pub(crate) struct Rooms {
+    /// Which there are. Never waited for while a room is held.
+    state: Mutex<State>,
+    /// Held to look or add only.
+    recent: Mutex<Recent>,
+    /// How often a room got its first page or lost its last.
+    opened: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct State {
-    rooms: HashMap<Arc<str>, Room>,
-    sockets: HashMap<Uuid, Arc<Socket>>,
+    rooms: HashMap<Arc<str>, Arc<Room>>,
+    /// How many of them are looked through next for those that may be forgotten.
+    looked_through_at: usize,
+    sockets: HashMap<Uuid, HashMap<Uuid, Arc<Socket>>>,
     /// Of each partition: from where on everything was seen.
     seen_from: HashMap<i32, i64>,
     /// Of each partition: what comes next.
     next: HashMap<i32, i64>,
-}
-
-#[derive(Debug)]
-struct Room {
-    name: Arc<str>,
-    sockets: HashMap<Uuid, Arc<Socket>>,
-    tail: VecDeque<(Arc<Placed>, Utf8Bytes)>,
-    partition: i32,
-    /// `tail` has everything of the room from this offset on. None before the partition was begun.
-    complete_from: Option<i64>,
-}
-
-/// What a page that was here before has missed.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Missed {
-    /// These messages, and no others.
-    All(Vec<Arc<Placed>>),
-    /// These are the last ones; what lies before this offset is in the database at best.
-    From(i64, Vec<Arc<Placed>>),
+    /// How much all messages take.
+    bytes: usize,
 }
 
 impl Rooms {
@@ -70,10 +51,8 @@ impl Rooms {
         state.seen_from.insert(partition, offset);
         state.next.insert(partition, offset);
         // Those that somebody looked into before.
-        let waiting =
-            |room: &&mut Room| room.partition == partition && room.complete_from.is_none();
-        for room in state.rooms.values_mut().filter(waiting) {
-            room.complete_from = Some(offset);
+        for room in state.rooms.values().filter(|room| room.partition == partition) {
+            room.begin(offset);
         }
     }
 
@@ -87,224 +66,250 @@ impl Rooms {
         self.state().next.insert(partition, next);
     }
 
-    /// Shows a message to everyone in its room, unless it was shown before. How many got it.
-    pub(crate) fn show(&self, partition: i32, placed: Placed) -> usize {
-        let mut state = self.state();
-        let room = state.room(partition, &placed.message.room);
-        let seen = |id: Uuid| room.tail.iter().any(|(shown, _)| shown.message.id == id);
-        let is_new = room.complete_from.is_some_and(|from| from <= placed.offset);
-        if !is_new || seen(placed.message.id) {
-            return 0;
-        }
-        let frame = placed.frame();
-        // In a large room it would cost more to say whom a message reached than to send it.
-        let tells = room.sockets.len() <= TOLD_MAX;
-        for socket in room.sockets.values() {
-            let mark = tells.then(|| (Arc::clone(&room.name), placed.offset));
-            socket.mailbox.push(Frame { mark, ..Frame::lasting(frame.clone()) });
-        }
-        if room.tail.len() == TAIL_MAX
-            && let Some((oldest, _)) = room.tail.pop_front()
+    /// Shows messages of a partition to everyone in their rooms, those that were not shown before.
+    /// What comes then begins at `next`; `elsewhere` tells how many look at a room at other
+    /// instances. How many frames that were.
+    pub(crate) fn show(
+        &self,
+        partition: i32,
+        placed: Vec<Placed>,
+        next: i64,
+        elsewhere: impl Fn(&str) -> usize,
+    ) -> usize {
+        let now = clock::now();
+        let mut by_room: Vec<(Arc<Room>, Vec<Placed>)> = Vec::new();
         {
-            room.complete_from = Some(oldest.offset + 1);
+            let (mut state, mut recent) = (self.state(), self.recent());
+            for placed in placed {
+                let known = by_room.iter().position(|(room, _)| *room.name == *placed.message.room);
+                let at = known.unwrap_or_else(|| {
+                    by_room.push((state.room(partition, &placed.message.room), Vec::new()));
+                    by_room.len() - 1
+                });
+                let (room, new) = &mut by_room[at];
+                if recent.is_first(&room.name, &placed, now) {
+                    new.push(placed);
+                }
+            }
+            // Not before: a room that was forgotten just now would begin behind these.
+            state.next.insert(partition, next);
         }
-        room.tail.push_back((Arc::new(placed), frame));
-        room.sockets.len()
+        let (mut shown, mut grown, mut shrunk) = (0, 0, 0);
+        for (room, new) in by_room {
+            let before = room.bytes();
+            shown += room.show(new, elsewhere(&room.name));
+            shrunk += before;
+            grown += room.bytes();
+        }
+        let mut state = self.state();
+        state.bytes = (state.bytes + grown).saturating_sub(shrunk);
+        if state.bytes > BYTES_MAX {
+            state.make_room();
+        }
+        shown
     }
 
     /// Shows what is fleeting to everyone in a room. How many got it.
     pub(crate) fn show_fleeting(&self, room: &str, text: &Utf8Bytes) -> usize {
-        let state = self.state();
-        let Some(room) = state.rooms.get(room) else { return 0 };
-        for socket in room.sockets.values() {
-            socket.mailbox.push(Frame::fleeting(text.clone()));
-        }
-        room.sockets.len()
+        self.room(room).map_or(0, |room| room.show_fleeting(text))
     }
 
     /// A page was opened.
     pub(crate) fn open(&self, socket: &Arc<Socket>) {
-        self.state().sockets.insert(socket.id, Arc::clone(socket));
+        let mut state = self.state();
+        state.sockets.entry(socket.user).or_default().insert(socket.id, Arc::clone(socket));
     }
 
     /// A page was closed. The rooms in which its user has no other page here.
     pub(crate) fn close(&self, socket: &Socket) -> Vec<Arc<str>> {
-        let mut state = self.state();
-        state.sockets.remove(&socket.id);
-        let rooms = state.rooms.values_mut().filter_map(|room| room.leave(socket)).collect();
-        state.forget_quiet_rooms();
-        rooms
+        {
+            let mut state = self.state();
+            if let Some(pages) = state.sockets.get_mut(&socket.user) {
+                pages.remove(&socket.id);
+                if pages.is_empty() {
+                    state.sockets.remove(&socket.user);
+                }
+            }
+        }
+        let rooms = std::mem::take(&mut *socket.joined());
+        let left = rooms.into_values().filter(|room| self.changed(room.leave(socket)));
+        left.map(|room| Arc::clone(&room.name)).collect()
     }
 
     /// Shows a room to a page. Whether it is the first of its user here.
     pub(crate) fn join(&self, partition: i32, room: &str, socket: &Arc<Socket>) -> bool {
-        let mut state = self.state();
-        let room = state.room(partition, room);
-        let first = !room.sockets.values().any(|other| other.user == socket.user);
-        room.sockets.insert(socket.id, Arc::clone(socket));
-        first
+        let room = self.state().room(partition, room);
+        socket.joined().insert(Arc::clone(&room.name), Arc::clone(&room));
+        self.changed(room.join(socket))
     }
 
     /// Shows a room no more. Whether its user has no other page with it here.
     pub(crate) fn leave(&self, room: &str, socket: &Socket) -> bool {
-        let mut state = self.state();
-        state.rooms.get_mut(room).and_then(|room| room.leave(socket)).is_some()
+        let room = socket.joined().remove(room);
+        room.is_some_and(|room| self.changed(room.leave(socket)))
     }
 
-    /// Whether this page shows this room.
-    pub(crate) fn is_in(&self, room: &str, socket: &Socket) -> bool {
-        self.state().rooms.get(room).is_some_and(|room| room.sockets.contains_key(&socket.id))
+    fn changed(&self, change: Change) -> bool {
+        if change.of_all {
+            self.opened.fetch_add(1, Ordering::Relaxed);
+        }
+        change.of_user
+    }
+
+    /// Grows whenever [`names`](Self::names) changes.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
     }
 
     /// Whether a page of this user shows this room here.
     pub(crate) fn has(&self, room: &str, user: Uuid) -> bool {
-        let state = self.state();
-        let room = state.rooms.get(room);
-        room.is_some_and(|room| room.sockets.values().any(|socket| socket.user == user))
+        self.room(room).is_some_and(|room| room.has(user))
     }
 
-    /// The rooms that this page shows.
-    pub(crate) fn of(&self, socket: &Socket) -> Vec<Arc<str>> {
-        let state = self.state();
-        let rooms = state.rooms.values().filter(|room| room.sockets.contains_key(&socket.id));
-        rooms.map(|room| Arc::clone(&room.name)).collect()
+    /// How many users look at this room here.
+    pub(crate) fn count(&self, room: &str) -> usize {
+        self.room(room).map_or(0, |room| room.count())
     }
 
     /// The rooms that somebody here looks at, and who.
     pub(crate) fn members(&self) -> HashMap<Arc<str>, HashMap<Uuid, String>> {
-        let state = self.state();
-        let open = state.rooms.values().filter(|room| !room.sockets.is_empty());
-        open.map(|room| {
-            let members = room.sockets.values().map(|socket| (socket.user, socket.name.clone()));
-            (Arc::clone(&room.name), members.collect())
-        })
-        .collect()
+        let open = self.all().into_iter().map(|room| (Arc::clone(&room.name), room.members()));
+        open.filter(|(_, members)| !members.is_empty()).collect()
     }
 
     /// The rooms that somebody here looks at.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        let state = self.state();
-        let open = state.rooms.values().filter(|room| !room.sockets.is_empty());
+        let open = self.all().into_iter().filter(|room| room.count() > 0);
         open.map(|room| Arc::clone(&room.name)).collect()
     }
 
     /// Who looks at this room here.
     pub(crate) fn members_of(&self, room: &str) -> HashMap<Uuid, String> {
-        let state = self.state();
-        let sockets = state.rooms.get(room).into_iter().flat_map(|room| room.sockets.values());
-        sockets.map(|socket| (socket.user, socket.name.clone())).collect()
-    }
-
-    /// How many pages this user has open here, and how many all have.
-    pub(crate) fn count(&self, user: Uuid) -> (usize, usize) {
-        let state = self.state();
-        let own = state.sockets.values().filter(|socket| socket.user == user).count();
-        (own, state.sockets.len())
+        self.room(room).map(|room| room.members()).unwrap_or_default()
     }
 
     /// Closes all pages of a user whose session ended.
     pub(crate) fn log_out(&self, user: Uuid) {
-        for socket in self.state().sockets.values().filter(|socket| socket.user == user) {
+        for socket in self.state().sockets.get(&user).into_iter().flat_map(HashMap::values) {
             socket.mailbox.close(LOGGED_OUT);
         }
     }
 
     /// Closes all pages.
     pub(crate) fn close_all(&self, code: u16) {
-        for socket in self.state().sockets.values() {
+        for socket in self.state().sockets.values().flat_map(HashMap::values) {
             socket.mailbox.close(code);
         }
     }
 
-    /// The message with this id, if it is among the last ones.
-    pub(crate) fn find(&self, room: &str, id: Uuid) -> Option<Arc<Placed>> {
-        let state = self.state();
-        let tail = &state.rooms.get(room)?.tail;
-        let found = tail.iter().rev().find(|(placed, _)| placed.message.id == id);
-        found.map(|(placed, _)| Arc::clone(placed))
+    /// Where the message with this id is, if it was seen of late.
+    pub(crate) fn find(&self, room: &str, id: Uuid) -> Option<First> {
+        self.recent().find(room, id).cloned()
     }
 
     /// The last messages of a room behind `offset`, in their order.
     pub(crate) fn after(&self, partition: i32, room: &str, offset: i64) -> Missed {
-        let mut state = self.state();
-        let room = state.room(partition, room);
-        let newer = room.tail.iter().filter(|(placed, _)| placed.offset > offset);
-        let newer = newer.map(|(placed, _)| Arc::clone(placed)).collect();
-        match room.complete_from {
-            Some(from) if from <= offset + 1 => Missed::All(newer),
-            from => Missed::From(from.unwrap_or(i64::MAX), newer),
+        let seen_from = {
+            let state = self.state();
+            match state.rooms.get(room) {
+                Some(room) => {
+                    let room = Arc::clone(room);
+                    drop(state);
+                    return room.after(offset);
+                }
+                None => state.seen_from.get(&partition).copied(),
+            }
+        };
+        // To ask for a room does not make one: there was nothing in it.
+        Room::new(room.into(), partition, seen_from).after(offset)
+    }
+
+    /// Says that the log has a message of this room, which may not have come from there yet.
+    pub(crate) fn stored(&self, room: &str, offset: i64) {
+        if let Some(room) = self.room(room) {
+            room.stored(offset);
         }
     }
 
-    /// Held for moments only: nothing in here waits, and sending is only putting into a queue.
+    /// The offset of the last message of a room, if it is known.
+    pub(crate) fn head(&self, room: &str) -> Option<i64> {
+        self.room(room)?.head()
+    }
+
+    fn room(&self, name: &str) -> Option<Arc<Room>> {
+        self.state().rooms.get(name).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Room>> {
+        self.state().rooms.values().cloned().collect()
+    }
+
+    /// Held for moments only: nothing in here waits.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn room(&mut self, partition: i32, name: &str) -> &mut Room {
-        if !self.rooms.contains_key(name) {
-            let name: Arc<str> = name.into();
-            let complete_from = self.seen_from.get(&partition).copied();
-            let room = Room {
-                name: Arc::clone(&name),
-                sockets: HashMap::new(),
-                tail: VecDeque::new(),
-                partition,
-                complete_from,
-            };
-            self.rooms.insert(name.clone(), room);
+    fn room(&mut self, partition: i32, name: &str) -> Arc<Room> {
+        if let Some(room) = self.rooms.get(name) {
+            return Arc::clone(room);
         }
-        self.rooms.get_mut(name).expect("it was just made if it was missing")
+        if self.rooms.len() >= self.looked_through_at.max(QUIET_ROOMS_MAX) {
+            self.forget_quiet_rooms();
+            self.looked_through_at = self.rooms.len() + QUIET_ROOMS_MAX;
+        }
+        let complete_from = self.seen_from.get(&partition).copied();
+        let room = Arc::new(Room::new(name.into(), partition, complete_from));
+        self.rooms.insert(Arc::clone(&room.name), Arc::clone(&room));
+        room
     }
 
+    /// Forgets what nobody looks at. What is being shown now is held by who shows it.
     fn forget_quiet_rooms(&mut self) {
-        if self.rooms.len() <= QUIET_ROOMS_MAX {
-            return;
-        }
         let before = self.rooms.len();
-        self.rooms.retain(|_, room| !room.sockets.is_empty());
+        self.rooms.retain(|_, room| Arc::strong_count(room) > 1);
         if self.rooms.len() < before {
             // Who looks at a forgotten room again has seen of it what comes from now on.
             self.seen_from = self.next.clone();
+            self.bytes = self.rooms.values().map(|room| room.bytes()).sum();
         }
     }
-}
 
-impl Room {
-    /// The room's name, if the page was in it and its user has no other.
-    fn leave(&mut self, socket: &Socket) -> Option<Arc<str>> {
-        self.sockets.remove(&socket.id)?;
-        let other = self.sockets.values().any(|other| other.user == socket.user);
-        (!other).then(|| Arc::clone(&self.name))
+    /// Forgets enough messages, those of quiet rooms first.
+    fn make_room(&mut self) {
+        self.forget_quiet_rooms();
+        if self.bytes > BYTES_MAX / 2 {
+            self.rooms.values().for_each(|room| room.halve());
+        }
+        self.bytes = self.rooms.values().map(|room| room.bytes()).sum();
     }
-}
-
-/// A message for tests.
-#[cfg(test)]
-pub(crate) fn placed(room: &str, offset: i64) -> Placed {
-    let message = crate::message::Message {
-        id: Uuid::from_u128(offset.unsigned_abs().into()),
-        client_msg_id: None,
-        room: room.to_owned(),
-        sender: Uuid::nil(),
-        sender_name: "alice".into(),
-        kind: "chat_message".into(),
-        content: format!("message {offset}"),
-        server: "Asia".into(),
-        created_at: offset,
-    };
-    Placed { message, offset }
 }
 
 #[cfg(test)]
 mod tests {
+    use common::hub::{Frame, Mailbox};
+
     use super::*;
+    use crate::room::{Mark, TAIL_MAX, TOLD_MAX, placed};
 
     fn socket(user: u128) -> Arc<Socket> {
-        let (id, name) = (Uuid::now_v7(), user.to_string());
-        Arc::new(Socket { id, user: Uuid::from_u128(user), name, mailbox: Mailbox::default() })
+        Arc::new(Socket::new(Uuid::from_u128(user), user.to_string()))
+    }
+
+    fn show(rooms: &Rooms, partition: i32, placed: Placed) -> usize {
+        let next = placed.offset + 1;
+        rooms.show(partition, vec![placed], next, |_| 0)
+    }
+
+    async fn all(mailbox: &Mailbox<Mark>) -> Result<Vec<Frame<Mark>>, u16> {
+        let mut frames = Vec::new();
+        mailbox.take(&mut frames, usize::MAX).await?;
+        Ok(frames)
     }
 
     fn offsets(missed: &[Arc<Placed>]) -> Vec<i64> {
@@ -318,16 +323,30 @@ mod tests {
         let (one, two) = (socket(1), socket(1));
         assert!(rooms.join(0, "a", &one));
         assert!(!rooms.join(0, "a", &two));
-        assert_eq!(rooms.show(0, placed("a", 1)), 2);
-        assert_eq!(rooms.show(0, Placed { offset: 2, ..placed("a", 1) }), 0);
-        assert_eq!(rooms.show(0, placed("b", 3)), 0);
+        assert_eq!(show(&rooms, 0, placed("a", 1)), 2);
+        assert_eq!(show(&rooms, 0, Placed { offset: 2, ..placed("a", 1) }), 0);
+        assert_eq!(show(&rooms, 0, placed("b", 3)), 0);
         for socket in [&one, &two] {
-            let frame = socket.mailbox.next().await.unwrap();
-            assert_eq!(frame.mark, Some(("a".into(), 1)));
+            let frames = all(&socket.mailbox).await.unwrap();
+            assert_eq!((frames.len(), &frames[0].mark), (1, &Some(("a".into(), 1))));
         }
         assert!(!rooms.leave("a", &one));
         assert_eq!(rooms.close(&two), [Arc::<str>::from("a")]);
         assert!(rooms.members().is_empty());
+    }
+
+    #[tokio::test]
+    async fn whom_it_reached_is_told_by_the_number_of_members_everywhere() {
+        let rooms = Rooms::default();
+        rooms.begin(0, 0);
+        let one = socket(1);
+        rooms.join(0, "a", &one);
+        for (offset, elsewhere) in [(0, TOLD_MAX - 1), (1, TOLD_MAX)] {
+            rooms.show(0, vec![placed("a", offset)], offset + 1, |_| elsewhere);
+        }
+        let marks: Vec<_> =
+            all(&one.mailbox).await.unwrap().into_iter().map(|frame| frame.mark).collect();
+        assert_eq!(marks, [Some(("a".into(), 0)), None]);
     }
 
     #[test]
@@ -337,7 +356,7 @@ mod tests {
         assert_eq!(rooms.after(0, "a", 9), Missed::All(vec![]));
         assert_eq!(rooms.after(0, "a", 8), Missed::From(10, vec![]));
         for offset in 10..10 + TAIL_MAX as i64 + 5 {
-            rooms.show(0, placed("a", offset));
+            show(&rooms, 0, placed("a", offset));
         }
         let Missed::All(missed) = rooms.after(0, "a", 211) else { panic!("incomplete") };
         assert_eq!(offsets(&missed), [212, 213, 214]);
@@ -354,8 +373,61 @@ mod tests {
         rooms.join(1, "b", &elsewhere);
         assert_eq!(rooms.after(0, "a", 9), Missed::From(i64::MAX, vec![]));
         rooms.begin(0, 10);
-        assert_eq!(rooms.show(0, placed("a", 10)), 1);
-        assert_eq!(rooms.show(1, placed("b", 10)), 0, "its partition was not begun");
+        assert_eq!(show(&rooms, 0, placed("a", 10)), 1);
+        assert_eq!(show(&rooms, 1, placed("b", 10)), 0, "its partition was not begun");
+    }
+
+    #[test]
+    fn to_ask_for_a_room_makes_none() {
+        let rooms = Rooms::default();
+        rooms.begin(0, 10);
+        rooms.after(0, "a", 9);
+        rooms.head("a");
+        rooms.members_of("a");
+        assert!(rooms.all().is_empty());
+    }
+
+    #[test]
+    fn a_room_that_was_forgotten_does_not_say_that_it_knows_what_was_said_before() {
+        let rooms = Rooms::default();
+        rooms.begin(0, 100);
+        let looks = socket(1);
+        rooms.join(0, "looked at", &looks);
+        show(&rooms, 0, placed("looked at", 100));
+        show(&rooms, 0, placed("quiet", 101));
+        for number in 0..QUIET_ROOMS_MAX {
+            rooms.state().room(0, &format!("room {number}"));
+        }
+        assert_eq!(rooms.after(0, "quiet", 100), Missed::From(102, vec![]));
+        assert!(matches!(rooms.after(0, "looked at", 99), Missed::All(all) if all.len() == 1));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_its_size() {
+        let rooms = Rooms::default();
+        rooms.begin(0, 0);
+        let looks = socket(1);
+        let long = |room: &str, offset| {
+            let mut placed = placed(room, offset);
+            placed.message.content = "語".repeat(4_000);
+            placed
+        };
+        let mut offset = 0;
+        for room in 0..200 {
+            let name = format!("room {room}");
+            if room % 2 == 0 {
+                rooms.join(0, &name, &looks);
+            }
+            for _ in 0..TAIL_MAX {
+                show(&rooms, 0, long(&name, offset));
+                offset += 1;
+            }
+            let held: usize = rooms.all().iter().map(|room| room.bytes()).sum();
+            assert_eq!(rooms.state().bytes, held);
+            assert!(held <= BYTES_MAX, "{held}");
+        }
+        let Missed::From(from, kept) = rooms.after(0, "room 198", 0) else { panic!("complete") };
+        assert_eq!(kept.first().map(|oldest| oldest.offset), Some(from));
     }
 
     #[tokio::test]
@@ -364,10 +436,9 @@ mod tests {
         let (one, two) = (socket(1), socket(2));
         rooms.open(&one);
         rooms.open(&two);
-        assert_eq!(rooms.count(one.user), (1, 2));
         rooms.log_out(one.user);
-        assert_eq!(one.mailbox.next().await.unwrap_err(), LOGGED_OUT);
+        assert_eq!(all(&one.mailbox).await.unwrap_err(), LOGGED_OUT);
         rooms.close_all(1012);
-        assert_eq!(two.mailbox.next().await.unwrap_err(), 1012);
+        assert_eq!(all(&two.mailbox).await.unwrap_err(), 1012);
     }
 }

@@ -16,7 +16,7 @@ use klamm_utils::task::TaskGroup;
 
 use crate::instance::Instance;
 use crate::log::{Log, Writer};
-use crate::{api, store, tail};
+use crate::{api, pointers, store, tail};
 
 /// How often the database is asked whether it is there.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -121,8 +121,12 @@ pub async fn start_with(
     spawn(&tasks, "tail", follow_log(Arc::clone(&instance)));
     let heard = Arc::clone(&instance);
     spawn(&tasks, "hear", async move { heard.hear().await });
+    let ended = Arc::clone(&instance);
+    spawn(&tasks, "endings", async move { ended.hear_endings().await });
     let told = Arc::clone(&instance);
-    spawn(&tasks, "delivered", async move { told.tell_delivered().await });
+    spawn(&tasks, "pointers", async move { pointers::tell(&told).await });
+    let written = Arc::clone(&instance);
+    spawn(&tasks, "reads", async move { pointers::write(&written).await });
     let present = Arc::clone(&instance);
     spawn(&tasks, "presence", async move { present.tell_presence().await });
     let ending = Arc::clone(&instance);

@@ -1,7 +1,6 @@
 //! One page's socket, from its handshake to its end.
 
-use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message as WsMessage, WebSocket, WebSocketUpgrade};
@@ -10,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use common::auth::{AuthError, AuthRejection, Identity};
 use common::http::ClientIp;
-use common::hub::{Frame, GOING_AWAY, LOGGED_OUT, Mailbox, TOO_SLOW};
+use common::hub::{Frame, GOING_AWAY, LOGGED_OUT, TOO_SLOW};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use klamm_utils::clock::{Clock as _, SystemClock};
@@ -21,10 +20,17 @@ use crate::api::App;
 use crate::conversation::Conversation;
 use crate::frames::Reply;
 use crate::instance::Instance;
-use crate::rooms::Socket;
+use crate::places::Place;
+use crate::room::Socket;
 
 /// Larger frames end the socket.
 const FRAME_BYTES_MAX: usize = 16 * 1024;
+
+/// What is set aside for each socket to read into: pages say little.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+/// How many frames are written in one go.
+const WRITTEN_AT_ONCE: usize = 64;
 
 /// How often a page is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(25);
@@ -58,14 +64,13 @@ pub(crate) async fn open(
         Ok(identity) => identity,
         Err(error) => return AuthRejection(error).into_response(),
     };
-    let (own, _) = instance.rooms.count(identity.user_id);
-    let place = Place::take(&instance, address);
-    let Some(place) = place.filter(|_| own < instance.settings.sockets_per_user) else {
+    let Some(place) = Place::take(&instance, address, identity.user_id) else {
         return (StatusCode::TOO_MANY_REQUESTS, "Too many open pages").into_response();
     };
     upgrade
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .on_upgrade(move |socket| attend(place, identity, socket))
 }
 
@@ -83,48 +88,10 @@ async fn identify(
     instance.auth.verify(bearer.or(token).ok_or(AuthError::NotLoggedIn)?)
 }
 
-/// One of the sockets that an address may have; given back when it is dropped.
-struct Place {
-    instance: Arc<Instance>,
-    address: IpAddr,
-}
-
-impl Place {
-    fn take(instance: &Arc<Instance>, address: IpAddr) -> Option<Self> {
-        let mut addresses = instance.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = addresses.entry(address).or_default();
-        if *count >= instance.settings.sockets_per_address {
-            return None;
-        }
-        *count += 1;
-        instance.metrics.sockets.inc();
-        drop(addresses);
-        Some(Self { instance: Arc::clone(instance), address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut addresses = self.instance.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = addresses.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                addresses.remove(&self.address);
-            }
-        }
-        self.instance.metrics.sockets.dec();
-    }
-}
-
 /// Attends to a page until one side ends.
 async fn attend(place: Place, identity: Identity, web_socket: WebSocket) {
     let instance = &place.instance;
-    let socket = Arc::new(Socket {
-        id: Uuid::now_v7(),
-        user: identity.user_id,
-        name: identity.username.clone(),
-        mailbox: Mailbox::default(),
-    });
+    let socket = Arc::new(Socket::new(identity.user_id, identity.username.clone()));
     instance.rooms.open(&socket);
     if instance.tasks.is_stopping() {
         socket.mailbox.close(GOING_AWAY);
@@ -161,7 +128,7 @@ async fn read(
             said = stream.next() => {
                 heard = tokio::time::Instant::now();
                 match said {
-                    Some(Ok(WsMessage::Text(text))) => talk.hear(&text).await,
+                    Some(Ok(WsMessage::Text(text))) => talk.hear(&text),
                     Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => {}
                     Some(Ok(WsMessage::Binary(_))) => socket.mailbox.close(UNSUPPORTED),
                     Some(Err(error)) => {
@@ -189,31 +156,40 @@ const UNSUPPORTED: u16 = 1003;
 async fn write(instance: &Instance, socket: &Socket, mut sink: SplitSink<WebSocket, WsMessage>) {
     let mut pings = tokio::time::interval(PING_EVERY);
     pings.reset();
+    let (mut frames, mut marks) = (Vec::new(), Vec::new());
     let code = loop {
-        let (message, mark) = tokio::select! {
-            next = socket.mailbox.next() => match next {
-                Ok(frame) => (WsMessage::Text(frame.text), frame.mark),
+        let pings = tokio::select! {
+            taken = socket.mailbox.take(&mut frames, WRITTEN_AT_ONCE) => match taken {
+                Ok(()) => false,
                 Err(code) => break code,
             },
-            _ = pings.tick() => (WsMessage::Ping(bytes::Bytes::new()), None),
+            _ = pings.tick() => true,
+        };
+        let send = async {
+            if pings {
+                sink.feed(WsMessage::Ping(bytes::Bytes::new())).await?;
+            }
+            for Frame { text, mark, .. } in frames.drain(..) {
+                sink.feed(WsMessage::Text(text)).await?;
+                marks.extend(mark);
+            }
+            sink.flush().await
         };
         // A page that takes nothing would keep us here while its mailbox overflows.
         tokio::select! {
-            sent = sink.send(message) => match (sent, mark) {
-                (Ok(()), Some((room, offset))) => {
-                    instance.note_delivered(room, socket.user, offset);
-                }
-                (Ok(()), None) => {}
-                (Err(_), _) => return,
+            sent = send => match sent {
+                Ok(()) if marks.is_empty() => {}
+                Ok(()) => instance.delivered.note_all(socket.user, marks.drain(..)),
+                Err(_) => return,
             },
             () = socket.mailbox.closed() => {}
         }
     };
     let farewell = async {
         if code == TOO_SLOW {
-            for room in instance.rooms.of(socket) {
+            for room in socket.rooms() {
                 let resync = Reply::Resync { room: room.to_string() };
-                sink.send(WsMessage::Text(resync.text())).await?;
+                sink.feed(WsMessage::Text(resync.text())).await?;
             }
         }
         let reason = "".into();

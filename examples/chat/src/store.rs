@@ -11,6 +11,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use crate::message::{Message, Placed};
+use crate::pointers::Far;
 
 const TABLES: Migration = Migration {
     name: "chat",
@@ -43,7 +44,7 @@ pub(crate) struct Listed {
     pub(crate) unread: i64,
 }
 
-/// The last message of a page of history, or the first.
+/// Which messages of a room: those before an offset, or those behind it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Range {
     Before(i64),
@@ -186,17 +187,26 @@ pub(crate) async fn members(
     on!(database, pool => sqlx::query_as(select).bind(room).fetch_all(pool).await)
 }
 
-/// Moves the read pointer of a member forward.
-pub(crate) async fn read(
-    database: &Database,
-    room: &str,
-    user: Uuid,
-    offset: i64,
-) -> Result<(), sqlx::Error> {
-    let update = "UPDATE room_members SET read_offset = $3
-                  WHERE room = $1 AND user_id = $2 AND read_offset < $3";
+/// Moves read pointers of members forward.
+pub(crate) async fn read_all(database: &Database, far: &Far) -> Result<(), sqlx::Error> {
+    let rows = far.iter().flat_map(|(room, users)| {
+        users.iter().map(move |(user, offset)| (room.to_string(), *user, *offset))
+    });
+    let rows: Vec<(String, Uuid, i64)> = rows.collect();
     on!(database, pool => {
-        sqlx::query(update).bind(room).bind(user).bind(offset).execute(pool).await.map(drop)
+        for rows in rows.chunks(ROWS_MAX) {
+            let mut update = QueryBuilder::new("WITH far(room, user_id, offs) AS (");
+            update.push_values(rows, |mut row, (room, user, offset)| {
+                row.push_bind(room.clone()).push_bind(*user).push_bind(*offset);
+            });
+            update.push(
+                ") UPDATE room_members SET read_offset = far.offs FROM far
+                 WHERE room_members.room = far.room AND room_members.user_id = far.user_id
+                 AND room_members.read_offset < far.offs",
+            );
+            update.build().persistent(false).execute(pool).await?;
+        }
+        Ok(())
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset, Start};
 use klamm_utils::backoff::Backoff;
 
@@ -12,6 +13,17 @@ use crate::message::{Message, Placed};
 /// How many records of each partition are read again at the start, so that what was said just
 /// before is at hand.
 const BACK: i64 = 2_000;
+
+/// How many records are shown before sockets get time to write: fewer than wait for a page.
+const AT_ONCE: usize = 64;
+
+/// How many frames are shown before that.
+const ROUND_MAX: usize = 500;
+
+/// How long that time is for each frame, and what is too short to wait for.
+const PAUSE: Duration = Duration::from_micros(40);
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 
 /// Follows every partition until the tasks stop.
 pub(crate) async fn follow(instance: &Instance, log: &Log) {
@@ -34,11 +46,11 @@ pub(crate) async fn follow(instance: &Instance, log: &Log) {
 /// before the end.
 async fn open(instance: &Instance, log: &Log) -> klamm_client::Result<Consumer> {
     let mut consumer = log.kafka.consumer().auto_offset_reset(OffsetReset::Earliest);
-    for (partition, end) in log.ends().await? {
+    for (partition, begin, end) in log.bounds().await? {
         let from = match instance.rooms.next(partition) {
             Some(next) => next,
             None => {
-                let from = (end - BACK).max(0);
+                let from = (end - BACK).max(begin);
                 instance.rooms.begin(partition, from);
                 from
             }
@@ -50,20 +62,61 @@ async fn open(instance: &Instance, log: &Log) -> klamm_client::Result<Consumer> 
 
 /// Shows what comes, until that fails.
 async fn read(instance: &Instance, consumer: &mut Consumer) -> klamm_client::Error {
+    let mut shown = 0;
     loop {
-        let batch = match consumer.next_batch().await {
+        let batch = match consumer.next_batch().now_or_never() {
+            Some(batch) => batch,
+            None => {
+                pause(&mut shown).await;
+                consumer.next_batch().await
+            }
+        };
+        let batch = match batch {
             Ok(batch) => batch,
             Err(error) => return error,
         };
-        let (partition, end) = (batch.partition(), batch.end_offset());
-        let mut shown = 0;
-        for record in &batch {
+        let partition = batch.partition();
+        for records in batch.records().chunks(AT_ONCE) {
             // What cannot be read is told by the persister, which puts it aside.
-            if let Ok(message) = Message::decode(record.value.as_deref()) {
-                shown += instance.rooms.show(partition, Placed { message, offset: record.offset });
+            let decoded = records.iter().filter_map(|record| {
+                let message = Message::decode(record.value.as_deref()).ok()?;
+                Some(Placed { message, offset: record.offset })
+            });
+            let next = records.last().map_or(batch.end_offset(), |last| last.offset + 1);
+            let elsewhere = |room: &str| instance.presence.count(room);
+            let count = instance.rooms.show(partition, decoded.collect(), next, elsewhere);
+            instance.metrics.deliveries.inc_by(count as u64);
+            shown += count;
+            if count > 0 && records.len() == AT_ONCE || shown >= ROUND_MAX {
+                pause(&mut shown).await;
             }
         }
-        instance.rooms.passed(partition, end);
-        instance.metrics.deliveries.inc_by(shown as u64);
+        instance.rooms.passed(partition, batch.end_offset());
+    }
+}
+
+/// Waits after so many frames, so that what comes meanwhile is put before each page in one go:
+/// to wake a socket and to write to it costs more than a frame.
+async fn pause(shown: &mut usize) {
+    let time = pause_after(std::mem::take(shown));
+    if time >= PAUSE_MIN {
+        tokio::time::sleep(time).await;
+    }
+}
+
+fn pause_after(shown: usize) -> Duration {
+    u32::try_from(shown).map_or(PAUSE_MAX, |shown| (PAUSE * shown).min(PAUSE_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_now_and_then_is_not_held_up_and_a_rush_not_for_long() {
+        assert!(pause_after(10) < PAUSE_MIN);
+        assert!(pause_after(100) > PAUSE_MIN);
+        assert_eq!(pause_after(usize::MAX), PAUSE_MAX);
+        assert_eq!(pause_after(ROUND_MAX), PAUSE_MAX);
     }
 }

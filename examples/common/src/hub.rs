@@ -76,24 +76,22 @@ impl<M> Mailbox<M> {
     /// Puts a frame in. When there is no room, fleeting frames are left out, the waiting ones
     /// first; if that is not enough, the queue is closed with [`TOO_SLOW`].
     pub fn push(&self, frame: Frame<M>) {
+        self.push_all([frame]);
+    }
+
+    /// Puts frames in that belong together: the one who takes is woken once.
+    pub fn push_all(&self, frames: impl IntoIterator<Item = Frame<M>>) {
         let mut queue = self.queue();
         if queue.close.is_some() {
             return;
         }
-        if !queue.has_room_for(&frame) {
-            queue.leave_out_fleeting();
-            if !queue.has_room_for(&frame) {
-                if frame.fleeting {
-                    queue.left_out += 1;
-                    return;
-                }
+        for frame in frames {
+            if !queue.put(frame) {
                 drop(queue);
                 self.close(TOO_SLOW);
                 return;
             }
         }
-        queue.bytes += frame.text.len();
-        queue.frames.push_back(frame);
         drop(queue);
         self.changed.notify_one();
     }
@@ -111,8 +109,12 @@ impl<M> Mailbox<M> {
         self.ended.notify_one();
     }
 
-    /// The next frame, or the close code when the queue was closed.
-    pub async fn next(&self) -> Result<Frame<M>, u16> {
+    /// Waits for frames, and moves up to `max` of them behind those in `frames`; the close code when
+    /// the queue was closed.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has taken nothing.
+    pub async fn take(&self, frames: &mut Vec<Frame<M>>, max: usize) -> Result<(), u16> {
         loop {
             let changed = self.changed.notified();
             {
@@ -120,9 +122,12 @@ impl<M> Mailbox<M> {
                 if let Some(code) = queue.close {
                     return Err(code);
                 }
-                if let Some(frame) = queue.frames.pop_front() {
-                    queue.bytes -= frame.text.len();
-                    return Ok(frame);
+                if !queue.frames.is_empty() {
+                    let count = max.min(queue.frames.len());
+                    let taken = frames.len();
+                    frames.extend(queue.frames.drain(..count));
+                    queue.bytes -= size_of(&frames[taken..]);
+                    return Ok(());
                 }
             }
             changed.await;
@@ -153,6 +158,20 @@ impl<M> Mailbox<M> {
 }
 
 impl<M> Queue<M> {
+    /// Whether the frame could be put in, or left out.
+    fn put(&mut self, frame: Frame<M>) -> bool {
+        if !self.has_room_for(&frame) {
+            self.leave_out_fleeting();
+            if !self.has_room_for(&frame) {
+                self.left_out += u64::from(frame.fleeting);
+                return frame.fleeting;
+            }
+        }
+        self.bytes += frame.text.len();
+        self.frames.push_back(frame);
+        true
+    }
+
     fn has_room_for(&self, frame: &Frame<M>) -> bool {
         self.frames.len() < FRAMES_MAX && self.bytes + frame.text.len() <= BYTES_MAX
     }
@@ -165,9 +184,20 @@ impl<M> Queue<M> {
     }
 }
 
+fn size_of<M>(frames: &[Frame<M>]) -> usize {
+    frames.iter().map(|frame| frame.text.len()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Everything that waits.
+    async fn all<M>(mailbox: &Mailbox<M>) -> Result<Vec<Frame<M>>, u16> {
+        let mut frames = Vec::new();
+        mailbox.take(&mut frames, usize::MAX).await?;
+        Ok(frames)
+    }
 
     #[tokio::test]
     async fn frames_come_in_order_and_fleeting_ones_make_room() {
@@ -181,25 +211,36 @@ mod tests {
         }
         mailbox.push(Frame::lasting("last"));
         assert_eq!(mailbox.left_out(), FRAMES_MAX as u64 / 2);
-        for number in (0..FRAMES_MAX).step_by(2) {
-            let frame = mailbox.next().await.unwrap();
+        let frames = all(&mailbox).await.unwrap();
+        let (last, frames) = frames.split_last().unwrap();
+        for (frame, number) in frames.iter().zip((0..FRAMES_MAX).step_by(2)) {
             assert_eq!((frame.text.as_str(), frame.mark), (&*number.to_string(), Some(7)));
         }
-        assert_eq!(mailbox.next().await.unwrap().text.as_str(), "last");
+        assert_eq!((frames.len(), last.text.as_str()), (FRAMES_MAX / 2, "last"));
+    }
+
+    #[tokio::test]
+    async fn all_that_waits_is_taken_at_once_up_to_a_bound() {
+        let mailbox = Mailbox::<()>::default();
+        mailbox.push_all(["a", "b", "c"].map(Frame::lasting));
+        let mut frames = Vec::new();
+        mailbox.take(&mut frames, 2).await.unwrap();
+        mailbox.take(&mut frames, 2).await.unwrap();
+        let texts: Vec<_> = frames.iter().map(|frame| frame.text.as_str()).collect();
+        assert_eq!(texts, ["a", "b", "c"]);
+        assert_eq!(mailbox.queue().bytes, 0);
     }
 
     #[tokio::test]
     async fn a_slow_reader_is_closed_with_its_code() {
         let mailbox = Mailbox::<()>::default();
-        for _ in 0..FRAMES_MAX {
-            mailbox.push(Frame::lasting("x"));
-        }
+        mailbox.push_all((0..FRAMES_MAX).map(|_| Frame::lasting("x")));
         mailbox.push(Frame::fleeting("left out"));
         assert_eq!(mailbox.left_out(), 1);
         mailbox.push(Frame::lasting("one too many"));
         mailbox.close(LOGGED_OUT);
         mailbox.closed().await;
-        assert_eq!(mailbox.next().await.unwrap_err(), TOO_SLOW);
+        assert_eq!(all(&mailbox).await.unwrap_err(), TOO_SLOW);
     }
 
     #[tokio::test]
@@ -208,9 +249,10 @@ mod tests {
         let large = "x".repeat(BYTES_MAX / 2);
         mailbox.push(Frame::lasting(large.clone()));
         mailbox.push(Frame::lasting(large.clone()));
-        assert!(mailbox.next().await.is_ok());
+        assert_eq!(all(&mailbox).await.unwrap().len(), 2);
+        mailbox.push(Frame::lasting(large.clone()));
         mailbox.push(Frame::lasting(large));
         mailbox.push(Frame::lasting("x"));
-        assert_eq!(mailbox.next().await.unwrap_err(), TOO_SLOW);
+        assert_eq!(all(&mailbox).await.unwrap_err(), TOO_SLOW);
     }
 }

@@ -126,7 +126,7 @@ export function chatSocket(socket: WebSocket, name: string): void {
       case "read": {
         const offset = Number(frame["offset"]);
         reads.set(`${room} ${name}`, offset);
-        return tell({ type: "read", room, user: name, offset });
+        return tell({ type: "read", room, users: { [name]: offset } });
       }
       case "ping":
         return say({ type: "pong" });

@@ -1,5 +1,6 @@
 //! Rooms, as the design has them.
 
+use common::db::Database;
 use serde_json::json;
 
 use crate::set::Set;
@@ -17,6 +18,12 @@ async fn two_people_talk_at_two_instances() {
     let ack = alice.hear("message_ack").await;
     assert_eq!(ack["client_msg_id"], "c1");
     let shown = bob.hears("hi 🎉\nbob").await;
+    // On both screens, in one frame or two.
+    let mut reached = std::collections::HashSet::new();
+    while reached.len() < 2 {
+        let delivered = alice.hear("delivered").await;
+        reached.extend(delivered["users"].as_object().unwrap().keys().cloned());
+    }
     assert_eq!((&shown["id"], &shown["offset"]), (&ack["id"], &ack["offset"]));
     assert_eq!((&shown["senderName"], &shown["server"]), (&json!("alice"), &json!("Asia")));
     bob.send("general", "c1", "hi alice").await;
@@ -26,7 +33,12 @@ async fn two_people_talk_at_two_instances() {
     bob.say(json!({"type": "typing", "room": "general"})).await;
     assert_eq!(alice.hear("typing").await["name"], "bob");
     bob.say(json!({"type": "read", "room": "general", "offset": ack["offset"]})).await;
-    while alice.hear("read").await["offset"] != ack["offset"] {}
+    while !alice.hear("read").await["users"]
+        .as_object()
+        .unwrap()
+        .values()
+        .any(|at| *at == ack["offset"])
+    {}
     bob.say(json!({"type": "leave_room", "room": "general"})).await;
     assert_eq!(bob.hear("leave_room").await["success"], true);
     alice.hears_of("member_left", "bob").await;
@@ -123,5 +135,52 @@ async fn every_instance_says_who_it_is_and_serves_everyone() {
     assert_eq!(set.post(1, "/api/rooms", &token, json!({"name": "a/b"})).await.status, 422);
     let metrics = set.get(0, "/metrics", "").await.body;
     assert!(metrics.as_str().unwrap().contains("ws_connections 0"), "{metrics}");
+    set.stop().await;
+}
+
+/// Reading a message once took two seconds of the socket while the database did not answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_hangs_holds_no_page_up() {
+    let mut set = Set::start().await;
+    set.persister.take().unwrap().stop().await.unwrap();
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    alice.send("a", "0", "first").await;
+    let first = alice.hear("message_ack").await;
+    // Whoever writes has to wait for this one.
+    let Database::Sqlite(pool) = &set.database else { panic!("the tests run on SQLite") };
+    let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    for _ in 0..1_000 {
+        alice.say(json!({"type": "read", "room": "a", "offset": first["offset"]})).await;
+    }
+    alice.say(json!({"type": "join_room", "room": "b"})).await;
+    alice.send("a", "1", "second").await;
+    alice.hear("message_ack").await;
+    lock.rollback().await.unwrap();
+    let token = set.token(0, "alice").await;
+    // It is written when that goes on.
+    while set.get(0, "/api/rooms/a/messages", &token).await.body["read_offset"] != first["offset"] {
+    }
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_reads_what_is_not_there_or_in_a_room_of_others() {
+    let set = Set::start().await;
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    alice.send("a", "0", "first").await;
+    let offset = alice.hear("message_ack").await["offset"].as_i64().unwrap();
+    let (alices, bobs) = (set.token(0, "alice").await, set.token(0, "bob").await);
+    let read = async |token: &str, offset: i64| {
+        let body = json!({"offset": offset});
+        set.put(0, "/api/rooms/a/read", token, body).await.status
+    };
+    assert_eq!(read(&bobs, offset).await, 403);
+    assert_eq!(read(&alices, offset + 1).await, 422);
+    assert_eq!(read(&alices, offset).await, 200);
+    alice.say(json!({"type": "read", "room": "a", "offset": i64::MAX})).await;
+    let told = alice.hear("read").await;
+    assert!(told["users"].as_object().unwrap().values().all(|at| *at == offset), "{told}");
     set.stop().await;
 }

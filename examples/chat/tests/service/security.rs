@@ -111,6 +111,10 @@ async fn who_does_too_much_is_told_to_wait() {
     assert!(page.hear("slow_down").await["retry_ms"].as_u64().unwrap() <= 1_000);
     let failed = page.hear("message_failed").await;
     assert_eq!((&failed["code"], &failed["retryable"]), (&json!("rate_limited"), &json!(true)));
+    for _ in 0..10 {
+        page.say(json!({"type": "join_room", "room": "a"})).await;
+    }
+    while page.hear("join_room").await["success"] == true {}
     let token = set.token(0, "alice").await;
     let url = set.url(0, "/ws/chat").replacen("http", "ws", 1);
     let _second = set.page(0, "alice").await;

@@ -118,6 +118,11 @@ impl Set {
         answer(request.bearer_auth(token).json(&body)).await
     }
 
+    pub(crate) async fn put(&self, server: usize, path: &str, token: &str, body: Value) -> Answer {
+        let request = client().put(self.url(server, path));
+        answer(request.bearer_auth(token).json(&body)).await
+    }
+
     /// Makes an account, if there is none, and logs in.
     pub(crate) async fn token(&self, server: usize, name: &str) -> String {
         let credentials = json!({"username": name, "password": "correct horse"});

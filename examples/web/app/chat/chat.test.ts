@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { openRoom, SEND_MS, type OpenRoom, type Page } from "./chat.ts";
+import { openRoom, READ_EVERY_MS, SEND_MS, type OpenRoom, type Page } from "./chat.ts";
 
 /** The other end of the wire: what it was sent, and what it says. */
 class FakeSocket {
@@ -88,7 +88,7 @@ test("it joins once greeted, reads the history and asks for what is behind it", 
 
 test("who had read is known after a reload, and pointers do not go back", async () => {
   const members = [{ user: "u2", name: "bob", online: true, read_offset: 7 }];
-  await last().say(hello, { type: "read", room: "general", user: "u3", offset: 5 });
+  await last().say(hello, { type: "read", room: "general", users: { u3: 5, u4: "?" } });
   const behind = { user: "u3", name: "eve", online: false, read_offset: 2 };
   await last().say({ ...joined, members: [...members, behind] });
   expect(room.store.get().room.reads).toEqual({ u2: 7, u3: 5 });
@@ -212,6 +212,16 @@ test("typing is told now and then, what was read once", async () => {
   room.seen();
   room.seen();
   expect(last().of("read")).toEqual([{ type: "read", room: "general", offset: 4 }]);
+});
+
+test("what is read in a rush is told now and then, up to the last of it", async () => {
+  await last().say(hello, joined);
+  for (let offset = 5; offset < 25; offset += 1) {
+    await last().say(message(offset));
+    room.seen();
+  }
+  await vi.advanceTimersByTimeAsync(READ_EVERY_MS);
+  expect(last().of("read").map((frame) => frame["offset"])).toEqual([5, 24]);
 });
 
 test("frames that make no sense are left out", async () => {

@@ -45,6 +45,8 @@ export const PAGE = 50;
 /** After this long without an answer a message counts as not sent. */
 export const SEND_MS = 10_000;
 const TYPING_EVERY_MS = 3_000;
+/** What is read in a rush is told now and then. */
+export const READ_EVERY_MS = 500;
 /** When something that failed is asked for again. */
 const AGAIN_MS = 3_000;
 const PING = { frame: { type: "ping" }, everyMs: 25_000, answerMs: 10_000 };
@@ -54,7 +56,8 @@ const RESYNC_CALM_MS = 30_000;
 export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRoom {
   const store = createStore<Chat>(newChat(me, name));
   let typingSent = -Infinity;
-  let readSent = { epoch: "", offset: -1 };
+  let read = { epoch: "", offset: -1 };
+  let readSent = { epoch: "", offset: -1, at: -Infinity, planned: false };
   let resyncs = { count: 0, last: -Infinity, planned: false };
   let loading = 0;
 
@@ -116,6 +119,14 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
       // The history has just been loaded, of a room that is new or a server that knows no epoch yet.
       store.update((chat) => inRoom(chat, rooms.resumed));
     }
+  }
+
+  function tellRead(): void {
+    readSent.planned = false;
+    const { epoch, offset } = read;
+    if (epoch === readSent.epoch && offset <= readSent.offset) return;
+    if (!link.send({ type: "read", room: name, offset })) return;
+    readSent = { epoch, offset, at: world.now(), planned: false };
   }
 
   function resync(): void {
@@ -205,9 +216,12 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     },
     seen() {
       const { room, epoch } = store.get();
-      const offset = rooms.cursor(room);
-      if (epoch === readSent.epoch && offset <= readSent.offset) return;
-      if (link.send({ type: "read", room: name, offset })) readSent = { epoch, offset };
+      read = { epoch, offset: rooms.cursor(room) };
+      if (readSent.planned) return;
+      const wait = readSent.at + READ_EVERY_MS - world.now();
+      if (wait <= 0) return tellRead();
+      readSent.planned = true;
+      setTimeout(tellRead, wait);
     },
     older() {
       const { messages, history } = store.get().room;

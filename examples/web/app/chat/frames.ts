@@ -10,8 +10,7 @@ export type ChatFrame =
   | { type: "message_failed"; clientId: string; code: string; retryable: boolean }
   | { type: "member_joined" | "member_left"; room: string; member: Member; server: string }
   | { type: "typing"; room: string; user: string; name: string }
-  | { type: "presence"; user: string; online: boolean }
-  | { type: "read" | "delivered"; room: string; user: string; offset: number }
+  | { type: "read" | "delivered"; room: string; users: Record<string, number> }
   | { type: "llm_delta"; room: string; id: string; text: string }
   | { type: "llm_done"; room: string; id: string }
   | { type: "slow_down"; retryMs: number }
@@ -107,11 +106,9 @@ function readFleeting(frame: Fields, room: string): ChatFrame | undefined {
   switch (frame["type"]) {
     case "typing":
       return { type: "typing", room, user, name: text(frame, "name") || user };
-    case "presence":
-      return { type: "presence", user, online: text(frame, "status") === "online" };
     case "read":
     case "delivered":
-      return { type: frame["type"], room, user, offset: number(frame, "offset") };
+      return { type: frame["type"], room, users: offsets(frame["users"]) };
     case "llm_delta":
       return { type: "llm_delta", room, id: text(frame, "id"), text: text(frame, "text") };
     case "llm_done":
@@ -169,6 +166,11 @@ function member(raw: Fields): Member {
 function text(raw: Fields, name: string): string {
   const value = raw[name];
   return typeof value === "string" ? value : "";
+}
+
+function offsets(raw: unknown): Record<string, number> {
+  const known = Object.entries(typeof raw === "object" ? (raw ?? {}) : {});
+  return Object.fromEntries(known.filter(([, offset]) => Number.isFinite(offset)));
 }
 
 function number(raw: Fields, name: string): number {

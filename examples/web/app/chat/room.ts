@@ -201,17 +201,19 @@ export function setMember(room: Room, member: Member): Room {
   return { ...room, members: [...others, member] };
 }
 
-export function setPresence(room: Room, user: string, online: boolean): Room {
-  const known = room.members.find((member) => member.user === user);
-  if (known === undefined || known.online === online) return room;
-  const typing = online ? room.typing : without(room.typing, [user]);
-  return { ...setMember(room, { ...known, online }), typing };
-}
-
 /** Pointers only move forward. */
 export function point(room: Room, kind: "reads" | "deliveries", user: string, to: number): Room {
   if ((room[kind][user] ?? -1) >= to) return room;
   return { ...room, [kind]: { ...room[kind], [user]: to } };
+}
+
+export function pointAll(
+  room: Room,
+  kind: "reads" | "deliveries",
+  users: Readonly<Record<string, number>>,
+): Room {
+  const each = Object.entries(users);
+  return each.reduce((next, [user, to]) => point(next, kind, user, to), room);
 }
 
 export function typed(room: Room, user: string, name: string, now: number): Room {

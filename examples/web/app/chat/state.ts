@@ -52,12 +52,10 @@ export function chatNext(chat: Chat, frame: ChatFrame, now: number): Chat {
     case "typing":
       if (frame.user === chat.me.userId) return chat;
       return inRoom(chat, (room) => rooms.typed(room, frame.user, frame.name, now));
-    case "presence":
-      return inRoom(chat, (room) => rooms.setPresence(room, frame.user, frame.online));
     case "read":
-      return inRoom(chat, (room) => rooms.point(room, "reads", frame.user, frame.offset));
+      return inRoom(chat, (room) => rooms.pointAll(room, "reads", frame.users));
     case "delivered":
-      return inRoom(chat, (room) => rooms.point(room, "deliveries", frame.user, frame.offset));
+      return inRoom(chat, (room) => rooms.pointAll(room, "deliveries", frame.users));
     case "llm_delta":
       return inRoom(chat, (room) => rooms.answer(room, frame.id, frame.text));
     case "llm_done":
@@ -94,10 +92,7 @@ function greet(chat: Chat, server: string, epoch: string): Chat {
 
 function joined(chat: Chat, frame: Extract<ChatFrame, { type: "join_room" }>): Chat {
   if (frame.failure !== undefined) return { ...chat, problem: frame.failure };
-  const read = Object.entries(frame.reads).reduce(
-    (room, [user, offset]) => rooms.point(room, "reads", user, offset),
-    chat.room,
-  );
+  const read = rooms.pointAll(chat.room, "reads", frame.reads);
   const room = { ...read, joined: true, members: frame.members };
   if (chat.greeted) return { ...chat, room, problem: undefined };
   // Behind what the room had when it was joined, which has yet to be loaded.
