@@ -7,8 +7,12 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+/// What is set aside for each socket to read into.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 /// What goes to the server.
 #[derive(Debug)]
@@ -30,7 +34,8 @@ pub(crate) async fn connect(
     request.headers_mut().insert("x-forwarded-for", address.parse()?);
     let stream = TcpStream::connect(at).await?;
     stream.set_nodelay(true)?;
-    let (socket, _) = client_async(request, stream).await?;
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES);
+    let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
     let (outgoing, incoming) = socket.split();
     Ok((Outgoing(outgoing), Incoming(incoming)))
 }

@@ -1,6 +1,6 @@
 //! The demo that is put under load: where everything is, and how to be let in.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +44,14 @@ impl World {
             .collect();
         ensure!(!places.is_empty(), "no instance of {kind} runs");
         Ok(places)
+    }
+
+    /// The address of the proxy.
+    pub(crate) fn door(&self) -> anyhow::Result<SocketAddr> {
+        let url: axum::http::Uri = self.record.url.parse()?;
+        let (host, port) = (url.host().unwrap_or_default(), url.port_u16().unwrap_or(80));
+        let mut found = (host, port).to_socket_addrs()?;
+        found.next().with_context(|| format!("{host} has no address"))
     }
 
     /// The name of the instance at `address`.

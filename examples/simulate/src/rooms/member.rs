@@ -1,5 +1,5 @@
-//! One person in one room: sends when it is time, hears what the others send, and comes back when
-//! the socket breaks.
+//! One person in one room: sends when it is time, hears what the others send, tells what was read,
+//! and comes back when the socket breaks, as a page does.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
 use serde::Deserialize;
@@ -28,15 +29,31 @@ struct Frame<'a> {
     #[serde(borrow)]
     client_msg_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    content: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     message: Option<Cow<'a, str>>,
-    offset: Option<i64>,
-    epoch: Option<serde_json::Value>,
+    head_offset: Option<i64>,
+    epoch: Option<Cow<'a, str>>,
     success: Option<bool>,
     #[serde(default)]
     error: bool,
 }
+
+/// What is told of a message, wherever it is in the frame. To read all of each frame would take
+/// longer than to send it.
+fn message(frame: &str) -> Option<(&str, i64)> {
+    let (_, rest) = frame.split_once(r#""content":""#)?;
+    let (content, rest) = rest.split_once('"')?;
+    let (_, offset) = rest.rsplit_once(r#""offset":"#)?;
+    Some((content, offset.strip_suffix('}')?.parse().ok()?))
+}
+
+/// How long after a message it is told that it was read.
+const READ_AFTER: Duration = Duration::from_millis(500);
+
+/// How long after a server could not tell what was missed it is asked again.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// How many frames are heard before anything else is looked at.
+const HEARD_AT_ONCE: usize = 64;
 
 /// What all members have done so far, for who waits for the end.
 #[derive(Debug, Default)]
@@ -50,6 +67,7 @@ pub(super) struct Counts {
 /// What one member has seen.
 #[derive(Debug)]
 pub(super) struct Tally {
+    pub(super) member: usize,
     /// From when it should have been sent to the acknowledgement.
     pub(super) acknowledgements: Times,
     /// From when it should have been sent to here.
@@ -58,6 +76,8 @@ pub(super) struct Tally {
     pub(super) acknowledged: Vec<Word>,
     pub(super) heard: u64,
     pub(super) doubled: u64,
+    /// Messages that came behind one with a higher offset.
+    pub(super) disordered: u64,
     pub(super) refused: u64,
     /// What the server had to say against it, the last time.
     pub(super) complaint: Option<String>,
@@ -70,6 +90,11 @@ pub(super) struct Tally {
 struct Numbers(Vec<u64>);
 
 impl Numbers {
+    fn contains(&self, number: u64) -> bool {
+        let place = self.0.get((number / 64) as usize);
+        place.is_some_and(|place| place & 1 << (number % 64) != 0)
+    }
+
     /// Whether it was not there before.
     fn insert(&mut self, number: u64) -> bool {
         let (place, bit) = ((number / 64) as usize, 1 << (number % 64));
@@ -84,17 +109,24 @@ impl Numbers {
 
 impl Tally {
     /// Nothing yet, in a room with so many senders.
-    pub(super) fn new(senders: usize) -> Self {
+    pub(super) fn new(member: usize, senders: usize) -> Self {
         Self {
+            member,
             acknowledgements: times(),
             deliveries: times(),
             acknowledged: Vec::new(),
             heard: 0,
             doubled: 0,
+            disordered: 0,
             refused: 0,
             complaint: None,
             seen: vec![Numbers::default(); senders],
         }
+    }
+
+    /// Whether this message was heard; it was sent from this seat of the room.
+    pub(super) fn has_seen(&self, seat: usize, number: u64) -> bool {
+        self.seen[seat].contains(number)
     }
 
     /// Adds what another member has seen.
@@ -104,6 +136,7 @@ impl Tally {
         self.acknowledged.extend(other.acknowledged);
         self.heard += other.heard;
         self.doubled += other.doubled;
+        self.disordered += other.disordered;
         self.refused += other.refused;
         self.complaint = other.complaint.or(self.complaint.take());
         Ok(())
@@ -127,9 +160,17 @@ pub(super) struct Member {
     /// When the plan began.
     start: Instant,
     tally: Tally,
-    /// Where the log was when it was last heard, and in which life of it.
-    cursor: Option<i64>,
-    epoch: Option<serde_json::Value>,
+    /// The last offset that was heard, and in which life of the log.
+    heard: i64,
+    epoch: String,
+    /// Up to here nothing is missing: where another socket goes on from. None before the first.
+    followed: Option<i64>,
+    /// A new socket has not told yet all that was missed.
+    resuming: bool,
+    /// When it is asked again what was missed.
+    resume_at: Option<Instant>,
+    /// When it is told what was read.
+    read_at: Option<Instant>,
 }
 
 impl Member {
@@ -138,7 +179,7 @@ impl Member {
         (world, plan, counts): (Arc<World>, Arc<Plan>, Arc<Counts>),
         places: Vec<SocketAddr>,
     ) -> Self {
-        let tally = Tally::new(plan.senders_of_room());
+        let tally = Tally::new(index, plan.senders_of_room());
         Self {
             index,
             world,
@@ -151,8 +192,12 @@ impl Member {
             again: VecDeque::new(),
             start: clock::now(),
             tally,
-            cursor: None,
-            epoch: None,
+            heard: -1,
+            epoch: String::new(),
+            followed: None,
+            resuming: true,
+            resume_at: None,
+            read_at: None,
         }
     }
 
@@ -164,16 +209,21 @@ impl Member {
         let (mut outgoing, mut incoming) = connect(at, &path, self.index).await?;
         let room = self.plan.room(self.index);
         outgoing.send(&json!({"type": "join_room", "room": room})).await?;
-        if let Some(offset) = self.cursor {
-            let rooms = json!([{"room": room, "offset": offset, "epoch": self.epoch}]);
-            outgoing.send(&json!({"type": "resume", "rooms": rooms})).await?;
-        }
         loop {
             let frame = incoming.next().await.context("the socket ended before the room opened")?;
             if self.hear(&frame)? {
+                self.resume(&mut outgoing).await?;
                 return Ok((outgoing, incoming));
             }
         }
+    }
+
+    /// Asks for what was missed.
+    async fn resume(&mut self, outgoing: &mut Outgoing) -> anyhow::Result<()> {
+        self.resume_at = None;
+        let (room, offset) = (self.plan.room(self.index), self.followed);
+        let rooms = json!([{"room": room, "offset": offset, "epoch": self.epoch}]);
+        outgoing.send(&json!({"type": "resume", "rooms": rooms})).await
     }
 
     /// Takes part until `over`.
@@ -185,29 +235,65 @@ impl Member {
     ) -> anyhow::Result<Tally> {
         self.start = start;
         let mut over = std::pin::pin!(over);
+        // Set anew only when something else comes first: most frames change nothing.
+        let mut timer = std::pin::pin!(sleep_until(start.into()));
+        let mut set = None;
         loop {
             let word = self.again.front().copied().or(self.plan.word(self.index, self.sent));
             let due = word.map(|word| start + word.due);
+            let next = [due, self.read_at, self.resume_at].into_iter().flatten().min();
+            if let Some(next) = next.filter(|_| next != set) {
+                timer.as_mut().reset(next.into());
+                set = Some(next);
+            }
             let (outgoing, incoming) = &mut socket;
             tokio::select! {
                 biased;
-                () = &mut over => return Ok(self.tally),
-                () = sleep_until(due.unwrap_or(start).into()), if due.is_some() => {
-                    let Some(word) = word else { continue };
-                    if self.again.pop_front().is_none() {
-                        self.sent += 1;
-                        self.pending.insert(word.number, word);
-                    }
-                    if outgoing.send(&self.plan.frame(word)).await.is_err() {
+                () = &mut timer, if next.is_some() => {
+                    set = None;
+                    if self.do_what_is_due(outgoing, word).await.is_err() {
                         socket = self.come_back().await;
                     }
                 }
-                frame = incoming.next() => match frame {
-                    Some(frame) => drop(self.hear(&frame)?),
-                    None => socket = self.come_back().await,
+                frame = incoming.next() => {
+                    let mut frame = Some(frame);
+                    for _ in 0..HEARD_AT_ONCE {
+                        match frame {
+                            Some(Some(text)) => drop(self.hear(&text)?),
+                            _ => break,
+                        }
+                        frame = incoming.next().now_or_never();
+                    }
+                    if frame == Some(None) {
+                        socket = self.come_back().await;
+                    }
                 }
+                () = &mut over => return Ok(self.tally),
             }
         }
+    }
+
+    /// Sends what is due now.
+    async fn do_what_is_due(
+        &mut self,
+        outgoing: &mut Outgoing,
+        word: Option<Word>,
+    ) -> anyhow::Result<()> {
+        let now = clock::now();
+        if self.resume_at.is_some_and(|at| at <= now) {
+            self.resume(outgoing).await?;
+        }
+        if self.read_at.is_some_and(|at| at <= now) {
+            self.read_at = None;
+            let (room, offset) = (self.plan.room(self.index), self.heard);
+            outgoing.send(&json!({"type": "read", "room": room, "offset": offset})).await?;
+        }
+        let Some(word) = word.filter(|word| self.start + word.due <= now) else { return Ok(()) };
+        if self.again.pop_front().is_none() {
+            self.sent += 1;
+            self.pending.insert(word.number, word);
+        }
+        outgoing.send(&self.plan.frame(word)).await
     }
 
     /// Tries the other instances until one lets it in.
@@ -228,19 +314,28 @@ impl Member {
 
     /// Takes a frame in; tells whether it lets us into the room.
     fn hear(&mut self, text: &str) -> anyhow::Result<bool> {
+        if let Some((content, offset)) = message(text) {
+            self.heard(content, offset);
+            return Ok(false);
+        }
         let frame: Frame = serde_json::from_str(text).with_context(|| text.to_owned())?;
         if frame.error {
             self.tally.complaint = frame.message.map(Cow::into_owned);
         }
         match &*frame.kind {
-            "hello" => self.epoch = frame.epoch,
-            "join_room" => return Ok(frame.success == Some(true)),
-            "chat_message" => {
-                self.cursor = frame.offset.or(self.cursor);
-                if let Some(word) = frame.content.as_deref().and_then(|text| self.plan.read(text)) {
-                    self.heard(word);
-                }
+            "hello" => {
+                self.resuming = true;
+                self.epoch = frame.epoch.map(Cow::into_owned).unwrap_or_default();
             }
+            "join_room" => {
+                self.followed = self.followed.or(frame.head_offset);
+                return Ok(frame.success == Some(true));
+            }
+            "resumed" => {
+                self.resuming = false;
+                self.followed = self.followed.max(Some(self.heard));
+            }
+            "resync" => self.resume_at = Some(clock::now() + AGAIN_AFTER),
             "message_ack" => {
                 let id = frame.client_msg_id.as_deref().unwrap_or_default();
                 if let Some(word) = self.plan.read(id) {
@@ -268,14 +363,45 @@ impl Member {
         clock::now().saturating_duration_since(self.start + word.due)
     }
 
-    fn heard(&mut self, word: Word) {
+    fn heard(&mut self, content: &str, offset: i64) {
+        let is_behind = offset <= self.heard;
+        self.heard = offset.max(self.heard);
+        if !self.resuming {
+            self.followed = Some(self.heard);
+        }
+        let Some(word) = self.plan.read(content) else { return };
+        self.read_at.get_or_insert_with(|| clock::now() + READ_AFTER);
         if !self.tally.seen[self.plan.seat(word.sender)].insert(word.number) {
-            self.tally.doubled += 1;
+            // What is told of the time away may have come before that was told.
+            self.tally.doubled += u64::from(!self.resuming);
             return;
         }
+        self.tally.disordered += u64::from(is_behind && !self.resuming);
         let late = self.late(word);
         self.tally.heard += 1;
         note(&mut self.tally.deliveries, late);
         self.counts.heard.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_found_in_its_frame_and_nothing_else_is_taken_for_one() {
+        let frame = r#"{"id":"i","client_msg_id":"r 1 2","room":"a","sender":"s",
+            "senderName":"n","type":"chat_message","content":"r 1 2","server":"Asia",
+            "created_at":7,"offset":42}"#;
+        assert_eq!(message(frame), Some(("r 1 2", 42)));
+        assert_eq!(message(r#"{"type":"message_ack","id":"i","offset":42,"created_at":7}"#), None);
+    }
+
+    #[test]
+    fn numbers_are_remembered() {
+        let mut numbers = Numbers::default();
+        assert!(!numbers.contains(200));
+        assert!(numbers.insert(200) && !numbers.insert(200));
+        assert!(numbers.contains(200) && !numbers.contains(199) && !numbers.contains(2_000));
     }
 }

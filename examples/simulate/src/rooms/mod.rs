@@ -44,6 +44,9 @@ pub(crate) struct Load {
     /// For how long is sent.
     #[arg(long)]
     seconds: Option<u64>,
+    /// Goes through the proxy as browsers do, not to the instances themselves.
+    #[arg(long)]
+    through_door: bool,
 }
 
 /// What a command takes where nothing else is said.
@@ -56,6 +59,11 @@ struct Default {
 }
 
 impl Load {
+    /// Where sockets connect to.
+    fn places(&self, world: &World) -> anyhow::Result<Vec<SocketAddr>> {
+        if self.through_door { Ok(vec![world.door()?]) } else { world.places("chat") }
+    }
+
     fn plan(&self, default: Default) -> anyhow::Result<(Plan, usize)> {
         let sockets = self.sockets.unwrap_or(default.sockets);
         let rooms = self.rooms.unwrap_or(default.rooms);
@@ -87,8 +95,8 @@ struct Run {
 #[derive(Debug)]
 struct Outcome {
     total: Tally,
-    /// How many deliveries the acknowledged messages should have led to.
-    owed: u64,
+    /// How many deliveries of acknowledged messages there were not.
+    lost: u64,
     /// From the first message that was due to the last delivery.
     took: Duration,
 }
@@ -153,18 +161,27 @@ impl Run {
         self.tasks.ended().await;
         let tallies =
             std::mem::take(&mut *self.tallies.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut total = Tally::new(0);
-        let mut owed = 0;
+        let tallies = tallies.into_iter().collect::<anyhow::Result<Vec<Tally>>>()?;
+        let lost = self.lost(&tallies);
+        let mut total = Tally::new(0, 0);
         for tally in tallies {
-            let tally = tally?;
-            owed += tally
-                .acknowledged
-                .iter()
-                .map(|word| self.members[word.sender % self.plan.rooms])
-                .sum::<u64>();
             total.add(tally)?;
         }
-        Ok(Outcome { total, owed, took })
+        Ok(Outcome { total, lost, took })
+    }
+
+    /// How many messages that were acknowledged did not come to how many members.
+    fn lost(&self, tallies: &[Tally]) -> u64 {
+        let rooms = self.plan.rooms;
+        let mut said = vec![Vec::new(); rooms];
+        for word in tallies.iter().flat_map(|tally| &tally.acknowledged) {
+            said[word.sender % rooms].push((self.plan.seat(word.sender), word.number));
+        }
+        let lost = tallies.iter().map(|tally| {
+            let said = said[tally.member % rooms].iter();
+            said.filter(|(seat, number)| !tally.has_seen(*seat, *number)).count() as u64
+        });
+        lost.sum()
     }
 
     /// Whether every message that was due was acknowledged and has come to everyone in its room.
@@ -192,7 +209,8 @@ impl Outcome {
         report.fact("deliveries", self.total.heard);
         report.fact("sent for", format!("{:.1} s", plan.time.as_secs_f64()));
         report.fact("until the last delivery", format!("{:.1} s", self.took.as_secs_f64()));
-        report.none("deliveries lost", self.owed.saturating_sub(self.total.heard));
+        report.none("deliveries lost", self.lost);
+        report.none("deliveries out of order", self.total.disordered);
     }
 
     fn rate(&self, count: u64) -> f64 {
@@ -205,7 +223,7 @@ pub(crate) async fn chat(world: World, load: &Load) -> anyhow::Result<()> {
     let world = Arc::new(world);
     let (plan, sockets) =
         load.plan(Default { rate: 10_000.0, rooms: 200, sockets: 200, seconds: 60 })?;
-    let places = world.places("chat")?;
+    let places = load.places(&world)?;
     let run = Run::start(&world, plan, sockets, rotated(&places)).await?;
     let plan = Arc::clone(&run.plan);
     let outcome = run.end().await?;
@@ -245,7 +263,7 @@ pub(crate) async fn latency(world: World, load: &Load) -> anyhow::Result<()> {
 async fn hear(world: World, load: &Load, default: Default) -> anyhow::Result<(Outcome, Report)> {
     let world = Arc::new(world);
     let (plan, sockets) = load.plan(default)?;
-    let places = world.places("chat")?;
+    let places = load.places(&world)?;
     let run = Run::start(&world, plan, sockets, rotated(&places)).await?;
     let plan = Arc::clone(&run.plan);
     let outcome = run.end().await?;
@@ -262,12 +280,19 @@ pub(crate) async fn reconnect(world: World, load: &Load) -> anyhow::Result<()> {
     let (mut plan, sockets) = load.plan(default)?;
     let places = world.places("chat")?;
     anyhow::ensure!(places.len() > 1, "one instance is not enough");
+    anyhow::ensure!(!load.through_door, "behind the proxy nobody knows whose sockets die");
     // One in each room speaks, at an instance that lives.
     plan.senders = plan.rooms;
     let (rooms, others) = (plan.rooms, places[1..].to_vec());
     let dying = world.name_of(places[0])?.to_owned();
-    let place =
-        |index: usize| if index < rooms { rotate(&others, index) } else { rotate(&places, 0) };
+    // Where the others go when it dies: over all that live, as the proxy would spread them.
+    let place = |index: usize| {
+        let mut later = rotate(&others, index);
+        if index >= rooms {
+            later.insert(0, places[0]);
+        }
+        later
+    };
     let run = Run::start(&world, plan, sockets + rooms, place).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let killed = clock::now();
