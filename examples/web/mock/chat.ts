@@ -61,6 +61,8 @@ function memberOf(room: string): Set<string> {
 export function chatHttp({ method, url, body, me }: Call): Reply | undefined {
   const room = /^\/api\/rooms\/([^/]+)\/messages$/.exec(url.pathname)?.[1];
   if (room !== undefined) return { body: history(decodeURIComponent(room), url, me) };
+  const looked = /^\/api\/rooms\/([^/]+)\/members$/.exec(url.pathname)?.[1];
+  if (looked !== undefined) return { body: membersOf(decodeURIComponent(looked)) };
   switch (`${method} ${url.pathname}`) {
     case "POST /api/auth/signup":
       return { status: 201, body: { error: false, message: "Signup success" } };
@@ -82,6 +84,11 @@ export function chatHttp({ method, url, body, me }: Call): Reply | undefined {
     default:
       return undefined;
   }
+}
+
+function membersOf(room: string): object[] {
+  const here = (user: string) => [...open.values()].some((each) => each.name === user);
+  return [...memberOf(room)].map((user) => ({ user, name: user, online: here(user) }));
 }
 
 function listed(room: string, me: string): object {
@@ -112,10 +119,8 @@ export function chatSocket(socket: WebSocket, name: string): void {
     switch (frame["type"]) {
       case "join_room": {
         memberOf(room).add(name);
-        const listed = [...memberOf(room)].map((user) => ({
-          user, name: user, online: [...open.values()].some((each) => each.name === user),
-        }));
-        say({ type: "join_room", room, success: true, members: listed, head_offset: log.length - 1 });
+        const members = membersOf(room);
+        say({ type: "join_room", room, success: true, members, head_offset: log.length - 1 });
         tell({ type: "member_joined", room, user: name, name, server }, socket);
         return;
       }

@@ -59,7 +59,7 @@ function OpenedRoom({ open }: { open: OpenRoom }) {
   const { room } = chat;
   return (
     <main className={styles.room}>
-      <RoomHeader room={room} server={chat.server} link={link} onLeave={() => open.leave()} />
+      <RoomHeader room={room} server={chat.server} link={link} onLeave={() => open.leave()} onLook={() => void open.lookAround()} />
       <Stopped link={link} onRetry={() => open.link.retry()} />
       <div className={styles.problem}>
         <Problem>{chat.problem}</Problem>
@@ -75,9 +75,10 @@ interface HeaderProps {
   server: string;
   link: LinkState;
   onLeave: () => void;
+  onLook: () => void;
 }
 
-function RoomHeader({ room, server, link, onLeave }: HeaderProps) {
+function RoomHeader({ room, server, link, onLeave, onLook }: HeaderProps) {
   const navigate = useNavigate();
   const [members, setMembers] = useState(false);
   const online = room.members.filter((member) => member.online).length;
@@ -107,7 +108,10 @@ function RoomHeader({ room, server, link, onLeave }: HeaderProps) {
       </span>
       <Button
         look="quiet"
-        onClick={() => setMembers(!members)}
+        onClick={() => {
+          if (!members) onLook();
+          setMembers(!members);
+        }}
         aria-expanded={members}
         aria-label={`${online} online. Members`}
       >

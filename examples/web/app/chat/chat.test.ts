@@ -59,6 +59,7 @@ beforeEach(async () => {
       return socket as unknown as WebSocket;
     },
     history: async () => (histories++, page),
+    members: async () => [{ user: "u7", name: "eve", online: true }],
     token: async () => "fresh",
     newId: () => `c${++ids}`,
     now: () => Date.now(),
@@ -92,6 +93,12 @@ test("who had read is known after a reload, and pointers do not go back", async 
   const behind = { user: "u3", name: "eve", online: false, read_offset: 2 };
   await last().say({ ...joined, members: [...members, behind] });
   expect(room.store.get().room.reads).toEqual({ u2: 7, u3: 5 });
+});
+
+test("who is there is asked for when somebody looks, since large rooms do not tell", async () => {
+  await last().say(hello, joined);
+  await room.lookAround();
+  expect(room.store.get().room.members.map((member) => member.name)).toEqual(["eve"]);
 });
 
 test("each try has a ticket of its own", async () => {

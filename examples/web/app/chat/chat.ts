@@ -2,13 +2,14 @@ import { backoff } from "../lib/backoff.ts";
 import { coalesce } from "../lib/coalesce.ts";
 import { createLink, type Link, type LinkWorld } from "../lib/link.ts";
 import { createStore, type Store } from "../lib/store.ts";
-import { readFrame, readStored, type ChatFrame, type Stored } from "./frames.ts";
+import { readFrame, readStored, type ChatFrame, type Member, type Stored } from "./frames.ts";
 import * as rooms from "./room.ts";
 import { chatNext, inRoom, newChat, type Chat } from "./state.ts";
 
 /** What the chat needs of the world besides a connection. */
 export interface ChatWorld extends LinkWorld {
   history(room: string, before: number | undefined): Promise<Page>;
+  members(room: string): Promise<Member[]>;
   token(): Promise<string | undefined>;
   newId(): string;
 }
@@ -34,6 +35,8 @@ export interface OpenRoom {
   seen(): void;
   /** Loads what came before the first message. */
   older(): void;
+  /** Asks who is there: in a large room nobody tells who comes and goes. */
+  lookAround(): Promise<void>;
   stopAnswer(id: string): void;
   /** Is no member any more. */
   leave(): void;
@@ -226,6 +229,11 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     older() {
       const { messages, history } = store.get().room;
       if (history === "more") void load(messages[0]?.offset);
+    },
+    async lookAround() {
+      const members = await world.members(name).catch(() => undefined);
+      if (members === undefined) return;
+      store.update((chat) => inRoom(chat, (room) => ({ ...room, members })));
     },
     stopAnswer(id) {
       link.send({ type: "llm_stop", room: name, id });

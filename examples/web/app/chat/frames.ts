@@ -141,13 +141,17 @@ export function readStored(raw: Fields, now: number): Stored | undefined {
   };
 }
 
+export function readMembers(raw: unknown): Member[] {
+  return Array.isArray(raw) ? (raw as Fields[]).map(member) : [];
+}
+
 function joined(frame: Fields): ChatFrame {
   const listed = Array.isArray(frame["members"]) ? (frame["members"] as Fields[]) : [];
   const success = frame["success"] === true;
   return {
     type: "join_room",
     room: text(frame, "room"),
-    members: listed.map(member),
+    members: readMembers(listed),
     reads: Object.fromEntries(
       listed.map((each) => [member(each).user, number(each, "read_offset")]),
     ),

@@ -1,6 +1,7 @@
 import { GiveUp } from "../lib/link.ts";
 import { api, sessions, socketAddress, ticket } from "../session/here.ts";
 import { PAGE, type ChatWorld } from "./chat.ts";
+import { readMembers } from "./frames.ts";
 
 /** What a connection is given when its token ends soon: one that does not. */
 export const LONG_MS = 120_000;
@@ -13,6 +14,10 @@ export const here: ChatWorld = {
   random: () => Math.random(),
   newId: () => newId(),
   token: () => sessions.token(LONG_MS),
+  async members(room) {
+    const body = await api("GET", `/api/rooms/${encodeURIComponent(room)}/members`);
+    return readMembers(body["list"]);
+  },
   async history(room, before) {
     const query = before === undefined ? "" : `&before=${before}`;
     const path = `/api/rooms/${encodeURIComponent(room)}/messages?limit=${PAGE}${query}`;
