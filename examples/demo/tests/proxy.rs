@@ -93,6 +93,10 @@ async fn each_path_has_its_service() {
         ("/dm/api/auth/users?username=bob", "accounts /users?username=bob for 127.0.0.1: "),
         ("/dm/api/pods", "pod /pods for 127.0.0.1: "),
         ("/unsent/api/users/bob/unsent", "unsent /users/bob/unsent for 127.0.0.1: "),
+        // Figures and health are for those inside.
+        ("/unsent/api/metrics", ""),
+        ("/dm/api/metrics", ""),
+        ("/dm/api/auth/readyz", ""),
         ("/dm", "a page"),
         ("/chat", "a page"),
     ];

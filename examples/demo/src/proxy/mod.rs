@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::any;
 use klamm_utils::task::TaskGroup;
 use tokio::net::TcpListener;
@@ -51,7 +52,13 @@ impl Proxy {
     /// their instances see the path.
     pub fn routes(&self, services: Services) -> Router {
         let to = |pool: Pool| any(forward).with_state(Upstream { pool, tasks: self.tasks.clone() });
-        Router::new()
+        // Figures and health are for those inside.
+        let inside = ["/dm/api", "/dm/api/auth", "/unsent/api"].into_iter().flat_map(|service| {
+            ["metrics", "livez", "readyz"].map(|name| format!("{service}/{name}"))
+        });
+        let hidden = || any(async || StatusCode::NOT_FOUND);
+        inside
+            .fold(Router::new(), |routes, path| routes.route(&path, hidden()))
             .route("/api/{*path}", to(services.chat.clone()))
             .route("/ws/chat", to(services.chat))
             .nest_service("/dm/api/auth", to(services.accounts))
