@@ -94,6 +94,7 @@ impl World {
     /// who has one.
     pub(crate) async fn enrol(&self, names: &[String]) -> anyhow::Result<()> {
         let database = self.database().await?;
+        prepared(&database).await?;
         let _turn = database.turn().await;
         common::on!(&database, pool => {
             let mut transaction = pool.begin_with(database.begin()).await?;
@@ -118,6 +119,22 @@ impl World {
         let hour = Duration::from_secs(3600).as_secs();
         let (user_id, username) = (user_id(username), username.to_owned());
         self.auth.ticket(&Identity { user_id, username, expires_at: now + hour })
+    }
+}
+
+/// Waits for the table of accounts: a demo that says that it is ready may be making it still.
+async fn prepared(database: &Database) -> anyhow::Result<()> {
+    let mut tries = 0;
+    loop {
+        let found = common::on!(database, pool => {
+            sqlx::query("SELECT username FROM users LIMIT 1").execute(pool).await.map(drop)
+        });
+        match found {
+            Ok(()) => return Ok(()),
+            Err(error) if tries == 100 => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+        tries += 1;
     }
 }
 
