@@ -15,25 +15,18 @@ use futures_util::stream::FuturesUnordered;
 use klamm_utils::clock::{self, Clock as _, SystemClock};
 use uuid::Uuid;
 
+use crate::catch_up;
 use crate::frames::{self, Failure, Reply, Request, Seen};
 use crate::instance::{DATABASE_WITHIN, Instance};
 use crate::llm;
 use crate::log::Queue;
 use crate::message::{Message, is_client_msg_id, is_content, is_room};
-use crate::room::{Missed, Socket};
+use crate::room::Socket;
 use crate::socket::EXPIRES_SOON;
-use crate::store::{self, Range};
+use crate::store;
 
 /// How many messages of one socket may wait for the broker.
 const WAITING_MAX: usize = 100;
-
-/// How many missed messages are told at once, and how large they may be together: less than waits
-/// for a page. Who missed more loads the history.
-const MISSED_MAX: usize = 200;
-const MISSED_BYTES_MAX: usize = 512 * 1024;
-
-/// How many rooms a page may ask for at once.
-const RESUMED_MAX: usize = 50;
 
 /// How many things of one page may wait for the database.
 const ERRANDS_MAX: usize = 64;
@@ -43,25 +36,6 @@ const TOO_MUCH: &str = "Too much at once: wait a moment, then try again";
 
 /// Typing is told at most this often.
 const TYPING_EVERY: Duration = Duration::from_secs(2);
-
-/// What may still be told of what was missed.
-struct Allowance {
-    frames: usize,
-    bytes: usize,
-}
-
-impl Allowance {
-    /// Whether these may be told as well.
-    fn take(&mut self, frames: &[Utf8Bytes]) -> bool {
-        let bytes: usize = frames.iter().map(|frame| frame.len()).sum();
-        let fits = frames.len() <= self.frames && bytes <= self.bytes;
-        if fits {
-            self.frames -= frames.len();
-            self.bytes -= bytes;
-        }
-        fits
-    }
-}
 
 type Sending = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
 type Errand = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -171,7 +145,7 @@ impl Conversation {
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
         let name = self.identity.username.clone();
         self.errands.push_back(Box::pin(async move {
-            let joined = joined(&instance, room, (socket.user, &name)).await;
+            let joined = catch_up::joined(&instance, room, (socket.user, &name)).await;
             socket.mailbox.push(Frame::lasting(joined.text()));
         }));
     }
@@ -291,22 +265,13 @@ impl Conversation {
 
     /// Tells a page that was here before what it has missed, or that it must load the history.
     fn resume(&mut self, rooms: Vec<Seen>) {
-        let rooms = rooms.into_iter().take(RESUMED_MAX);
+        let rooms = rooms.into_iter().take(catch_up::ROOMS_MAX);
         if self.asks_too_much() {
             return rooms.for_each(|Seen { room, .. }| self.reply(&Reply::Resync { room }));
         }
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
         self.errands.push_back(Box::pin(async move {
-            let mut left = Allowance { frames: MISSED_MAX, bytes: MISSED_BYTES_MAX };
-            for seen in rooms {
-                let missed = missed(&instance, &seen).await.filter(|frames| left.take(frames));
-                let end = match missed.is_some() {
-                    true => Reply::Resumed { room: seen.room },
-                    false => Reply::Resync { room: seen.room },
-                };
-                let frames = missed.into_iter().flatten().chain([end.text()]);
-                socket.mailbox.push_all(frames.map(Frame::lasting));
-            }
+            catch_up::resume(&instance, &socket, rooms).await;
         }));
     }
 
@@ -338,7 +303,7 @@ impl Conversation {
         self.say(reply.text());
     }
 
-    fn say(&self, text: axum::extract::ws::Utf8Bytes) {
+    fn say(&self, text: Utf8Bytes) {
         self.socket.mailbox.push(Frame::lasting(text));
     }
 }
@@ -347,67 +312,6 @@ impl Conversation {
 async fn first(errands: &mut VecDeque<Errand>) -> Option<()> {
     errands.front_mut()?.await;
     errands.pop_front().map(drop)
-}
-
-/// What a page is told that has joined a room. Who cannot be written down now is a member next time.
-async fn joined(instance: &Instance, room: String, who: (Uuid, &str)) -> Reply {
-    let here = instance.rooms.head(&room);
-    let asked = async {
-        let database = &instance.database;
-        let (read, stored_head) = store::pointers(database, &room, who.0).await?;
-        let head = here.max(stored_head).unwrap_or(-1);
-        if read.is_none() {
-            store::add_member(database, &room, who, head).await?;
-        }
-        Ok::<_, sqlx::Error>((head, instance.known(&room).await?))
-    };
-    let known = match tokio::time::timeout(DATABASE_WITHIN, asked).await {
-        Ok(Ok(known)) => Some(known),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, room, "a member may not be written down");
-            None
-        }
-        Err(_) => {
-            tracing::warn!(room, "a member may not be written down: no answer");
-            None
-        }
-    };
-    let (head_offset, known) = known.unwrap_or_else(|| (here.unwrap_or(-1), Arc::default()));
-    let members = instance.with_those_online(&room, &known);
-    Reply::JoinRoom { room, success: true, members, head_offset }
-}
-
-/// The frames of all messages that a page has not seen; none if they are not known or too many.
-async fn missed(instance: &Instance, seen: &Seen) -> Option<Vec<Utf8Bytes>> {
-    let (log, _) = instance.log.get()?;
-    let Seen { room, offset, epoch } = seen;
-    if *epoch != log.epoch || !is_room(room) {
-        return None;
-    }
-    let partition = log.partition_of(room);
-    let (from, newer) = match instance.rooms.after(partition, room, *offset) {
-        Missed::All(newer) => (i64::MIN, newer),
-        Missed::From(from, newer) => (from, newer),
-    };
-    let mut frames = Vec::new();
-    if from > *offset {
-        let database = &instance.database;
-        let older = async {
-            let group = &instance.settings.kafka_group;
-            let written = store::offsets(database, group, &log.topic).await?;
-            let range = Range::After(*offset);
-            let older = store::history(database, room, range, MISSED_MAX + 1).await?;
-            Ok::<_, sqlx::Error>((written.get(&partition).copied().unwrap_or(0), older))
-        };
-        let (written, older) = tokio::time::timeout(DATABASE_WITHIN, older).await.ok()?.ok()?;
-        if written < from {
-            return None;
-        }
-        let older = older.into_iter().filter(|placed| placed.offset < from);
-        frames.extend(older.map(|placed| placed.frame()));
-    }
-    frames.extend(newer.iter().map(|placed| placed.frame()));
-    Some(frames)
 }
 
 fn acknowledged(message: Message, offset: i64, created_at: i64) -> Reply {

@@ -33,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod catch_up;
 mod conversation;
 mod frames;
 mod history;
@@ -40,6 +41,7 @@ mod instance;
 pub mod llm;
 mod log;
 mod message;
+mod metrics;
 pub mod persister;
 mod places;
 mod pointers;

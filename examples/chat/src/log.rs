@@ -37,8 +37,7 @@ impl Log {
         let kafka = Kafka::connect(ClientConfig::new(bootstrap).client_id("chat")).await?;
         let week_ms = "604800000";
         let new = NewTopic::new(topic).partitions(PARTITIONS).config("retention.ms", week_ms);
-        let making = kafka.clone();
-        apart(async move || common::topics::create(&making, &[new]).await).await?;
+        common::topics::create(&kafka, &[new]).await?;
         let described = kafka.topic(&topic.into()).await?;
         let partitions = i32::try_from(described.partitions.len()).unwrap_or(i32::MAX);
         Ok(Self { kafka, topic: topic.to_owned(), partitions, epoch: described.id.to_string() })
@@ -56,9 +55,8 @@ impl Log {
 
     async fn offsets(&self, which: OffsetSpec) -> klamm_client::Result<Vec<(i32, i64)>> {
         let asked = (0..self.partitions).map(|part| (self.topic.as_str().into(), part, which));
-        let (admin, asked) = (self.kafka.admin(), asked.collect::<Vec<_>>());
-        let found = apart(async move || admin.list_offsets(&asked).await).await?;
-        let found = found.into_iter();
+        let asked: Vec<_> = asked.collect();
+        let found = self.kafka.admin().list_offsets(&asked).await?.into_iter();
         found.map(|((_, part), found)| Ok((part, found?.offset.unwrap_or(0)))).collect()
     }
 
@@ -87,16 +85,6 @@ impl Log {
 fn fnv_partition(key: &str, partitions: i32) -> i32 {
     let hash = fnv1a_32(key.as_bytes()).cast_signed().unsigned_abs();
     i32::try_from(hash % partitions.unsigned_abs().max(1)).unwrap_or(0)
-}
-
-/// Runs a call of the admin client on a thread of its own: its future borrows in a way of which the
-/// compiler cannot see that it may move between threads.
-async fn apart<T: Send + 'static, C: Future<Output = klamm_client::Result<T>>>(
-    call: impl FnOnce() -> C + Send + 'static,
-) -> klamm_client::Result<T> {
-    let runtime = tokio::runtime::Handle::current();
-    let called = tokio::task::spawn_blocking(move || runtime.block_on(call()));
-    called.await.unwrap_or(Err(klamm_client::Error::Closed))
 }
 
 /// Messages of one sender that wait until the producer takes them, in their order.

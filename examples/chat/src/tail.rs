@@ -98,8 +98,9 @@ async fn read(instance: &Instance, consumer: &mut Consumer) -> klamm_client::Err
 /// Waits after so many frames, so that what comes meanwhile is put before each page in one go:
 /// to wake a socket and to write to it costs more than a frame.
 async fn pause(shown: &mut usize) {
-    let time = pause_after(std::mem::take(shown));
+    let time = pause_after(*shown);
     if time >= PAUSE_MIN {
+        *shown = 0;
         tokio::time::sleep(time).await;
     }
 }

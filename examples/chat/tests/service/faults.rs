@@ -127,3 +127,27 @@ async fn a_poisoned_record_holds_nothing_up() {
     assert_eq!(set.wait_for_rows("a", 1).await[0].0, "behind it");
     set.stop().await;
 }
+
+/// A batch of the log was once put before pages faster than any page could take it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rush_is_no_reason_to_call_a_page_slow() {
+    let set = Set::start().await;
+    let mut bob = set.page(1, "bob").await;
+    bob.join("a").await;
+    let kafka = Kafka::connect(ClientConfig::new(&set.kafka)).await.unwrap();
+    let producer = kafka.producer().build().await.unwrap();
+    let record = |number: u128| {
+        let message = json!({
+            "id": uuid::Uuid::from_u128(number), "room": "a", "sender": uuid::Uuid::nil(),
+            "senderName": "alice", "content": number.to_string(), "server": "Asia", "created_at": 1,
+        });
+        Record::to("chat_messages").partition(0).value(message.to_string())
+    };
+    for stored in producer.send_all((0..2_000).map(record)).await {
+        stored.unwrap();
+    }
+    for number in 0..2_000 {
+        bob.hears(&number.to_string()).await;
+    }
+    set.stop().await;
+}

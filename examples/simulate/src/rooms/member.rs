@@ -17,7 +17,8 @@ use serde_json::json;
 use tokio::time::sleep_until;
 
 use super::plan::{Plan, Word};
-use crate::report::{Times, note, times};
+use super::tally::Tally;
+use crate::report::note;
 use crate::socket::{Incoming, Outgoing, connect};
 use crate::world::World;
 
@@ -62,85 +63,6 @@ pub(super) struct Counts {
     pub(super) heard: AtomicU64,
     /// Members who have been out of their room and are in it again.
     pub(super) back: AtomicU64,
-}
-
-/// What one member has seen.
-#[derive(Debug)]
-pub(super) struct Tally {
-    pub(super) member: usize,
-    /// From when it should have been sent to the acknowledgement.
-    pub(super) acknowledgements: Times,
-    /// From when it should have been sent to here.
-    pub(super) deliveries: Times,
-    /// The own messages that were acknowledged.
-    pub(super) acknowledged: Vec<Word>,
-    pub(super) heard: u64,
-    pub(super) doubled: u64,
-    /// Messages that came behind one with a higher offset.
-    pub(super) disordered: u64,
-    pub(super) refused: u64,
-    /// What the server had to say against it, the last time.
-    pub(super) complaint: Option<String>,
-    /// Of each sender in the room: which numbers were heard.
-    seen: Vec<Numbers>,
-}
-
-/// A set of numbers that begin at 0.
-#[derive(Clone, Debug, Default)]
-struct Numbers(Vec<u64>);
-
-impl Numbers {
-    fn contains(&self, number: u64) -> bool {
-        let place = self.0.get((number / 64) as usize);
-        place.is_some_and(|place| place & 1 << (number % 64) != 0)
-    }
-
-    /// Whether it was not there before.
-    fn insert(&mut self, number: u64) -> bool {
-        let (place, bit) = ((number / 64) as usize, 1 << (number % 64));
-        if self.0.len() <= place {
-            self.0.resize(place + 1, 0);
-        }
-        let is_new = self.0[place] & bit == 0;
-        self.0[place] |= bit;
-        is_new
-    }
-}
-
-impl Tally {
-    /// Nothing yet, in a room with so many senders.
-    pub(super) fn new(member: usize, senders: usize) -> Self {
-        Self {
-            member,
-            acknowledgements: times(),
-            deliveries: times(),
-            acknowledged: Vec::new(),
-            heard: 0,
-            doubled: 0,
-            disordered: 0,
-            refused: 0,
-            complaint: None,
-            seen: vec![Numbers::default(); senders],
-        }
-    }
-
-    /// Whether this message was heard; it was sent from this seat of the room.
-    pub(super) fn has_seen(&self, seat: usize, number: u64) -> bool {
-        self.seen[seat].contains(number)
-    }
-
-    /// Adds what another member has seen.
-    pub(super) fn add(&mut self, other: Self) -> anyhow::Result<()> {
-        self.acknowledgements.add(&other.acknowledgements)?;
-        self.deliveries.add(&other.deliveries)?;
-        self.acknowledged.extend(other.acknowledged);
-        self.heard += other.heard;
-        self.doubled += other.doubled;
-        self.disordered += other.disordered;
-        self.refused += other.refused;
-        self.complaint = other.complaint.or(self.complaint.take());
-        Ok(())
-    }
 }
 
 /// One person with a socket.
@@ -328,8 +250,10 @@ impl Member {
                 self.epoch = frame.epoch.map(Cow::into_owned).unwrap_or_default();
             }
             "join_room" => {
+                // One that cannot reach the log yet lets nobody in.
+                anyhow::ensure!(frame.success == Some(true), "{text}");
                 self.followed = self.followed.or(frame.head_offset);
-                return Ok(frame.success == Some(true));
+                return Ok(true);
             }
             "resumed" => {
                 self.resuming = false;
@@ -371,7 +295,7 @@ impl Member {
         }
         let Some(word) = self.plan.read(content) else { return };
         self.read_at.get_or_insert_with(|| clock::now() + READ_AFTER);
-        if !self.tally.seen[self.plan.seat(word.sender)].insert(word.number) {
+        if !self.tally.see(self.plan.seat(word.sender), word.number) {
             // What is told of the time away may have come before that was told.
             self.tally.doubled += u64::from(!self.resuming);
             return;
@@ -395,13 +319,5 @@ mod tests {
             "created_at":7,"offset":42}"#;
         assert_eq!(message(frame), Some(("r 1 2", 42)));
         assert_eq!(message(r#"{"type":"message_ack","id":"i","offset":42,"created_at":7}"#), None);
-    }
-
-    #[test]
-    fn numbers_are_remembered() {
-        let mut numbers = Numbers::default();
-        assert!(!numbers.contains(200));
-        assert!(numbers.insert(200) && !numbers.insert(200));
-        assert!(numbers.contains(200) && !numbers.contains(199) && !numbers.contains(2_000));
     }
 }

@@ -4,6 +4,7 @@ mod kills;
 mod member;
 mod plan;
 mod stored;
+mod tally;
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -19,8 +20,9 @@ use klamm_utils::task::TaskGroup;
 use crate::report::Report;
 use crate::socket::{Incoming, Outgoing};
 use crate::world::World;
-use member::{Counts, Member, Tally};
+use member::{Counts, Member};
 use plan::Plan;
+use tally::Tally;
 
 pub(crate) use kills::{Kills, kills};
 
