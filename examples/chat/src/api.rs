@@ -1,19 +1,20 @@
 //! What is asked over HTTP: rooms, their history, and how the server is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRef, Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use common::auth::{self, Auth, Identity, TICKET_LIFETIME};
+use common::auth::{self, Auth, AuthRejection, Identity, TICKET_LIFETIME};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::history::{self, Stored};
-use crate::instance::{DATABASE_WITHIN, Instance};
+use crate::instance::{DATABASE_WITHIN, Instance, NoRoom};
 use crate::message::is_room;
 use crate::room::Missed;
 use crate::socket;
@@ -21,6 +22,9 @@ use crate::store::{self, Range};
 
 /// The most messages that are given at once.
 const LIMIT_MAX: usize = 200;
+
+/// A search that takes longer is given up.
+const SEARCH_WITHIN: Duration = Duration::from_secs(3);
 
 /// All routes of a chat server.
 pub(crate) fn routes(instance: Arc<Instance>) -> Router {
@@ -57,21 +61,42 @@ enum Refused {
     Body,
     Offset,
     Member,
+    Search,
+    TooMany(String, Duration),
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let (status, message) = match self {
+            Self::TooMany(message, wait) => {
+                let seconds = wait.as_secs().max(1).to_string();
+                let body = Json(json!({"error": true, "message": message}));
+                let wait = [(header::RETRY_AFTER, seconds)];
+                return (StatusCode::TOO_MANY_REQUESTS, wait, body).into_response();
+            }
             Self::Room => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "A room has 1 to 64 letters, digits, spaces, dashes or underscores",
             ),
             Self::Database => (StatusCode::SERVICE_UNAVAILABLE, "History is delayed"),
             Self::Body => (StatusCode::BAD_REQUEST, "This cannot be understood"),
+            Self::Search => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The search takes too long: search for more letters",
+            ),
             Self::Offset => (StatusCode::UNPROCESSABLE_ENTITY, "No such offset"),
             Self::Member => (StatusCode::FORBIDDEN, "You are not in this room"),
         };
         (status, Json(json!({"error": true, "message": message}))).into_response()
+    }
+}
+
+impl From<NoRoom> for Refused {
+    fn from(error: NoRoom) -> Self {
+        match error {
+            NoRoom::TooMany(wait) => Self::TooMany(error.to_string(), wait),
+            NoRoom::Database(error) => error.into(),
+        }
     }
 }
 
@@ -97,9 +122,12 @@ async fn me(identity: Identity) -> Json<Value> {
     Json(json!({"userID": identity.user_id, "username": identity.username}))
 }
 
-async fn ticket(State(App(instance)): State<App>, identity: Identity) -> Json<Value> {
-    let ticket = instance.auth.ticket(&identity);
-    Json(json!({"ticket": ticket, "expires_in": TICKET_LIFETIME.as_secs()}))
+async fn ticket(
+    State(App(instance)): State<App>,
+    identity: Identity,
+) -> Result<Json<Value>, AuthRejection> {
+    let ticket = instance.auth.ticket(&identity).await?;
+    Ok(Json(json!({"ticket": ticket, "expires_in": TICKET_LIFETIME.as_secs()})))
 }
 
 async fn rooms(State(App(instance)): State<App>, identity: Identity) -> Result<Response, Refused> {
@@ -126,7 +154,7 @@ async fn make_room(
     if !is_room(&name) {
         return Err(Refused::Room);
     }
-    let made = store::make_room(&instance.database, &name, identity.user_id).await?;
+    let made = instance.make_room(&name, identity.user_id).await?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(json!({"error": false, "room": name}))).into_response())
 }
@@ -237,5 +265,13 @@ async fn search(
     if text.is_empty() || text.len() > 256 || text.contains('\0') {
         return Err(Refused::Body);
     }
-    Ok(Json(store::search(&instance.database, identity.user_id, text).await?).into_response())
+    instance.searches.check(&identity.user_id).map_err(|wait| {
+        Refused::TooMany("One search at a time: try again in a moment".into(), wait)
+    })?;
+    // A search may read all messages: it must not hold up what is shorter.
+    let found = store::search(&instance.database, identity.user_id, text);
+    match tokio::time::timeout(SEARCH_WITHIN, found).await {
+        Ok(found) => Ok(Json(found?).into_response()),
+        Err(_) => Err(Refused::Search),
+    }
 }

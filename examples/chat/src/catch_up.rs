@@ -7,7 +7,7 @@ use common::hub::Frame;
 use uuid::Uuid;
 
 use crate::frames::{Reply, Seen};
-use crate::instance::{DATABASE_WITHIN, Instance};
+use crate::instance::{DATABASE_WITHIN, Instance, NoRoom};
 use crate::message::is_room;
 use crate::room::{Missed, Socket};
 use crate::store::{self, Range};
@@ -47,9 +47,10 @@ pub(crate) async fn joined(instance: &Instance, room: String, who: (Uuid, &str))
         let (read, stored_head) = store::pointers(database, &room, who.0).await?;
         let head = here.max(stored_head).unwrap_or(-1);
         if read.is_none() {
+            instance.make_room(&room, who.0).await?;
             store::add_member(database, &room, who, head).await?;
         }
-        Ok::<_, sqlx::Error>((head, instance.known(&room).await?))
+        Ok::<_, NoRoom>((head, instance.known(&room).await?))
     };
     let known = match tokio::time::timeout(DATABASE_WITHIN, asked).await {
         Ok(Ok(known)) => Some(known),

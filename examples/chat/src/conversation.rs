@@ -39,6 +39,7 @@ const TYPING_EVERY: Duration = Duration::from_secs(2);
 
 type Sending = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
 type Errand = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Renewal = Pin<Box<dyn Future<Output = Result<Identity, AuthError>> + Send>>;
 
 /// One page's side of it.
 pub(crate) struct Conversation {
@@ -49,6 +50,8 @@ pub(crate) struct Conversation {
     sending: FuturesUnordered<Sending>,
     /// What has to be asked of the database, one after the other.
     errands: VecDeque<Errand>,
+    /// A newer token of which it is asked whether its session goes on; one at a time.
+    renewals: FuturesUnordered<Renewal>,
     queue: Queue,
     typed: Option<Instant>,
     warned: bool,
@@ -62,6 +65,7 @@ impl Conversation {
             identity,
             sending: FuturesUnordered::new(),
             errands: VecDeque::new(),
+            renewals: FuturesUnordered::new(),
             queue: Queue::default(),
             typed: None,
             warned: false,
@@ -86,7 +90,7 @@ impl Conversation {
             Request::Typing { room } => self.typing(room),
             Request::Read { room, offset } => self.read(&room, offset),
             Request::Resume { rooms } => self.resume(rooms),
-            Request::Auth { token } => self.renew(&token),
+            Request::Auth { token } => self.renew(token),
             Request::LlmStop { room, id } => self.stop_answer(&room, id),
             Request::Ping => self.reply(&Reply::Pong),
         }
@@ -101,6 +105,7 @@ impl Conversation {
                 settled.iter().for_each(|reply| self.reply(reply));
             }
             Some(()) = first(&mut self.errands) => {}
+            Some(renewed) = self.renewals.next() => self.renewed(renewed),
             () = expiry => {
                 if !self.warned {
                     self.warned = true;
@@ -275,13 +280,23 @@ impl Conversation {
         }));
     }
 
-    fn renew(&mut self, token: &str) {
-        match self.instance.auth.verify(token) {
-            Ok(identity) if identity.user_id == self.identity.user_id => {
+    /// Goes on with a newer token of the same session, if the database says so.
+    fn renew(&mut self, token: String) {
+        if !self.renewals.is_empty() {
+            return;
+        }
+        let (instance, known) = (Arc::clone(&self.instance), self.identity.clone());
+        self.renewals
+            .push(Box::pin(async move { instance.auth.renew(&known, &token).await }));
+    }
+
+    fn renewed(&mut self, renewed: Result<Identity, AuthError>) {
+        match renewed {
+            Ok(identity) => {
                 self.identity = identity;
                 self.warned = false;
             }
-            _ => self.say(frames::error("not_logged_in", "This token is not good")),
+            Err(_) => self.say(frames::error("not_logged_in", "This token is not good")),
         }
     }
 

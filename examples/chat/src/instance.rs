@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
-use common::auth::{Auth, Identity, Limiter, SESSION_ENDED};
+use common::auth::{Auth, Identity, Limiter};
 use common::bus::Bus;
 use common::db::Database;
 use common::hub::GOING_AWAY;
@@ -67,7 +67,9 @@ pub(crate) struct Instance {
     pub(crate) telemetry: Telemetry,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskGroup,
-    pub(crate) places: Places,
+    pub(crate) places: Arc<Places>,
+    pub(crate) searches: Limiter<Uuid>,
+    pub(crate) rooms_made: Limiter<Uuid>,
     /// Who came or went here, until that is told. Held to note or take only.
     came_or_went: Mutex<Changes>,
     /// There is something in it.
@@ -80,6 +82,17 @@ pub(crate) struct Instance {
     pub(crate) reads: Pointers,
     /// What was read, until that is written.
     pub(crate) unwritten: Pointers,
+}
+
+/// Why a room was not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoRoom {
+    /// This user has made many just now.
+    #[error("You have made many rooms: wait {} s before the next one", .0.as_secs().max(1))]
+    TooMany(Duration),
+    /// The database did not answer.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
 }
 
 impl Instance {
@@ -109,13 +122,15 @@ impl Instance {
             metrics: Metrics::new(&telemetry),
             telemetry,
             tasks,
-            places: Places::default(),
+            places: Arc::default(),
             came_or_went: Mutex::default(),
             changed: Notify::new(),
             known: Mutex::default(),
             delivered: Pointers::default(),
             reads: Pointers::default(),
             unwritten: Pointers::default(),
+            searches: Limiter::new(1, second),
+            rooms_made: Limiter::new(settings.rooms_per_hour, Duration::from_secs(3600)),
             settings,
         }
     }
@@ -190,6 +205,15 @@ impl Instance {
         self.rooms.count(room) + self.presence.count(room) > TOLD_MAX
     }
 
+    /// Makes a room, if it is not there and this user may make one. Whether it was made.
+    pub(crate) async fn make_room(&self, room: &str, user: Uuid) -> Result<bool, NoRoom> {
+        if store::has_room(&self.database, room).await? {
+            return Ok(false);
+        }
+        self.rooms_made.check(&user).map_err(NoRoom::TooMany)?;
+        Ok(store::make_room(&self.database, room, user).await?)
+    }
+
     /// Moves the read pointer of somebody; that is told and written soon.
     pub(crate) fn note_read(&self, room: &str, user: Uuid, offset: i64) {
         let room = Arc::<str>::from(room);
@@ -249,18 +273,6 @@ impl Instance {
         self.came_or_went.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the pages of sessions that end, until the bus ends. Apart from all else that is
-    /// heard, since that may be so much that some is dropped.
-    pub(crate) async fn hear_endings(&self) {
-        let mut listener = self.bus.listener();
-        listener.listen_to(HashSet::from([SESSION_ENDED.into()]));
-        while let Some(heard) = listener.next().await {
-            if let Ok(user) = Uuid::from_slice(&heard.payload) {
-                self.rooms.log_out(user);
-            }
-        }
-    }
-
     /// Hears what the other instances tell, until the bus ends.
     pub(crate) async fn hear(&self) {
         let mut listener = self.bus.listener();
@@ -288,6 +300,14 @@ impl Instance {
                     }
                 }
             }
+        }
+    }
+
+    /// Closes the pages whose sessions end.
+    pub(crate) async fn end_sessions(&self) {
+        let mut endings = self.auth.endings();
+        loop {
+            self.rooms.log_out(&endings.next().await);
         }
     }
 

@@ -26,7 +26,7 @@
 //! | task | owner | ends |
 //! |---|---|---|
 //! | `http` and its sockets | [`server`] | when the server stops; pages are told to go elsewhere |
-//! | `tail`, `hear`, `endings`, `presence`, `pointers`, `reads`, `database` | [`server`] | likewise |
+//! | `tail`, `hear`, `sessions`, `presence`, `pointers`, `reads`, `database` | [`server`] | likewise |
 //! | `end` | [`server`] | when everything that was sent is stored |
 //! | `persist` | [`persister`] | after what it was writing |
 //! | `read`, `stop`, `answer` | [`llm`] | when the worker stops |

@@ -71,6 +71,12 @@ impl Message {
         Uuid::new_v5(&question, b"answer")
     }
 
+    /// What is said instead, if there is no answer: it must not take the answer's place.
+    #[must_use]
+    pub(crate) fn id_of_refusal(question: Uuid) -> Uuid {
+        Uuid::new_v5(&question, b"refusal")
+    }
+
     /// The account of the bot.
     #[must_use]
     pub(crate) fn superchat() -> Uuid {

@@ -26,6 +26,7 @@ pub(crate) type Mark = (Arc<str>, i64);
 pub(crate) struct Socket {
     pub(crate) id: Uuid,
     pub(crate) user: Uuid,
+    pub(crate) session: Uuid,
     pub(crate) name: String,
     pub(crate) mailbox: Mailbox<Mark>,
     /// What it looks at. Held to look or change only, and never while a room is.
@@ -33,9 +34,9 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(user: Uuid, name: String) -> Self {
+    pub(crate) fn new(user: Uuid, session: Uuid, name: String) -> Self {
         let (mailbox, rooms) = (Mailbox::default(), Mutex::default());
-        Self { id: Uuid::now_v7(), user, name, mailbox, rooms }
+        Self { id: Uuid::now_v7(), user, session, name, mailbox, rooms }
     }
 
     /// Whether this page shows this room.

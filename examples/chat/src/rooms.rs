@@ -1,6 +1,6 @@
 //! The rooms that are open at this instance, and the pages that look at them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -188,9 +188,11 @@ impl Rooms {
         self.room(room).map(|room| room.members()).unwrap_or_default()
     }
 
-    /// Closes all pages of a user whose session ended.
-    pub(crate) fn log_out(&self, user: Uuid) {
-        for socket in self.state().sockets.get(&user).into_iter().flat_map(HashMap::values) {
+    /// Closes the pages of sessions that ended.
+    pub(crate) fn log_out(&self, ended: &HashSet<Uuid>) {
+        let state = self.state();
+        let open = state.sockets.values().flat_map(HashMap::values);
+        for socket in open.filter(|socket| ended.contains(&socket.session)) {
             socket.mailbox.close(LOGGED_OUT);
         }
     }
@@ -298,7 +300,7 @@ mod tests {
     use crate::room::{Mark, TAIL_MAX, TOLD_MAX, placed};
 
     fn socket(user: u128) -> Arc<Socket> {
-        Arc::new(Socket::new(Uuid::from_u128(user), user.to_string()))
+        Arc::new(Socket::new(Uuid::from_u128(user), Uuid::now_v7(), user.to_string()))
     }
 
     fn show(rooms: &Rooms, partition: i32, placed: Placed) -> usize {
@@ -433,10 +435,10 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_ended_closes_its_pages_only() {
         let rooms = Rooms::default();
-        let (one, two) = (socket(1), socket(2));
+        let (one, two) = (socket(1), socket(1));
         rooms.open(&one);
         rooms.open(&two);
-        rooms.log_out(one.user);
+        rooms.log_out(&[one.session].into());
         assert_eq!(all(&one.mailbox).await.unwrap_err(), LOGGED_OUT);
         rooms.close_all(1012);
         assert_eq!(all(&two.mailbox).await.unwrap_err(), 1012);

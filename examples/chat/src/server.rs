@@ -12,11 +12,15 @@ use common::patience::Patience;
 use common::service::Running;
 use common::telemetry::{Component, Telemetry};
 use common::{auth, config, http};
+use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
 use crate::instance::Instance;
 use crate::log::{Log, Writer};
 use crate::{api, pointers, store, tail};
+
+/// How often the broker is asked whether the topic is the same one still.
+const SAME_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the database is asked whether it is there.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -46,6 +50,8 @@ pub struct Settings {
     pub sockets_per_user: usize,
     /// Open pages of an address at one instance.
     pub sockets_per_address: usize,
+    /// Rooms that a user may make in an hour at one instance; 0 is without limit.
+    pub rooms_per_hour: u32,
     /// Whether `/ws/chat?token=` is taken, as the original has it. Proxies write tokens into logs.
     pub compat_token_in_query: bool,
 }
@@ -66,6 +72,7 @@ impl Settings {
             messages_burst: 20,
             sockets_per_user: 5,
             sockets_per_address: 1_000,
+            rooms_per_hour: 10,
             compat_token_in_query: false,
         }
     }
@@ -87,6 +94,7 @@ impl Settings {
             messages_burst: config.value("MESSAGES_BURST", defaults.messages_burst),
             sockets_per_user: config.value("SOCKETS_PER_USER", defaults.sockets_per_user),
             sockets_per_address: config.value("SOCKETS_PER_ADDRESS", defaults.sockets_per_address),
+            rooms_per_hour: config.value("ROOMS_PER_HOUR", defaults.rooms_per_hour),
             compat_token_in_query: config.value("COMPAT_TOKEN_IN_QUERY", false),
         }
     }
@@ -121,8 +129,8 @@ pub async fn start_with(
     spawn(&tasks, "tail", follow_log(Arc::clone(&instance)));
     let heard = Arc::clone(&instance);
     spawn(&tasks, "hear", async move { heard.hear().await });
-    let ended = Arc::clone(&instance);
-    spawn(&tasks, "endings", async move { ended.hear_endings().await });
+    let ending = Arc::clone(&instance);
+    spawn(&tasks, "sessions", async move { ending.end_sessions().await });
     let told = Arc::clone(&instance);
     spawn(&tasks, "pointers", async move { pointers::tell(&told).await });
     let written = Arc::clone(&instance);
@@ -192,7 +200,28 @@ async fn follow_log(instance: Arc<Instance>) {
         }
     };
     let _ = instance.log.set((log.clone(), writer));
-    tail::follow(&instance, &log).await;
+    tokio::select! {
+        () = tail::follow(&instance, &log) => {}
+        () = until_made_anew(&log) => {
+            tracing::error!(topic = log.topic, "the topic was made anew: this server ends");
+            instance.kafka.away("the topic was made anew");
+            instance.tasks.stop();
+        }
+    }
+}
+
+/// Returns when the broker has another topic of this name: no offset that is known here means
+/// anything then.
+async fn until_made_anew(log: &Log) {
+    let topic = log.topic.as_str().into();
+    loop {
+        tokio::time::sleep(SAME_EVERY).await;
+        match log.kafka.topic_heard_after(&topic, clock::now()).await {
+            Ok(found) if found.id.to_string() != log.epoch => return,
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "it is not known whether the topic is the same"),
+        }
+    }
 }
 
 async fn open_log(kafka: &str, topic: &str) -> klamm_client::Result<(Log, Writer)> {

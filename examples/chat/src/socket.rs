@@ -20,7 +20,7 @@ use crate::api::App;
 use crate::conversation::Conversation;
 use crate::frames::Reply;
 use crate::instance::Instance;
-use crate::places::Place;
+use crate::places::{Most, Place};
 use crate::room::Socket;
 
 /// Larger frames end the socket.
@@ -64,14 +64,18 @@ pub(crate) async fn open(
         Ok(identity) => identity,
         Err(error) => return AuthRejection(error).into_response(),
     };
-    let Some(place) = Place::take(&instance, address, identity.user_id) else {
+    let most = Most {
+        per_user: instance.settings.sockets_per_user,
+        per_address: instance.settings.sockets_per_address,
+    };
+    let Some(place) = instance.places.take(identity.user_id, address, most) else {
         return (StatusCode::TOO_MANY_REQUESTS, "Too many open pages").into_response();
     };
     upgrade
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX)
         .read_buffer_size(READ_BUFFER_BYTES)
-        .on_upgrade(move |socket| attend(place, identity, socket))
+        .on_upgrade(move |socket| attend(instance, place, identity, socket))
 }
 
 async fn identify(
@@ -89,9 +93,16 @@ async fn identify(
 }
 
 /// Attends to a page until one side ends.
-async fn attend(place: Place, identity: Identity, web_socket: WebSocket) {
-    let instance = &place.instance;
-    let socket = Arc::new(Socket::new(identity.user_id, identity.username.clone()));
+async fn attend(
+    instance: Arc<Instance>,
+    place: Place,
+    identity: Identity,
+    web_socket: WebSocket,
+) {
+    let instance = &instance;
+    instance.metrics.sockets.inc();
+    let (user, session) = (identity.user_id, identity.session);
+    let socket = Arc::new(Socket::new(user, session, identity.username.clone()));
     instance.rooms.open(&socket);
     if instance.tasks.is_stopping() {
         socket.mailbox.close(GOING_AWAY);
@@ -106,6 +117,8 @@ async fn attend(place: Place, identity: Identity, web_socket: WebSocket) {
     for room in instance.rooms.close(&socket) {
         instance.announce(&room, &identity, false);
     }
+    instance.metrics.sockets.dec();
+    drop(place);
 }
 
 fn hello(instance: &Instance, connection_id: Uuid) -> Reply {

@@ -1,15 +1,17 @@
 //! The tables of the chat.
 
-use std::collections::HashMap;
+mod written;
 
 use common::auth::Auth;
 use common::db::{Database, Migration};
 use common::on;
 use klamm_utils::clock::{Clock as _, SystemClock};
 use serde::Serialize;
-use sqlx::{QueryBuilder, Sqlite};
 use uuid::Uuid;
 
+pub(crate) use self::written::{
+    Advance, Era, NewRow, WriteError, begin_era, offsets, rehearse, write,
+};
 use crate::message::{Message, Placed};
 use crate::pointers::Far;
 
@@ -30,9 +32,21 @@ const TABLES: Migration = Migration {
             next_off BIGINT NOT NULL, PRIMARY KEY (grp, topic, part))",
 };
 
+/// The rows of `messages` are of one topic: that of these which has not ended.
+const TOPICS: Migration = Migration {
+    name: "chat_topics",
+    sql: "CREATE TABLE topics(era BIGINT PRIMARY KEY, topic TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
+            ended_at BIGINT);
+          CREATE TABLE messages_before(
+            topic_id TEXT NOT NULL, id UUID NOT NULL, room TEXT NOT NULL, sender UUID NOT NULL,
+            sender_name TEXT NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL,
+            server TEXT NOT NULL, part BIGINT NOT NULL, off BIGINT NOT NULL, client_msg_id TEXT,
+            created_at BIGINT NOT NULL, PRIMARY KEY (topic_id, part, off))",
+};
+
 /// Everything that the chat's services need of a database, accounts included.
 pub(crate) fn migrations() -> Vec<Migration> {
-    Auth::MIGRATIONS.iter().copied().chain([TABLES]).collect()
+    Auth::MIGRATIONS.iter().copied().chain([TABLES, TOPICS]).collect()
 }
 
 /// What is shown of a room before it is opened.
@@ -41,6 +55,7 @@ pub(crate) struct Listed {
     pub(crate) room: String,
     pub(crate) members_online: usize,
     pub(crate) last_message: Option<Placed>,
+    /// Up to [`UNREAD_MAX`].
     pub(crate) unread: i64,
 }
 
@@ -112,27 +127,64 @@ pub(crate) async fn search(
     Ok(rows.into_iter().map(placed).collect())
 }
 
-/// All rooms, with what this user has not read of those it is a member of.
+/// The rooms of this user, with what it has not read, and then the others: where something was said
+/// last comes first. Counted is up to [`UNREAD_MAX`], and each room costs the same, whatever is in it.
 pub(crate) async fn rooms(database: &Database, user: Uuid) -> Result<Vec<Listed>, sqlx::Error> {
-    let select = "SELECT r.name, (SELECT COUNT(*) FROM messages x
-                    WHERE x.room = r.name AND x.off > m.read_offset AND x.sender <> m.user_id)
-                  FROM rooms r LEFT JOIN room_members m ON m.room = r.name AND m.user_id = $1
-                  ORDER BY r.name LIMIT 500";
-    let rows: Vec<(String, i64)> =
-        on!(database, pool => sqlx::query_as(select).bind(user).fetch_all(pool).await?);
-    let last = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM messages m JOIN
-           (SELECT room AS last_room, MAX(off) AS last_off FROM messages GROUP BY room) l
-         ON m.room = l.last_room AND m.off = l.last_off"
+    let select = sqlx::AssertSqlSafe(format!(
+        "WITH listed AS MATERIALIZED (
+           SELECT r.name, m.user_id AS reader, m.read_offset,
+             (SELECT MAX(off) FROM messages WHERE room = r.name) AS last_off
+           FROM rooms r LEFT JOIN room_members m ON m.room = r.name AND m.user_id = $1)
+         SELECT l.name,
+           (SELECT COUNT(*) FROM (SELECT 1 FROM messages x WHERE x.room = l.name
+              AND x.off > l.read_offset AND x.sender <> l.reader LIMIT {UNREAD_MAX}) unread),
+           {COLUMNS}
+         FROM listed l LEFT JOIN messages ON room = l.name AND off = l.last_off
+         ORDER BY CASE WHEN l.reader IS NULL THEN 1 ELSE 0 END, COALESCE(created_at, 0) DESC, l.name
+         LIMIT {ROOMS_MAX}"
     ));
-    let last: Vec<Row> = on!(database, pool => sqlx::query_as(last).fetch_all(pool).await?);
-    let mut last: HashMap<String, Placed> =
-        last.into_iter().map(|row| (row.2.clone(), placed(row))).collect();
-    let rows = rows.into_iter().map(|(room, unread)| {
-        let last_message = last.remove(&room);
-        Listed { room, members_online: 0, last_message, unread }
-    });
-    Ok(rows.collect())
+    type Row = (
+        String,
+        i64,
+        Option<Uuid>,
+        Option<String>,
+        Option<String>,
+        Option<Uuid>,
+        Option<String>,
+        Option<String>,
+        Option<String>,
+        Option<String>,
+        Option<i64>,
+        Option<i64>,
+    );
+    let rows: Vec<Row> =
+        on!(database, pool => sqlx::query_as(select).bind(user).fetch_all(pool).await?);
+    let listed = |row: Row| {
+        let (name, unread, id, client, room, sender, sender_name, kind, content, server, off, at) =
+            row;
+        let last = (|| {
+            let row =
+                (id?, client, room?, sender?, sender_name?, kind?, content?, server?, off?, at?);
+            Some(placed(row))
+        })();
+        Listed { room: name, members_online: 0, last_message: last, unread }
+    };
+    Ok(rows.into_iter().map(listed).collect())
+}
+
+/// Pages show more than 99 as `99+`.
+const UNREAD_MAX: i64 = 100;
+
+/// How many rooms are listed.
+const ROOMS_MAX: i64 = 500;
+
+/// Whether there is such a room.
+pub(crate) async fn has_room(database: &Database, room: &str) -> Result<bool, sqlx::Error> {
+    let select = "SELECT created_at FROM rooms WHERE name = $1";
+    on!(database, pool => {
+        let found: Option<(i64,)> = sqlx::query_as(select).bind(room).fetch_optional(pool).await?;
+        Ok(found.is_some())
+    })
 }
 
 /// Makes a room, if it is not there.
@@ -156,7 +208,6 @@ pub(crate) async fn add_member(
     (user, name): (Uuid, &str),
     read_offset: i64,
 ) -> Result<(), sqlx::Error> {
-    make_room(database, room, user).await?;
     let insert = "INSERT INTO room_members VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     let now = SystemClock::new().now_ms();
     on!(database, pool => {
@@ -219,139 +270,4 @@ pub(crate) async fn pointers(
     let select = "SELECT (SELECT read_offset FROM room_members WHERE room = $1 AND user_id = $2),
                          (SELECT MAX(off) FROM messages WHERE room = $1)";
     on!(database, pool => sqlx::query_as(select).bind(room).bind(user).fetch_one(pool).await)
-}
-
-/// A message, and where it lies.
-#[derive(Clone, Debug)]
-pub(crate) struct NewRow {
-    pub(crate) message: Message,
-    pub(crate) part: i32,
-    pub(crate) offset: i64,
-}
-
-/// How far a group has come in a partition: it was at `from` and is now at `to`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Advance {
-    pub(crate) part: i32,
-    pub(crate) from: i64,
-    pub(crate) to: i64,
-}
-
-/// Why rows were not written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WriteError {
-    /// Another consumer has gone on in this partition, or it was never ours.
-    #[error("another consumer has gone on in partition {0}")]
-    Overtaken(i32),
-    /// The database refused or is away.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-}
-
-/// Where the group goes on in each partition, as the database has it.
-pub(crate) async fn offsets(
-    database: &Database,
-    group: &str,
-    topic: &str,
-) -> Result<HashMap<i32, i64>, sqlx::Error> {
-    let select = "SELECT part, next_off FROM consumer_offsets WHERE grp = $1 AND topic = $2";
-    let rows: Vec<(i64, i64)> = on!(database, pool => sqlx::query_as(select).bind(group).bind(topic).fetch_all(pool).await?);
-    let rows = rows.into_iter();
-    Ok(rows.filter_map(|(part, next)| Some((i32::try_from(part).ok()?, next))).collect())
-}
-
-/// Writes rows and how far they bring the group, both or neither.
-pub(crate) async fn write(
-    database: &Database,
-    (group, topic): (&str, &str),
-    rows: &[NewRow],
-    advances: &[Advance],
-) -> Result<(), WriteError> {
-    on!(database, pool => {
-        let mut transaction = pool.begin_with(database.begin()).await?;
-        for advance in advances {
-            let advanced = sqlx::query(
-                "INSERT INTO consumer_offsets VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (grp, topic, part) DO UPDATE SET next_off = $4
-                 WHERE consumer_offsets.next_off = $5",
-            )
-            .bind(group)
-            .bind(topic)
-            .bind(i64::from(advance.part))
-            .bind(advance.to)
-            .bind(advance.from)
-            .execute(&mut *transaction)
-            .await?;
-            if advanced.rows_affected() != 1 {
-                return Err(WriteError::Overtaken(advance.part));
-            }
-        }
-        for rows in rows.chunks(ROWS_MAX) {
-            rows.insert(&mut *transaction).await?;
-        }
-        Ok(transaction.commit().await?)
-    })
-}
-
-/// How many rows go into one statement.
-const ROWS_MAX: usize = 500;
-
-/// The statement that each kind of database takes many rows with.
-trait Insert<Connection> {
-    async fn insert(self, connection: Connection) -> Result<(), sqlx::Error>;
-}
-
-impl Insert<&mut sqlx::SqliteConnection> for &[NewRow] {
-    async fn insert(self, connection: &mut sqlx::SqliteConnection) -> Result<(), sqlx::Error> {
-        let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO messages(id, room, sender, sender_name, kind, content, server, part, off,
-             client_msg_id, created_at) ",
-        );
-        insert.push_values(self, |mut row, NewRow { message, part, offset }| {
-            row.push_bind(message.id)
-                .push_bind(&message.room)
-                .push_bind(message.sender)
-                .push_bind(&message.sender_name)
-                .push_bind(&message.kind)
-                .push_bind(&message.content)
-                .push_bind(&message.server)
-                .push_bind(i64::from(*part))
-                .push_bind(*offset)
-                .push_bind(&message.client_msg_id)
-                .push_bind(message.created_at);
-        });
-        insert.push(" ON CONFLICT DO NOTHING");
-        insert.build().execute(connection).await.map(drop)
-    }
-}
-
-impl Insert<&mut sqlx::PgConnection> for &[NewRow] {
-    async fn insert(self, connection: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
-        let texts = |text: fn(&Message) -> &str| -> Vec<String> {
-            self.iter().map(|row| text(&row.message).to_owned()).collect()
-        };
-        let insert = "INSERT INTO messages(id, room, sender, sender_name, kind, content, server,
-                        part, off, client_msg_id, created_at)
-                      SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[],
-                        $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
-                        $10::text[], $11::bigint[])
-                      ON CONFLICT DO NOTHING";
-        let client_ids: Vec<Option<String>> =
-            self.iter().map(|row| row.message.client_msg_id.clone()).collect();
-        sqlx::query(insert)
-            .bind(self.iter().map(|row| row.message.id).collect::<Vec<_>>())
-            .bind(texts(|message| &message.room))
-            .bind(self.iter().map(|row| row.message.sender).collect::<Vec<_>>())
-            .bind(texts(|message| &message.sender_name))
-            .bind(texts(|message| &message.kind))
-            .bind(texts(|message| &message.content))
-            .bind(texts(|message| &message.server))
-            .bind(self.iter().map(|row| i64::from(row.part)).collect::<Vec<_>>())
-            .bind(self.iter().map(|row| row.offset).collect::<Vec<_>>())
-            .bind(client_ids)
-            .bind(self.iter().map(|row| row.message.created_at).collect::<Vec<_>>())
-            .execute(connection)
-            .await
-            .map(drop)
-    }
 }

@@ -28,11 +28,17 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::config::Config;
 use crate::patience::Patience;
+
+/// PostgreSQL gives up a statement that takes longer.
+const STATEMENT_WITHIN: Duration = Duration::from_secs(30);
+
+/// A database that does not answer a ping within this is away.
+const PING_WITHIN: Duration = Duration::from_secs(2);
 
 /// A pool of connections; clones share it.
 #[derive(Clone, Debug)]
@@ -119,13 +125,22 @@ impl Database {
         match settings {
             Settings::Sqlite(path) => Self::sqlite(path).await,
             Settings::Postgres(options) => {
+                let limit = STATEMENT_WITHIN.as_millis().to_string();
+                let options = PgConnectOptions::clone(options)
+                    .options([("statement_timeout", limit)])
+                    .disable_statement_logging();
                 let pool = PgPoolOptions::new()
                     .max_connections(16)
                     .acquire_timeout(Duration::from_secs(5))
-                    .connect_lazy_with(
-                        PgConnectOptions::clone(options).disable_statement_logging(),
-                    );
-                Ok(Self::Postgres(pool))
+                    // A query that was given up leaves a connection of which nobody knows whether
+                    // it still answers: it must not keep its place for ever.
+                    .after_release(|connection, _| {
+                        Box::pin(async move {
+                            let answer = tokio::time::timeout(PING_WITHIN, connection.ping()).await;
+                            answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                        })
+                    });
+                Ok(Self::Postgres(pool.connect_lazy_with(options)))
             }
         }
     }
@@ -177,9 +192,31 @@ impl Database {
         }
     }
 
-    /// Fails if the database does not answer.
+    /// What a statement that reads ends with, so that nobody changes the row until the transaction
+    /// has ended. SQLite's has the lock already.
+    #[must_use]
+    pub fn lock(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR SHARE",
+        }
+    }
+
+    /// Fails if the database does not answer soon.
     pub async fn ping(&self) -> Result<(), sqlx::Error> {
-        on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop))
+        let asked =
+            async { on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop)) };
+        let answer = tokio::time::timeout(PING_WITHIN, asked).await;
+        answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// What a transaction begins with that may take longer than the usual statement.
+    #[must_use]
+    pub fn takes_long(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "SELECT 1",
+            Self::Postgres(_) => "SET LOCAL statement_timeout = 0",
+        }
     }
 
     /// Makes each change that was not made yet, all in one transaction. Several processes may do so
@@ -187,6 +224,7 @@ impl Database {
     pub async fn migrate(&self, migrations: &[Migration]) -> Result<(), sqlx::Error> {
         on!(self, pool => {
             let mut transaction = pool.begin_with(self.begin()).await?;
+            sqlx::query(self.takes_long()).execute(&mut *transaction).await?;
             if matches!(self, Self::Postgres(_)) {
                 // One at a time: two that make the same table at once would fail.
                 sqlx::query("SELECT pg_advisory_xact_lock(7225339)")
@@ -231,6 +269,19 @@ impl Database {
 #[must_use]
 pub fn is_duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+/// Whether the database refuses what it was given (SQLSTATE classes 22 and 23), and would refuse it
+/// again however long one waits.
+#[must_use]
+pub fn is_refusal(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return matches!(error, sqlx::Error::Encode(_));
+    };
+    let of_class =
+        |code: std::borrow::Cow<'_, str>| code.len() == 5 && ["22", "23"].contains(&&code[..2]);
+    // SQLite has numbers of its own.
+    !matches!(error.kind(), sqlx::error::ErrorKind::Other) || error.code().is_some_and(of_class)
 }
 
 /// What every kind of database does; compat runs it on a real PostgreSQL, too.

@@ -1,18 +1,23 @@
 //! What every HTTP service of the examples guards against: large bodies, pages of other origins,
 //! false addresses, and answers that a browser takes for something else.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::config::Config;
+
+/// How long a request may wait for what the service needs. Sockets and streams of events begin
+/// within it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -98,7 +103,8 @@ async fn around(
     let id = request_id(request.headers());
     // The path alone: what is asked for may hold a token.
     let span = tracing::debug_span!("http", id = ?id, method = %request.method(), path = request.uri().path());
-    let mut response = next.run(request).instrument(span).await;
+    let answer = tokio::time::timeout(ANSWER_WITHIN, next.run(request).instrument(span)).await;
+    let mut response = answer.unwrap_or_else(|_| no_answer());
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     for (name, value) in [
@@ -110,6 +116,24 @@ async fn around(
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// What is said when something that the service needs hangs.
+fn no_answer() -> Response {
+    let message = "Something that this service needs does not answer. Try again later.";
+    let body = Json(serde_json::json!({"error": true, "message": message}));
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], body).into_response()
+}
+
+/// What is counted as one address: of IPv6 the first 64 bits, of which a household has all.
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// The last address that was not written by a trusted proxy.
@@ -143,6 +167,8 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use tower::ServiceExt as _;
+
     use super::*;
 
     #[test]
@@ -166,6 +192,27 @@ mod tests {
         assert!(settings.allows_origin(&headers));
         headers.insert(header::ORIGIN, HeaderValue::from_static("http://localhost:8080.evil.com"));
         assert!(!settings.allows_origin(&headers));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_hangs_is_answered() {
+        let hangs = Router::new().route("/", axum::routing::get(std::future::pending::<()>));
+        let peer = ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let mut request = Request::new(axum::body::Body::empty());
+        request.extensions_mut().insert(peer);
+        let response = guard(hangs, &Settings::default()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[test]
+    fn of_ipv6_a_network_is_one_address() {
+        let check = |address: &str, network: &str| {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(network_of(address), network.parse::<IpAddr>().unwrap());
+        };
+        check("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::");
+        check("::ffff:10.0.0.7", "10.0.0.7");
+        check("10.0.0.7", "10.0.0.7");
     }
 
     #[test]

@@ -52,6 +52,11 @@ impl Running {
         self.address
     }
 
+    /// Returns when the service ends, for which it may have reasons of its own.
+    pub async fn ending(&self) {
+        self.tasks.stopping().await;
+    }
+
     /// Ends every task and waits for them.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.tasks.stop();

@@ -88,9 +88,16 @@ async fn own_pages_only(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Whether it is asked for by a page that came from elsewhere.
+/// Whether it is asked for by a page that came from elsewhere, be it by a name of its own that
+/// leads to this machine.
 fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|c| c.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name);
+    if !["localhost", "127.0.0.1", "[::1]"].contains(&name) {
+        return true;
+    }
     text(header::ORIGIN).is_some_and(|origin| {
         let origin = origin.split_once("://").map(|(_, host)| host);
         origin != text(header::HOST)
@@ -115,14 +122,22 @@ mod tests {
 
     #[test]
     fn only_our_own_pages_may_press_a_button() {
-        let check = |origin: Option<&'static str>, wanted| {
+        let at = |host: &'static str, origin: Option<&'static str>, wanted| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static("localhost:8080"));
+            headers.insert(header::HOST, HeaderValue::from_static(host));
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
             assert_eq!(is_foreign(&headers), wanted, "{origin:?}");
         };
+        let check = |origin, wanted| at("localhost:8080", origin, wanted);
+        for host in ["localhost", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
+            at(host, None, false);
+        }
+        // A name of another site that leads to this machine.
+        at("evil.example:8080", Some("http://evil.example:8080"), true);
+        at("evil.example", None, true);
+        at("", None, true);
         check(None, false);
         check(Some("http://localhost:8080"), false);
         check(Some("http://localhost:8081"), true);

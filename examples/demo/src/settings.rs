@@ -14,7 +14,7 @@ pub(crate) fn common(secret: &str, port: u16) -> Vec<(&'static str, String)> {
 }
 
 /// For load tests: everything may be done as often as one likes.
-const NO_LIMITS: [(&str, &str); 7] = [
+const NO_LIMITS: [(&str, &str); 8] = [
     ("SIGNUPS_PER_HOUR", "0"),
     ("LOGINS_PER_MINUTE", "0"),
     ("LOGINS_PER_MINUTE_OF_USER", "0"),
@@ -22,12 +22,13 @@ const NO_LIMITS: [(&str, &str); 7] = [
     ("MESSAGES_BURST", "0"),
     ("SOCKETS_PER_USER", "1000000"),
     ("SOCKETS_PER_ADDRESS", "1000000"),
+    ("ROOMS_PER_HOUR", "0"),
 ];
 
 /// What services are told beside what the demo itself has to say.
 #[derive(Clone, Debug, Args)]
 pub struct Told {
-    /// No limits on signups, logins, messages and sockets: for load tests.
+    /// No limits on signups, logins, messages, rooms and sockets: for load tests.
     #[arg(long)]
     pub no_limits: bool,
     /// A setting for all services, such as SIGNUPS_PER_HOUR=100.

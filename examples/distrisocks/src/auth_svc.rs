@@ -166,8 +166,8 @@ async fn register(
     Extension(ClientIp(from)): Extension<ClientIp>,
     Json(Registration { username, password, name, email }): Json<Registration>,
 ) -> Answer {
-    app.auth.limits().signup(from)?;
-    let user = app.auth.signup(NewUser { username, password, name, email }).await?;
+    let new = NewUser { username, password, name, email };
+    let user = app.auth.signup_from(from, new).await?;
     Ok((StatusCode::CREATED, done("registered", user)).into_response())
 }
 
@@ -182,8 +182,7 @@ async fn login(
     Extension(ClientIp(from)): Extension<ClientIp>,
     Json(Credentials { username, password }): Json<Credentials>,
 ) -> Answer {
-    app.auth.limits().login(from, &username)?;
-    let session = app.auth.login(&username, &password).await?;
+    let session = app.auth.login_from(from, &username, &password).await?;
     Ok(begun(&app.auth, &session, "logged in"))
 }
 

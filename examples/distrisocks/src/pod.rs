@@ -32,7 +32,7 @@ mod topics;
 mod unsent;
 mod write;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -196,6 +196,8 @@ struct Inner {
     mode: watch::Sender<Mode>,
     /// Changes when all sockets are to ask for what they wait for.
     ask_again: watch::Sender<u64>,
+    /// The sessions that ended last.
+    ended: watch::Sender<HashSet<Uuid>>,
     hops: Mutex<VecDeque<Hop>>,
     /// Names of accounts, by what compares them.
     known: Mutex<LruCache<String, String>>,
@@ -261,6 +263,7 @@ fn new(settings: Settings, backends: Backends, telemetry: &Telemetry) -> (Pod, r
         outbox: Notify::new(),
         mode: watch::Sender::new(settings.mode),
         ask_again: watch::Sender::default(),
+        ended: watch::Sender::default(),
         hops: Mutex::default(),
         known: Mutex::new(LruCache::unbounded()),
         states: lease::Cache::default(),

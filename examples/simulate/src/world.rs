@@ -118,7 +118,8 @@ impl World {
         let now = u64::try_from(SystemClock::new().now_ms() / 1000).unwrap_or(0);
         let hour = Duration::from_secs(3600).as_secs();
         let (user_id, username) = (user_id(username), username.to_owned());
-        self.auth.ticket(&Identity { user_id, username, expires_at: now + hour })
+        let session = Uuid::nil();
+        self.auth.sign_ticket(&Identity { user_id, username, session, expires_at: now + hour })
     }
 }
 

@@ -25,6 +25,11 @@ async fn main() -> anyhow::Result<()> {
     let backends = Backends { database: Database::open(&database).await?, bus };
     let running = server::start_with(settings, backends, telemetry, tasks).await?;
     tracing::info!(address = %running.address(), "listening");
-    asked_to_end().await;
-    running.stop().await
+    tokio::select! {
+        () = asked_to_end() => running.stop().await,
+        () = running.ending() => {
+            running.stop().await?;
+            anyhow::bail!("the server has ended by itself: start it again")
+        }
+    }
 }

@@ -33,6 +33,13 @@ const ROOMS_MAX: usize = 1_000;
 /// How many answers are made at a time.
 const ANSWERS_MAX: usize = 8;
 
+/// Of how many messages it is known that they were read: one that was sent again is in the log
+/// twice.
+const READ_MAX: usize = 2_000;
+
+/// How often a user is told that there is no answer.
+const REFUSED_EVERY: Duration = Duration::from_secs(5);
+
 /// An answer that takes longer ends there.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
@@ -110,9 +117,10 @@ pub async fn start(settings: Settings, bus: Bus) -> anyhow::Result<Running> {
             }
         };
         let questions = Limiter::new(settings.questions_per_minute, Duration::from_secs(60));
+        let refusals = Limiter::new(1, REFUSED_EVERY);
         let state = Mutex::default();
         let tasks = group.clone();
-        let shared = Shared { settings, bus, writer, questions, state, answered, tasks };
+        let shared = Shared { settings, bus, writer, questions, refusals, state, answered, tasks };
         let worker = Arc::new(shared);
         let hears = Arc::clone(&worker);
         group.spawn("stop", async move { hears.hear_stops().await });
@@ -139,6 +147,7 @@ struct Shared {
     bus: Bus,
     writer: Writer,
     questions: Limiter<Uuid>,
+    refusals: Limiter<Uuid>,
     /// Held for moments only.
     state: Mutex<State>,
     answered: Counter,
@@ -153,6 +162,45 @@ struct State {
     answering: HashSet<String>,
     /// What ends an answer, by its id.
     stops: HashMap<Uuid, CancellationToken>,
+    read: Last,
+}
+
+/// The ids that came last.
+#[derive(Default)]
+struct Last {
+    ids: HashSet<Uuid>,
+    order: VecDeque<Uuid>,
+}
+
+impl Last {
+    /// Whether this one is new.
+    fn is_new(&mut self, id: Uuid) -> bool {
+        if !self.ids.insert(id) {
+            return false;
+        }
+        self.order.push_back(id);
+        if self.order.len() > READ_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+        true
+    }
+}
+
+/// An answer that is made; dropped, however that ends, it leaves the room to the next question.
+struct Answering {
+    worker: Arc<Shared>,
+    room: String,
+    id: Uuid,
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.worker.state();
+        state.answering.remove(&self.room);
+        state.stops.remove(&self.id);
+    }
 }
 
 impl Shared {
@@ -187,31 +235,36 @@ impl Shared {
 
     /// Remembers a message, and answers it if it is a question.
     fn take(self: Arc<Self>, message: Message) {
+        if !self.state().read.is_new(message.id) {
+            return;
+        }
         let context = self.remember(&message);
         let Some(question) = message.question().map(str::to_owned) else { return };
         if SystemClock::new().now_ms() - message.created_at > QUESTION_AGE_MAX_MS {
             return;
         }
-        let refusal = match self.questions.check(&message.sender) {
-            Ok(()) => self.begin(&message.room).err(),
+        let begun = match self.questions.check(&message.sender) {
+            Ok(()) => self.begin(&message),
             Err(wait) => {
                 let seconds = wait.as_secs().max(1);
-                Some(format!("Too many questions: ask me again in {seconds} s."))
+                Err(format!("Too many questions: ask me again in {seconds} s."))
             }
         };
         let tasks = self.tasks.clone();
-        tasks.spawn("answer", async move {
-            match refusal {
-                Some(refusal) => self.say(&message, refusal).await,
-                None => {
-                    let tokens_max = self.settings.tokens_max;
-                    let prompt =
-                        Prompt { room: message.room.clone(), context, question, tokens_max };
-                    self.answer(&message, prompt).await;
-                    self.state().answering.remove(&message.room);
-                }
+        match begun {
+            Ok(answering) => {
+                let (room, tokens_max) = (message.room.clone(), self.settings.tokens_max);
+                let prompt = Prompt { room, context, question, tokens_max };
+                tasks
+                    .spawn("answer", async move { self.answer(answering, &message, prompt).await });
             }
-        });
+            // Who asks on and on is told now and then: each time would be a message more.
+            Err(_) if self.refusals.check(&message.sender).is_err() => {}
+            Err(refusal) => {
+                let id = Message::id_of_refusal(message.id);
+                tasks.spawn("answer", async move { self.say(id, &message, refusal).await });
+            }
+        }
     }
 
     /// What was said before this message.
@@ -234,20 +287,21 @@ impl Shared {
     }
 
     /// One answer in a room at a time, and not too many altogether.
-    fn begin(&self, room: &str) -> Result<(), String> {
+    fn begin(self: &Arc<Self>, question: &Message) -> Result<Answering, String> {
+        let (worker, room) = (Arc::clone(self), question.room.clone());
         let mut state = self.state();
         if state.answering.len() >= ANSWERS_MAX {
             return Err("I am answering too many questions just now.".into());
         }
-        match state.answering.insert(room.to_owned()) {
-            true => Ok(()),
+        match state.answering.insert(room.clone()) {
+            true => Ok(Answering { worker, room, id: Message::id_of_answer(question.id) }),
             false => Err("One question at a time, please.".into()),
         }
     }
 
     /// Makes an answer and tells of it as it grows.
-    async fn answer(&self, question: &Message, prompt: Prompt) {
-        let id = Message::id_of_answer(question.id);
+    async fn answer(&self, answering: Answering, question: &Message, prompt: Prompt) {
+        let id = answering.id;
         let stop = CancellationToken::new();
         self.state().stops.insert(id, stop.clone());
         let mut text = String::new();
@@ -257,7 +311,6 @@ impl Shared {
             () = stop.cancelled() => None,
             () = self.tasks.stopping() => None,
         };
-        self.state().stops.remove(&id);
         if let Some(Err(error)) = made {
             tracing::warn!(%error, "no answer");
             text.push_str(if text.is_empty() { "I cannot think just now." } else { " …" });
@@ -265,10 +318,11 @@ impl Shared {
         if !is_content(&text) {
             text = "(nothing)".into();
         }
-        self.say(question, text).await;
+        self.say(id, question, text).await;
         self.answered.inc();
         let room = question.room.clone();
         self.tell(&Reply::LlmDone { room, id }, &question.room).await;
+        drop(answering);
     }
 
     async fn stream(
@@ -301,9 +355,9 @@ impl Shared {
     }
 
     /// Puts an answer into the log, as anybody's message.
-    async fn say(&self, question: &Message, content: String) {
+    async fn say(&self, id: Uuid, question: &Message, content: String) {
         let message = Message {
-            id: Message::id_of_answer(question.id),
+            id,
             client_msg_id: None,
             room: question.room.clone(),
             sender: Message::superchat(),
@@ -344,5 +398,20 @@ impl Shared {
     /// Nothing in here panics or waits.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_ids_are_known_and_older_ones_forgotten() {
+        let mut last = Last::default();
+        let ids: Vec<Uuid> = (0..=READ_MAX).map(|_| Uuid::now_v7()).collect();
+        assert!(ids.iter().all(|id| last.is_new(*id)));
+        assert!(!last.is_new(ids[READ_MAX]));
+        assert!(last.is_new(ids[0]));
+        assert_eq!((last.ids.len(), last.order.len()), (READ_MAX, READ_MAX));
     }
 }

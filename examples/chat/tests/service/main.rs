@@ -6,3 +6,4 @@ mod rooms;
 mod security;
 mod set;
 mod superchat;
+mod writer;

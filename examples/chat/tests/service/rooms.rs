@@ -117,7 +117,9 @@ async fn unread_messages_are_counted_and_reading_clears_them_while_the_room_is_o
     assert_eq!(members.as_array().unwrap().len(), 2);
     let found = set.get(0, "/api/search?q=HI", &token).await.body;
     assert_eq!(found.as_array().unwrap().len(), 3);
-    assert_eq!(set.get(0, "/api/search?q=%25", &token).await.body, json!([]));
+    assert_eq!(set.get(1, "/api/search?q=%25", &token).await.body, json!([]));
+    let again = set.get(1, "/api/search?q=hi", &token).await;
+    assert_eq!((again.status, again.retry_after.as_deref()), (429, Some("1")));
     set.stop().await;
 }
 

@@ -60,9 +60,11 @@ async fn a_replayed_refresh_token_ends_the_session_everywhere() {
         settings.auth.refresh_leeway = std::time::Duration::ZERO;
     })
     .await;
-    let mut page = set.page(1, "alice").await;
+    let mut other = set.page(1, "alice").await;
     let credentials = json!({"username": "alice", "password": "correct horse"});
     let session = set.post(0, "/api/auth/login", "", credentials).await;
+    let token = session.body["token"].as_str().unwrap();
+    let mut page = set.page_of(1, token).await;
     assert!(session.cookie.contains("HttpOnly") && session.cookie.contains("SameSite=Strict"));
     let refresh = async |cookie: &str| {
         let cookie = cookie.split(';').next().unwrap().to_owned();
@@ -73,8 +75,29 @@ async fn a_replayed_refresh_token_ends_the_session_everywhere() {
     };
     let (status, next) = refresh(&session.cookie).await;
     assert_eq!(status, 200);
+    let (status, last) = refresh(&next).await;
+    assert_eq!(status, 200);
     assert_eq!(refresh(&session.cookie).await.0, 401);
-    assert_eq!(refresh(&next).await.0, 401);
+    assert_eq!(refresh(&last).await.0, 401);
+    assert_eq!(page.closed().await, Some(4401));
+    // The access token is good for minutes still: it opens nothing any more.
+    assert_eq!(set.post(0, "/api/ws-ticket", token, json!({})).await.status, 401);
+    // Another session of the same user is none of this one's business.
+    other.say(json!({"type": "ping"})).await;
+    other.hear("pong").await;
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_logs_out_has_no_open_pages_left() {
+    let set = Set::start().await;
+    set.token(0, "alice").await;
+    let credentials = json!({"username": "alice", "password": "correct horse"});
+    let session = set.post(0, "/api/auth/login", "", credentials).await;
+    let mut page = set.page_of(1, session.body["token"].as_str().unwrap()).await;
+    let cookie = session.cookie.split(';').next().unwrap().to_owned();
+    let request = client().post(set.url(0, "/api/auth/logout")).header("cookie", cookie);
+    assert_eq!(request.send().await.unwrap().status(), 200);
     assert_eq!(page.closed().await, Some(4401));
     set.stop().await;
 }
@@ -139,9 +162,12 @@ async fn an_ending_session_is_warned_renewed_or_closed() {
     .await;
     let mut page = set.page(0, "alice").await;
     page.hear("auth_expiring").await;
-    let token = set.token(0, "alice").await;
-    page.say(json!({"type": "auth", "token": token})).await;
-    page.say(json!({"type": "auth", "token": "forged"})).await;
+    // The token of another session is no good: it may outlive this one.
+    for token in [&*set.token(0, "alice").await, "forged"] {
+        page.say(json!({"type": "auth", "token": token})).await;
+        while page.next().await["code"] != "not_logged_in" {}
+    }
+    page.say(json!({"type": "auth", "token": page.token})).await;
     page.say(json!({"type": "ping"})).await;
     page.hear("pong").await;
     set.stop().await;

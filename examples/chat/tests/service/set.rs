@@ -66,6 +66,7 @@ impl Set {
         let mut settings = Settings::dev(name, &self.kafka);
         settings.auth.quotas = common::auth::Quotas::NONE;
         settings.messages_per_second = 0;
+        settings.rooms_per_hour = 0;
         change(&mut settings);
         let backends = Backends { database: self.database.clone(), bus: self.bus.clone() };
         self.servers.push(server::start(settings, backends).await.unwrap());
@@ -135,12 +136,18 @@ impl Set {
     /// Opens a page of this user at this server.
     pub(crate) async fn page(&self, server: usize, name: &str) -> Page {
         let token = self.token(server, name).await;
-        let ticket = self.post(server, "/api/ws-ticket", &token, json!({})).await;
+        self.page_of(server, &token).await
+    }
+
+    /// Opens a page of whoever holds this token.
+    pub(crate) async fn page_of(&self, server: usize, token: &str) -> Page {
+        let ticket = self.post(server, "/api/ws-ticket", token, json!({})).await;
         let ticket = ticket.body["ticket"].as_str().unwrap().to_owned();
         let address = self.servers[server].address();
         let url = format!("ws://{address}/ws/chat?ticket={ticket}");
         let (socket, _) = connect_async(url.into_client_request().unwrap()).await.unwrap();
-        let mut page = Page { socket, epoch: String::new(), server: String::new() };
+        let token = token.to_owned();
+        let mut page = Page { socket, token, epoch: String::new(), server: String::new() };
         let hello = page.hear("hello").await;
         page.epoch = hello["epoch"].as_str().unwrap().to_owned();
         page.server = hello["server"].as_str().unwrap().to_owned();
@@ -187,6 +194,7 @@ pub(crate) fn client() -> reqwest::Client {
 /// An open page.
 pub(crate) struct Page {
     socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+    pub(crate) token: String,
     pub(crate) epoch: String,
     pub(crate) server: String,
 }

@@ -1,5 +1,8 @@
 //! The bot.
 
+use klamm_client::{ClientConfig, Kafka};
+use klamm_producer::{ProduceExt as _, Record};
+use klamm_utils::clock::{Clock as _, SystemClock};
 use serde_json::json;
 
 use crate::set::Set;
@@ -38,6 +41,56 @@ async fn quotes_and_braces_come_back_as_they_were_and_the_answer_is_stored() {
     bob.hear("llm_delta").await;
     bob.hear("llm_done").await;
     assert!(set.wait_for_rows("a", 2).await.iter().any(|(content, _)| content == question));
+    set.stop().await;
+}
+
+/// A question that was resent lies in the log twice. Its copy was refused under the id of the answer,
+/// and the answer was dropped everywhere as a duplicate.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_question_does_not_replace_the_answer() {
+    let mut set = Set::start().await;
+    set.start_llm(|settings| {
+        settings.builtin_pause = std::time::Duration::from_millis(5);
+        settings.questions_per_minute = 0;
+    })
+    .await;
+    let mut alice = set.page(0, "alice").await;
+    alice.join("b").await;
+    let mut asked = 0;
+    loop {
+        alice.send("b", &asked.to_string(), "@superchat help").await;
+        asked += 1;
+        let wait = std::time::Duration::from_secs(1);
+        if tokio::time::timeout(wait, alice.hear("llm_done")).await.is_ok() {
+            break;
+        }
+    }
+    alice.join("a").await;
+    alice.send("a", "where", "does this room lie?").await;
+    set.wait_for_rows("a", 1).await;
+    let select = "SELECT part FROM messages WHERE room = 'a'";
+    let partition: i64 = common::on!(&set.database, pool => {
+        sqlx::query_scalar(select).fetch_one(pool).await.unwrap()
+    });
+    let partition = i32::try_from(partition).unwrap();
+    let kafka = Kafka::connect(ClientConfig::new(&set.kafka)).await.unwrap();
+    let producer = kafka.producer().build().await.unwrap();
+    let question = json!({
+        "id": uuid::Uuid::now_v7(), "room": "a", "sender": uuid::Uuid::nil(),
+        "senderName": "bob", "content": "@superchat count 30", "server": "Asia",
+        "created_at": SystemClock::new().now_ms(),
+    });
+    for _ in 0..2 {
+        let record = Record::to("chat_messages").key("a").value(question.to_string());
+        producer.send(record.partition(partition)).await.unwrap();
+    }
+    loop {
+        let message = alice.hear("chat_message").await;
+        if message["room"] == "a" && message["senderName"] == "SuperChat" {
+            assert!(message["content"].as_str().unwrap().starts_with("1 2 3 "), "{message}");
+            break;
+        }
+    }
     set.stop().await;
 }
 

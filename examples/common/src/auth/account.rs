@@ -133,14 +133,16 @@ pub(super) async fn credentials(
     database: &Database,
     username: &str,
 ) -> Result<Option<(User, String)>, sqlx::Error> {
-    let Some(user) = find(database, UserKey::Username(username)).await? else { return Ok(None) };
-    let (hash,): (String,) = on!(database, pool => {
-        sqlx::query_as("SELECT password_hash FROM users WHERE user_id = $1")
-            .bind(user.user_id)
-            .fetch_one(pool)
-            .await?
+    // One query, whether there is such a user or not: nobody can tell by the time it takes.
+    let select = "SELECT user_id, username, name, email, created_at, password_hash FROM users
+                  WHERE username_key = $1";
+    type Found = (Uuid, String, String, Option<String>, i64, String);
+    let found: Option<Found> = on!(database, pool => {
+        sqlx::query_as(select).bind(normal(username)).fetch_optional(pool).await?
     });
-    Ok(Some((user, hash)))
+    Ok(found.map(|(user_id, username, name, email, created_at, hash)| {
+        (User { user_id, username, name, email, created_at }, hash)
+    }))
 }
 
 pub(super) async fn find(

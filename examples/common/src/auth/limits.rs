@@ -11,7 +11,9 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::AuthError;
+use crate::bus::{Bus, MemoryBus};
 use crate::config::Config;
+use crate::http::network_of;
 
 /// How much is allowed; 0 is without limit.
 #[derive(Clone, Copy, Debug)]
@@ -47,35 +49,59 @@ impl Quotas {
     }
 }
 
-/// The limits of accounts.
+/// The limits of accounts, which all instances count together. Without the bus each counts alone.
 #[derive(Debug)]
-pub struct Limits {
-    signups: Limiter<IpAddr>,
-    logins: Limiter<IpAddr>,
-    logins_of_user: Limiter<String>,
+pub(super) struct Limits {
+    quotas: Quotas,
+    bus: Bus,
+    alone: MemoryBus,
 }
 
 impl Limits {
-    pub(super) fn new(quotas: Quotas) -> Self {
-        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
-        Self {
-            signups: Limiter::new(quotas.signups_per_hour, hour),
-            logins: Limiter::new(quotas.logins_per_minute, minute),
-            logins_of_user: Limiter::new(quotas.logins_per_minute_of_user, minute),
+    pub(super) fn new(quotas: Quotas, bus: Bus) -> Self {
+        Self { quotas, bus, alone: MemoryBus::default() }
+    }
+
+    /// Takes one of the accounts that an address may make.
+    pub(super) async fn signup(&self, from: IpAddr) -> Result<(), AuthError> {
+        self.count(&signups_of(from), self.quotas.signups_per_hour, HOUR).await
+    }
+
+    /// Gives it back: no account came of it.
+    pub(super) async fn no_signup(&self, from: IpAddr) {
+        self.alone.uncount(&signups_of(from));
+        if let Err(error) = self.bus.uncount(&signups_of(from)).await {
+            tracing::debug!(%error, "an attempt counts as an account");
         }
     }
 
-    /// Counts an attempt to make an account.
-    pub fn signup(&self, from: IpAddr) -> Result<(), AuthError> {
-        self.signups.check(&from).map_err(AuthError::TooMany)
+    /// Counts an attempt to log in.
+    pub(super) async fn login(&self, from: IpAddr, username: &str) -> Result<(), AuthError> {
+        let of_address = format!("logins:{}", network_of(from));
+        self.count(&of_address, self.quotas.logins_per_minute, MINUTE).await?;
+        let username: String = super::account::normal(username).chars().take(64).collect();
+        let of_user = format!("logins-as:{username}");
+        self.count(&of_user, self.quotas.logins_per_minute_of_user, MINUTE).await
     }
 
-    /// Counts an attempt to log in.
-    pub fn login(&self, from: IpAddr, username: &str) -> Result<(), AuthError> {
-        self.logins.check(&from).map_err(AuthError::TooMany)?;
-        let username = super::account::normal(username).chars().take(64).collect();
-        self.logins_of_user.check(&username).map_err(AuthError::TooMany)
+    async fn count(&self, name: &str, max: u32, lifetime: Duration) -> Result<(), AuthError> {
+        if max == 0 {
+            return Ok(());
+        }
+        let alone = || self.alone.count(name, lifetime);
+        let counted = self.bus.count(name, lifetime).await.unwrap_or_else(|_| alone());
+        match counted.count <= u64::from(max) {
+            true => Ok(()),
+            false => Err(AuthError::TooMany(counted.left)),
+        }
     }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn signups_of(from: IpAddr) -> String {
+    format!("signups:{}", network_of(from))
 }
 
 /// At most so many in a time for each key, and all of them at once if there were none before.

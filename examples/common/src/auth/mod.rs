@@ -2,10 +2,10 @@
 //!
 //! A password is exchanged for a session: an access token that is checked without asking anybody
 //! and lives for minutes, and a refresh token that lives for weeks, is known to the database by
-//! its hash alone, and is good for one use. One that is used again was stolen from one of its two
-//! holders: its whole family ends.
+//! its hash alone, and is good for one use. If two hold one, the session ends.
 
 mod account;
+mod endings;
 mod limits;
 mod password;
 mod refresh;
@@ -13,13 +13,14 @@ mod routes;
 mod token;
 mod verifier;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use uuid::Uuid;
 
 pub use account::{NewUser, User, UserKey, normal};
+pub use endings::Endings;
 pub use limits::{Limiter, Limits, Quotas};
 pub use routes::{AuthRejection, refresh_cookie, routes};
 pub use token::{Identity, TICKET_LIFETIME};
@@ -30,8 +31,8 @@ use crate::bus::Bus;
 use crate::config::Config;
 use crate::db::{Database, Migration};
 
-/// The channel on which instances tell each other whose sessions ended; the payload is the id.
-pub const SESSION_ENDED: &str = "session-ended";
+/// How long the database may take to tell whether a session goes on.
+const SESSION_WITHIN: Duration = Duration::from_secs(2);
 
 /// The secret of the samples: refused unless in dev mode.
 pub const SAMPLE_SECRET: &str = "secret";
@@ -117,7 +118,7 @@ pub enum AuthError {
     /// No token, or one that is not good any more.
     #[error("Not logged in")]
     NotLoggedIn,
-    /// A refresh token was used twice; all sessions of its family ended.
+    /// Two hold a refresh token of this session; it has ended.
     #[error("Logged out: this session was used from elsewhere")]
     Replayed,
     /// Another request uses the refresh token at the same time: it got the new one.
@@ -154,33 +155,52 @@ struct Inner {
     bus: Bus,
     keys: token::Keys,
     passwords: password::Passwords,
-    limits: Limits,
+    limits: limits::Limits,
 }
 
 impl Auth {
     /// The tables that it needs.
-    pub const MIGRATIONS: &[Migration] = &[account::TABLE, refresh::TABLE];
+    pub const MIGRATIONS: &[Migration] = &[account::TABLE, refresh::TABLE, refresh::SESSIONS];
 
     /// Knows the accounts of `database`, which must have [`Auth::MIGRATIONS`] when it is used.
     #[must_use]
     pub fn new(settings: Settings, database: Database, bus: Bus) -> Self {
         let keys = token::Keys::new(&settings);
-        let limits = Limits::new(settings.quotas);
+        let limits = limits::Limits::new(settings.quotas, bus.clone());
         let passwords = password::Passwords::new();
         Self(Arc::new(Inner { settings, database, bus, keys, passwords, limits }))
     }
 
-    /// How often things may be tried.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.0.limits
+    /// Makes an account for somebody at this address, which may make so many an hour.
+    pub async fn signup_from(&self, from: IpAddr, new: NewUser) -> Result<User, AuthError> {
+        self.0.limits.signup(from).await?;
+        let made = self.signup(new).await;
+        if made.is_err() {
+            self.0.limits.no_signup(from).await;
+        }
+        made
     }
 
     /// Makes an account.
     pub async fn signup(&self, new: NewUser) -> Result<User, AuthError> {
         let new = new.checked()?;
+        // Before the password takes its time.
+        if self.user(UserKey::Username(&new.username)).await?.is_some() {
+            return Err(AuthError::Taken);
+        }
         let hash = self.0.passwords.hash(&new.password).await?;
         account::insert(&self.0.database, &new, &hash).await
+    }
+
+    /// Begins a session for somebody at this address, if that was not tried too often.
+    pub async fn login_from(
+        &self,
+        from: IpAddr,
+        username: &str,
+        password: &str,
+    ) -> Result<Session, AuthError> {
+        self.0.limits.login(from, username).await?;
+        self.login(username, password).await
     }
 
     /// Begins a session. Takes as long for a user that does not exist.
@@ -191,8 +211,8 @@ impl Auth {
         let right = self.0.passwords.verify(password, hash).await?;
         match found {
             Some((user, _)) if right => {
-                let refresh = refresh::begin(self.inner(), user.user_id).await?;
-                self.session(user, refresh)
+                let begun = refresh::begin(self.inner(), user.user_id).await?;
+                Ok(self.session(user, begun))
             }
             _ => Err(AuthError::WrongPassword),
         }
@@ -200,28 +220,35 @@ impl Auth {
 
     /// Goes on with a session: the old refresh token is used up.
     pub async fn refresh(&self, refresh: &str) -> Result<Session, AuthError> {
-        let rotated = refresh::rotate(self.inner(), refresh).await?;
-        let (user_id, next) = match rotated {
-            refresh::Rotated::Next(user_id, next) => (user_id, next),
-            refresh::Rotated::Replayed(user_id) => {
-                self.tell_ended(user_id).await;
+        let next = match refresh::rotate(self.inner(), refresh).await? {
+            refresh::Rotated::Next(next) => next,
+            refresh::Rotated::Replayed(session) => {
+                endings::tell(self, &[session]).await;
                 return Err(AuthError::Replayed);
             }
         };
-        let user = self.user(UserKey::Id(user_id)).await?.ok_or(AuthError::NotLoggedIn)?;
-        self.session(user, next)
+        let user = self.user(UserKey::Id(next.user_id)).await?.ok_or(AuthError::NotLoggedIn)?;
+        Ok(self.session(user, next))
     }
 
-    /// Ends the session of this refresh token, if there is one.
+    /// Ends the session of this refresh token, if there is one, on every instance.
     pub async fn logout(&self, refresh: &str) -> Result<(), AuthError> {
-        Ok(refresh::revoke_family_of(&self.0.database, refresh).await?)
+        let ended = refresh::end_of(&self.0.database, refresh).await?;
+        endings::tell(self, ended.as_slice()).await;
+        Ok(())
     }
 
     /// Ends all sessions of a user, on every instance.
     pub async fn logout_everywhere(&self, user_id: Uuid) -> Result<(), AuthError> {
-        refresh::revoke_all(&self.0.database, user_id).await?;
-        self.tell_ended(user_id).await;
+        let ended = refresh::end_all(&self.0.database, user_id).await?;
+        endings::tell(self, &ended).await;
         Ok(())
+    }
+
+    /// Hears of sessions that end from now on.
+    #[must_use]
+    pub fn endings(&self) -> Endings {
+        Endings::new(self.clone())
     }
 
     /// Who holds this access token.
@@ -230,10 +257,40 @@ impl Auth {
         Ok(claims.identity())
     }
 
-    /// A ticket for one socket, which may be opened at any instance within 30 s.
+    /// Who holds this access token, if it is of the same session as `known`, and that goes on.
+    pub async fn renew(&self, known: &Identity, access: &str) -> Result<Identity, AuthError> {
+        let identity = self.verify(access)?;
+        if (identity.user_id, identity.session) != (known.user_id, known.session) {
+            return Err(AuthError::NotLoggedIn);
+        }
+        self.goes_on(&identity).await?;
+        Ok(identity)
+    }
+
+    /// A ticket for one socket, which may be opened at any instance within 30 s, if the session
+    /// goes on.
+    pub async fn ticket(&self, identity: &Identity) -> Result<String, AuthError> {
+        self.goes_on(identity).await?;
+        Ok(self.sign_ticket(identity))
+    }
+
+    /// A ticket of which nobody asks whether the session goes on.
     #[must_use]
-    pub fn ticket(&self, identity: &Identity) -> String {
+    pub fn sign_ticket(&self, identity: &Identity) -> String {
         self.0.keys.ticket(identity)
+    }
+
+    /// Fails if the session was ended. Without the database it is taken to go on: pages come back
+    /// then as well, and [`Endings`] ends them when the database does.
+    async fn goes_on(&self, identity: &Identity) -> Result<(), AuthError> {
+        let asked = refresh::goes_on(&self.0.database, identity.session);
+        match tokio::time::timeout(SESSION_WITHIN, asked).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => return Err(AuthError::NotLoggedIn),
+            Ok(Err(error)) => tracing::warn!(%error, "a session is taken to go on"),
+            Err(_) => tracing::warn!("a session is taken to go on: the database does not answer"),
+        }
+        Ok(())
     }
 
     /// Who holds this ticket. It is good once, as far as the bus can tell.
@@ -264,17 +321,16 @@ impl Auth {
         (&self.0.settings, &self.0.database)
     }
 
-    fn session(&self, user: User, refresh: String) -> Result<Session, AuthError> {
-        let access = self.0.keys.access(&user);
+    fn session(&self, user: User, next: refresh::Next) -> Session {
+        let access = self.0.keys.access(&user, next.family);
         let expires_in = self.0.settings.access_lifetime.as_secs();
-        Ok(Session { user, access, expires_in, refresh })
+        Session { user, access, expires_in, refresh: next.token }
     }
+}
 
-    async fn tell_ended(&self, user_id: Uuid) {
-        let told = self.0.bus.publish(SESSION_ENDED, Bytes::copy_from_slice(user_id.as_bytes()));
-        if let Err(error) = told.await {
-            tracing::warn!(%error, "open sockets stay open until their tokens end");
-        }
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Auth").field(&self.0.settings).finish()
     }
 }
 

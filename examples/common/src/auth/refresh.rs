@@ -1,4 +1,8 @@
-//! Refresh tokens: each is good once, and a second use ends its family.
+//! Sessions, and the refresh tokens by which they go on: each is good once.
+//!
+//! All tokens of a session are its family. One that is presented again is either that of a page
+//! which never got the answer, or stolen. The successor tells which: as long as nobody has used it,
+//! it is replaced; otherwise two hold the session, and it ends.
 
 use klamm_utils::clock::{Clock as _, SystemClock};
 use sha2::{Digest as _, Sha256};
@@ -17,40 +21,65 @@ pub(super) const TABLE: Migration = Migration {
           CREATE INDEX refresh_tokens_user ON refresh_tokens(user_id)",
 };
 
+/// That a session ended is said in one row, which nothing can slip past.
+pub(super) const SESSIONS: Migration = Migration {
+    name: "sessions",
+    sql: "CREATE TABLE sessions(
+            family UUID PRIMARY KEY, user_id UUID NOT NULL, expires_at BIGINT NOT NULL,
+            ended_at BIGINT);
+          CREATE INDEX sessions_user ON sessions(user_id);
+          CREATE INDEX sessions_expire ON sessions(expires_at);
+          CREATE INDEX sessions_ended ON sessions(ended_at) WHERE ended_at IS NOT NULL;
+          INSERT INTO sessions SELECT family, user_id, MAX(expires_at), MAX(revoked_at)
+            FROM refresh_tokens GROUP BY family, user_id;
+          ALTER TABLE refresh_tokens ADD COLUMN next BYTEA;
+          CREATE INDEX refresh_tokens_expire ON refresh_tokens(expires_at)",
+};
+
 const INSERT: &str = "INSERT INTO refresh_tokens(hash, family, user_id, expires_at)
                       VALUES ($1, $2, $3, $4)";
 
+/// What a session goes on with.
+pub(super) struct Next {
+    pub(super) user_id: Uuid,
+    pub(super) family: Uuid,
+    pub(super) token: String,
+}
+
 /// What came of an attempt to go on.
 pub(super) enum Rotated {
-    /// The user, and the token to go on with.
-    Next(Uuid, String),
-    /// The token was used before; all of its family was revoked.
+    /// The session goes on.
+    Next(Next),
+    /// Two hold this session: it was ended.
     Replayed(Uuid),
 }
 
-/// The first token of a new family.
+/// The first token of a new session.
 pub(super) async fn begin(
     (settings, database): (&Settings, &Database),
     user_id: Uuid,
-) -> Result<String, AuthError> {
+) -> Result<Next, AuthError> {
     let (token, hash) = fresh()?;
-    let expires_at = now_ms() + lifetime_ms(settings);
+    let (family, expires_at) = (Uuid::now_v7(), now_ms() + lifetime_ms(settings));
     on!(database, pool => {
-        sqlx::query(INSERT)
-            .bind(&hash[..])
-            .bind(Uuid::now_v7())
+        let mut transaction = pool.begin_with(database.begin()).await?;
+        sqlx::query("INSERT INTO sessions(family, user_id, expires_at) VALUES ($1, $2, $3)")
+            .bind(family)
             .bind(user_id)
             .bind(expires_at)
-            .execute(pool)
+            .execute(&mut *transaction)
             .await?;
-        // What ended long ago tells nothing any more.
-        sqlx::query("DELETE FROM refresh_tokens WHERE user_id = $1 AND expires_at < $2")
+        sqlx::query(INSERT)
+            .bind(&hash[..])
+            .bind(family)
             .bind(user_id)
-            .bind(now_ms())
-            .execute(pool)
+            .bind(expires_at)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
     });
-    Ok(token)
+    forget_expired(database).await;
+    Ok(Next { user_id, family, token })
 }
 
 /// Uses a token up and gives its successor, both or neither.
@@ -60,96 +89,143 @@ pub(super) async fn rotate(
 ) -> Result<Rotated, AuthError> {
     let (hash, now) = (hash_of(token), now_ms());
     let (next, next_hash) = fresh()?;
-    let used: Option<(Uuid, Uuid)> = on!(database, pool => {
+    let expires_at = now + lifetime_ms(settings);
+    let rotated = on!(database, pool => {
         let mut transaction = pool.begin_with(database.begin()).await?;
-        let used: Option<(Uuid, Uuid)> = sqlx::query_as(
-            "UPDATE refresh_tokens SET used_at = $1
-             WHERE hash = $2 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > $1
+        // The row of the session is locked from here on: one request of it at a time.
+        let session: Option<(Uuid, Uuid)> = sqlx::query_as(
+            "UPDATE sessions SET expires_at = $1 WHERE ended_at IS NULL
+             AND family = (SELECT family FROM refresh_tokens WHERE hash = $2 AND expires_at > $3)
              RETURNING user_id, family",
         )
-        .bind(now)
+        .bind(expires_at)
         .bind(&hash[..])
+        .bind(now)
         .fetch_optional(&mut *transaction)
         .await?;
-        if let Some((user_id, family)) = used {
+        let (user_id, family) = session.ok_or(AuthError::NotLoggedIn)?;
+        let (used_at, successor): (Option<i64>, Option<Vec<u8>>) =
+            sqlx::query_as("SELECT used_at, next FROM refresh_tokens WHERE hash = $1")
+                .bind(&hash[..])
+                .fetch_one(&mut *transaction)
+                .await?;
+        if used_at.is_some_and(|used_at| now - used_at < leeway_ms(settings)) {
+            return Err(AuthError::Refreshing);
+        }
+        let goes_on = match (used_at, successor) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(_), Some(successor)) => {
+                // Whoever holds it after all is a second one.
+                let replaced = sqlx::query(
+                    "UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2 AND used_at IS NULL",
+                )
+                .bind(now)
+                .bind(successor)
+                .execute(&mut *transaction)
+                .await?;
+                replaced.rows_affected() == 1
+            }
+        };
+        if goes_on {
+            sqlx::query("UPDATE refresh_tokens SET used_at = $1, next = $2 WHERE hash = $3")
+                .bind(now)
+                .bind(&next_hash[..])
+                .bind(&hash[..])
+                .execute(&mut *transaction)
+                .await?;
             sqlx::query(INSERT)
                 .bind(&next_hash[..])
                 .bind(family)
                 .bind(user_id)
-                .bind(now + lifetime_ms(settings))
+                .bind(expires_at)
+                .execute(&mut *transaction)
+                .await?;
+        } else {
+            sqlx::query("UPDATE sessions SET ended_at = $1 WHERE family = $2")
+                .bind(now)
+                .bind(family)
                 .execute(&mut *transaction)
                 .await?;
         }
         transaction.commit().await?;
-        used
+        match goes_on {
+            true => Rotated::Next(Next { user_id, family, token: next }),
+            false => Rotated::Replayed(family),
+        }
     });
-    match used {
-        Some((user_id, _)) => Ok(Rotated::Next(user_id, next)),
-        None => refused((settings, database), &hash).await,
-    }
+    forget_expired(database).await;
+    Ok(rotated)
 }
 
-/// Why a token was not good, with what follows from it.
-async fn refused(
-    (settings, database): (&Settings, &Database),
-    hash: &[u8],
-) -> Result<Rotated, AuthError> {
-    let found: Option<(Uuid, Uuid, Option<i64>, Option<i64>)> = on!(database, pool => {
-        sqlx::query_as(
-            "SELECT user_id, family, used_at, revoked_at FROM refresh_tokens WHERE hash = $1",
-        )
-        .bind(hash)
-        .fetch_optional(pool)
-        .await?
-    });
-    let Some((user_id, family, Some(used_at), None)) = found else {
-        return Err(AuthError::NotLoggedIn);
-    };
-    if u128::try_from(now_ms() - used_at).unwrap_or(0) < settings.refresh_leeway.as_millis() {
-        return Err(AuthError::Refreshing);
-    }
-    revoke_family(database, family).await?;
-    Ok(Rotated::Replayed(user_id))
-}
-
-pub(super) async fn revoke_family_of(database: &Database, token: &str) -> Result<(), sqlx::Error> {
-    let hash = hash_of(token);
-    let found: Option<(Uuid,)> = on!(database, pool => {
-        sqlx::query_as("SELECT family FROM refresh_tokens WHERE hash = $1")
-            .bind(&hash[..])
+/// Whether this session has begun and has not ended.
+pub(super) async fn goes_on(database: &Database, family: Uuid) -> Result<bool, sqlx::Error> {
+    let found: Option<(i64,)> = on!(database, pool => {
+        sqlx::query_as("SELECT expires_at FROM sessions WHERE family = $1 AND ended_at IS NULL")
+            .bind(family)
             .fetch_optional(pool)
             .await?
     });
-    match found {
-        Some((family,)) => revoke_family(database, family).await,
-        None => Ok(()),
-    }
+    Ok(found.is_some())
 }
 
-async fn revoke_family(database: &Database, family: Uuid) -> Result<(), sqlx::Error> {
-    on!(database, pool => {
-        sqlx::query(
-            "UPDATE refresh_tokens SET revoked_at = $1 WHERE family = $2 AND revoked_at IS NULL",
+/// The sessions that were ended since.
+pub(super) async fn ended_since(
+    database: &Database,
+    since_ms: i64,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    let ended: Vec<(Uuid,)> = on!(database, pool => {
+        sqlx::query_as("SELECT family FROM sessions WHERE ended_at >= $1")
+            .bind(since_ms)
+            .fetch_all(pool)
+            .await?
+    });
+    Ok(ended.into_iter().map(|(family,)| family).collect())
+}
+
+/// Ends the session of this token. None if there is none that goes on.
+pub(super) async fn end_of(database: &Database, token: &str) -> Result<Option<Uuid>, sqlx::Error> {
+    let hash = hash_of(token);
+    let ended: Option<(Uuid,)> = on!(database, pool => {
+        sqlx::query_as(
+            "UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL
+             AND family = (SELECT family FROM refresh_tokens WHERE hash = $2) RETURNING family",
         )
         .bind(now_ms())
-        .bind(family)
-        .execute(pool)
-        .await
-        .map(drop)
-    })
+        .bind(&hash[..])
+        .fetch_optional(pool)
+        .await?
+    });
+    Ok(ended.map(|(family,)| family))
 }
 
-pub(super) async fn revoke_all(database: &Database, user_id: Uuid) -> Result<(), sqlx::Error> {
-    on!(database, pool => {
-        sqlx::query(
-            "UPDATE refresh_tokens SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL",
+/// Ends all sessions of a user.
+pub(super) async fn end_all(database: &Database, user_id: Uuid) -> Result<Vec<Uuid>, sqlx::Error> {
+    let ended: Vec<(Uuid,)> = on!(database, pool => {
+        sqlx::query_as(
+            "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL
+             RETURNING family",
         )
         .bind(now_ms())
         .bind(user_id)
-        .execute(pool)
-        .await
-        .map(drop)
-    })
+        .fetch_all(pool)
+        .await?
+    });
+    Ok(ended.into_iter().map(|(family,)| family).collect())
+}
+
+/// What expired tells nothing any more.
+async fn forget_expired(database: &Database) {
+    for delete in [
+        "DELETE FROM refresh_tokens WHERE expires_at < $1",
+        "DELETE FROM sessions WHERE expires_at < $1",
+    ] {
+        let deleted =
+            on!(database, pool => sqlx::query(delete).bind(now_ms()).execute(pool).await.map(drop));
+        if let Err(error) = deleted {
+            tracing::debug!(%error, "what expired is deleted next time");
+        }
+    }
 }
 
 /// A token of 256 bits, and what is kept of it.
@@ -169,6 +245,10 @@ fn lifetime_ms(settings: &Settings) -> i64 {
     i64::try_from(settings.refresh_lifetime.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
-fn now_ms() -> i64 {
+fn leeway_ms(settings: &Settings) -> i64 {
+    i64::try_from(settings.refresh_leeway.as_millis()).unwrap_or(i64::MAX / 2)
+}
+
+pub(super) fn now_ms() -> i64 {
     SystemClock::new().now_ms()
 }

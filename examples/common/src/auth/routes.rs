@@ -121,9 +121,8 @@ async fn signup(
     body: Result<Json<Credentials>, JsonRejection>,
 ) -> Reply {
     let new = readable(body)?;
-    auth.limits().signup(from)?;
     let Credentials { username, password, name, email } = new;
-    auth.signup(NewUser { username, password, name, email }).await?;
+    auth.signup_from(from, NewUser { username, password, name, email }).await?;
     let body = json!({"error": false, "message": "Signup success"});
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
@@ -134,8 +133,8 @@ async fn login(
     body: Result<Json<Credentials>, JsonRejection>,
 ) -> Reply {
     let credentials = readable(body)?;
-    auth.limits().login(from, &credentials.username)?;
-    let session = auth.login(&credentials.username, &credentials.password).await?;
+    let Credentials { username, password, .. } = credentials;
+    let session = auth.login_from(from, &username, &password).await?;
     Ok(begun(&auth, &session, "Login success"))
 }
 

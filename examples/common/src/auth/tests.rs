@@ -58,18 +58,77 @@ async fn impossible_names_and_passwords_are_refused() {
 #[tokio::test]
 async fn a_refresh_token_is_good_once_and_its_second_use_ends_the_family() {
     let auth = auth().await;
-    let mut ended = auth.0.bus.listener();
-    ended.listen_to([SESSION_ENDED.into()].into());
+    let mut ended = auth.endings();
     auth.signup(alice()).await.unwrap();
     let first = auth.login("alice", "correct horse").await.unwrap();
     let other = auth.login("alice", "correct horse").await.unwrap();
     let second = auth.refresh(&first.refresh).await.unwrap();
     let third = auth.refresh(&second.refresh).await.unwrap();
-    assert!(matches!(auth.refresh(&second.refresh).await, Err(AuthError::Replayed)));
+    let identity = auth.verify(&third.access).unwrap();
+    auth.ticket(&identity).await.unwrap();
+    assert!(matches!(auth.refresh(&first.refresh).await, Err(AuthError::Replayed)));
     assert!(matches!(auth.refresh(&third.refresh).await, Err(AuthError::NotLoggedIn)));
-    assert_eq!(ended.next().await.unwrap().payload, first.user.user_id.as_bytes()[..]);
+    assert_eq!(ended.next().await, [identity.session].into());
+    // An access token that is still good opens no sockets, and keeps none open.
+    assert!(matches!(auth.ticket(&identity).await, Err(AuthError::NotLoggedIn)));
+    assert!(auth.renew(&identity, &third.access).await.is_err());
     auth.refresh(&other.refresh).await.unwrap();
     assert!(matches!(auth.refresh("made up").await, Err(AuthError::NotLoggedIn)));
+}
+
+/// An instance was killed after it had used the token up and before it said so.
+#[tokio::test]
+async fn an_answer_that_was_lost_logs_nobody_out() {
+    let auth = auth().await;
+    auth.signup(alice()).await.unwrap();
+    let first = auth.login("alice", "correct horse").await.unwrap();
+    let lost = auth.refresh(&first.refresh).await.unwrap();
+    let lost_too = auth.refresh(&first.refresh).await.unwrap();
+    let third = auth.refresh(&first.refresh).await.unwrap();
+    let fourth = auth.refresh(&third.refresh).await.unwrap();
+    // Whoever comes with the answer after all is a second holder.
+    assert!(matches!(auth.refresh(&lost.refresh).await, Err(AuthError::Replayed)));
+    assert!(auth.refresh(&lost_too.refresh).await.is_err());
+    assert!(auth.refresh(&fourth.refresh).await.is_err());
+}
+
+#[tokio::test]
+async fn sessions_that_ended_are_heard_of_without_the_bus() {
+    let auth = auth().await;
+    let elsewhere = Auth::new(Settings::dev("test"), auth.0.database.clone(), Bus::memory());
+    let mut ended = elsewhere.endings();
+    auth.signup(alice()).await.unwrap();
+    let session = auth.login("alice", "correct horse").await.unwrap();
+    let identity = auth.verify(&session.access).unwrap();
+    auth.logout(&session.refresh).await.unwrap();
+    assert_eq!(ended.next().await, [identity.session].into());
+}
+
+#[tokio::test]
+async fn a_session_without_a_database_is_taken_to_go_on() {
+    let auth =
+        Auth::new(Settings::dev("test"), Database::in_memory().await.unwrap(), Bus::memory());
+    let (user_id, session) = (Uuid::now_v7(), Uuid::now_v7());
+    let identity = Identity { user_id, username: "alice".into(), session, expires_at: u64::MAX };
+    auth.ticket(&identity).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_expired_is_deleted_whoever_comes_next() {
+    let short = Settings { refresh_lifetime: Duration::ZERO, ..Settings::dev("test") };
+    let auth = auth_with(short).await;
+    auth.signup(alice()).await.unwrap();
+    auth.signup(NewUser { username: "bob".into(), ..alice() }).await.unwrap();
+    auth.login("alice", "correct horse").await.unwrap();
+    let count = async |table: &str| {
+        let select = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        let (count,): (i64,) = crate::on!(&auth.0.database, pool => {
+            sqlx::query_as(select).fetch_one(pool).await.unwrap()
+        });
+        count
+    };
+    auth.login("bob", "correct horse").await.unwrap();
+    assert!(count("refresh_tokens").await <= 1 && count("sessions").await <= 1);
 }
 
 #[tokio::test]
@@ -88,8 +147,10 @@ async fn to_log_out_ends_one_session_or_all() {
     auth.signup(alice()).await.unwrap();
     let one = auth.login("alice", "correct horse").await.unwrap();
     let two = auth.login("alice", "correct horse").await.unwrap();
+    let mut ended = auth.endings();
     auth.logout(&one.refresh).await.unwrap();
     assert!(auth.refresh(&one.refresh).await.is_err());
+    assert_eq!(ended.next().await, [auth.verify(&one.access).unwrap().session].into());
     let two = auth.refresh(&two.refresh).await.unwrap();
     auth.logout_everywhere(two.user.user_id).await.unwrap();
     assert!(auth.refresh(&two.refresh).await.is_err());
@@ -130,7 +191,7 @@ async fn a_ticket_opens_one_socket_and_is_no_access_token() {
     auth.signup(alice()).await.unwrap();
     let access = auth.login("alice", "correct horse").await.unwrap().access;
     let identity = auth.verify(&access).unwrap();
-    let ticket = auth.ticket(&identity);
+    let ticket = auth.ticket(&identity).await.unwrap();
     assert!(auth.verify(&ticket).is_err());
     assert!(auth.redeem(&access).await.is_err());
     assert_eq!(auth.redeem(&ticket).await.unwrap(), identity);
@@ -140,17 +201,41 @@ async fn a_ticket_opens_one_socket_and_is_no_access_token() {
 #[tokio::test]
 async fn attempts_are_limited_by_address_and_by_user() {
     let auth = auth().await;
-    let from = |last| std::net::IpAddr::from([10, 0, 0, last]);
+    // Another instance: they count together.
+    let other = Auth::new(Settings::dev("test"), auth.0.database.clone(), auth.0.bus.clone());
+    let (one, two) = (&auth.0.limits, &other.0.limits);
+    let from = |last| IpAddr::from([10, 0, 0, last]);
     for attempt in 0..5 {
-        auth.limits().login(from(attempt), "alice").unwrap();
+        let limits = if attempt % 2 == 0 { one } else { two };
+        limits.login(from(attempt), "alice").await.unwrap();
     }
-    assert!(matches!(auth.limits().login(from(9), " ALICE"), Err(AuthError::TooMany(_))));
-    auth.limits().login(from(9), "bob").unwrap();
-    for _ in 0..5 {
-        auth.limits().signup(from(1)).unwrap();
+    let refused = one.login(from(9), " ALICE").await;
+    assert!(matches!(refused, Err(AuthError::TooMany(wait)) if wait <= Duration::from_secs(60)));
+    two.login(from(9), "bob").await.unwrap();
+    for last in 0..5 {
+        one.signup(IpAddr::from([0x2001, 0xdb8, 1, 2, 3, 4, 5, last])).await.unwrap();
     }
-    assert!(auth.limits().signup(from(1)).is_err());
-    auth.limits().signup(from(2)).unwrap();
+    assert!(two.signup(IpAddr::from([0x2001, 0xdb8, 1, 2, 7, 7, 7, 7])).await.is_err());
+    one.signup(IpAddr::from([0x2001, 0xdb8, 1, 3, 3, 4, 5, 6])).await.unwrap();
+}
+
+/// A name that is taken, or a password that is too short, is no reason to lock somebody out.
+#[tokio::test]
+async fn only_accounts_that_are_made_count() {
+    let auth = auth().await;
+    let from = IpAddr::from([10, 0, 0, 1]);
+    auth.signup_from(from, alice()).await.unwrap();
+    for _ in 0..20 {
+        assert!(matches!(auth.signup_from(from, alice()).await, Err(AuthError::Taken)));
+        let short = NewUser { username: "bob".into(), password: "short".into(), ..alice() };
+        assert!(matches!(auth.signup_from(from, short).await, Err(AuthError::Invalid(_))));
+    }
+    for name in ["b", "c", "d", "e"] {
+        let new = NewUser { username: name.into(), ..alice() };
+        auth.signup_from(from, new).await.unwrap();
+    }
+    let sixth = NewUser { username: "f".into(), ..alice() };
+    assert!(matches!(auth.signup_from(from, sixth).await, Err(AuthError::TooMany(_))));
 }
 
 #[tokio::test]

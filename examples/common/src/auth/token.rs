@@ -19,6 +19,8 @@ pub struct Identity {
     pub user_id: Uuid,
     /// Its name.
     pub username: String,
+    /// The session, which may be ended before the token does.
+    pub session: Uuid,
     /// Seconds since 1970 at which the access token ends.
     pub expires_at: u64,
 }
@@ -49,6 +51,9 @@ pub(super) struct Claims {
     pub nbf: u64,
     pub exp: u64,
     pub jti: String,
+    /// The session.
+    #[serde(default)]
+    pub sid: Uuid,
     /// Of a ticket: when the access token ends that it was given for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_exp: Option<u64>,
@@ -57,7 +62,8 @@ pub(super) struct Claims {
 impl Claims {
     pub(super) fn identity(self) -> Identity {
         let expires_at = self.session_exp.unwrap_or(self.exp);
-        Identity { user_id: self.user_id, username: self.username, expires_at }
+        let Self { user_id, username, sid: session, .. } = self;
+        Identity { user_id, username, session, expires_at }
     }
 }
 
@@ -80,33 +86,28 @@ impl Keys {
         }
     }
 
-    pub(super) fn access(&self, user: &User) -> String {
+    pub(super) fn access(&self, user: &User, session: Uuid) -> String {
         let exp = now() + self.access_lifetime.as_secs();
-        self.sign(Purpose::Access, (user.user_id, &user.username), exp, None)
+        let username = user.username.clone();
+        let identity = Identity { user_id: user.user_id, username, session, expires_at: exp };
+        self.sign(Purpose::Access, &identity, exp)
     }
 
     pub(super) fn ticket(&self, identity: &Identity) -> String {
-        let exp = now() + TICKET_LIFETIME.as_secs();
-        let user = (identity.user_id, &*identity.username);
-        self.sign(Purpose::Ticket, user, exp, Some(identity.expires_at))
+        self.sign(Purpose::Ticket, identity, now() + TICKET_LIFETIME.as_secs())
     }
 
-    fn sign(
-        &self,
-        purpose: Purpose,
-        (user_id, username): (Uuid, &str),
-        exp: u64,
-        session_exp: Option<u64>,
-    ) -> String {
+    fn sign(&self, purpose: Purpose, identity: &Identity, exp: u64) -> String {
         let claims = Claims {
-            user_id,
-            username: username.to_owned(),
+            user_id: identity.user_id,
+            username: identity.username.clone(),
             iss: self.issuer.clone(),
             aud: purpose.audience().to_owned(),
             nbf: now(),
             exp,
             jti: Uuid::now_v7().to_string(),
-            session_exp,
+            sid: identity.session,
+            session_exp: (purpose == Purpose::Ticket).then_some(identity.expires_at),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
             .expect("the claims are JSON and the key is one of HS256")

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use klamm_utils::clock;
 use tokio::sync::mpsc;
 
-use super::Heard;
+use super::{Counted, Heard};
 
 /// Channels and who listens to them; clones are handles to the same.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,9 @@ pub struct MemoryBus(Arc<Mutex<State>>);
 struct State {
     channels: HashMap<Arc<str>, HashMap<u64, mpsc::Sender<Heard>>>,
     claims: HashMap<String, Instant>,
+    counts: HashMap<String, (u64, Instant)>,
+    /// How many counts there may be before those that are over are forgotten.
+    counts_max: usize,
     next_ear: u64,
 }
 
@@ -52,6 +55,27 @@ impl MemoryBus {
         match state.claims.contains_key(name) {
             true => false,
             false => state.claims.insert(name.to_owned(), now + lifetime).is_none(),
+        }
+    }
+
+    pub(crate) fn count(&self, name: &str, lifetime: Duration) -> Counted {
+        let now = clock::now();
+        let mut state = self.state();
+        if state.counts.len() > state.counts_max {
+            state.counts.retain(|_, (_, until)| *until > now);
+            state.counts_max = 2 * state.counts.len() + 1_000;
+        }
+        let (count, until) = state.counts.entry(name.to_owned()).or_insert((0, now + lifetime));
+        if *until <= now {
+            (*count, *until) = (0, now + lifetime);
+        }
+        *count += 1;
+        Counted { count: *count, left: *until - now }
+    }
+
+    pub(crate) fn uncount(&self, name: &str) {
+        if let Some((count, _)) = self.state().counts.get_mut(name) {
+            *count = count.saturating_sub(1);
         }
     }
 

@@ -61,6 +61,15 @@ pub struct Heard {
     pub payload: Bytes,
 }
 
+/// What was counted of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// How many.
+    pub count: u64,
+    /// When it begins anew.
+    pub left: Duration,
+}
+
 /// Hears what is published on its channels, from soon after it was told to listen.
 #[derive(Debug)]
 pub struct Listener {
@@ -145,6 +154,28 @@ impl Bus {
     }
 }
 
+impl Bus {
+    /// Counts one of `name`, within `lifetime` of the first: how many there are now, and how long
+    /// until they are forgotten.
+    pub async fn count(&self, name: &str, lifetime: Duration) -> Result<Counted, BusError> {
+        match self {
+            Self::Memory(bus) => Ok(bus.count(name, lifetime)),
+            Self::Redis(bus) => bus.count(name, lifetime).await,
+        }
+    }
+
+    /// Takes back one that was counted.
+    pub async fn uncount(&self, name: &str) -> Result<(), BusError> {
+        match self {
+            Self::Memory(bus) => {
+                bus.uncount(name);
+                Ok(())
+            }
+            Self::Redis(bus) => bus.uncount(name).await,
+        }
+    }
+}
+
 impl Listener {
     /// Listens to exactly these channels from now on.
     pub fn listen_to(&self, channels: HashSet<Arc<str>>) {
@@ -190,6 +221,14 @@ pub mod conformance {
         let (name, lifetime) = (uuid::Uuid::now_v7().to_string(), Duration::from_secs(30));
         ensure!(here.claim(&name, lifetime).await?, "the first may claim");
         ensure!(!there.claim(&name, lifetime).await?, "the second may not");
+        ensure!(here.count(&name, lifetime).await?.count == 1, "the first is one");
+        let second = there.count(&name, lifetime).await?;
+        ensure!(second.count == 2 && second.left <= lifetime, "{second:?} of two instances");
+        here.uncount(&name).await?;
+        ensure!(here.count(&name, lifetime).await?.count == 2, "one was taken back");
+        here.uncount("never counted").await?;
+        ensure!(here.count("never counted", lifetime).await?.count == 1, "less than nothing");
+        here.uncount("never counted").await?;
         Ok(())
     }
 

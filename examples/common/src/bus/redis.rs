@@ -13,11 +13,19 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError};
 use tokio::sync::{OnceCell, mpsc, watch};
 
-use super::{BusError, Heard};
+use super::{BusError, Counted, Heard};
 use crate::telemetry::Component;
 
 /// How long a publisher waits for Redis.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+
+/// How often a listener asks whether its connection is one still, and how long that may take.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
+
+/// Takes one back of what there is.
+const UNCOUNT: &str = "local count = tonumber(redis.call('GET', KEYS[1]) or '0') \
+                       if count > 0 then return redis.call('DECR', KEYS[1]) end return 0";
 
 /// One connection for what is published, and one for each listener. Both come back by themselves.
 #[derive(Clone)]
@@ -54,10 +62,29 @@ impl RedisBus {
     }
 
     pub(super) async fn claim(&self, name: &str, lifetime: Duration) -> Result<bool, BusError> {
-        let lifetime_ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
         let mut command = redis::cmd("SET");
-        command.arg(format!("claim:{name}")).arg(1).arg("NX").arg("PX").arg(lifetime_ms);
+        command.arg(format!("claim:{name}")).arg(1).arg("NX").arg("PX").arg(millis(lifetime));
         Ok(self.ask::<Option<String>>(&command).await?.is_some())
+    }
+
+    pub(super) async fn count(&self, name: &str, lifetime: Duration) -> Result<Counted, BusError> {
+        let (key, lifetime_ms) = (format!("count:{name}"), millis(lifetime));
+        let mut commands = redis::pipe();
+        commands.atomic();
+        commands.cmd("SET").arg(&key).arg(0).arg("NX").arg("PX").arg(lifetime_ms).ignore();
+        commands.cmd("INCR").arg(&key).cmd("PTTL").arg(&key);
+        let asked = async {
+            let mut connection = self.connection().await?;
+            Ok(commands.query_async(&mut connection).await?)
+        };
+        let (count, left): (u64, i64) = self.within(asked).await?;
+        Ok(Counted { count, left: Duration::from_millis(left.try_into().unwrap_or(0)) })
+    }
+
+    pub(super) async fn uncount(&self, name: &str) -> Result<(), BusError> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(UNCOUNT).arg(1).arg(format!("count:{name}"));
+        self.ask::<i64>(&command).await.map(drop)
     }
 
     async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, BusError> {
@@ -65,6 +92,13 @@ impl RedisBus {
             let mut connection = self.connection().await?;
             Ok(command.query_async(&mut connection).await?)
         };
+        self.within(asked).await
+    }
+
+    async fn within<T>(
+        &self,
+        asked: impl Future<Output = Result<T, BusError>>,
+    ) -> Result<T, BusError> {
         let answer = tokio::time::timeout(ANSWER_WITHIN, asked).await;
         let answer = answer.unwrap_or(Err(BusError::Timeout));
         self.0.component.tell(&answer);
@@ -117,17 +151,19 @@ impl RedisBus {
         wanted: &mut Wanted,
         backoff: &mut Backoff,
     ) -> Result<(), RedisError> {
-        let (mut sink, mut messages) = self.0.client.get_async_pubsub().await?.split();
+        let connected = tokio::time::timeout(LOOK_WITHIN, self.0.client.get_async_pubsub());
+        let (mut sink, mut messages) = connected.await.map_err(|_| silent())??.split();
         self.0.component.well();
         backoff.reset();
         let mut have = HashSet::<Arc<str>>::new();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
             let want = wanted.borrow_and_update().clone();
             for channel in want.difference(&have) {
-                sink.subscribe(&**channel).await?;
+                answered(sink.subscribe(&**channel)).await?;
             }
             for channel in have.difference(&want) {
-                sink.unsubscribe(&**channel).await?;
+                answered(sink.unsubscribe(&**channel)).await?;
             }
             have = want;
             loop {
@@ -136,6 +172,8 @@ impl RedisBus {
                         Ok(()) => break,
                         Err(_) => return Ok(()),
                     },
+                    // What is half open says nothing: it is asked.
+                    _ = looks.tick() => answered(sink.ping::<redis::Value>()).await.map(drop)?,
                     message = messages.next() => match message {
                         Some(message) => hear(sender, &have, &message),
                         None => return Err(RedisError::from((redis::ErrorKind::Io, "connection closed"))),
@@ -144,6 +182,19 @@ impl RedisBus {
             }
         }
     }
+}
+
+/// The answer, if it comes in time.
+async fn answered<T>(answer: impl Future<Output = redis::RedisResult<T>>) -> redis::RedisResult<T> {
+    tokio::time::timeout(LOOK_WITHIN, answer).await.unwrap_or_else(|_| Err(silent()))
+}
+
+fn silent() -> RedisError {
+    RedisError::from((redis::ErrorKind::Io, "the connection is silent"))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 type Wanted = watch::Receiver<HashSet<Arc<str>>>;

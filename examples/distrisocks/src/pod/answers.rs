@@ -69,9 +69,13 @@ async fn open(
 }
 
 async fn ticket(State(pod): State<Pod>, identity: Identity) -> Response {
-    let ticket = pod.0.auth.ticket(&identity);
-    let expires_in = TICKET_LIFETIME.as_secs();
-    Json(json!({ "ticket": ticket, "expires_in": expires_in })).into_response()
+    match pod.0.auth.ticket(&identity).await {
+        Ok(ticket) => {
+            let expires_in = TICKET_LIFETIME.as_secs();
+            Json(json!({ "ticket": ticket, "expires_in": expires_in })).into_response()
+        }
+        Err(error) => AuthRejection(error).into_response(),
+    }
 }
 
 /// With whom the user has written, and some who are there besides.

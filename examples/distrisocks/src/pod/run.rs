@@ -55,6 +55,17 @@ pub(super) async fn run(
     }
 }
 
+/// Tells the sockets which sessions ended.
+async fn end_sessions(pod: Pod, tasks: TaskGroup) {
+    let mut endings = pod.0.auth.endings();
+    loop {
+        tokio::select! {
+            ended = endings.next() => drop(pod.0.ended.send_replace(ended)),
+            () = tasks.stopping() => return,
+        }
+    }
+}
+
 /// Waits for the broker and makes the topics.
 async fn reach(pod: &Pod, tasks: &TaskGroup, seen: &Component) -> Option<(Kafka, Producer)> {
     let mut patience = Patience::new(tasks, "reach the broker");
@@ -116,6 +127,7 @@ impl Stages {
         rest.spawn("outbox", outbox::relay(pod.clone(), producer.clone(), tasks.clone()));
         rest.spawn("status-feed", outbox::feed(pod.clone(), kafka.clone(), tasks.clone()));
         rest.spawn("reap", reap::watch(pod.clone(), kafka.clone(), tasks.clone()));
+        rest.spawn("sessions", end_sessions(pod.clone(), tasks.clone()));
         rest.spawn("lease", lease::keep(pod.clone(), kafka.clone(), tasks));
     }
 

@@ -104,12 +104,18 @@ impl Socket {
         let mut asked = self.pod.0.ask_again.subscribe();
         let mut page: OptionFuture<BoxFuture<'static, Page>> = None.into();
         let (mut catches_up, mut warned) = (false, false);
+        let mut ended = self.pod.0.ended.subscribe();
         loop {
             let session = self.session_left();
             let until = if warned { session } else { session.saturating_sub(WARN_BEFORE) };
             tokio::select! {
                 biased;
                 () = &mut stopping => return Err(GOING_AWAY),
+                Ok(()) = ended.changed() => {
+                    if ended.borrow_and_update().contains(&self.user.session) {
+                        return Err(EXPIRED);
+                    }
+                }
                 // Between two pages, too: who acknowledges while it reads is heard.
                 frame = self.web.recv() => {
                     self.heard = Instant::now();
@@ -273,14 +279,14 @@ impl Socket {
         Ok(())
     }
 
-    /// Goes on with a newer token of the same user.
+    /// Goes on with a newer token of the same session.
     async fn renew(&mut self, token: &str) -> Result<(), End> {
-        match self.pod.0.auth.verify(token) {
-            Ok(identity) if identity.user_id == self.user.user_id => {
+        match self.pod.0.auth.renew(&self.user, token).await {
+            Ok(identity) => {
                 self.user = identity;
                 Ok(())
             }
-            _ => self.refuse("not your token".into(), None).await,
+            Err(_) => self.refuse("not your token".into(), None).await,
         }
     }
 
