@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
-use common::auth::Identity;
+use common::auth::{AuthError, Identity};
 use common::hub::Frame;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;

@@ -197,7 +197,7 @@ impl Database {
     #[must_use]
     pub fn lock(&self) -> &'static str {
         match self {
-            Self::Sqlite(_) => "",
+            Self::Sqlite(..) => "",
             Self::Postgres(_) => " FOR SHARE",
         }
     }
@@ -214,7 +214,7 @@ impl Database {
     #[must_use]
     pub fn takes_long(&self) -> &'static str {
         match self {
-            Self::Sqlite(_) => "SELECT 1",
+            Self::Sqlite(..) => "SELECT 1",
             Self::Postgres(_) => "SET LOCAL statement_timeout = 0",
         }
     }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 pub use account::{NewUser, User, UserKey, normal};
 pub use endings::Endings;
-pub use limits::{Limiter, Limits, Quotas};
+pub use limits::{Limiter, Quotas};
 pub use routes::{AuthRejection, refresh_cookie, routes};
 pub use token::{Identity, TICKET_LIFETIME};
 pub use verifier::Verifier;
