@@ -103,6 +103,12 @@ async fn reap(pod: &Pod, kafka: &Kafka, dead: &str) -> anyhow::Result<bool> {
             deleted?;
         }
     }
+    for (_, deleted) in kafka.admin().delete_groups(&[topics::group_of(dead).into()]).await? {
+        // One that has read nothing has none.
+        if let Err(error) = deleted {
+            tracing::debug!(%error, dead, "its group stays");
+        }
+    }
     lease::forget_state(pod, dead).await?;
     registry.bury(dead, pod.id()).await?;
     Ok(true)
