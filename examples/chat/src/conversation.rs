@@ -286,8 +286,7 @@ impl Conversation {
             return;
         }
         let (instance, known) = (Arc::clone(&self.instance), self.identity.clone());
-        self.renewals
-            .push(Box::pin(async move { instance.auth.renew(&known, &token).await }));
+        self.renewals.push(Box::pin(async move { instance.auth.renew(&known, &token).await }));
     }
 
     fn renewed(&mut self, renewed: Result<Identity, AuthError>) {

@@ -93,12 +93,7 @@ async fn identify(
 }
 
 /// Attends to a page until one side ends.
-async fn attend(
-    instance: Arc<Instance>,
-    place: Place,
-    identity: Identity,
-    web_socket: WebSocket,
-) {
+async fn attend(instance: Arc<Instance>, place: Place, identity: Identity, web_socket: WebSocket) {
     let instance = &instance;
     instance.metrics.sockets.inc();
     let (user, session) = (identity.user_id, identity.session);

@@ -7,6 +7,7 @@ use common::db::{Database, Migration};
 use common::on;
 use klamm_utils::clock::{Clock as _, SystemClock};
 use serde::Serialize;
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 pub(crate) use self::written::{
@@ -237,6 +238,9 @@ pub(crate) async fn members(
                   ORDER BY user_name LIMIT 1000";
     on!(database, pool => sqlx::query_as(select).bind(room).fetch_all(pool).await)
 }
+
+/// How many rows one statement changes: their values must not be too many for it.
+const ROWS_MAX: usize = 500;
 
 /// Moves read pointers of members forward.
 pub(crate) async fn read_all(database: &Database, far: &Far) -> Result<(), sqlx::Error> {

@@ -150,7 +150,7 @@ async fn a_database_that_hangs_holds_no_page_up() {
     alice.send("a", "0", "first").await;
     let first = alice.hear("message_ack").await;
     // Whoever writes has to wait for this one.
-    let Database::Sqlite(pool) = &set.database else { panic!("the tests run on SQLite") };
+    let Database::Sqlite(pool, _) = &set.database else { panic!("the tests run on SQLite") };
     let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
     for _ in 0..1_000 {
         alice.say(json!({"type": "read", "room": "a", "offset": first["offset"]})).await;

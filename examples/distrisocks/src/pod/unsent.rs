@@ -30,8 +30,7 @@ pub(super) async fn hand_over(pod: &Pod, producer: &Producer, pairs: BTreeSet<(S
     };
     for (touser, fromuser) in done {
         let (upto_offset, message_ids) = (None, Vec::new());
-        let handed_over =
-            HandedOver { touser: touser.clone(), fromuser, upto_offset, message_ids };
+        let handed_over = HandedOver { touser: touser.clone(), fromuser, upto_offset, message_ids };
         let value = serde_json::to_vec(&handed_over).expect("a struct of texts is JSON");
         let record = Record::to(TOPIC).key(touser).value(value);
         // If it is lost, a badge stays until the next message.
