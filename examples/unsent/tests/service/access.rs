@@ -73,7 +73,7 @@ async fn what_was_written_to_somebody_is_theirs_alone() {
         let answer = service.http.get(service.url(&format!("/live?{query}"))).send().await;
         answer.unwrap().status().as_u16()
     };
-    let ticket = auth.ticket(&auth.verify(&bob).unwrap());
+    let ticket = auth.ticket(&auth.verify(&bob).unwrap()).await.unwrap();
     assert_eq!(live(&format!("touser=bob&ticket={ticket}")).await, 200);
     assert_eq!(live(&format!("touser=alice&ticket={ticket}")).await, 403);
     // An access token does not belong into an address.
