@@ -5,11 +5,23 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::serve::{ListenerExt as _, TapIo};
 use klamm_utils::task::TaskGroup;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// How long tasks may take to end.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Has what is written to its connections sent at once: a frame that follows another would wait
+/// until that one is acknowledged, up to 40 ms.
+#[must_use]
+pub fn undelayed(listener: TcpListener) -> TapIo<TcpListener, fn(&mut TcpStream)> {
+    listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection may be slow");
+        }
+    })
+}
 
 /// A service that answers. Dropping it leaves its tasks running; [`Running::stop`] ends them.
 #[derive(Debug)]
@@ -29,6 +41,7 @@ impl Running {
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
+        let listener = undelayed(listener);
         let stopping = tasks.stopping();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn("http", async move {

@@ -238,8 +238,11 @@ impl Shared {
         if !self.state().read.is_new(message.id) {
             return;
         }
-        let context = self.remember(&message);
-        let Some(question) = message.question().map(str::to_owned) else { return };
+        let Some(question) = message.question().map(str::to_owned) else {
+            return self.remember(&message);
+        };
+        let context = self.said_in(&message.room);
+        self.remember(&message);
         if SystemClock::new().now_ms() - message.created_at > QUESTION_AGE_MAX_MS {
             return;
         }
@@ -267,14 +270,18 @@ impl Shared {
         }
     }
 
-    /// What was said before this message.
-    fn remember(&self, message: &Message) -> Vec<Said> {
+    /// What was said in a room last.
+    fn said_in(&self, room: &str) -> Vec<Said> {
+        let state = self.state();
+        state.context.get(room).into_iter().flatten().cloned().collect()
+    }
+
+    fn remember(&self, message: &Message) {
         let mut state = self.state();
         if state.context.len() >= ROOMS_MAX && !state.context.contains_key(&message.room) {
             state.context.clear();
         }
         let context = state.context.entry(message.room.clone()).or_default();
-        let before = context.iter().cloned().collect();
         if context.len() == CONTEXT_MAX {
             context.pop_front();
         }
@@ -283,7 +290,6 @@ impl Shared {
             text: message.content.clone(),
             by_bot: message.sender == Message::superchat(),
         });
-        before
     }
 
     /// One answer in a room at a time, and not too many altogether.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::any;
+use common::service::undelayed;
 use klamm_utils::task::TaskGroup;
 use tokio::net::TcpListener;
 
@@ -77,7 +78,8 @@ impl Proxy {
         let (asked, over) = (self.tasks.stopping(), self.tasks.stopping());
         self.tasks.spawn("serve", async move {
             let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-            let serving = axum::serve(listener, routes).with_graceful_shutdown(asked);
+            let serving =
+                axum::serve(undelayed(listener), routes).with_graceful_shutdown(asked);
             let late = async {
                 over.await;
                 tokio::time::sleep(FAREWELL).await;
