@@ -78,8 +78,7 @@ impl Proxy {
         let (asked, over) = (self.tasks.stopping(), self.tasks.stopping());
         self.tasks.spawn("serve", async move {
             let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-            let serving =
-                axum::serve(undelayed(listener), routes).with_graceful_shutdown(asked);
+            let serving = axum::serve(undelayed(listener), routes).with_graceful_shutdown(asked);
             let late = async {
                 over.await;
                 tokio::time::sleep(FAREWELL).await;
