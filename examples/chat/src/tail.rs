@@ -14,16 +14,51 @@ use crate::message::{Message, Placed};
 /// before is at hand.
 const BACK: i64 = 2_000;
 
-/// How many records are shown before sockets get time to write: fewer than wait for a page.
+/// How many records of a partition are shown at a time.
 const AT_ONCE: usize = 64;
 
-/// How many frames are shown before that.
-const ROUND_MAX: usize = 500;
+/// How many records may be shown before sockets get time to write: fewer than wait for a page that
+/// looks at all rooms.
+const RECORDS_MAX: usize = 160;
 
 /// How long that time is for each frame, and what is too short to wait for.
 const PAUSE: Duration = Duration::from_micros(40);
 const PAUSE_MIN: Duration = Duration::from_millis(1);
-const PAUSE_MAX: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(40);
+
+/// What was shown since sockets had time to write.
+#[derive(Debug, Default)]
+struct Round {
+    records: usize,
+    frames: usize,
+}
+
+impl Round {
+    fn add(&mut self, records: usize, frames: usize) {
+        if frames > 0 {
+            self.records += records;
+            self.frames += frames;
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.records >= RECORDS_MAX
+    }
+
+    /// Waits after so many frames, so that what comes meanwhile is put before each page in one go:
+    /// to wake a socket and to write to it costs more than a frame.
+    async fn pause(&mut self) {
+        let time = self.pause_after();
+        if time >= PAUSE_MIN {
+            *self = Self::default();
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    fn pause_after(&self) -> Duration {
+        u32::try_from(self.frames).map_or(PAUSE_MAX, |frames| (PAUSE * frames).min(PAUSE_MAX))
+    }
+}
 
 /// Follows every partition until the tasks stop.
 pub(crate) async fn follow(instance: &Instance, log: &Log) {
@@ -62,12 +97,12 @@ async fn open(instance: &Instance, log: &Log) -> klamm_client::Result<Consumer> 
 
 /// Shows what comes, until that fails.
 async fn read(instance: &Instance, consumer: &mut Consumer) -> klamm_client::Error {
-    let mut shown = 0;
+    let mut round = Round::default();
     loop {
         let batch = match consumer.next_batch().now_or_never() {
             Some(batch) => batch,
             None => {
-                pause(&mut shown).await;
+                round.pause().await;
                 consumer.next_batch().await
             }
         };
@@ -86,27 +121,13 @@ async fn read(instance: &Instance, consumer: &mut Consumer) -> klamm_client::Err
             let elsewhere = |room: &str| instance.presence.count(room);
             let count = instance.rooms.show(partition, decoded.collect(), next, elsewhere);
             instance.metrics.deliveries.inc_by(count as u64);
-            shown += count;
-            if count > 0 && records.len() == AT_ONCE || shown >= ROUND_MAX {
-                pause(&mut shown).await;
+            round.add(records.len(), count);
+            if round.is_full() {
+                round.pause().await;
             }
         }
         instance.rooms.passed(partition, batch.end_offset());
     }
-}
-
-/// Waits after so many frames, so that what comes meanwhile is put before each page in one go:
-/// to wake a socket and to write to it costs more than a frame.
-async fn pause(shown: &mut usize) {
-    let time = pause_after(*shown);
-    if time >= PAUSE_MIN {
-        *shown = 0;
-        tokio::time::sleep(time).await;
-    }
-}
-
-fn pause_after(shown: usize) -> Duration {
-    u32::try_from(shown).map_or(PAUSE_MAX, |shown| (PAUSE * shown).min(PAUSE_MAX))
 }
 
 #[cfg(test)]
@@ -115,9 +136,23 @@ mod tests {
 
     #[test]
     fn what_is_said_now_and_then_is_not_held_up_and_a_rush_not_for_long() {
+        let pause_after = |frames| Round { records: 1, frames }.pause_after();
         assert!(pause_after(10) < PAUSE_MIN);
         assert!(pause_after(100) > PAUSE_MIN);
+        assert_eq!(pause_after(1_000), PAUSE_MAX);
         assert_eq!(pause_after(usize::MAX), PAUSE_MAX);
-        assert_eq!(pause_after(ROUND_MAX), PAUSE_MAX);
+    }
+
+    #[test]
+    fn no_page_is_put_more_before_than_it_may_leave_waiting() {
+        let mut round = Round::default();
+        round.add(10_000, 0);
+        assert!(!round.is_full(), "nobody has looked");
+        let mut shown = 0;
+        while !round.is_full() {
+            round.add(AT_ONCE, AT_ONCE);
+            shown += AT_ONCE;
+        }
+        assert!(shown < common::hub::FRAMES_MAX, "{shown}");
     }
 }
