@@ -24,7 +24,11 @@ export function ChatPage({ session }: { session: Session }) {
     if (name === "") return;
     const opened = openRoom(name, { userId, username }, here);
     setOpen(opened);
-    return () => opened.close();
+    window.addEventListener("pagehide", opened.settle);
+    return () => {
+      window.removeEventListener("pagehide", opened.settle);
+      opened.close();
+    };
   }, [name, userId, username]);
 
   if (name === "") return <Navigate to="/join" replace />;

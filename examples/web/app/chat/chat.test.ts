@@ -231,6 +231,22 @@ test("what is read in a rush is told now and then, up to the last of it", async 
   expect(last().of("read").map((frame) => frame["offset"])).toEqual([5, 24]);
 });
 
+test("what was read last is told before the page goes", async () => {
+  await last().say(hello, joined);
+  for (const offset of [5, 6]) {
+    await last().say(message(offset));
+    room.seen();
+  }
+  const reads = () => last().of("read").map((frame) => frame["offset"]);
+  expect(reads()).toEqual([5]);
+  room.settle();
+  expect(reads()).toEqual([5, 6]);
+  await last().say(message(7));
+  room.seen();
+  room.close();
+  expect(reads()).toEqual([5, 6, 7]);
+});
+
 test("frames that make no sense are left out", async () => {
   last().onmessage?.({ data: "{not json" });
   await last().say([], { type: "from_the_future" }, { ...message(1), id: 7 }, hello);

@@ -40,6 +40,8 @@ export interface OpenRoom {
   stopAnswer(id: string): void;
   /** Is no member any more. */
   leave(): void;
+  /** Says now what would be said soon: the page may go at any moment. */
+  settle(): void;
   /** Ends the connection; the person stays a member and finds what is new later. */
   close(): void;
 }
@@ -241,6 +243,10 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     leave() {
       link.send({ type: "leave_room", room: name });
     },
-    close: () => link.stop("left"),
+    settle: tellRead,
+    close() {
+      tellRead();
+      link.stop("left");
+    },
   };
 }
