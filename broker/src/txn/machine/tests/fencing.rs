@@ -77,6 +77,29 @@ fn an_id_that_is_fenced_in_its_last_epoch_is_replaced() {
 }
 
 #[test]
+fn who_was_fenced_in_its_last_epoch_does_not_take_the_end_for_its_own() {
+    check(
+        "
+        > init
+        stored: Empty 1/0
+        told 1/0
+        > age 32766
+        > add t-0 v2 as=1/32766
+        stored: Ongoing 1/32766 t-0
+        yes
+        > init
+        stored: PrepareAbort 1/32767 t-0
+        to be marked: Abort 1/32767 t-0
+        CONCURRENT_TRANSACTIONS
+        > mark t-0
+        stored: CompleteAbort 1/32767
+        > end abort v2 as=1/32766
+        PRODUCER_FENCED
+        ",
+    );
+}
+
+#[test]
 fn a_producer_that_names_itself_goes_on_if_nobody_came_between() {
     check(
         "
