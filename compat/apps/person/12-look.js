@@ -57,9 +57,13 @@ await run("12-look", async (stage) => {
 
   await stage.check("what has the focus can be seen", async () => {
     const page = await stage.person("focus");
+    await page.getByLabel("Room name").waitFor();
     await page.keyboard.press("Tab");
-    const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
-    assert.notEqual(outline, "none");
+    const { tag, outline } = await page.evaluate(() => ({
+      tag: document.activeElement.tagName,
+      outline: getComputedStyle(document.activeElement).outlineStyle,
+    }));
+    assert.notEqual(outline, "none", `the focus is on ${tag}`);
     await page.close();
   });
 
