@@ -1,6 +1,7 @@
 //! From an address to a connected socket.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,11 +107,18 @@ impl Transport {
     }
 }
 
-/// Connects to the first of the address's resolutions, IPv4 and IPv6 alike, that answers. Each has
-/// its own time.
 async fn dial(address: &str, timeout: Duration) -> io::Result<TcpStream> {
+    reach(within(timeout, lookup_host(address)).await?, timeout).await
+}
+
+/// Connects to the first of a name's addresses, IPv4 and IPv6 alike, that answers. Each has its own
+/// time.
+async fn reach(
+    addresses: impl Iterator<Item = SocketAddr>,
+    timeout: Duration,
+) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for socket in within(timeout, lookup_host(address)).await? {
+    for socket in addresses {
         match within(timeout, TcpStream::connect(socket)).await {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
@@ -159,8 +167,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_resolution_is_tried() {
-        // On most machines the name is both ::1 and 127.0.0.1, of which one listens.
+    async fn every_address_of_a_name_is_tried() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // As a name has them that stands for several brokers, of which two are down.
+        let all = [[127, 0, 0, 2], [127, 0, 0, 3], [127, 0, 0, 1]];
+        let all = all.map(|ip| SocketAddr::from((ip, port)));
+        let timeout = Duration::from_secs(60);
+        let socket = reach(all.into_iter(), timeout).await.unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), all[2]);
+        let refused = reach(all[..2].iter().copied(), timeout).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        let nobody = reach(std::iter::empty(), timeout).await.unwrap_err();
+        assert_eq!(nobody.to_string(), "the name has no address");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_listen_may_be_tried_again() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let address = address("localhost", port.into());

@@ -1,7 +1,7 @@
 // A phone's width, the dark, the keyboard alone, less motion, names for screen readers, weight.
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { call, connected, enter, run, say, sees, tick } from "./stage.js";
+import { URL_OF_APPS, call, connected, enter, run, say, sees, tick } from "./stage.js";
 
 const PHONE = { viewport: { width: 390, height: 800 } };
 const FIRST_LOAD_BYTES = 200 * 1024;
@@ -91,6 +91,17 @@ await run("12-look", async (stage) => {
       assert.notEqual(await page.title(), "", path);
     }
     await page.close();
+  });
+
+  await stage.check("pages come with what they may do, and files with how long they are good", async () => {
+    const page = await fetch(`${URL_OF_APPS}/chat?room=any`);
+    assert.match(page.headers.get("content-security-policy"), /default-src 'none'/);
+    assert.equal(page.headers.get("cache-control"), "no-cache");
+    const script = (await page.text()).match(/\/assets\/[^"]+\.js/)[0];
+    const file = await fetch(URL_OF_APPS + script);
+    assert.match(file.headers.get("cache-control"), /immutable/);
+    assert.match(file.headers.get("content-type"), /^text\/javascript/);
+    assert.equal((await fetch(`${URL_OF_APPS}/assets/nothing.js`)).status, 404);
   });
 
   await stage.check("a first visit is light", async () => {

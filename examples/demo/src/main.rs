@@ -4,10 +4,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use common::service::{Running, asked_to_end};
 use common::telemetry;
 use demo::{logs, up, whole};
-use klamm_utils::task::TaskGroup;
 
 /// Chat rooms, direct messages and unsent messages on one broker, at http://localhost:8080.
 ///
@@ -29,12 +27,6 @@ enum Command {
     Down(Data),
     /// Tell what runs.
     Status(Data),
-    /// Serve the pages alone, for containers.
-    Pages {
-        /// Where.
-        #[arg(long, default_value = "127.0.0.1:8080")]
-        listen: std::net::SocketAddr,
-    },
     /// Print what a service has logged.
     Logs {
         /// The name of the service, such as Asia or postgres.
@@ -63,11 +55,6 @@ async fn main() -> anyhow::Result<()> {
         Some(Command::Up(options)) => up::up(options).await,
         Some(Command::Down(Data { data })) => up::down(data).await,
         Some(Command::Status(Data { data })) => logs::status(data),
-        Some(Command::Pages { listen }) => {
-            let running = Running::serve(listen, web::pages(), TaskGroup::new("pages")).await?;
-            asked_to_end().await;
-            running.stop().await
-        }
         Some(Command::Logs { name, follow, data: Data { data } }) => {
             logs::logs(data, &name, follow).await
         }

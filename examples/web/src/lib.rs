@@ -4,6 +4,8 @@
 //! the sources, so that nobody needs Node to run them. See the README.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{
@@ -17,9 +19,9 @@ use rust_embed::{Embed, EmbeddedFile};
 #[folder = "dist"]
 struct Dist;
 
-/// What a page may do: run our own scripts, talk to where it came from, and no more. Styles may be
-/// inline because the emoji picker brings its own.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+/// What a page may do (`Content-Security-Policy`): run our own scripts, talk to where it came from,
+/// and no more. Styles may be inline because the emoji picker brings its own.
+pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -33,6 +35,11 @@ const ASK: &str = "no-cache";
 /// `/assets/` is missing.
 pub fn pages() -> Router {
     Router::new().fallback(serve)
+}
+
+/// Every file of the build: its path, such as `assets/index.css`, and what is in it.
+pub fn files() -> impl Iterator<Item = (Cow<'static, str>, Cow<'static, [u8]>)> {
+    Dist::iter().filter_map(|path| Dist::get(&path).map(|file| (path, file.data)))
 }
 
 async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {

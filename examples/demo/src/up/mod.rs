@@ -138,25 +138,25 @@ impl Play {
             processes.add(spec).await?;
             cast.push((part, place));
         }
-        let pages = self.pages(processes, proxy).await?;
+        let buttons = self.buttons(processes, proxy).await?;
         let upstreams = Upstreams {
             chat: of_role(&cast, Role::Chat),
             accounts: of_role(&cast, Role::Accounts),
             pods: of_role(&cast, Role::Pod),
             unsent: of_role(&cast, Role::UnsentProducer),
-            pages: vec![pages],
+            demo: buttons,
         };
         processes.add(nginx(&path.join("nginx"), self.options.port, &upstreams)?).await?;
         processes.ready().await?;
-        self.tell(processes, settings, (kafka, pages)).await
+        self.tell(processes, settings, (kafka, buttons)).await
     }
 
-    /// The pages and the buttons of the demo, which this process serves itself.
-    async fn pages(&self, processes: &Processes, proxy: &Proxy) -> anyhow::Result<SocketAddr> {
-        let listener = tokio::net::TcpListener::bind(self.place("pages")?).await?;
+    /// The buttons of the demo, which this process serves itself.
+    async fn buttons(&self, processes: &Processes, proxy: &Proxy) -> anyhow::Result<SocketAddr> {
+        let listener = tokio::net::TcpListener::bind(self.place("demo")?).await?;
         let address = listener.local_addr()?;
         let buttons = control::routes(processes.clone(), true);
-        proxy.serve(listener, web::pages().nest("/demo/api", buttons));
+        proxy.serve(listener, axum::Router::new().nest("/demo/api", buttons));
         Ok(address)
     }
 
@@ -193,12 +193,12 @@ impl Play {
         &self,
         processes: &Processes,
         settings: Vec<(String, String)>,
-        (kafka, pages): (SocketAddr, SocketAddr),
+        (kafka, buttons): (SocketAddr, SocketAddr),
     ) -> anyhow::Result<()> {
         let url = format!("http://localhost:{}", self.options.port);
         let instances = processes.instances().await;
         let (pid, kafka) = (std::process::id(), kafka.to_string());
-        let control = format!("http://{pages}/demo/api");
+        let control = format!("http://{buttons}/demo/api");
         let record = Record { pid, url, control, kafka, settings, instances };
         self.folder.write(&record)?;
         crate::banner::print(&record, Some(self.folder.path()))?;

@@ -106,6 +106,32 @@ async fn a_pod_has_a_partition_for_each_worker() {
     world.stop().await;
 }
 
+/// Who has handed a message over to the writers says so; not before, and for each.
+#[tokio::test]
+async fn what_was_handed_over_is_committed_and_no_more() {
+    let world = World::start(1).await;
+    let mut alice = world.connect("alice", 0).await;
+    let mut bob = world.connect("bob", 0).await;
+    for n in 0..20 {
+        alice.write("bob", &n.to_string()).await;
+    }
+    for n in 0..20 {
+        assert_eq!(bob.read().await, n.to_string());
+    }
+    let kafka = world.kafka().await;
+    let group = klamm_protocol::wire::Str::from("pod.pod-1");
+    until("all is committed", async || {
+        let mut groups = kafka.admin().group_offsets(std::slice::from_ref(&group)).await.unwrap();
+        let offsets = groups.remove(0).1.unwrap();
+        let committed = offsets.into_iter().filter_map(|(_, offset)| offset.unwrap());
+        let committed = committed.map(|committed| committed.offset).sum::<i64>();
+        assert!(committed <= 20, "{committed}");
+        committed == 20
+    })
+    .await;
+    world.stop().await;
+}
+
 /// One gauge for ten workers shows what the last of them had.
 #[tokio::test]
 async fn queue_depths_are_told_of_each_worker() {
