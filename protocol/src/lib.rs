@@ -7,6 +7,7 @@
 //! | [`wire`] | reading and writing of values |
 //! | [`header`] | request and response headers, whole messages |
 //! | [`frame`] | messages on a byte stream |
+//! | [`inbox`] | the buffer that such a stream is read into |
 //! | [`records`] | record batches |
 //! | [`consumer_protocol`] | what the members of a consumer group tell each other |
 //! | [`error_code`] | Kafka's error codes, one table |
@@ -22,5 +23,6 @@ pub mod declare;
 pub mod error_code;
 pub mod frame;
 pub mod header;
+pub mod inbox;
 pub mod records;
 pub mod wire;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_protocol::frame::FrameError;
+use klamm_protocol::inbox::Inbox;
 use klamm_protocol::wire::WireError;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -15,7 +16,6 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::Peer;
 use super::chunks::Chunks;
 use super::dispatch::{Dispatched, dispatch};
-use super::inbox::Inbox;
 use super::memory::Reservation;
 use super::pipeline::{Answer, Pipeline, Slot, UnderWay};
 use crate::node::Node;
@@ -164,7 +164,7 @@ impl Connection<'_> {
             let event = tokio::select! {
                 biased;
                 (answer, request) = self.pipeline.next() => Event::Answer(answer, request),
-                read = self.read.read_buf(&mut self.inbox.bytes), if goes_on => Event::Read(read?),
+                read = self.read.read_buf(self.inbox.buffer()), if goes_on => Event::Read(read?),
                 memory = self.node.memory.clone().reserve(blocked.unwrap_or(0)),
                     if blocked.is_some() => Event::Reserved(memory),
                 () = &mut stopping, if !draining => Event::Stop,
@@ -305,7 +305,7 @@ impl Connection<'_> {
 
     /// The client closed its side: well, unless in the middle of a request.
     fn left(&self) -> Result<End, ConnectionError> {
-        match self.inbox.bytes.len() {
+        match self.inbox.unread().len() {
             0 => Ok(End::Closed),
             bytes => Err(ConnectionError::Cut(bytes)),
         }
@@ -314,7 +314,7 @@ impl Connection<'_> {
     /// Says whether the connection's time is up, and when to ask again.
     fn check_deadlines(&mut self) -> Result<Option<End>, ConnectionError> {
         let now = Instant::now();
-        let in_request = !self.inbox.bytes.is_empty() && self.pipeline.has_room();
+        let in_request = !self.inbox.unread().is_empty() && self.pipeline.has_room();
         if let Some(started) = self.frame_started.filter(|_| in_request) {
             let time_max = self.node.config().connections.receive_timeout;
             if now >= started + time_max {
@@ -324,7 +324,7 @@ impl Connection<'_> {
             return Ok(None);
         }
         let due = self.last_active + self.node.config().connections.idle_max;
-        if now >= due && self.pipeline.is_empty() && self.inbox.bytes.is_empty() {
+        if now >= due && self.pipeline.is_empty() && self.inbox.unread().is_empty() {
             return Ok(Some(End::Idle));
         }
         self.inbox.rest();

@@ -9,7 +9,6 @@ mod connection;
 mod dispatch;
 mod faulty;
 mod gate;
-mod inbox;
 mod limits;
 mod listener;
 mod memory;

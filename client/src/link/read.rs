@@ -1,31 +1,25 @@
 //! What is heard on a link.
 
-use bytes::BytesMut;
-use klamm_protocol::frame::FrameCodec;
+use klamm_protocol::inbox::Inbox;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio_util::codec::Decoder as _;
 
 use super::shared::{Reason, Shared};
 use crate::idle::{self, Idle};
-
-/// Room in the read buffer before each read.
-const READ_ROOM: usize = 16 * 1024;
 
 const SPEAKS_TLS: &str = "the broker speaks TLS on this port; set `security.protocol` to SSL or \
                           SASL_SSL, or use the port where it does not";
 
 /// Reads answers until the stream ends, an answer is overdue or nobody wants any, and tells why.
 pub(super) async fn read(shared: &Shared, mut input: impl AsyncRead + Unpin) -> Reason {
-    let mut codec = FrameCodec::new(shared.limits.answer_bytes_max);
-    let mut buffer = BytesMut::new();
+    let mut inbox = Inbox::new(shared.limits.answer_bytes_max);
     let mut idle = Idle::new(shared.limits.idle_max);
     let mut look = idle::looks_within(shared.limits.timeout);
     let mut answers = 0u64;
     loop {
-        if answers == 0 && !shared.secret && is_tls(&buffer) {
+        if answers == 0 && !shared.secret && is_tls(inbox.unread()) {
             return SPEAKS_TLS.into();
         }
-        match codec.decode(&mut buffer) {
+        match inbox.next_frame() {
             Ok(Some(frame)) => {
                 answers += 1;
                 if let Err(reason) = shared.deliver(frame) {
@@ -33,19 +27,24 @@ pub(super) async fn read(shared: &Shared, mut input: impl AsyncRead + Unpin) -> 
                 }
             }
             Ok(None) => {
-                buffer.reserve(READ_ROOM);
+                inbox.make_room();
                 tokio::select! {
                     biased;
-                    read = input.read_buf(&mut buffer) => match read {
+                    read = input.read_buf(inbox.buffer()) => match read {
                         Ok(0) => return closed(shared, answers),
                         Ok(_) => {}
                         // What is refused by TLS 1.3 is refused where the first answer would be.
                         Err(error) if answers == 0 => return Reason::of_first(&error),
                         Err(error) => return Reason::of_io(&error),
                     },
-                    _ = look.tick() => if let Some(reason) = shared.overdue(look.period()) {
-                        return reason;
-                    },
+                    _ = look.tick() => {
+                        if let Some(reason) = shared.overdue(look.period()) {
+                            return reason;
+                        }
+                        if !shared.is_awaited() {
+                            inbox.rest();
+                        }
+                    }
                     asked = idle.passed(|| shared.asked()) => {
                         if let Some(reason) = shared.fail_if_idle(asked) {
                             return reason;

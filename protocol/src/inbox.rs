@@ -1,8 +1,9 @@
 //! Bytes on their way in.
 
 use bytes::{Bytes, BytesMut};
-use klamm_protocol::frame::{FrameCodec, FrameError, LENGTH_SIZE};
 use tokio_util::codec::Decoder as _;
+
+use crate::frame::{FrameCodec, FrameError, LENGTH_SIZE};
 
 /// Room for the first bytes of a connection. Small: most connections are idle.
 const ROOM_MIN: usize = 4 * 1024;
@@ -12,8 +13,9 @@ const ROOM_MAX: usize = 256 * 1024;
 
 /// The read buffer of one connection. It grows with what has arrived and with what the
 /// connection has shown before, never with what it claims.
-pub(super) struct Inbox {
-    pub(super) bytes: BytesMut,
+#[derive(Debug)]
+pub struct Inbox {
+    bytes: BytesMut,
     codec: FrameCodec,
     largest_frame: usize,
     /// Room that reads have shown to need: it doubles whenever one fills all it was given.
@@ -21,18 +23,35 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn new(frame_bytes_max: usize) -> Self {
+    /// An empty one, that refuses frames of more than `frame_bytes_max` bytes.
+    #[must_use]
+    pub fn new(frame_bytes_max: usize) -> Self {
         let codec = FrameCodec::new(frame_bytes_max);
         Self { bytes: BytesMut::new(), codec, largest_frame: 0, room: 0 }
     }
 
+    /// What was read and not taken yet.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What the next read writes behind: see [`make_room`](Self::make_room).
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.bytes
+    }
+
     /// The length of the next frame, once it is known.
-    pub(super) fn next_length(&self) -> Result<Option<usize>, FrameError> {
+    ///
+    /// # Errors
+    /// It is none that a frame may have.
+    pub fn next_length(&self) -> Result<Option<usize>, FrameError> {
         self.codec.next_length(&self.bytes)
     }
 
     /// Whether a whole frame waits, or something that is none and must be refused.
-    pub(super) fn has_frame(&self) -> bool {
+    #[must_use]
+    pub fn has_frame(&self) -> bool {
         match self.next_length() {
             Ok(Some(length)) => self.bytes.len() >= LENGTH_SIZE + length,
             Ok(None) => false,
@@ -41,7 +60,10 @@ impl Inbox {
     }
 
     /// The next frame, once it is whole.
-    pub(super) fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+    ///
+    /// # Errors
+    /// Its length is none that a frame may have.
+    pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
         let Some(length) = self.next_length()? else { return Ok(None) };
         if self.bytes.len() < LENGTH_SIZE + length {
             return Ok(None);
@@ -53,7 +75,7 @@ impl Inbox {
 
     /// Makes room for the next read. What was read before is used again as soon as no request
     /// holds a part of it; only the beginning of an unfinished frame is moved then.
-    pub(super) fn make_room(&mut self) {
+    pub fn make_room(&mut self) {
         let held = self.bytes.len();
         if held == self.bytes.capacity() {
             self.room = (2 * self.room).clamp(ROOM_MIN, ROOM_MAX);
@@ -72,7 +94,7 @@ impl Inbox {
     }
 
     /// Gives the buffer back while the connection is idle.
-    pub(super) fn rest(&mut self) {
+    pub fn rest(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
             (self.largest_frame, self.room) = (0, 0);
