@@ -80,7 +80,7 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
     };
     const at = toMillis(raw["at"], world.now());
     const to = raw["reciever_id"];
-    if (typeof to === "string" && to in store.get().threads && !dm.has(store.get(), which)) {
+    if (typeof to === "string" && store.get().threads.has(to) && !dm.has(store.get(), which)) {
       // It was written elsewhere.
       void loadThread(to);
     }
