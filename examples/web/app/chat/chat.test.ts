@@ -168,6 +168,40 @@ test("what was written while the connection was away is sent when it is back, on
   expect(last().of("chat_message")).toEqual([{ ...sent, client_msg_id: "c1" }]);
 });
 
+test("what was written before the room is joined waits, and is sent in its order", async () => {
+  const texts = () => last().of("chat_message").map((frame) => frame["content"]);
+  await last().say(hello, joined);
+  last().onclose?.({ code: 1006 });
+  room.send("one");
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().onopen?.();
+  room.send("two");
+  await last().say(hello);
+  room.send("three");
+  expect(texts()).toEqual([]);
+  await last().say(joined);
+  room.send("four");
+  expect(texts()).toEqual(["one", "two", "three", "four"]);
+});
+
+test("while a server lets nobody in, what is written waits for it", async () => {
+  const away = { type: "join_room", room: "general", success: false, error: true, message: "Not yet" };
+  await last().say(hello, away);
+  room.send("hello");
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(last().of("chat_message")).toEqual([]);
+  expect(room.store.get().room.outgoing[0]?.state).toBe("sending");
+  await last().say(joined);
+  expect(last().of("chat_message")).toMatchObject([{ client_msg_id: "c1", content: "hello" }]);
+});
+
+test("a history that hangs keeps nobody from writing", async () => {
+  page = new Promise(() => {}) as unknown as Page;
+  await last().say(hello, joined);
+  room.send("hello");
+  expect(last().of("chat_message")).toHaveLength(1);
+});
+
 test("without an answer it is not sent, and a retry has the same id", async () => {
   await last().say(hello, joined);
   room.send("hello");

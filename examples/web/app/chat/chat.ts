@@ -74,7 +74,7 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
   const link = createLink(
     world,
     {
-      opened() {},
+      opened: () => store.update((chat) => inRoom(chat, (room) => ({ ...room, joined: false }))),
       frame(raw) {
         const frame = readFrame(raw, world.now());
         if (frame !== undefined) arrived(frame);
@@ -90,8 +90,9 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     if (frame.type === "auth_expiring") void sendToken();
     if ("room" in frame && frame.room !== name) return;
     if (frame.type === "join_room") {
-      if (frame.failure === undefined) void catchUp();
-      else setTimeout(join, AGAIN_MS);
+      if (frame.failure !== undefined) return void setTimeout(join, AGAIN_MS);
+      void catchUp();
+      sendWaiting();
     }
     if (frame.type === "resync") resync();
   }
@@ -110,9 +111,6 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
   async function catchUp(): Promise<void> {
     if (store.get().room.followed >= 0) resume();
     else await load(undefined);
-    for (const message of store.get().room.outgoing) {
-      if (message.state === "sending") post(message.clientId, message.content);
-    }
   }
 
   function resume(): void {
@@ -186,15 +184,34 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     return { ...room, dividerAfter: readOffset };
   }
 
-  function post(clientId: string, content: string): void {
+  /** What was written until the room was joined, in its order. */
+  function sendWaiting(): void {
+    for (const message of store.get().room.outgoing) {
+      if (message.state === "sending") post(message);
+    }
+  }
+
+  /** Who has not joined may not write yet: until then a message waits for `sendWaiting`. */
+  function post({ clientId, content }: rooms.Outgoing): void {
+    if (!store.get().room.joined) return;
     link.send({ type: "chat_message", room: name, content, client_msg_id: clientId });
+  }
+
+  /** Sends it, now or when the room is joined, and gives up when that takes too long. */
+  function trySending(clientId: string): void {
+    const message = onItsWay(clientId);
+    if (message === undefined) return;
+    post(message);
     setTimeout(() => {
-      const waiting = store
-        .get()
-        .room.outgoing.find((message) => message.clientId === clientId && message.state === "sending");
+      const waiting = onItsWay(clientId);
       if (waiting === undefined || world.now() - waiting.at < SEND_MS) return;
       store.update((chat) => inRoom(chat, (room) => rooms.fail(room, clientId, "Not sent", true)));
     }, SEND_MS);
+  }
+
+  function onItsWay(clientId: string): rooms.Outgoing | undefined {
+    const { outgoing } = store.get().room;
+    return outgoing.find((each) => each.clientId === clientId && each.state === "sending");
   }
 
   return {
@@ -203,14 +220,13 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     send(text) {
       const clientId = world.newId();
       store.update((chat) => inRoom(chat, (room) => rooms.write(room, clientId, text, world.now())));
-      post(clientId, text);
+      trySending(clientId);
       // What is written next is news again.
       typingSent = -Infinity;
     },
     retry(clientId) {
       store.update((chat) => inRoom(chat, (room) => rooms.retry(room, clientId, world.now())));
-      const message = store.get().room.outgoing.find((each) => each.clientId === clientId);
-      if (message !== undefined) post(clientId, message.content);
+      trySending(clientId);
     },
     discard(clientId) {
       store.update((chat) => inRoom(chat, (room) => rooms.discard(room, clientId)));
