@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openRoom, READ_EVERY_MS, SEND_MS, type OpenRoom, type Page } from "./chat.ts";
+import { KEPT, KEPT_MAX } from "./room.ts";
 
 /** The other end of the wire: what it was sent, and what it says. */
 class FakeSocket {
@@ -244,6 +245,21 @@ test("a silent connection is asked, and given up when it says nothing", async ()
   await vi.advanceTimersByTimeAsync(10_000);
   expect(quiet.readyState).toBe(3);
   expect(room.link.state.get().phase).not.toBe("open");
+});
+
+test("a room of which the end is looked at keeps no more than some messages", async () => {
+  await last().say(hello, joined);
+  const rush = Array.from({ length: KEPT_MAX + 1 }, (_, offset) => message(offset));
+  room.atEnd(false);
+  await last().say(...rush);
+  expect(offsets()).toHaveLength(KEPT_MAX + 1);
+  room.atEnd(true);
+  await last().say(message(KEPT_MAX + 1));
+  expect(offsets()).toHaveLength(KEPT);
+  page.messages = [message(7)];
+  room.older();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(offsets()[0]).toBe(7);
 });
 
 test("typing is told now and then, what was read once", async () => {

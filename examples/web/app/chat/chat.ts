@@ -33,6 +33,8 @@ export interface OpenRoom {
   typing(): void;
   /** The person has seen everything that is here. */
   seen(): void;
+  /** Whether the end is on the screen: then nobody misses what is far above it. */
+  atEnd(is: boolean): void;
   /** Loads what came before the first message. */
   older(): void;
   /** Asks who is there: in a large room nobody tells who comes and goes. */
@@ -65,10 +67,12 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
   let readSent = { epoch: "", offset: -1, at: -Infinity, planned: false };
   let resyncs = { count: 0, last: -Infinity, planned: false };
   let loading = 0;
+  let atEnd = true;
 
   const arrived = coalesce<ChatFrame>((frames) => {
     const now = world.now();
     store.update((chat) => frames.reduce((state, frame) => chatNext(state, frame, now), chat));
+    if (atEnd) store.update((chat) => inRoom(chat, rooms.trim));
     for (const frame of frames) follow(frame);
   });
   const link = createLink(
@@ -243,6 +247,9 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
       if (wait <= 0) return tellRead();
       readSent.planned = true;
       setTimeout(tellRead, wait);
+    },
+    atEnd(is) {
+      atEnd = is;
     },
     older() {
       const { messages, history } = store.get().room;
