@@ -218,6 +218,15 @@ test("without an answer it is not sent, and a retry has the same id", async () =
   expect(room.store.get().room.outgoing).toEqual([]);
 });
 
+test("who wrote too fast is told so until the next message is taken", async () => {
+  await last().say(hello, joined);
+  room.send("one");
+  await last().say({ type: "slow_down", retry_ms: 100 });
+  expect(room.store.get().problem).toContain("faster");
+  await last().say({ type: "message_ack", client_msg_id: "c1", id: "m7", offset: 7, created_at: 1 });
+  expect(room.store.get().problem).toBeUndefined();
+});
+
 test("a server that asks to start over for ever does not make it loop", async () => {
   page.messages = [message(3)];
   await last().say(hello, joined);
