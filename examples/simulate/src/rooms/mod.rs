@@ -99,8 +99,10 @@ struct Outcome {
     total: Tally,
     /// How many deliveries of acknowledged messages there were not.
     lost: u64,
-    /// From the first message that was due to the last delivery.
-    took: Duration,
+    /// When the first message was due.
+    start: Instant,
+    /// When the last delivery, or acknowledgement, came.
+    last: Instant,
 }
 
 impl Run {
@@ -158,7 +160,6 @@ impl Run {
                 break;
             }
         }
-        let took = last.1.duration_since(self.start);
         self.tasks.stop();
         self.tasks.ended().await;
         let tallies =
@@ -169,7 +170,7 @@ impl Run {
         for tally in tallies {
             total.add(tally)?;
         }
-        Ok(Outcome { total, lost, took })
+        Ok(Outcome { total, lost, start: self.start, last: last.1 })
     }
 
     /// How many messages that were acknowledged did not come to how many members.
@@ -210,13 +211,14 @@ impl Outcome {
         }
         report.fact("deliveries", self.total.heard);
         report.fact("sent for", format!("{:.1} s", plan.time.as_secs_f64()));
-        report.fact("until the last delivery", format!("{:.1} s", self.took.as_secs_f64()));
+        report.fact("until the last delivery", format!("{:.1} s", self.took().as_secs_f64()));
         report.none("deliveries lost", self.lost);
         report.none("deliveries out of order", self.total.disordered);
     }
 
-    fn rate(&self, count: u64) -> f64 {
-        count as f64 / self.took.as_secs_f64()
+    /// From the first message that was due to the last delivery.
+    fn took(&self) -> Duration {
+        self.last.duration_since(self.start)
     }
 }
 
@@ -229,15 +231,13 @@ pub(crate) async fn chat(world: World, load: &Load) -> anyhow::Result<()> {
     let run = Run::start(&world, plan, sockets, rotated(&places)).await?;
     let plan = Arc::clone(&run.plan);
     let outcome = run.end().await?;
-    let ended = clock::now();
     let stored = stored::read(&world, &plan, &outcome.total.acknowledged).await?;
     let mut report = Report::default();
     outcome.tell(&plan, &mut report);
     report.none("deliveries doubled", outcome.total.doubled);
     report.times("send to acknowledgement", &outcome.total.acknowledgements, Some(ms(500)));
-    let rate = outcome.rate(stored.rows);
+    let (rate, lag) = stored.speed(outcome.start, outcome.last);
     report.figure("stored a second", format!("{rate:.0}"), ">= 10000", rate >= 10_000.0);
-    let lag = stored.complete.duration_since(ended);
     report.figure("stored after the last delivery", format!("{lag:.1?}"), "< 1 s", lag < ms(1000));
     report.none("acknowledged messages not stored", stored.lost);
     report.none("messages stored twice", stored.doubled);
@@ -248,7 +248,7 @@ pub(crate) async fn chat(world: World, load: &Load) -> anyhow::Result<()> {
 pub(crate) async fn fanout(world: World, load: &Load) -> anyhow::Result<()> {
     let default = Default { rate: 3_060.0, rooms: 20, sockets: 1_000, seconds: 30 };
     let (outcome, mut report) = hear(world, load, default).await?;
-    let rate = outcome.rate(outcome.total.heard);
+    let rate = outcome.total.heard as f64 / outcome.took().as_secs_f64();
     report.figure("deliveries a second", format!("{rate:.0}"), ">= 150000", rate >= 150_000.0);
     report.times("send to screen", &outcome.total.deliveries, Some(ms(200)));
     report.print()

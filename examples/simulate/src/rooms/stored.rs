@@ -22,6 +22,15 @@ pub(super) struct Stored {
     pub(super) complete: Instant,
 }
 
+impl Stored {
+    /// Rows a second, from `start` until the last was there; and how long after the last delivery
+    /// that was.
+    pub(super) fn speed(&self, start: Instant, last_delivery: Instant) -> (f64, Duration) {
+        let took = self.complete.duration_since(start);
+        (self.rows as f64 / took.as_secs_f64(), self.complete.duration_since(last_delivery))
+    }
+}
+
 /// Looks until every acknowledged message has a row, or for a while.
 pub(super) async fn read(
     world: &World,
@@ -60,4 +69,18 @@ pub(super) async fn read(
     }
     let lost = acknowledged.iter().filter(|word| !seen.contains(&(word.sender, word.number)));
     Ok(Stored { rows, lost: lost.count() as u64, doubled, complete })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_a_second_are_counted_until_the_last_row_and_not_until_the_last_delivery() {
+        let start = clock::now();
+        let last_delivery = start + Duration::from_secs(60);
+        let complete = start + Duration::from_secs(100);
+        let stored = Stored { rows: 600_000, lost: 0, doubled: 0, complete };
+        assert_eq!(stored.speed(start, last_delivery), (6_000.0, Duration::from_secs(40)));
+    }
 }
