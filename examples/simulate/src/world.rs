@@ -27,12 +27,24 @@ impl World {
     pub(crate) async fn open(folder: PathBuf) -> anyhow::Result<Self> {
         let folder = Folder::new(folder);
         ensure!(folder.is_taken()?, "no demo runs in {}", folder.path().display());
-        let record = folder.record()?;
+        Self::new(folder.record()?).await
+    }
+
+    async fn new(record: Record) -> anyhow::Result<Self> {
         let mut config = config(&record)?;
         // Only to sign tickets: nothing is asked of the database or the bus.
         let auth =
             Auth::new(Settings::read(&mut config), Database::in_memory().await?, Bus::memory());
         Ok(Self { record, auth, http: Client::new() })
+    }
+
+    /// One in which nothing runs.
+    #[cfg(test)]
+    pub(crate) async fn of_tests() -> Self {
+        let nowhere = || "http://127.0.0.1:9".to_owned();
+        let settings = vec![("JWT_SECRET".to_owned(), "s".repeat(32))];
+        let (url, control, kafka, instances) = (nowhere(), nowhere(), nowhere(), Vec::new());
+        Self::new(Record { pid: 0, url, control, kafka, settings, instances }).await.unwrap()
     }
 
     /// The addresses of the instances of this kind that run.

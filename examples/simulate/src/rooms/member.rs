@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,6 +53,9 @@ const READ_AFTER: Duration = Duration::from_millis(500);
 
 /// How long after a server could not tell what was missed it is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// How long a server may take to let somebody into a room.
+const JOIN_WITHIN: Duration = Duration::from_secs(30);
 
 /// How many frames are heard before anything else is looked at.
 const HEARD_AT_ONCE: usize = 64;
@@ -124,7 +128,15 @@ impl Member {
     }
 
     /// Joins the room.
+    ///
+    /// # Errors
+    /// The server does not let it in, or not in time.
     pub(super) async fn join(&mut self) -> anyhow::Result<(Outgoing, Incoming)> {
+        let joined = tokio::time::timeout(JOIN_WITHIN, self.ask_to_join()).await;
+        joined.with_context(|| format!("the room did not open within {JOIN_WITHIN:?}"))?
+    }
+
+    async fn ask_to_join(&mut self) -> anyhow::Result<(Outgoing, Incoming)> {
         let ticket = self.world.ticket(&format!("{}-{}", self.plan.run, self.index));
         let at = self.places[self.place % self.places.len()];
         let path = format!("/ws/chat?ticket={ticket}");
@@ -148,15 +160,25 @@ impl Member {
         outgoing.send(&json!({"type": "resume", "rooms": rooms})).await
     }
 
-    /// Takes part until `over`.
+    /// Takes part until `over`, also when nobody lets it in any more.
     pub(super) async fn take_part(
         mut self,
-        mut socket: (Outgoing, Incoming),
+        socket: (Outgoing, Incoming),
         start: Instant,
         over: impl Future<Output = ()>,
     ) -> anyhow::Result<Tally> {
         self.start = start;
-        let mut over = std::pin::pin!(over);
+        tokio::select! {
+            biased;
+            failed = self.talk(socket) => failed.map(|never| match never {})?,
+            () = over => {}
+        }
+        Ok(self.tally)
+    }
+
+    /// Says what is due and hears what comes, on one socket after the other.
+    async fn talk(&mut self, mut socket: (Outgoing, Incoming)) -> anyhow::Result<Infallible> {
+        let start = self.start;
         // Set anew only when something else comes first: most frames change nothing.
         let mut timer = std::pin::pin!(sleep_until(start.into()));
         let mut set = None;
@@ -190,7 +212,6 @@ impl Member {
                         socket = self.come_back().await;
                     }
                 }
-                () = &mut over => return Ok(self.tally),
             }
         }
     }
@@ -310,7 +331,55 @@ impl Member {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio_tungstenite::tungstenite::Message;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_member_whom_nobody_lets_in_again_ends_with_the_run() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut member = member_of(listener.local_addr().unwrap()).await;
+        let room = member.plan.room(0);
+        let (over, is_over) = tokio::sync::oneshot::channel();
+        let server = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+            let joined = json!({"type": "join_room", "room": room, "success": true});
+            // It asks to join, and then for what it missed.
+            socket.next().await.unwrap().unwrap();
+            socket.send(Message::text(joined.to_string())).await.unwrap();
+            socket.next().await.unwrap().unwrap();
+            drop(socket);
+            // The next one is taken, and never answered.
+            let silent = listener.accept().await.unwrap();
+            over.send(()).unwrap();
+            silent
+        };
+        let load = async {
+            let socket = member.join().await.unwrap();
+            let over = async { is_over.await.unwrap() };
+            member.take_part(socket, clock::now(), over).await.unwrap()
+        };
+        let (tally, _silent) = tokio::join!(load, server);
+        assert_eq!(tally.heard, 0);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_given_up() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut member = member_of(listener.local_addr().unwrap()).await;
+        tokio::time::pause();
+        let error = member.join().await.unwrap_err();
+        assert_eq!(error.to_string(), "the room did not open within 30s");
+    }
+
+    async fn member_of(place: SocketAddr) -> Member {
+        let time = Duration::from_secs(3600);
+        let plan = Plan { run: "r".into(), rooms: 1, senders: 0, rate: 1.0, time };
+        let world = Arc::new(World::of_tests().await);
+        Member::new(0, (world, Arc::new(plan), Arc::default()), vec![place])
+    }
 
     #[test]
     fn a_message_is_found_in_its_frame_and_nothing_else_is_taken_for_one() {
