@@ -78,6 +78,8 @@ pub(super) struct Member {
     /// Where to connect; after a break the next.
     pub(super) places: Vec<SocketAddr>,
     place: usize,
+    /// Whether it has been out of its room and is in it again.
+    is_back: bool,
     sent: u64,
     /// What was sent and is not acknowledged: it is sent again on another socket.
     pending: BTreeMap<u64, Word>,
@@ -113,6 +115,7 @@ impl Member {
             counts,
             places,
             place: 0,
+            is_back: false,
             sent: 0,
             pending: BTreeMap::new(),
             again: VecDeque::new(),
@@ -246,7 +249,10 @@ impl Member {
             self.place += 1;
             match self.join().await {
                 Ok(socket) => {
-                    self.counts.back.fetch_add(1, Ordering::Relaxed);
+                    // One that is thrown out a second time is no second one.
+                    if !std::mem::replace(&mut self.is_back, true) {
+                        self.counts.back.fetch_add(1, Ordering::Relaxed);
+                    }
                     self.again = self.pending.values().copied().collect();
                     return socket;
                 }

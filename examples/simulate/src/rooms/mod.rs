@@ -235,7 +235,7 @@ pub(crate) async fn chat(world: World, load: &Load) -> anyhow::Result<()> {
     let mut report = Report::default();
     outcome.tell(&plan, &mut report);
     report.none("deliveries doubled", outcome.total.doubled);
-    report.times("send to acknowledgement", &outcome.total.acknowledgements, Some(ms(500)));
+    report.times("send to acknowledgement", &outcome.total.acknowledgements, ms(500));
     let (rate, lag) = stored.speed(outcome.start, outcome.last);
     report.figure("stored a second", format!("{rate:.0}"), ">= 10000", rate >= 10_000.0);
     report.figure("stored after the last delivery", format!("{lag:.1?}"), "< 1 s", lag < ms(1000));
@@ -250,7 +250,7 @@ pub(crate) async fn fanout(world: World, load: &Load) -> anyhow::Result<()> {
     let (outcome, mut report) = hear(world, load, default).await?;
     let rate = outcome.total.heard as f64 / outcome.took().as_secs_f64();
     report.figure("deliveries a second", format!("{rate:.0}"), ">= 150000", rate >= 150_000.0);
-    report.times("send to screen", &outcome.total.deliveries, Some(ms(200)));
+    report.times("send to screen", &outcome.total.deliveries, ms(200));
     report.print()
 }
 
@@ -258,7 +258,7 @@ pub(crate) async fn fanout(world: World, load: &Load) -> anyhow::Result<()> {
 pub(crate) async fn latency(world: World, load: &Load) -> anyhow::Result<()> {
     let default = Default { rate: 200.0, rooms: 10, sockets: 30, seconds: 30 };
     let (outcome, mut report) = hear(world, load, default).await?;
-    report.times("send to screen", &outcome.total.deliveries, Some(ms(50)));
+    report.times("send to screen", &outcome.total.deliveries, ms(50));
     report.print()
 }
 
