@@ -39,7 +39,7 @@ const message = (offset: number) => ({
   senderName: "bob",
   content: `text ${offset}`,
   offset,
-  created_at: "2026-01-02T03:04:05Z",
+  created_at: Date.UTC(2026, 0, 2, 3, 4, 5),
 });
 const hello = { type: "hello", server: "Asia", epoch: "e1", now: 0 };
 const joined = { type: "join_room", room: "general", success: true, members: [], head_offset: 9 };
@@ -244,6 +244,16 @@ test("a server that asks to start over for ever does not make it loop", async ()
 test("a token that ends is renewed on the open connection", async () => {
   await last().say(hello, { type: "auth_expiring" });
   expect(last().of("auth")).toEqual([{ type: "auth", token: "fresh" }]);
+});
+
+test("one page too many is closed, and comes back only when somebody asks", async () => {
+  last().onclose?.({ code: 4409 });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(room.link.state.get()).toEqual({ phase: "closed", why: "replaced" });
+  expect(sockets).toHaveLength(1);
+  room.link.retry();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(sockets).toHaveLength(2);
 });
 
 test("a silent connection is asked, and given up when it says nothing", async () => {
