@@ -13,6 +13,7 @@ use demo::record::{Folder, Record};
 use klamm_utils::clock::{Clock as _, SystemClock};
 use uuid::Uuid;
 
+use crate::account::Account;
 use crate::http::Client;
 
 /// A running demo.
@@ -38,12 +39,12 @@ impl World {
         Ok(Self { record, auth, http: Client::new() })
     }
 
-    /// One in which nothing runs.
+    /// One of which only the pages are known.
     #[cfg(test)]
-    pub(crate) async fn of_tests() -> Self {
-        let nowhere = || "http://127.0.0.1:9".to_owned();
+    pub(crate) async fn of_tests(place: SocketAddr) -> Self {
+        let url = format!("http://{place}");
         let settings = vec![("JWT_SECRET".to_owned(), "s".repeat(32))];
-        let (url, control, kafka, instances) = (nowhere(), nowhere(), nowhere(), Vec::new());
+        let (control, kafka, instances) = (url.clone(), place.to_string(), Vec::new());
         Self::new(Record { pid: 0, url, control, kafka, settings, instances }).await.unwrap()
     }
 
@@ -100,6 +101,11 @@ impl World {
     pub(crate) async fn database(&self) -> anyhow::Result<Database> {
         let settings = db::Settings::read(&mut config(&self.record)?);
         Ok(Database::open(&settings).await?)
+    }
+
+    /// Somebody who signs up and logs in, through the proxy.
+    pub(crate) async fn sign_up(&self, username: &str) -> anyhow::Result<Account> {
+        Account::sign_up(self.http.clone(), &self.record.url, username).await
     }
 
     /// Gives each of these people an account that nobody can log in to: messages are taken only for

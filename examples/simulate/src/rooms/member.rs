@@ -13,45 +13,21 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
-use serde::Deserialize;
 use serde_json::json;
 use tokio::time::sleep_until;
 
+use super::frame::{Frame, message};
 use super::plan::{Plan, Word};
 use super::tally::Tally;
+use crate::account::Account;
 use crate::report::note;
 use crate::socket::{Incoming, Outgoing, connect};
 use crate::world::World;
 
-/// A frame of the chat, as far as the load looks at it.
-#[derive(Debug, Deserialize)]
-struct Frame<'a> {
-    #[serde(rename = "type", borrow, default)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    client_msg_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    message: Option<Cow<'a, str>>,
-    head_offset: Option<i64>,
-    epoch: Option<Cow<'a, str>>,
-    success: Option<bool>,
-    #[serde(default)]
-    error: bool,
-}
-
-/// What is told of a message, wherever it is in the frame. To read all of each frame would take
-/// longer than to send it.
-fn message(frame: &str) -> Option<(&str, i64)> {
-    let (_, rest) = frame.split_once(r#""content":""#)?;
-    let (content, rest) = rest.split_once('"')?;
-    let (_, offset) = rest.rsplit_once(r#""offset":"#)?;
-    Some((content, offset.strip_suffix('}')?.parse().ok()?))
-}
-
 /// How long after a message it is told that it was read.
 const READ_AFTER: Duration = Duration::from_millis(500);
 
-/// How long after a server could not tell what was missed it is asked again.
+/// How long after a server could not tell what was missed it is loaded, or asked for again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// How long a server may take to let somebody into a room.
@@ -75,6 +51,8 @@ pub(super) struct Member {
     pub(super) world: Arc<World>,
     pub(super) plan: Arc<Plan>,
     pub(super) counts: Arc<Counts>,
+    /// Over HTTP, where it is known there.
+    account: Option<Arc<Account>>,
     /// Where to connect; after a break the next.
     pub(super) places: Vec<SocketAddr>,
     place: usize,
@@ -95,7 +73,7 @@ pub(super) struct Member {
     followed: Option<i64>,
     /// A new socket has not told yet all that was missed.
     resuming: bool,
-    /// When it is asked again what was missed.
+    /// When what the server could not tell is loaded, or asked for again.
     resume_at: Option<Instant>,
     /// When it is told what was read.
     read_at: Option<Instant>,
@@ -113,6 +91,7 @@ impl Member {
             world,
             plan,
             counts,
+            account: None,
             places,
             place: 0,
             is_back: false,
@@ -130,6 +109,16 @@ impl Member {
         }
     }
 
+    fn name(&self) -> String {
+        format!("{}-{}", self.plan.run, self.index)
+    }
+
+    /// Becomes somebody who is known over HTTP.
+    pub(super) async fn sign_up(&mut self) -> anyhow::Result<()> {
+        self.account = Some(Arc::new(self.world.sign_up(&self.name()).await?));
+        Ok(())
+    }
+
     /// Joins the room.
     ///
     /// # Errors
@@ -140,7 +129,10 @@ impl Member {
     }
 
     async fn ask_to_join(&mut self) -> anyhow::Result<(Outgoing, Incoming)> {
-        let ticket = self.world.ticket(&format!("{}-{}", self.plan.run, self.index));
+        let ticket = match &self.account {
+            Some(account) => account.ticket().await?,
+            None => self.world.ticket(&self.name()),
+        };
         let at = self.places[self.place % self.places.len()];
         let path = format!("/ws/chat?ticket={ticket}");
         let (mut outgoing, mut incoming) = connect(at, &path, self.index).await?;
@@ -151,6 +143,33 @@ impl Member {
             if self.hear(&frame)? {
                 self.resume(&mut outgoing).await?;
                 return Ok((outgoing, incoming));
+            }
+        }
+    }
+
+    /// Loads what the server could not tell, as a page does; asks once more who has no account.
+    async fn start_over(&mut self, outgoing: &mut Outgoing) -> anyhow::Result<()> {
+        if let Some(account) = self.account.clone()
+            && !self.load_history(&account).await.unwrap_or(false)
+        {
+            self.resume_at = Some(clock::now() + AGAIN_AFTER);
+            return Ok(());
+        }
+        self.resume(outgoing).await
+    }
+
+    /// Loads everything behind what was followed; whether that is all there is.
+    async fn load_history(&mut self, account: &Account) -> anyhow::Result<bool> {
+        let room = self.plan.room(self.index);
+        self.tally.histories += 1;
+        loop {
+            let page = account.history(&room, self.followed.unwrap_or(-1)).await?;
+            for said in &page.messages {
+                self.heard(&said.content, said.offset);
+                self.followed = self.followed.max(Some(said.offset));
+            }
+            if page.delayed || page.is_last() {
+                return Ok(!page.delayed);
             }
         }
     }
@@ -227,7 +246,7 @@ impl Member {
     ) -> anyhow::Result<()> {
         let now = clock::now();
         if self.resume_at.is_some_and(|at| at <= now) {
-            self.resume(outgoing).await?;
+            self.start_over(outgoing).await?;
         }
         if self.read_at.is_some_and(|at| at <= now) {
             self.read_at = None;
@@ -286,7 +305,10 @@ impl Member {
                 self.resuming = false;
                 self.followed = self.followed.max(Some(self.heard));
             }
-            "resync" => self.resume_at = Some(clock::now() + AGAIN_AFTER),
+            "resync" => {
+                self.resuming = true;
+                self.resume_at = Some(clock::now() + AGAIN_AFTER);
+            }
             "message_ack" => {
                 let id = frame.client_msg_id.as_deref().unwrap_or_default();
                 if let Some(word) = self.plan.read(id) {
@@ -321,6 +343,9 @@ impl Member {
             self.followed = Some(self.heard);
         }
         let Some(word) = self.plan.read(content) else { return };
+        if self.index < self.plan.rooms {
+            self.tally.shown.push((word, offset));
+        }
         self.read_at.get_or_insert_with(|| clock::now() + READ_AFTER);
         if !self.tally.see(self.plan.seat(word.sender), word.number) {
             // What is told of the time away may have come before that was told.
@@ -336,63 +361,4 @@ impl Member {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::{SinkExt as _, StreamExt as _};
-    use tokio_tungstenite::tungstenite::Message;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_member_whom_nobody_lets_in_again_ends_with_the_run() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut member = member_of(listener.local_addr().unwrap()).await;
-        let room = member.plan.room(0);
-        let (over, is_over) = tokio::sync::oneshot::channel();
-        let server = async {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-            let joined = json!({"type": "join_room", "room": room, "success": true});
-            // It asks to join, and then for what it missed.
-            socket.next().await.unwrap().unwrap();
-            socket.send(Message::text(joined.to_string())).await.unwrap();
-            socket.next().await.unwrap().unwrap();
-            drop(socket);
-            // The next one is taken, and never answered.
-            let silent = listener.accept().await.unwrap();
-            over.send(()).unwrap();
-            silent
-        };
-        let load = async {
-            let socket = member.join().await.unwrap();
-            let over = async { is_over.await.unwrap() };
-            member.take_part(socket, clock::now(), over).await.unwrap()
-        };
-        let (tally, _silent) = tokio::join!(load, server);
-        assert_eq!(tally.heard, 0);
-    }
-
-    #[tokio::test]
-    async fn a_server_that_does_not_answer_is_given_up() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut member = member_of(listener.local_addr().unwrap()).await;
-        tokio::time::pause();
-        let error = member.join().await.unwrap_err();
-        assert_eq!(error.to_string(), "the room did not open within 30s");
-    }
-
-    async fn member_of(place: SocketAddr) -> Member {
-        let time = Duration::from_secs(3600);
-        let plan = Plan { run: "r".into(), rooms: 1, senders: 0, rate: 1.0, time };
-        let world = Arc::new(World::of_tests().await);
-        Member::new(0, (world, Arc::new(plan), Arc::default()), vec![place])
-    }
-
-    #[test]
-    fn a_message_is_found_in_its_frame_and_nothing_else_is_taken_for_one() {
-        let frame = r#"{"id":"i","client_msg_id":"r 1 2","room":"a","sender":"s",
-            "senderName":"n","type":"chat_message","content":"r 1 2","server":"Asia",
-            "created_at":7,"offset":42}"#;
-        assert_eq!(message(frame), Some(("r 1 2", 42)));
-        assert_eq!(message(r#"{"type":"message_ack","id":"i","offset":42,"created_at":7}"#), None);
-    }
-}
+mod tests;

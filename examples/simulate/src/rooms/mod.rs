@@ -1,5 +1,6 @@
 //! Load on the rooms of the chat.
 
+mod frame;
 mod kills;
 mod member;
 mod plan;
@@ -28,6 +29,8 @@ pub(crate) use kills::{Kills, kills};
 
 /// How many sockets are opened at the same time.
 const OPENING: usize = 64;
+/// How many have an account where nothing else is said: enough to go every way there is.
+const ACCOUNTS: usize = 10;
 /// Nothing is missed any more when nothing has come for so long.
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -49,6 +52,19 @@ pub(crate) struct Load {
     /// Goes through the proxy as browsers do, not to the instances themselves.
     #[arg(long)]
     through_door: bool,
+    /// So many of those at the sockets have signed up: their tickets, and the history when they
+    /// are told to load it, come over HTTP as those of pages do. The tickets of the others are
+    /// signed here.
+    #[arg(long, default_value_t = ACCOUNTS)]
+    accounts: usize,
+}
+
+/// Those who take part.
+#[derive(Clone, Copy, Debug)]
+struct Crowd {
+    sockets: usize,
+    /// How many of them have an account: the last ones.
+    accounts: usize,
 }
 
 /// What a command takes where nothing else is said.
@@ -66,7 +82,7 @@ impl Load {
         if self.through_door { Ok(vec![world.door()?]) } else { world.places("chat") }
     }
 
-    fn plan(&self, default: Default) -> anyhow::Result<(Plan, usize)> {
+    fn plan(&self, default: Default) -> anyhow::Result<(Plan, Crowd)> {
         let sockets = self.sockets.unwrap_or(default.sockets);
         let rooms = self.rooms.unwrap_or(default.rooms);
         let rate = self.rate.unwrap_or(default.rate);
@@ -76,7 +92,8 @@ impl Load {
         let seconds = self.seconds.unwrap_or(default.seconds);
         let run = format!("{:x}", uuid::Uuid::now_v7().as_u128() >> 48);
         let time = Duration::from_secs(seconds);
-        Ok((Plan { run, rooms, senders: sockets, rate, time }, sockets))
+        let crowd = Crowd { sockets, accounts: self.accounts };
+        Ok((Plan { run, rooms, senders: sockets, rate, time }, crowd))
     }
 }
 
@@ -106,11 +123,11 @@ struct Outcome {
 }
 
 impl Run {
-    /// Opens `sockets` sockets, one after the other at the places of `place`, and begins.
+    /// Opens the sockets, one after the other at the places of `place`, and begins.
     async fn start(
         world: &Arc<World>,
         plan: Plan,
-        sockets: usize,
+        Crowd { sockets, accounts }: Crowd,
         place: impl Fn(usize) -> Vec<SocketAddr>,
     ) -> anyhow::Result<Self> {
         let (plan, counts) = (Arc::new(plan), Arc::new(Counts::default()));
@@ -118,6 +135,9 @@ impl Run {
         let open = |index| {
             let mut member = Member::new(index, shared(), place(index));
             async move {
+                if index + accounts >= sockets {
+                    member.sign_up().await?;
+                }
                 let socket = member.join().await?;
                 anyhow::Ok((member, socket))
             }
@@ -210,6 +230,7 @@ impl Outcome {
             report.fact("the last complaint", complaint);
         }
         report.fact("deliveries", self.total.heard);
+        report.fact("histories loaded over HTTP", self.total.histories);
         report.fact("sent for", format!("{:.1} s", plan.time.as_secs_f64()));
         report.fact("until the last delivery", format!("{:.1} s", self.took().as_secs_f64()));
         report.none("deliveries lost", self.lost);
@@ -225,13 +246,13 @@ impl Outcome {
 /// Everything is stored: rows in the database against acknowledgements, row by row.
 pub(crate) async fn chat(world: World, load: &Load) -> anyhow::Result<()> {
     let world = Arc::new(world);
-    let (plan, sockets) =
+    let (plan, crowd) =
         load.plan(Default { rate: 10_500.0, rooms: 200, sockets: 200, seconds: 60 })?;
     let places = load.places(&world)?;
-    let run = Run::start(&world, plan, sockets, rotated(&places)).await?;
+    let run = Run::start(&world, plan, crowd, rotated(&places)).await?;
     let plan = Arc::clone(&run.plan);
     let outcome = run.end().await?;
-    let stored = stored::read(&world, &plan, &outcome.total.acknowledged).await?;
+    let stored = stored::read(&world, &plan, &outcome.total).await?;
     let mut report = Report::default();
     outcome.tell(&plan, &mut report);
     report.none("deliveries doubled", outcome.total.doubled);
@@ -241,6 +262,7 @@ pub(crate) async fn chat(world: World, load: &Load) -> anyhow::Result<()> {
     report.figure("stored after the last delivery", format!("{lag:.1?}"), "< 1 s", lag < ms(1000));
     report.none("acknowledged messages not stored", stored.lost);
     report.none("messages stored twice", stored.doubled);
+    report.none("messages stored elsewhere than shown", stored.misplaced);
     report.print()
 }
 
@@ -264,9 +286,9 @@ pub(crate) async fn latency(world: World, load: &Load) -> anyhow::Result<()> {
 
 async fn hear(world: World, load: &Load, default: Default) -> anyhow::Result<(Outcome, Report)> {
     let world = Arc::new(world);
-    let (plan, sockets) = load.plan(default)?;
+    let (plan, crowd) = load.plan(default)?;
     let places = load.places(&world)?;
-    let run = Run::start(&world, plan, sockets, rotated(&places)).await?;
+    let run = Run::start(&world, plan, crowd, rotated(&places)).await?;
     let plan = Arc::clone(&run.plan);
     let outcome = run.end().await?;
     let mut report = Report::default();
@@ -279,7 +301,7 @@ async fn hear(world: World, load: &Load, default: Default) -> anyhow::Result<(Ou
 pub(crate) async fn reconnect(world: World, load: &Load) -> anyhow::Result<()> {
     let world = Arc::new(world);
     let default = Default { rate: 50.0, rooms: 50, sockets: 5_000, seconds: 30 };
-    let (mut plan, sockets) = load.plan(default)?;
+    let (mut plan, Crowd { sockets, accounts }) = load.plan(default)?;
     let places = world.places("chat")?;
     anyhow::ensure!(places.len() > 1, "one instance is not enough");
     anyhow::ensure!(!load.through_door, "behind the proxy nobody knows whose sockets die");
@@ -295,7 +317,8 @@ pub(crate) async fn reconnect(world: World, load: &Load) -> anyhow::Result<()> {
         }
         later
     };
-    let run = Run::start(&world, plan, sockets + rooms, place).await?;
+    let crowd = Crowd { sockets: sockets + rooms, accounts };
+    let run = Run::start(&world, plan, crowd, place).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let killed = clock::now();
     world.press("kill", &dying).await?;
