@@ -222,16 +222,17 @@ impl Member {
                     }
                 }
                 frame = incoming.next() => {
-                    let mut frame = Some(frame);
-                    for _ in 0..HEARD_AT_ONCE {
-                        match frame {
-                            Some(Some(text)) => drop(self.hear(&text)?),
-                            _ => break,
-                        }
-                        frame = incoming.next().now_or_never();
-                    }
-                    if frame == Some(None) {
-                        socket = self.come_back().await;
+                    let mut frame = frame;
+                    for more in (0..HEARD_AT_ONCE).rev() {
+                        let Some(text) = frame else {
+                            socket = self.come_back().await;
+                            break;
+                        };
+                        self.hear(&text)?;
+                        // Who looks takes out: after the last one nothing would hear it.
+                        let ready = if more > 0 { incoming.next().now_or_never() } else { None };
+                        let Some(next) = ready else { break };
+                        frame = next;
                     }
                 }
             }

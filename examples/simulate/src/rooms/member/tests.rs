@@ -35,6 +35,37 @@ async fn a_member_whom_nobody_lets_in_again_ends_with_the_run() {
 }
 
 #[tokio::test]
+async fn every_frame_is_heard_however_many_come_at_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut member = member_of(listener.local_addr().unwrap()).await;
+    let room = member.plan.room(0);
+    let (over, is_over) = tokio::sync::oneshot::channel();
+    let server = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        let joined = json!({"type": "join_room", "room": room, "success": true});
+        socket.next().await.unwrap().unwrap();
+        socket.send(Message::text(joined.to_string())).await.unwrap();
+        socket.next().await.unwrap().unwrap();
+        for offset in 0..5 * HEARD_AT_ONCE {
+            let frame = format!(r#"{{"content":"r 0 {offset}","offset":{offset}}}"#);
+            socket.feed(Message::text(frame)).await.unwrap();
+        }
+        socket.close(None).await.unwrap();
+        let next = listener.accept().await.unwrap();
+        over.send(()).unwrap();
+        (socket, next)
+    };
+    let load = async {
+        let socket = member.join().await.unwrap();
+        let over = async { is_over.await.unwrap() };
+        member.take_part(socket, clock::now(), over).await.unwrap()
+    };
+    let (tally, _sockets) = tokio::join!(load, server);
+    assert_eq!(tally.heard, 5 * HEARD_AT_ONCE as u64);
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut member = member_of(listener.local_addr().unwrap()).await;
