@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use futures_util::FutureExt as _;
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
 use serde_json::json;
-use tokio::time::sleep_until;
+use tokio::time::{Sleep, sleep_until};
 
 use super::frame::{Frame, message};
 use super::plan::{Plan, Word};
@@ -43,6 +44,29 @@ pub(super) struct Counts {
     pub(super) heard: AtomicU64,
     /// Members who have been out of their room and are in it again.
     pub(super) back: AtomicU64,
+}
+
+/// A timer that is set anew only when something else comes first: most frames change nothing.
+struct Alarm {
+    timer: Pin<Box<Sleep>>,
+    set: Option<Instant>,
+}
+
+impl Alarm {
+    fn new() -> Self {
+        Self { timer: Box::pin(sleep_until(clock::now().into())), set: None }
+    }
+
+    /// Waits until then; without a time for ever.
+    async fn at(&mut self, next: Option<Instant>) {
+        let Some(next) = next else { return std::future::pending().await };
+        if self.set != Some(next) {
+            self.timer.as_mut().reset(next.into());
+            self.set = Some(next);
+        }
+        self.timer.as_mut().await;
+        self.set = None;
+    }
 }
 
 /// One person with a socket.
@@ -200,43 +224,44 @@ impl Member {
 
     /// Says what is due and hears what comes, on one socket after the other.
     async fn talk(&mut self, mut socket: (Outgoing, Incoming)) -> anyhow::Result<Infallible> {
-        let start = self.start;
-        // Set anew only when something else comes first: most frames change nothing.
-        let mut timer = std::pin::pin!(sleep_until(start.into()));
-        let mut set = None;
+        let mut alarm = Alarm::new();
         loop {
-            let word = self.again.front().copied().or(self.plan.word(self.index, self.sent));
-            let due = word.map(|word| start + word.due);
-            let next = [due, self.read_at, self.resume_at].into_iter().flatten().min();
-            if let Some(next) = next.filter(|_| next != set) {
-                timer.as_mut().reset(next.into());
-                set = Some(next);
-            }
-            let (outgoing, incoming) = &mut socket;
-            tokio::select! {
-                biased;
-                () = &mut timer, if next.is_some() => {
-                    set = None;
-                    if self.do_what_is_due(outgoing, word).await.is_err() {
-                        socket = self.come_back().await;
-                    }
-                }
-                frame = incoming.next() => {
-                    let mut frame = frame;
-                    for more in (0..HEARD_AT_ONCE).rev() {
-                        let Some(text) = frame else {
-                            socket = self.come_back().await;
-                            break;
-                        };
-                        self.hear(&text)?;
-                        // Who looks takes out: after the last one nothing would hear it.
-                        let ready = if more > 0 { incoming.next().now_or_never() } else { None };
-                        let Some(next) = ready else { break };
-                        frame = next;
-                    }
-                }
+            if !self.turn(&mut socket, &mut alarm).await? {
+                socket = self.come_back().await;
             }
         }
+    }
+
+    /// Waits until something is due or comes. Whatever it was, what is there by then is heard before
+    /// more is said: a server hangs up on who does not listen. Tells whether the socket goes on.
+    async fn turn(
+        &mut self,
+        (outgoing, incoming): &mut (Outgoing, Incoming),
+        alarm: &mut Alarm,
+    ) -> anyhow::Result<bool> {
+        let word = self.again.front().copied().or(self.plan.word(self.index, self.sent));
+        let due = word.map(|word| self.start + word.due);
+        let next = [due, self.read_at, self.resume_at].into_iter().flatten().min();
+        let mut ready = tokio::select! {
+            biased;
+            () = alarm.at(next) => {
+                if self.do_what_is_due(outgoing, word).await.is_err() {
+                    return Ok(false);
+                }
+                incoming.next().now_or_never()
+            }
+            frame = incoming.next() => Some(frame),
+        };
+        for more in (0..HEARD_AT_ONCE).rev() {
+            match ready {
+                Some(Some(text)) => drop(self.hear(&text)?),
+                Some(None) => return Ok(false),
+                None => break,
+            }
+            // Who looks takes out: after the last one nothing would hear it.
+            ready = if more > 0 { incoming.next().now_or_never() } else { None };
+        }
+        Ok(true)
     }
 
     /// Sends what is due now.

@@ -35,6 +35,31 @@ async fn a_member_whom_nobody_lets_in_again_ends_with_the_run() {
 }
 
 #[tokio::test]
+async fn who_has_much_to_say_hears_the_answers_meanwhile() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut member = member_of(listener.local_addr().unwrap()).await;
+    let room = member.plan.room(0);
+    let server = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        let joined = json!({"type": "join_room", "room": room, "success": true});
+        socket.next().await.unwrap().unwrap();
+        // With what is said in the same breath: it is there when the member has joined.
+        socket.feed(Message::text(joined.to_string())).await.unwrap();
+        for offset in 0..5 {
+            let frame = format!(r#"{{"content":"r 0 {offset}","offset":{offset}}}"#);
+            socket.feed(Message::text(frame)).await.unwrap();
+        }
+        socket.flush().await.unwrap();
+        socket
+    };
+    let (socket, _server) = tokio::join!(member.join(), server);
+    member.start = clock::now() - Duration::from_secs(1);
+    assert!(member.turn(&mut socket.unwrap(), &mut Alarm::new()).await.unwrap());
+    assert_eq!((member.sent, member.tally.heard), (1, 5));
+}
+
+#[tokio::test]
 async fn every_frame_is_heard_however_many_come_at_once() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut member = member_of(listener.local_addr().unwrap()).await;
