@@ -95,7 +95,7 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     if ("room" in frame && frame.room !== name) return;
     if (frame.type === "join_room") {
       if (frame.failure !== undefined) return void setTimeout(join, AGAIN_MS);
-      void catchUp();
+      catchUp();
       sendWaiting();
     }
     if (frame.type === "resync") resync();
@@ -112,9 +112,9 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
   }
 
   /** From the history when nothing is known, then whatever the log has behind it. */
-  async function catchUp(): Promise<void> {
+  function catchUp(): void {
     if (store.get().room.followed >= 0) resume();
-    else await load(undefined);
+    else void load(undefined);
   }
 
   function resume(): void {
@@ -147,7 +147,7 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
         resyncs.planned = false;
         if (link.state.get().phase !== "open") return;
         store.update((chat) => inRoom(chat, rooms.startOver));
-        void catchUp();
+        catchUp();
       },
       calm ? 0 : backoff(count, world.random),
     );
