@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use klamm_utils::random::Random;
 
+use super::load::{ACCOUNTS, Crowd};
 use super::plan::Plan;
-use super::{ACCOUNTS, Crowd, Run, rotated, stored};
+use super::{Run, rotated, stored};
 use crate::report::Report;
 use crate::world::World;
 

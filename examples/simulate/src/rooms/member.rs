@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,8 +14,8 @@ use futures_util::FutureExt as _;
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
 use serde_json::json;
-use tokio::time::{Sleep, sleep_until};
 
+use super::alarm::Alarm;
 use super::frame::{Frame, message};
 use super::plan::{Plan, Word};
 use super::tally::Tally;
@@ -44,29 +43,6 @@ pub(super) struct Counts {
     pub(super) heard: AtomicU64,
     /// Members who have been out of their room and are in it again.
     pub(super) back: AtomicU64,
-}
-
-/// A timer that is set anew only when something else comes first: most frames change nothing.
-struct Alarm {
-    timer: Pin<Box<Sleep>>,
-    set: Option<Instant>,
-}
-
-impl Alarm {
-    fn new() -> Self {
-        Self { timer: Box::pin(sleep_until(clock::now().into())), set: None }
-    }
-
-    /// Waits until then; without a time for ever.
-    async fn at(&mut self, next: Option<Instant>) {
-        let Some(next) = next else { return std::future::pending().await };
-        if self.set != Some(next) {
-            self.timer.as_mut().reset(next.into());
-            self.set = Some(next);
-        }
-        self.timer.as_mut().await;
-        self.set = None;
-    }
 }
 
 /// One person with a socket.

@@ -1,7 +1,9 @@
 //! Load on the rooms of the chat.
 
+mod alarm;
 mod frame;
 mod kills;
+mod load;
 mod member;
 mod plan;
 mod stored;
@@ -12,8 +14,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
-use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
@@ -21,81 +21,18 @@ use klamm_utils::task::TaskGroup;
 use crate::report::Report;
 use crate::socket::{Incoming, Outgoing};
 use crate::world::World;
+use load::{Crowd, Default};
 use member::{Counts, Member};
 use plan::Plan;
 use tally::Tally;
 
 pub(crate) use kills::{Kills, kills};
+pub(crate) use load::Load;
 
 /// How many sockets are opened at the same time.
 const OPENING: usize = 64;
-/// How many have an account where nothing else is said: enough to go every way there is.
-const ACCOUNTS: usize = 10;
 /// Nothing is missed any more when nothing has come for so long.
 const SILENCE: Duration = Duration::from_secs(10);
-
-/// How much is said, and by how many.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Load {
-    /// Messages a second, of all together.
-    #[arg(long)]
-    rate: Option<f64>,
-    /// Rooms.
-    #[arg(long)]
-    rooms: Option<usize>,
-    /// Sockets, spread over rooms and instances.
-    #[arg(long)]
-    sockets: Option<usize>,
-    /// For how long is sent.
-    #[arg(long)]
-    seconds: Option<u64>,
-    /// Goes through the proxy as browsers do, not to the instances themselves.
-    #[arg(long)]
-    through_door: bool,
-    /// So many of those at the sockets have signed up: their tickets, and the history when they
-    /// are told to load it, come over HTTP as those of pages do. The tickets of the others are
-    /// signed here.
-    #[arg(long, default_value_t = ACCOUNTS)]
-    accounts: usize,
-}
-
-/// Those who take part.
-#[derive(Clone, Copy, Debug)]
-struct Crowd {
-    sockets: usize,
-    /// How many of them have an account: the last ones.
-    accounts: usize,
-}
-
-/// What a command takes where nothing else is said.
-#[derive(Clone, Copy, Debug)]
-struct Default {
-    rate: f64,
-    rooms: usize,
-    sockets: usize,
-    seconds: u64,
-}
-
-impl Load {
-    /// Where sockets connect to.
-    fn places(&self, world: &World) -> anyhow::Result<Vec<SocketAddr>> {
-        if self.through_door { Ok(vec![world.door()?]) } else { world.places("chat") }
-    }
-
-    fn plan(&self, default: Default) -> anyhow::Result<(Plan, Crowd)> {
-        let sockets = self.sockets.unwrap_or(default.sockets);
-        let rooms = self.rooms.unwrap_or(default.rooms);
-        let rate = self.rate.unwrap_or(default.rate);
-        if rooms == 0 || sockets < rooms || rate <= 0.0 {
-            bail!("every room needs a socket, and the rate is above 0");
-        }
-        let seconds = self.seconds.unwrap_or(default.seconds);
-        let run = format!("{:x}", uuid::Uuid::now_v7().as_u128() >> 48);
-        let time = Duration::from_secs(seconds);
-        let crowd = Crowd { sockets, accounts: self.accounts };
-        Ok((Plan { run, rooms, senders: sockets, rate, time }, crowd))
-    }
-}
 
 /// A load that goes on.
 struct Run {
