@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 export const URL_OF_APPS = process.env.APPS_URL ?? "http://localhost:8080";
+// What was started for this test: `embedded` or `servers`. Undefined for whatever runs there.
+const SET = process.env.APPS_SET;
 const SHOTS = process.env.APPS_SHOTS ?? join(tmpdir(), "shots");
 const PASSWORD = "correct horse battery";
 const PATIENCE_MS = 20_000;
@@ -105,7 +107,7 @@ class Stage {
   async instances(kind) {
     const response = await fetch(`${URL_OF_APPS}/demo/api/instances`);
     const json = response.headers.get("content-type")?.includes("json");
-    if (!response.ok || !json) throw new NotAvailable("nothing here tells what runs");
+    if (!response.ok || !json) throw missing(`nothing here tells what runs: ${response.status}`);
     const all = await response.json();
     return all.filter((instance) => instance.kind === kind);
   }
@@ -124,7 +126,7 @@ class Stage {
   /** Kills the first part of a kind, and gives its name. */
   async killKind(kind, which = () => true) {
     const found = (await this.instances(kind)).find(which);
-    if (found === undefined) throw new NotAvailable(`no ${kind} of its own in this set`);
+    if (found === undefined) throw missing(`no ${kind} of its own in this set`, SET !== "servers");
     await this.kill(found.name);
     return found.name;
   }
@@ -134,10 +136,18 @@ class Stage {
   }
 }
 
+/**
+ * Something is not there. What a demo that was started for the test must have is not "n.a.": its
+ * buttons, and in the set `servers` a process for each part.
+ */
+function missing(words, may = SET === undefined) {
+  return may ? new NotAvailable(words) : new Error(words);
+}
+
 async function control(name, what) {
   const path = `/demo/api/instances/${encodeURIComponent(name)}/${what}`;
   const response = await fetch(URL_OF_APPS + path, { method: "POST" });
-  if (response.status === 404) throw new NotAvailable(`${name} cannot be told to ${what}`);
+  if (response.status === 404) throw missing(`${name} cannot be told to ${what}`);
   assert.ok(response.ok, `${what} ${name}: ${response.status}`);
 }
 

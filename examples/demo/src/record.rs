@@ -73,12 +73,24 @@ impl Folder {
             .with_context(|| format!("cannot make the folder {}", self.0.display()))?;
         let file = File::create(self.0.join("lock"))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            // What an earlier demo left tells of processes that are no more.
+            Ok(()) => self.forget().map(|()| file).map_err(Into::into),
             Err(TryLockError::WouldBlock) => {
                 bail!("a demo runs in {} already: `demo down` ends it", self.0.display())
             }
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
+    }
+
+    fn forget(&self) -> io::Result<()> {
+        match fs::remove_file(self.record_path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn record_path(&self) -> PathBuf {
+        self.0.join("run.json")
     }
 
     /// Whether a demo runs in it.
@@ -116,11 +128,19 @@ impl Folder {
     /// What runs here, by the last account of it.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or the demo that runs here is still starting.
     pub fn record(&self) -> anyhow::Result<Record> {
-        let path = self.0.join("run.json");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("no demo has run in {}", self.0.display()))?;
+        let (path, folder) = (self.record_path(), self.0.display());
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+            Err(_) if self.is_taken()? => {
+                bail!("the demo in {folder} is starting: try again when it says that it is ready")
+            }
+            Err(_) => bail!("no demo has run in {folder}"),
+        };
         serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))
     }
 
@@ -130,7 +150,7 @@ impl Folder {
     /// It cannot be written.
     pub fn write(&self, record: &Record) -> io::Result<()> {
         self.write_for_owner("run.json.new", &serde_json::to_vec_pretty(record)?)?;
-        fs::rename(self.0.join("run.json.new"), self.0.join("run.json"))
+        fs::rename(self.0.join("run.json.new"), self.record_path())
     }
 
     fn write_for_owner(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -145,6 +165,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_demo_that_starts_says_so_and_not_how_the_one_before_was_reached() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().to_owned());
+        let why = || folder.record().unwrap_err().to_string();
+        assert!(why().starts_with("no demo has run in "));
+        let lock = folder.lock().unwrap();
+        folder.write(&record()).unwrap();
+        drop(lock);
+        assert_eq!(folder.record().unwrap().pid, 7);
+        let lock = folder.lock().unwrap();
+        assert!(why().ends_with(" is starting: try again when it says that it is ready"));
+        // Who is refused takes nothing away.
+        folder.write(&record()).unwrap();
+        assert!(folder.lock().is_err());
+        assert_eq!(folder.record().unwrap().pid, 7);
+        drop(lock);
+    }
+
+    fn record() -> Record {
+        Record {
+            pid: 7,
+            url: "http://localhost:8080".into(),
+            control: "http://127.0.0.1:8080/demo/api".into(),
+            kafka: "127.0.0.1:9092".into(),
+            settings: vec![("JWT_SECRET".to_owned(), "s".to_owned())],
+            instances: Vec::new(),
+        }
+    }
+
+    #[test]
     fn a_folder_has_one_demo_and_remembers() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::new(root.path().join("demo"));
@@ -156,17 +206,9 @@ mod tests {
         assert!(!folder.is_taken().unwrap());
 
         assert!(folder.record().is_err());
-        let secret = ("JWT_SECRET".to_owned(), "s".to_owned());
-        let record = Record {
-            pid: 7,
-            url: "http://localhost:8080".into(),
-            control: "http://127.0.0.1:8080/demo/api".into(),
-            kafka: "127.0.0.1:9092".into(),
-            settings: vec![secret.clone()],
-            instances: Vec::new(),
-        };
+        let record = record();
         folder.write(&record).unwrap();
-        assert_eq!(folder.record().unwrap().settings, [secret]);
+        assert_eq!(folder.record().unwrap().settings, record.settings);
         assert!(!format!("{record:?}").contains("JWT"));
         assert_eq!(folder.keep("secret", || "one".into()).unwrap(), "one");
         assert_eq!(folder.keep("secret", || "two".into()).unwrap(), "one");

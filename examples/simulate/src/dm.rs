@@ -44,8 +44,15 @@ struct Frame {
     message: Option<String>,
     client_msg_id: Option<String>,
     status: Option<String>,
-    #[serde(default)]
-    error: bool,
+}
+
+impl Frame {
+    /// What a pod says; an error if that is one.
+    fn read(text: &str) -> anyhow::Result<Self> {
+        let frame: Self = serde_json::from_str(text).with_context(|| text.to_owned())?;
+        anyhow::ensure!(frame.kind != "error", "refused: {text}");
+        Ok(frame)
+    }
 }
 
 /// What all together have seen.
@@ -82,6 +89,12 @@ impl Schedule {
         let due = self.first + self.every * number;
         (due < self.time).then_some(due)
     }
+
+    /// How many messages are due.
+    fn messages(self) -> u64 {
+        let time = self.time.saturating_sub(self.first).as_nanos();
+        u64::try_from(time.div_ceil(self.every.as_nanos().max(1))).unwrap_or(u64::MAX)
+    }
 }
 
 pub(crate) async fn dm(world: World, load: &Load) -> anyhow::Result<()> {
@@ -93,11 +106,13 @@ pub(crate) async fn dm(world: World, load: &Load) -> anyhow::Result<()> {
         (0..load.pairs).flat_map(|pair| ["a", "b"].map(|side| name(side, pair))).collect();
     world.enrol(&all).await?;
     let mut people = Vec::new();
+    let mut planned = 0;
     let every = Duration::from_secs_f64(load.pairs as f64 / load.rate);
     for pair in 0..load.pairs {
         let names = ["a", "b"].map(|side| name(side, pair));
         let first = Duration::from_secs_f64(pair as f64 / load.rate);
         let schedule = Schedule { first, every, time: Duration::from_secs(load.seconds) };
+        planned += schedule.messages();
         for side in 0..2 {
             let person = Person {
                 name: names[side].clone(),
@@ -135,8 +150,9 @@ pub(crate) async fn dm(world: World, load: &Load) -> anyhow::Result<()> {
         (get(&counts.sent), get(&counts.received), get(&counts.delivered));
     let mut report = Report::default();
     report.fact("messages sent", sent);
+    report.none("messages never sent", planned.saturating_sub(sent));
     let ticks = ticks.lock().unwrap_or_else(PoisonError::into_inner);
-    report.times("send to DELIVERED", &ticks, Some(Duration::from_millis(100)));
+    report.times("send to DELIVERED", &ticks, Duration::from_millis(100));
     report.none("messages not received", sent.saturating_sub(received));
     report.none("messages received twice", get(&counts.doubled));
     report.none("messages never DELIVERED", sent.saturating_sub(delivered));
@@ -193,9 +209,7 @@ impl Person {
                 }
                 text = incoming.next() => {
                     let text = text.context("the socket has ended")?;
-                    let frame: Frame = serde_json::from_str(&text).with_context(|| text.to_string())?;
-                    anyhow::ensure!(!frame.error, "refused: {text}");
-                    if let Some(id) = self.hear(frame, start) {
+                    if let Some(id) = self.hear(Frame::read(&text)?, start) {
                         outgoing.send(&json!({"type": "ack", "message_id": id})).await?;
                     }
                 }
@@ -225,5 +239,29 @@ impl Person {
             self.counts.delivered.fetch_add(1, Ordering::Relaxed);
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pod_refuses_is_an_error_of_the_run() {
+        let refused = r#"{"type":"error","message":"too fast","client_msg_id":"7"}"#;
+        let error = Frame::read(refused).unwrap_err().to_string();
+        assert!(error.starts_with("refused: ") && error.contains("too fast"), "{error}");
+        assert_eq!(Frame::read(r#"{"type":"pong"}"#).unwrap().kind, "pong");
+    }
+
+    #[test]
+    fn as_many_messages_are_planned_as_are_due() {
+        let ms = Duration::from_millis;
+        for (first, every, time) in [(0, 100, 1_000), (30, 100, 1_000), (0, 300, 1_000), (9, 1, 5)]
+        {
+            let schedule = Schedule { first: ms(first), every: ms(every), time: ms(time) };
+            let due = (0..).map_while(|number| schedule.due(number)).count() as u64;
+            assert_eq!(schedule.messages(), due, "{schedule:?}");
+        }
     }
 }

@@ -21,7 +21,16 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, url: &str) -> anyhow::Result<(StatusCode, String)> {
-        self.ask(Method::GET, url, Body::empty()).await
+        self.ask(Method::GET, url, None, Body::empty()).await
+    }
+
+    /// As somebody who is logged in.
+    pub(crate) async fn get_as(
+        &self,
+        token: &str,
+        url: &str,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        self.ask(Method::GET, url, Some(token), Body::empty()).await
     }
 
     /// Posts JSON.
@@ -30,16 +39,29 @@ impl Client {
         url: &str,
         body: impl Into<Body>,
     ) -> anyhow::Result<(StatusCode, String)> {
-        self.ask(Method::POST, url, body.into()).await
+        self.ask(Method::POST, url, None, body.into()).await
+    }
+
+    /// Posts nothing as somebody who is logged in.
+    pub(crate) async fn post_as(
+        &self,
+        token: &str,
+        url: &str,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        self.ask(Method::POST, url, Some(token), Body::empty()).await
     }
 
     async fn ask(
         &self,
         method: Method,
         url: &str,
+        token: Option<&str>,
         body: Body,
     ) -> anyhow::Result<(StatusCode, String)> {
-        let request = Request::builder().method(method).uri(url);
+        let mut request = Request::builder().method(method).uri(url);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
         let request = request.header("content-type", "application/json").body(body)?;
         let answer = self.0.request(request).await?;
         let status = answer.status();

@@ -1,6 +1,7 @@
 //! Load for the example applications, and the figures it gives.
 #![forbid(unsafe_code)]
 
+mod account;
 mod dm;
 mod http;
 mod report;
@@ -20,7 +21,7 @@ use world::World;
 ///
 /// It ends with an error when anything was lost or doubled. The demo has to be started with
 /// `--data DIR --no-limits`: what is in its folder says where everything is, and has the secret
-/// with which tickets are signed here, since accounts cannot be made by the thousand.
+/// with which most tickets are signed here, since accounts cannot be made by the thousand.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {

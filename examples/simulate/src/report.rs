@@ -36,17 +36,14 @@ impl Report {
         self.lines.push(format!("{what:<36} {got:>16}"));
     }
 
-    /// The times at the middle and near the end.
-    pub(crate) fn times(&mut self, what: &str, times: &Times, aim_p99: Option<Duration>) {
+    /// The times at the middle and near the end. Without a single one the aim is missed.
+    pub(crate) fn times(&mut self, what: &str, times: &Times, aim_p99: Duration) {
         let at = |quantile| Duration::from_micros(times.value_at_quantile(quantile));
-        self.fact(&format!("{what} p50"), millis(at(0.5)));
+        let shown = |time| if times.is_empty() { "none".to_owned() } else { millis(time) };
+        self.fact(&format!("{what} p50"), shown(at(0.5)));
         let (what, p99) = (format!("{what} p99"), at(0.99));
-        match aim_p99 {
-            Some(aim) => {
-                self.figure(&what, millis(p99), &format!("<= {}", millis(aim)), p99 <= aim)
-            }
-            None => self.fact(&what, millis(p99)),
-        }
+        let reached = !times.is_empty() && p99 <= aim_p99;
+        self.figure(&what, shown(p99), &format!("<= {}", millis(aim_p99)), reached);
     }
 
     /// A promise: any other number than none breaks it.
@@ -73,4 +70,21 @@ impl Report {
 
 fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_aim_is_missed_when_nothing_was_measured() {
+        let (mut report, mut measured) = (Report::default(), times());
+        let aim = Duration::from_millis(50);
+        report.times("a", &measured, aim);
+        note(&mut measured, Duration::from_millis(7));
+        report.times("a", &measured, aim);
+        let marks: Vec<_> = report.lines.iter().filter_map(|line| line.split_once("aim")).collect();
+        assert!(marks[0].0.contains("none") && marks[0].1.ends_with("MISSED"), "{marks:?}");
+        assert!(marks[1].0.contains("7.0 ms") && marks[1].1.ends_with("reached"), "{marks:?}");
+    }
 }

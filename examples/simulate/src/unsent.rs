@@ -61,6 +61,28 @@ struct Stats {
     reads_master: u64,
 }
 
+/// What waits, held against what was written: user by user, so that what one has too much does not
+/// stand in for what another lacks.
+#[derive(Debug, Default)]
+struct Counted {
+    total: u64,
+    lost: u64,
+    doubled: u64,
+}
+
+impl Counted {
+    fn add(&mut self, wanted: u64, found: u64) {
+        self.total += found;
+        self.lost += wanted.saturating_sub(found);
+        self.doubled += found.saturating_sub(wanted);
+    }
+
+    fn tell(&self, report: &mut Report) {
+        report.none("messages lost", self.lost);
+        report.none("messages counted twice", self.doubled);
+    }
+}
+
 /// A run against one instance.
 struct Run {
     world: World,
@@ -91,11 +113,6 @@ impl Run {
         format!("u{}-{}", self.name, number % self.load.users)
     }
 
-    fn tell(&self, report: &mut Report, total: u64) {
-        report.none("messages lost", self.load.messages.saturating_sub(total));
-        report.none("messages counted twice", total.saturating_sub(self.load.messages));
-    }
-
     /// While nobody counts, all is taken; then all is counted. So neither waits for the other.
     async fn write_and_count(
         &self,
@@ -116,14 +133,13 @@ impl Run {
             Some(master) => master.progress(PATIENCE * 5).await?,
             None => {
                 let start = clock::now();
-                (self.counted().await?, start.elapsed())
+                (self.counted().await?.total, start.elapsed())
             }
         };
         let rate = counted as f64 / took.as_secs_f64().max(0.001);
         let reached = rate >= 50_000.0;
         report.figure("messages counted a second", format!("{rate:.0}"), ">= 50000", reached);
-        let total = self.counted().await?;
-        self.tell(report, total);
+        self.counted().await?.tell(report);
         if let Some(master) = master {
             self.tell_content(report, master.content_of(self.users()).await?);
         }
@@ -189,7 +205,7 @@ impl Run {
             }
             note(&mut found, start.elapsed());
         }
-        report.times("readable after the POST", &found, Some(Duration::from_millis(50)));
+        report.times("readable after the POST", &found, Duration::from_millis(50));
         Ok(())
     }
 
@@ -232,25 +248,25 @@ impl Run {
         Ok(serde_json::from_str::<Unsent>(&text)?.total)
     }
 
-    /// How many messages wait for all users together, once it is as many as were written, or after
-    /// a while.
-    async fn counted(&self) -> anyhow::Result<u64> {
+    /// How many messages wait for each user, once it is as many as were written, or after a while.
+    async fn counted(&self) -> anyhow::Result<Counted> {
         let deadline = clock::now() + PATIENCE;
         let mut looks = tokio::time::interval(Duration::from_millis(20));
         // Each user is asked for the last time when all that was written to him is there.
-        let mut total = 0;
+        let mut counted = Counted::default();
         for user in 0..self.load.users {
             let wanted = (self.load.messages + self.load.users - 1 - user) / self.load.users;
-            total += loop {
+            loop {
                 // While the master is away or empty there may be no answer, or an old one.
                 let found = self.unsent(user).await.unwrap_or(0);
                 if found >= wanted || clock::now() > deadline {
-                    break found;
+                    counted.add(wanted, found);
+                    break;
                 }
                 looks.tick().await;
-            };
+            }
         }
-        Ok(total)
+        Ok(counted)
     }
 
     /// Asks at fixed times, however long answers take.
@@ -269,7 +285,7 @@ impl Run {
         let took: Vec<Duration> = stream::iter(reads).buffered(1_000).try_collect().await?;
         let mut times = times();
         took.into_iter().for_each(|took| note(&mut times, took));
-        report.times("a read", &times, Some(Duration::from_millis(5)));
+        report.times("a read", &times, Duration::from_millis(5));
         let after = self.stats().await?;
         let (aux, master) =
             (after.reads_aux - before.reads_aux, after.reads_master - before.reads_master);
@@ -281,5 +297,19 @@ impl Run {
     async fn stats(&self) -> anyhow::Result<Stats> {
         let (_, text) = self.world.http.get(&format!("{}/stats", self.url)).await?;
         serde_json::from_str(&text).with_context(|| text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_user_has_too_much_is_not_what_another_lacks() {
+        let mut counted = Counted::default();
+        for (wanted, found) in [(5, 5), (5, 4), (5, 6)] {
+            counted.add(wanted, found);
+        }
+        assert_eq!((counted.total, counted.lost, counted.doubled), (15, 1, 1));
     }
 }

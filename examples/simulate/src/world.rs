@@ -13,6 +13,7 @@ use demo::record::{Folder, Record};
 use klamm_utils::clock::{Clock as _, SystemClock};
 use uuid::Uuid;
 
+use crate::account::Account;
 use crate::http::Client;
 
 /// A running demo.
@@ -27,12 +28,24 @@ impl World {
     pub(crate) async fn open(folder: PathBuf) -> anyhow::Result<Self> {
         let folder = Folder::new(folder);
         ensure!(folder.is_taken()?, "no demo runs in {}", folder.path().display());
-        let record = folder.record()?;
+        Self::new(folder.record()?).await
+    }
+
+    async fn new(record: Record) -> anyhow::Result<Self> {
         let mut config = config(&record)?;
         // Only to sign tickets: nothing is asked of the database or the bus.
         let auth =
             Auth::new(Settings::read(&mut config), Database::in_memory().await?, Bus::memory());
         Ok(Self { record, auth, http: Client::new() })
+    }
+
+    /// One of which only the pages are known.
+    #[cfg(test)]
+    pub(crate) async fn of_tests(place: SocketAddr) -> Self {
+        let url = format!("http://{place}");
+        let settings = vec![("JWT_SECRET".to_owned(), "s".repeat(32))];
+        let (control, kafka, instances) = (url.clone(), place.to_string(), Vec::new());
+        Self::new(Record { pid: 0, url, control, kafka, settings, instances }).await.unwrap()
     }
 
     /// The addresses of the instances of this kind that run.
@@ -88,6 +101,11 @@ impl World {
     pub(crate) async fn database(&self) -> anyhow::Result<Database> {
         let settings = db::Settings::read(&mut config(&self.record)?);
         Ok(Database::open(&settings).await?)
+    }
+
+    /// Somebody who signs up and logs in, through the proxy.
+    pub(crate) async fn sign_up(&self, username: &str) -> anyhow::Result<Account> {
+        Account::sign_up(self.http.clone(), &self.record.url, username).await
     }
 
     /// Gives each of these people an account that nobody can log in to: messages are taken only for

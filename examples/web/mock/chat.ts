@@ -9,7 +9,7 @@ interface Message {
   content: string;
   server: string;
   offset: number;
-  created_at: string;
+  created_at: number;
   client_msg_id?: string;
 }
 
@@ -42,7 +42,7 @@ function append(
   clientId?: string,
   minutesAgo = 0,
 ): Message {
-  const created_at = new Date(Date.now() - minutesAgo * 60_000).toISOString();
+  const created_at = Date.now() - minutesAgo * 60_000;
   const offset = log.length;
   const message: Message = {
     id: `m-${offset}`, room, sender: name, senderName: name, content, server, offset, created_at,

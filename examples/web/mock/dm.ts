@@ -59,7 +59,7 @@ export function dmHttp({ method, url, body, me }: Call): Reply | undefined {
     case "GET /dm/api/auth/users":
       return data({ username: url.searchParams.get("username") });
     case "GET /dm/api/pods":
-      return data({ mode, pods: PODS.map(pod), hops, redundant });
+      return data({ mode, modes: Object.keys(redundant), pods: PODS.map(pod), hops, redundant });
     case "POST /dm/api/mode":
       mode = String(body["mode"]);
       return data({ mode });
@@ -75,13 +75,13 @@ function people(me: string): object[] {
     if (each.reciever_id === me) names.add(each.sender_id);
   }
   names.delete(me);
-  return [...names].map((username) => ({
-    username,
-    online: [...sockets.values()].some((each) => each.name === username),
-    last_message: messages.findLast((each) =>
+  return [...names].map((username) => {
+    const online = [...sockets.values()].some((each) => each.name === username);
+    const last = messages.findLast((each) =>
       [each.sender_id, each.reciever_id].every((one) => [username, me].includes(one)),
-    ),
-  }));
+    );
+    return { username, online, last_message: last?.payload, last_at: last?.created_at };
+  });
 }
 
 function pod(pod_id: string): object {

@@ -7,6 +7,7 @@ mod servers;
 mod stage;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -64,13 +65,13 @@ pub async fn up(options: Options) -> anyhow::Result<()> {
     let play = Play::new(folder, options)?;
     let processes = Processes::new(play.folder.logs());
     let proxy = Proxy::new();
-    let started = tokio::select! {
-        started = play.start(&processes, &proxy) => started,
-        () = asked_to_end() => Ok(()),
+    let work = async {
+        play.start(&processes, &proxy).await?;
+        play.look_after(&processes).await
     };
-    let ran = match started {
-        Ok(()) => play.run(&processes).await,
-        Err(error) => Err(error),
+    let ran = tokio::select! {
+        failed = work => failed.map(|never| match never {}),
+        () = asked_to_end() => Ok(()),
     };
     tracing::info!("everything ends");
     processes.stop().await;
@@ -205,16 +206,12 @@ impl Play {
         Ok(())
     }
 
-    /// Looks after the processes until this one is asked to end.
-    async fn run(&self, processes: &Processes) -> anyhow::Result<()> {
+    /// Looks after the processes, and tells of them, for as long as that works.
+    async fn look_after(&self, processes: &Processes) -> anyhow::Result<Infallible> {
         let mut looks = tokio::time::interval(LOOK);
-        let mut ending = std::pin::pin!(asked_to_end());
         let mut shown = processes.instances().await;
         loop {
-            tokio::select! {
-                () = &mut ending => return Ok(()),
-                _ = looks.tick() => {}
-            }
+            looks.tick().await;
             processes.look(self.options.restart).await?;
             let instances = processes.instances().await;
             if instances != shown {
@@ -234,7 +231,7 @@ fn listens(role: Role) -> bool {
 /// Ends the demo that runs in `data`, and waits until it has.
 ///
 /// # Errors
-/// None runs, or it cannot be reached.
+/// None runs, it is still starting, or it cannot be reached.
 pub async fn down(data: PathBuf) -> anyhow::Result<()> {
     use rustix::process::{Pid, Signal, kill_process};
     let folder = Folder::new(data);

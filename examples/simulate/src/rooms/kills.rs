@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use klamm_utils::random::Random;
 
+use super::load::{ACCOUNTS, Crowd};
 use super::plan::Plan;
 use super::{Run, rotated, stored};
 use crate::report::Report;
@@ -47,7 +48,8 @@ pub(crate) async fn kills(world: World, kills: &Kills) -> anyhow::Result<()> {
         rate: RATE,
         time: time + Duration::from_secs(5),
     };
-    let run = Run::start(&world, plan, SOCKETS, rotated(&world.places("chat")?)).await?;
+    let crowd = Crowd { sockets: SOCKETS, accounts: ACCOUNTS };
+    let run = Run::start(&world, plan, crowd, rotated(&world.places("chat")?)).await?;
     for round in &rounds {
         tokio::time::sleep(round.before).await;
         world.press("kill", &round.victim).await?;
@@ -57,7 +59,7 @@ pub(crate) async fn kills(world: World, kills: &Kills) -> anyhow::Result<()> {
     }
     let plan = Arc::clone(&run.plan);
     let outcome = run.end().await?;
-    let stored = stored::read(&world, &plan, &outcome.total.acknowledged).await?;
+    let stored = stored::read(&world, &plan, &outcome.total).await?;
     let mut report = Report::default();
     report.fact("seed", seed);
     report.fact("processes killed", rounds.len());
@@ -68,6 +70,7 @@ pub(crate) async fn kills(world: World, kills: &Kills) -> anyhow::Result<()> {
     report.none("messages never acknowledged", sent.saturating_sub(acknowledged));
     report.none("acknowledged messages not stored", stored.lost);
     report.none("messages stored twice", stored.doubled);
+    report.none("messages stored elsewhere than shown", stored.misplaced);
     report.print()
 }
 

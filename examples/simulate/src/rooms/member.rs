@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,46 +13,25 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
-use serde::Deserialize;
 use serde_json::json;
-use tokio::time::sleep_until;
 
+use super::alarm::Alarm;
+use super::frame::{Frame, message};
 use super::plan::{Plan, Word};
 use super::tally::Tally;
+use crate::account::Account;
 use crate::report::note;
 use crate::socket::{Incoming, Outgoing, connect};
 use crate::world::World;
 
-/// A frame of the chat, as far as the load looks at it.
-#[derive(Debug, Deserialize)]
-struct Frame<'a> {
-    #[serde(rename = "type", borrow, default)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    client_msg_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    message: Option<Cow<'a, str>>,
-    head_offset: Option<i64>,
-    epoch: Option<Cow<'a, str>>,
-    success: Option<bool>,
-    #[serde(default)]
-    error: bool,
-}
-
-/// What is told of a message, wherever it is in the frame. To read all of each frame would take
-/// longer than to send it.
-fn message(frame: &str) -> Option<(&str, i64)> {
-    let (_, rest) = frame.split_once(r#""content":""#)?;
-    let (content, rest) = rest.split_once('"')?;
-    let (_, offset) = rest.rsplit_once(r#""offset":"#)?;
-    Some((content, offset.strip_suffix('}')?.parse().ok()?))
-}
-
 /// How long after a message it is told that it was read.
 const READ_AFTER: Duration = Duration::from_millis(500);
 
-/// How long after a server could not tell what was missed it is asked again.
+/// How long after a server could not tell what was missed it is loaded, or asked for again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// How long a server may take to let somebody into a room.
+const JOIN_WITHIN: Duration = Duration::from_secs(30);
 
 /// How many frames are heard before anything else is looked at.
 const HEARD_AT_ONCE: usize = 64;
@@ -71,9 +51,13 @@ pub(super) struct Member {
     pub(super) world: Arc<World>,
     pub(super) plan: Arc<Plan>,
     pub(super) counts: Arc<Counts>,
+    /// Over HTTP, where it is known there.
+    account: Option<Arc<Account>>,
     /// Where to connect; after a break the next.
     pub(super) places: Vec<SocketAddr>,
     place: usize,
+    /// Whether it has been out of its room and is in it again.
+    is_back: bool,
     sent: u64,
     /// What was sent and is not acknowledged: it is sent again on another socket.
     pending: BTreeMap<u64, Word>,
@@ -89,7 +73,7 @@ pub(super) struct Member {
     followed: Option<i64>,
     /// A new socket has not told yet all that was missed.
     resuming: bool,
-    /// When it is asked again what was missed.
+    /// When what the server could not tell is loaded, or asked for again.
     resume_at: Option<Instant>,
     /// When it is told what was read.
     read_at: Option<Instant>,
@@ -107,8 +91,10 @@ impl Member {
             world,
             plan,
             counts,
+            account: None,
             places,
             place: 0,
+            is_back: false,
             sent: 0,
             pending: BTreeMap::new(),
             again: VecDeque::new(),
@@ -123,9 +109,30 @@ impl Member {
         }
     }
 
+    fn name(&self) -> String {
+        format!("{}-{}", self.plan.run, self.index)
+    }
+
+    /// Becomes somebody who is known over HTTP.
+    pub(super) async fn sign_up(&mut self) -> anyhow::Result<()> {
+        self.account = Some(Arc::new(self.world.sign_up(&self.name()).await?));
+        Ok(())
+    }
+
     /// Joins the room.
+    ///
+    /// # Errors
+    /// The server does not let it in, or not in time.
     pub(super) async fn join(&mut self) -> anyhow::Result<(Outgoing, Incoming)> {
-        let ticket = self.world.ticket(&format!("{}-{}", self.plan.run, self.index));
+        let joined = tokio::time::timeout(JOIN_WITHIN, self.ask_to_join()).await;
+        joined.with_context(|| format!("the room did not open within {JOIN_WITHIN:?}"))?
+    }
+
+    async fn ask_to_join(&mut self) -> anyhow::Result<(Outgoing, Incoming)> {
+        let ticket = match &self.account {
+            Some(account) => account.ticket().await?,
+            None => self.world.ticket(&self.name()),
+        };
         let at = self.places[self.place % self.places.len()];
         let path = format!("/ws/chat?ticket={ticket}");
         let (mut outgoing, mut incoming) = connect(at, &path, self.index).await?;
@@ -140,6 +147,33 @@ impl Member {
         }
     }
 
+    /// Loads what the server could not tell, as a page does; asks once more who has no account.
+    async fn start_over(&mut self, outgoing: &mut Outgoing) -> anyhow::Result<()> {
+        if let Some(account) = self.account.clone()
+            && !self.load_history(&account).await.unwrap_or(false)
+        {
+            self.resume_at = Some(clock::now() + AGAIN_AFTER);
+            return Ok(());
+        }
+        self.resume(outgoing).await
+    }
+
+    /// Loads everything behind what was followed; whether that is all there is.
+    async fn load_history(&mut self, account: &Account) -> anyhow::Result<bool> {
+        let room = self.plan.room(self.index);
+        self.tally.histories += 1;
+        loop {
+            let page = account.history(&room, self.followed.unwrap_or(-1)).await?;
+            for said in &page.messages {
+                self.heard(&said.content, said.offset);
+                self.followed = self.followed.max(Some(said.offset));
+            }
+            if page.delayed || page.is_last() {
+                return Ok(!page.delayed);
+            }
+        }
+    }
+
     /// Asks for what was missed.
     async fn resume(&mut self, outgoing: &mut Outgoing) -> anyhow::Result<()> {
         self.resume_at = None;
@@ -148,51 +182,62 @@ impl Member {
         outgoing.send(&json!({"type": "resume", "rooms": rooms})).await
     }
 
-    /// Takes part until `over`.
+    /// Takes part until `over`, also when nobody lets it in any more.
     pub(super) async fn take_part(
         mut self,
-        mut socket: (Outgoing, Incoming),
+        socket: (Outgoing, Incoming),
         start: Instant,
         over: impl Future<Output = ()>,
     ) -> anyhow::Result<Tally> {
         self.start = start;
-        let mut over = std::pin::pin!(over);
-        // Set anew only when something else comes first: most frames change nothing.
-        let mut timer = std::pin::pin!(sleep_until(start.into()));
-        let mut set = None;
+        tokio::select! {
+            biased;
+            failed = self.talk(socket) => failed.map(|never| match never {})?,
+            () = over => {}
+        }
+        Ok(self.tally)
+    }
+
+    /// Says what is due and hears what comes, on one socket after the other.
+    async fn talk(&mut self, mut socket: (Outgoing, Incoming)) -> anyhow::Result<Infallible> {
+        let mut alarm = Alarm::new();
         loop {
-            let word = self.again.front().copied().or(self.plan.word(self.index, self.sent));
-            let due = word.map(|word| start + word.due);
-            let next = [due, self.read_at, self.resume_at].into_iter().flatten().min();
-            if let Some(next) = next.filter(|_| next != set) {
-                timer.as_mut().reset(next.into());
-                set = Some(next);
-            }
-            let (outgoing, incoming) = &mut socket;
-            tokio::select! {
-                biased;
-                () = &mut timer, if next.is_some() => {
-                    set = None;
-                    if self.do_what_is_due(outgoing, word).await.is_err() {
-                        socket = self.come_back().await;
-                    }
-                }
-                frame = incoming.next() => {
-                    let mut frame = Some(frame);
-                    for _ in 0..HEARD_AT_ONCE {
-                        match frame {
-                            Some(Some(text)) => drop(self.hear(&text)?),
-                            _ => break,
-                        }
-                        frame = incoming.next().now_or_never();
-                    }
-                    if frame == Some(None) {
-                        socket = self.come_back().await;
-                    }
-                }
-                () = &mut over => return Ok(self.tally),
+            if !self.turn(&mut socket, &mut alarm).await? {
+                socket = self.come_back().await;
             }
         }
+    }
+
+    /// Waits until something is due or comes. Whatever it was, what is there by then is heard before
+    /// more is said: a server hangs up on who does not listen. Tells whether the socket goes on.
+    async fn turn(
+        &mut self,
+        (outgoing, incoming): &mut (Outgoing, Incoming),
+        alarm: &mut Alarm,
+    ) -> anyhow::Result<bool> {
+        let word = self.again.front().copied().or(self.plan.word(self.index, self.sent));
+        let due = word.map(|word| self.start + word.due);
+        let next = [due, self.read_at, self.resume_at].into_iter().flatten().min();
+        let mut ready = tokio::select! {
+            biased;
+            () = alarm.at(next) => {
+                if self.do_what_is_due(outgoing, word).await.is_err() {
+                    return Ok(false);
+                }
+                incoming.next().now_or_never()
+            }
+            frame = incoming.next() => Some(frame),
+        };
+        for more in (0..HEARD_AT_ONCE).rev() {
+            match ready {
+                Some(Some(text)) => drop(self.hear(&text)?),
+                Some(None) => return Ok(false),
+                None => break,
+            }
+            // Who looks takes out: after the last one nothing would hear it.
+            ready = if more > 0 { incoming.next().now_or_never() } else { None };
+        }
+        Ok(true)
     }
 
     /// Sends what is due now.
@@ -203,7 +248,7 @@ impl Member {
     ) -> anyhow::Result<()> {
         let now = clock::now();
         if self.resume_at.is_some_and(|at| at <= now) {
-            self.resume(outgoing).await?;
+            self.start_over(outgoing).await?;
         }
         if self.read_at.is_some_and(|at| at <= now) {
             self.read_at = None;
@@ -225,7 +270,10 @@ impl Member {
             self.place += 1;
             match self.join().await {
                 Ok(socket) => {
-                    self.counts.back.fetch_add(1, Ordering::Relaxed);
+                    // One that is thrown out a second time is no second one.
+                    if !std::mem::replace(&mut self.is_back, true) {
+                        self.counts.back.fetch_add(1, Ordering::Relaxed);
+                    }
                     self.again = self.pending.values().copied().collect();
                     return socket;
                 }
@@ -259,7 +307,10 @@ impl Member {
                 self.resuming = false;
                 self.followed = self.followed.max(Some(self.heard));
             }
-            "resync" => self.resume_at = Some(clock::now() + AGAIN_AFTER),
+            "resync" => {
+                self.resuming = true;
+                self.resume_at = Some(clock::now() + AGAIN_AFTER);
+            }
             "message_ack" => {
                 let id = frame.client_msg_id.as_deref().unwrap_or_default();
                 if let Some(word) = self.plan.read(id) {
@@ -294,6 +345,9 @@ impl Member {
             self.followed = Some(self.heard);
         }
         let Some(word) = self.plan.read(content) else { return };
+        if self.index < self.plan.rooms {
+            self.tally.shown.push((word, offset));
+        }
         self.read_at.get_or_insert_with(|| clock::now() + READ_AFTER);
         if !self.tally.see(self.plan.seat(word.sender), word.number) {
             // What is told of the time away may have come before that was told.
@@ -309,15 +363,4 @@ impl Member {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_found_in_its_frame_and_nothing_else_is_taken_for_one() {
-        let frame = r#"{"id":"i","client_msg_id":"r 1 2","room":"a","sender":"s",
-            "senderName":"n","type":"chat_message","content":"r 1 2","server":"Asia",
-            "created_at":7,"offset":42}"#;
-        assert_eq!(message(frame), Some(("r 1 2", 42)));
-        assert_eq!(message(r#"{"type":"message_ack","id":"i","offset":42,"created_at":7}"#), None);
-    }
-}
+mod tests;

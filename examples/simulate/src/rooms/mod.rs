@@ -1,6 +1,9 @@
 //! Load on the rooms of the chat.
 
+mod alarm;
+mod frame;
 mod kills;
+mod load;
 mod member;
 mod plan;
 mod stored;
@@ -11,8 +14,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
-use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
@@ -20,65 +21,18 @@ use klamm_utils::task::TaskGroup;
 use crate::report::Report;
 use crate::socket::{Incoming, Outgoing};
 use crate::world::World;
+use load::{Crowd, Default};
 use member::{Counts, Member};
 use plan::Plan;
 use tally::Tally;
 
 pub(crate) use kills::{Kills, kills};
+pub(crate) use load::Load;
 
 /// How many sockets are opened at the same time.
 const OPENING: usize = 64;
 /// Nothing is missed any more when nothing has come for so long.
 const SILENCE: Duration = Duration::from_secs(10);
-
-/// How much is said, and by how many.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Load {
-    /// Messages a second, of all together.
-    #[arg(long)]
-    rate: Option<f64>,
-    /// Rooms.
-    #[arg(long)]
-    rooms: Option<usize>,
-    /// Sockets, spread over rooms and instances.
-    #[arg(long)]
-    sockets: Option<usize>,
-    /// For how long is sent.
-    #[arg(long)]
-    seconds: Option<u64>,
-    /// Goes through the proxy as browsers do, not to the instances themselves.
-    #[arg(long)]
-    through_door: bool,
-}
-
-/// What a command takes where nothing else is said.
-#[derive(Clone, Copy, Debug)]
-struct Default {
-    rate: f64,
-    rooms: usize,
-    sockets: usize,
-    seconds: u64,
-}
-
-impl Load {
-    /// Where sockets connect to.
-    fn places(&self, world: &World) -> anyhow::Result<Vec<SocketAddr>> {
-        if self.through_door { Ok(vec![world.door()?]) } else { world.places("chat") }
-    }
-
-    fn plan(&self, default: Default) -> anyhow::Result<(Plan, usize)> {
-        let sockets = self.sockets.unwrap_or(default.sockets);
-        let rooms = self.rooms.unwrap_or(default.rooms);
-        let rate = self.rate.unwrap_or(default.rate);
-        if rooms == 0 || sockets < rooms || rate <= 0.0 {
-            bail!("every room needs a socket, and the rate is above 0");
-        }
-        let seconds = self.seconds.unwrap_or(default.seconds);
-        let run = format!("{:x}", uuid::Uuid::now_v7().as_u128() >> 48);
-        let time = Duration::from_secs(seconds);
-        Ok((Plan { run, rooms, senders: sockets, rate, time }, sockets))
-    }
-}
 
 /// A load that goes on.
 struct Run {
@@ -99,16 +53,18 @@ struct Outcome {
     total: Tally,
     /// How many deliveries of acknowledged messages there were not.
     lost: u64,
-    /// From the first message that was due to the last delivery.
-    took: Duration,
+    /// When the first message was due.
+    start: Instant,
+    /// When the last delivery, or acknowledgement, came.
+    last: Instant,
 }
 
 impl Run {
-    /// Opens `sockets` sockets, one after the other at the places of `place`, and begins.
+    /// Opens the sockets, one after the other at the places of `place`, and begins.
     async fn start(
         world: &Arc<World>,
         plan: Plan,
-        sockets: usize,
+        Crowd { sockets, accounts }: Crowd,
         place: impl Fn(usize) -> Vec<SocketAddr>,
     ) -> anyhow::Result<Self> {
         let (plan, counts) = (Arc::new(plan), Arc::new(Counts::default()));
@@ -116,6 +72,9 @@ impl Run {
         let open = |index| {
             let mut member = Member::new(index, shared(), place(index));
             async move {
+                if index + accounts >= sockets {
+                    member.sign_up().await?;
+                }
                 let socket = member.join().await?;
                 anyhow::Ok((member, socket))
             }
@@ -158,7 +117,6 @@ impl Run {
                 break;
             }
         }
-        let took = last.1.duration_since(self.start);
         self.tasks.stop();
         self.tasks.ended().await;
         let tallies =
@@ -169,7 +127,7 @@ impl Run {
         for tally in tallies {
             total.add(tally)?;
         }
-        Ok(Outcome { total, lost, took })
+        Ok(Outcome { total, lost, start: self.start, last: last.1 })
     }
 
     /// How many messages that were acknowledged did not come to how many members.
@@ -209,38 +167,39 @@ impl Outcome {
             report.fact("the last complaint", complaint);
         }
         report.fact("deliveries", self.total.heard);
+        report.fact("histories loaded over HTTP", self.total.histories);
         report.fact("sent for", format!("{:.1} s", plan.time.as_secs_f64()));
-        report.fact("until the last delivery", format!("{:.1} s", self.took.as_secs_f64()));
+        report.fact("until the last delivery", format!("{:.1} s", self.took().as_secs_f64()));
         report.none("deliveries lost", self.lost);
         report.none("deliveries out of order", self.total.disordered);
     }
 
-    fn rate(&self, count: u64) -> f64 {
-        count as f64 / self.took.as_secs_f64()
+    /// From the first message that was due to the last delivery.
+    fn took(&self) -> Duration {
+        self.last.duration_since(self.start)
     }
 }
 
 /// Everything is stored: rows in the database against acknowledgements, row by row.
 pub(crate) async fn chat(world: World, load: &Load) -> anyhow::Result<()> {
     let world = Arc::new(world);
-    let (plan, sockets) =
+    let (plan, crowd) =
         load.plan(Default { rate: 10_500.0, rooms: 200, sockets: 200, seconds: 60 })?;
     let places = load.places(&world)?;
-    let run = Run::start(&world, plan, sockets, rotated(&places)).await?;
+    let run = Run::start(&world, plan, crowd, rotated(&places)).await?;
     let plan = Arc::clone(&run.plan);
     let outcome = run.end().await?;
-    let ended = clock::now();
-    let stored = stored::read(&world, &plan, &outcome.total.acknowledged).await?;
+    let stored = stored::read(&world, &plan, &outcome.total).await?;
     let mut report = Report::default();
     outcome.tell(&plan, &mut report);
     report.none("deliveries doubled", outcome.total.doubled);
-    report.times("send to acknowledgement", &outcome.total.acknowledgements, Some(ms(500)));
-    let rate = outcome.rate(stored.rows);
+    report.times("send to acknowledgement", &outcome.total.acknowledgements, ms(500));
+    let (rate, lag) = stored.speed(outcome.start, outcome.last);
     report.figure("stored a second", format!("{rate:.0}"), ">= 10000", rate >= 10_000.0);
-    let lag = stored.complete.duration_since(ended);
     report.figure("stored after the last delivery", format!("{lag:.1?}"), "< 1 s", lag < ms(1000));
     report.none("acknowledged messages not stored", stored.lost);
     report.none("messages stored twice", stored.doubled);
+    report.none("messages stored elsewhere than shown", stored.misplaced);
     report.print()
 }
 
@@ -248,9 +207,9 @@ pub(crate) async fn chat(world: World, load: &Load) -> anyhow::Result<()> {
 pub(crate) async fn fanout(world: World, load: &Load) -> anyhow::Result<()> {
     let default = Default { rate: 3_060.0, rooms: 20, sockets: 1_000, seconds: 30 };
     let (outcome, mut report) = hear(world, load, default).await?;
-    let rate = outcome.rate(outcome.total.heard);
+    let rate = outcome.total.heard as f64 / outcome.took().as_secs_f64();
     report.figure("deliveries a second", format!("{rate:.0}"), ">= 150000", rate >= 150_000.0);
-    report.times("send to screen", &outcome.total.deliveries, Some(ms(200)));
+    report.times("send to screen", &outcome.total.deliveries, ms(200));
     report.print()
 }
 
@@ -258,15 +217,15 @@ pub(crate) async fn fanout(world: World, load: &Load) -> anyhow::Result<()> {
 pub(crate) async fn latency(world: World, load: &Load) -> anyhow::Result<()> {
     let default = Default { rate: 200.0, rooms: 10, sockets: 30, seconds: 30 };
     let (outcome, mut report) = hear(world, load, default).await?;
-    report.times("send to screen", &outcome.total.deliveries, Some(ms(50)));
+    report.times("send to screen", &outcome.total.deliveries, ms(50));
     report.print()
 }
 
 async fn hear(world: World, load: &Load, default: Default) -> anyhow::Result<(Outcome, Report)> {
     let world = Arc::new(world);
-    let (plan, sockets) = load.plan(default)?;
+    let (plan, crowd) = load.plan(default)?;
     let places = load.places(&world)?;
-    let run = Run::start(&world, plan, sockets, rotated(&places)).await?;
+    let run = Run::start(&world, plan, crowd, rotated(&places)).await?;
     let plan = Arc::clone(&run.plan);
     let outcome = run.end().await?;
     let mut report = Report::default();
@@ -279,7 +238,7 @@ async fn hear(world: World, load: &Load, default: Default) -> anyhow::Result<(Ou
 pub(crate) async fn reconnect(world: World, load: &Load) -> anyhow::Result<()> {
     let world = Arc::new(world);
     let default = Default { rate: 50.0, rooms: 50, sockets: 5_000, seconds: 30 };
-    let (mut plan, sockets) = load.plan(default)?;
+    let (mut plan, Crowd { sockets, accounts }) = load.plan(default)?;
     let places = world.places("chat")?;
     anyhow::ensure!(places.len() > 1, "one instance is not enough");
     anyhow::ensure!(!load.through_door, "behind the proxy nobody knows whose sockets die");
@@ -295,7 +254,8 @@ pub(crate) async fn reconnect(world: World, load: &Load) -> anyhow::Result<()> {
         }
         later
     };
-    let run = Run::start(&world, plan, sockets + rooms, place).await?;
+    let crowd = Crowd { sockets: sockets + rooms, accounts };
+    let run = Run::start(&world, plan, crowd, place).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let killed = clock::now();
     world.press("kill", &dying).await?;

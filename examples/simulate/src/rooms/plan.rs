@@ -29,6 +29,13 @@ pub(super) struct Word {
     pub(super) due: Duration,
 }
 
+impl Word {
+    /// What tells it from others.
+    pub(super) fn name(self) -> (usize, u64) {
+        (self.sender, self.number)
+    }
+}
+
 impl Plan {
     /// The room of a member.
     pub(super) fn room(&self, member: usize) -> String {

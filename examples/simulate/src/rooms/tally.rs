@@ -18,6 +18,11 @@ pub(super) struct Tally {
     /// Messages that came behind one with a higher offset.
     pub(super) disordered: u64,
     pub(super) refused: u64,
+    /// How often the history was loaded, over HTTP.
+    pub(super) histories: u64,
+    /// Where each message was shown, each time it was: of one member of each room, since all are
+    /// told the same offsets.
+    pub(super) shown: Vec<(Word, i64)>,
     /// What the server had to say against it, the last time.
     pub(super) complaint: Option<String>,
     /// Of each sender in the room: which numbers were heard.
@@ -58,6 +63,8 @@ impl Tally {
             doubled: 0,
             disordered: 0,
             refused: 0,
+            histories: 0,
+            shown: Vec::new(),
             complaint: None,
             seen: vec![Numbers::default(); senders],
         }
@@ -82,6 +89,8 @@ impl Tally {
         self.doubled += other.doubled;
         self.disordered += other.disordered;
         self.refused += other.refused;
+        self.histories += other.histories;
+        self.shown.extend(other.shown);
         self.complaint = other.complaint.or(self.complaint.take());
         Ok(())
     }

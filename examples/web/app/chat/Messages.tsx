@@ -17,6 +17,8 @@ export function Messages({ open, room, me }: { open: OpenRoom; room: Room; me: s
   const last = cursor(room);
   const newer = useNewer(room, me, atEnd);
 
+  useEffect(() => open.atEnd(atEnd), [open, atEnd]);
+
   // What is on the screen counts as read, as long as somebody can look at it.
   useEffect(() => {
     if (!atEnd) return;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openRoom, READ_EVERY_MS, SEND_MS, type OpenRoom, type Page } from "./chat.ts";
+import { KEPT, KEPT_MAX } from "./room.ts";
 
 /** The other end of the wire: what it was sent, and what it says. */
 class FakeSocket {
@@ -38,7 +39,7 @@ const message = (offset: number) => ({
   senderName: "bob",
   content: `text ${offset}`,
   offset,
-  created_at: "2026-01-02T03:04:05Z",
+  created_at: Date.UTC(2026, 0, 2, 3, 4, 5),
 });
 const hello = { type: "hello", server: "Asia", epoch: "e1", now: 0 };
 const joined = { type: "join_room", room: "general", success: true, members: [], head_offset: 9 };
@@ -168,6 +169,40 @@ test("what was written while the connection was away is sent when it is back, on
   expect(last().of("chat_message")).toEqual([{ ...sent, client_msg_id: "c1" }]);
 });
 
+test("what was written before the room is joined waits, and is sent in its order", async () => {
+  const texts = () => last().of("chat_message").map((frame) => frame["content"]);
+  await last().say(hello, joined);
+  last().onclose?.({ code: 1006 });
+  room.send("one");
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().onopen?.();
+  room.send("two");
+  await last().say(hello);
+  room.send("three");
+  expect(texts()).toEqual([]);
+  await last().say(joined);
+  room.send("four");
+  expect(texts()).toEqual(["one", "two", "three", "four"]);
+});
+
+test("while a server lets nobody in, what is written waits for it", async () => {
+  const away = { type: "join_room", room: "general", success: false, error: true, message: "Not yet" };
+  await last().say(hello, away);
+  room.send("hello");
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(last().of("chat_message")).toEqual([]);
+  expect(room.store.get().room.outgoing[0]?.state).toBe("sending");
+  await last().say(joined);
+  expect(last().of("chat_message")).toMatchObject([{ client_msg_id: "c1", content: "hello" }]);
+});
+
+test("a history that hangs keeps nobody from writing", async () => {
+  page = new Promise(() => {}) as unknown as Page;
+  await last().say(hello, joined);
+  room.send("hello");
+  expect(last().of("chat_message")).toHaveLength(1);
+});
+
 test("without an answer it is not sent, and a retry has the same id", async () => {
   await last().say(hello, joined);
   room.send("hello");
@@ -181,6 +216,15 @@ test("without an answer it is not sent, and a retry has the same id", async () =
   await last().say(ack, ack);
   expect(offsets()).toEqual([7]);
   expect(room.store.get().room.outgoing).toEqual([]);
+});
+
+test("who wrote too fast is told so until the next message is taken", async () => {
+  await last().say(hello, joined);
+  room.send("one");
+  await last().say({ type: "slow_down", retry_ms: 100 });
+  expect(room.store.get().problem).toContain("faster");
+  await last().say({ type: "message_ack", client_msg_id: "c1", id: "m7", offset: 7, created_at: 1 });
+  expect(room.store.get().problem).toBeUndefined();
 });
 
 test("a server that asks to start over for ever does not make it loop", async () => {
@@ -202,6 +246,16 @@ test("a token that ends is renewed on the open connection", async () => {
   expect(last().of("auth")).toEqual([{ type: "auth", token: "fresh" }]);
 });
 
+test("one page too many is closed, and comes back only when somebody asks", async () => {
+  last().onclose?.({ code: 4409 });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(room.link.state.get()).toEqual({ phase: "closed", why: "replaced" });
+  expect(sockets).toHaveLength(1);
+  room.link.retry();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(sockets).toHaveLength(2);
+});
+
 test("a silent connection is asked, and given up when it says nothing", async () => {
   await last().say(hello, joined);
   const quiet = last();
@@ -210,6 +264,21 @@ test("a silent connection is asked, and given up when it says nothing", async ()
   await vi.advanceTimersByTimeAsync(10_000);
   expect(quiet.readyState).toBe(3);
   expect(room.link.state.get().phase).not.toBe("open");
+});
+
+test("a room of which the end is looked at keeps no more than some messages", async () => {
+  await last().say(hello, joined);
+  const rush = Array.from({ length: KEPT_MAX + 1 }, (_, offset) => message(offset));
+  room.atEnd(false);
+  await last().say(...rush);
+  expect(offsets()).toHaveLength(KEPT_MAX + 1);
+  room.atEnd(true);
+  await last().say(message(KEPT_MAX + 1));
+  expect(offsets()).toHaveLength(KEPT);
+  page.messages = [message(7)];
+  room.older();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(offsets()[0]).toBe(7);
 });
 
 test("typing is told now and then, what was read once", async () => {

@@ -33,6 +33,8 @@ export interface OpenRoom {
   typing(): void;
   /** The person has seen everything that is here. */
   seen(): void;
+  /** Whether the end is on the screen: then nobody misses what is far above it. */
+  atEnd(is: boolean): void;
   /** Loads what came before the first message. */
   older(): void;
   /** Asks who is there: in a large room nobody tells who comes and goes. */
@@ -65,16 +67,18 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
   let readSent = { epoch: "", offset: -1, at: -Infinity, planned: false };
   let resyncs = { count: 0, last: -Infinity, planned: false };
   let loading = 0;
+  let atEnd = true;
 
   const arrived = coalesce<ChatFrame>((frames) => {
     const now = world.now();
     store.update((chat) => frames.reduce((state, frame) => chatNext(state, frame, now), chat));
+    if (atEnd) store.update((chat) => inRoom(chat, rooms.trim));
     for (const frame of frames) follow(frame);
   });
   const link = createLink(
     world,
     {
-      opened() {},
+      opened: () => store.update((chat) => inRoom(chat, (room) => ({ ...room, joined: false }))),
       frame(raw) {
         const frame = readFrame(raw, world.now());
         if (frame !== undefined) arrived(frame);
@@ -90,8 +94,9 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     if (frame.type === "auth_expiring") void sendToken();
     if ("room" in frame && frame.room !== name) return;
     if (frame.type === "join_room") {
-      if (frame.failure === undefined) void catchUp();
-      else setTimeout(join, AGAIN_MS);
+      if (frame.failure !== undefined) return void setTimeout(join, AGAIN_MS);
+      catchUp();
+      sendWaiting();
     }
     if (frame.type === "resync") resync();
   }
@@ -107,12 +112,9 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
   }
 
   /** From the history when nothing is known, then whatever the log has behind it. */
-  async function catchUp(): Promise<void> {
+  function catchUp(): void {
     if (store.get().room.followed >= 0) resume();
-    else await load(undefined);
-    for (const message of store.get().room.outgoing) {
-      if (message.state === "sending") post(message.clientId, message.content);
-    }
+    else void load(undefined);
   }
 
   function resume(): void {
@@ -145,7 +147,7 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
         resyncs.planned = false;
         if (link.state.get().phase !== "open") return;
         store.update((chat) => inRoom(chat, rooms.startOver));
-        void catchUp();
+        catchUp();
       },
       calm ? 0 : backoff(count, world.random),
     );
@@ -186,15 +188,34 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     return { ...room, dividerAfter: readOffset };
   }
 
-  function post(clientId: string, content: string): void {
+  /** What was written until the room was joined, in its order. */
+  function sendWaiting(): void {
+    for (const message of store.get().room.outgoing) {
+      if (message.state === "sending") post(message);
+    }
+  }
+
+  /** Who has not joined may not write yet: until then a message waits for `sendWaiting`. */
+  function post({ clientId, content }: rooms.Outgoing): void {
+    if (!store.get().room.joined) return;
     link.send({ type: "chat_message", room: name, content, client_msg_id: clientId });
+  }
+
+  /** Sends it, now or when the room is joined, and gives up when that takes too long. */
+  function trySending(clientId: string): void {
+    const message = onItsWay(clientId);
+    if (message === undefined) return;
+    post(message);
     setTimeout(() => {
-      const waiting = store
-        .get()
-        .room.outgoing.find((message) => message.clientId === clientId && message.state === "sending");
+      const waiting = onItsWay(clientId);
       if (waiting === undefined || world.now() - waiting.at < SEND_MS) return;
       store.update((chat) => inRoom(chat, (room) => rooms.fail(room, clientId, "Not sent", true)));
     }, SEND_MS);
+  }
+
+  function onItsWay(clientId: string): rooms.Outgoing | undefined {
+    const { outgoing } = store.get().room;
+    return outgoing.find((each) => each.clientId === clientId && each.state === "sending");
   }
 
   return {
@@ -203,14 +224,13 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     send(text) {
       const clientId = world.newId();
       store.update((chat) => inRoom(chat, (room) => rooms.write(room, clientId, text, world.now())));
-      post(clientId, text);
+      trySending(clientId);
       // What is written next is news again.
       typingSent = -Infinity;
     },
     retry(clientId) {
       store.update((chat) => inRoom(chat, (room) => rooms.retry(room, clientId, world.now())));
-      const message = store.get().room.outgoing.find((each) => each.clientId === clientId);
-      if (message !== undefined) post(clientId, message.content);
+      trySending(clientId);
     },
     discard(clientId) {
       store.update((chat) => inRoom(chat, (room) => rooms.discard(room, clientId)));
@@ -227,6 +247,9 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
       if (wait <= 0) return tellRead();
       readSent.planned = true;
       setTimeout(tellRead, wait);
+    },
+    atEnd(is) {
+      atEnd = is;
     },
     older() {
       const { messages, history } = store.get().room;

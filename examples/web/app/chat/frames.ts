@@ -105,7 +105,7 @@ function readFleeting(frame: Fields, room: string): ChatFrame | undefined {
   const user = text(frame, "user");
   switch (frame["type"]) {
     case "typing":
-      return { type: "typing", room, user, name: text(frame, "name") || user };
+      return { type: "typing", room, user, name: text(frame, "name") };
     case "read":
     case "delivered":
       return { type: frame["type"], room, users: offsets(frame["users"]) };
@@ -133,7 +133,7 @@ export function readStored(raw: Fields, now: number): Stored | undefined {
     id,
     clientId: text(raw, "client_msg_id") || undefined,
     sender: text(raw, "sender"),
-    senderName: text(raw, "senderName") || text(raw, "sender_name"),
+    senderName: text(raw, "senderName"),
     content: text(raw, "content"),
     server: text(raw, "server"),
     offset: number(raw, "offset"),
@@ -161,10 +161,7 @@ function joined(frame: Fields): ChatFrame {
 }
 
 function member(raw: Fields): Member {
-  const user = text(raw, "user") || text(raw, "user_id") || text(raw, "sender");
-  const name = text(raw, "name") || text(raw, "username") || text(raw, "senderName");
-  const online = raw["online"] !== false && raw["status"] !== "offline";
-  return { user, name: name || user, online };
+  return { user: text(raw, "user"), name: text(raw, "name"), online: raw["online"] === true };
 }
 
 function text(raw: Fields, name: string): string {

@@ -91,6 +91,21 @@ test("ticks move forward: sent, on every screen, read by all", () => {
   expect(rooms.point(room, "reads", "eve", 2)).toBe(room);
 });
 
+test("of very many messages the newest are kept, and the history has the others", () => {
+  const many = Array.from({ length: rooms.KEPT_MAX + 1 }, (_, offset) => stored(offset));
+  let room: rooms.Room = { ...rooms.emptyRoom("r"), history: "complete" };
+  room = rooms.notice(room, "a", "Bob joined");
+  room = rooms.notice(rooms.take(room, many.slice(0, -1)), "b", "Eve joined");
+  expect(rooms.trim(room)).toBe(room);
+  room = rooms.take(room, many.slice(-1));
+  const loading: rooms.Room = { ...room, history: "loading" };
+  expect(rooms.trim(loading)).toBe(loading);
+  room = rooms.trim(room);
+  expect(offsets(room)).toEqual(many.slice(-rooms.KEPT).map((message) => message.offset));
+  expect(room.notices.map((notice) => notice.key)).toEqual(["b"]);
+  expect(room.history).toBe("more");
+});
+
 test("who stops typing, or says it, is not typing", () => {
   let room = rooms.typed(rooms.emptyRoom("r"), "bob", "Bob", 0);
   expect(rooms.settle(room, 4_999)).toBe(room);

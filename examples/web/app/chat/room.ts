@@ -49,6 +49,9 @@ export interface Notice {
 }
 
 const KEPT_NOTICES = 100;
+/** So many messages are kept of more than so many. */
+export const KEPT = 2_000;
+export const KEPT_MAX = 3_000;
 const TYPING_MS = 5_000;
 
 export function emptyRoom(name: string): Room {
@@ -95,23 +98,34 @@ export function resumed(room: Room): Room {
 
 /** Takes messages in, from the connection or from the history, whatever their order. */
 export function take(room: Room, arrived: readonly Stored[]): Room {
-  const fresh = notYet(room.messages, arrived);
+  const names = namesOf(room.messages);
+  const fresh = notYet(names, arrived);
   const here = new Set(arrived.map((message) => message.clientId));
   const outgoing = room.outgoing.filter((message) => !here.has(message.clientId));
   if (fresh.length === 0 && outgoing.length === room.outgoing.length) return room;
   const answers = without(room.answers, fresh.map((message) => message.id));
   const typing = without(room.typing, fresh.map((message) => message.sender));
-  return { ...room, messages: merge(room.messages, fresh), outgoing, answers, typing };
+  const messages = merge(room.messages, fresh);
+  NAMES.delete(room.messages);
+  NAMES.set(messages, names);
+  return { ...room, messages, outgoing, answers, typing };
 }
 
-/** Those whose id and offset are new, by offset. */
-function notYet(known: readonly Stored[], arrived: readonly Stored[]): Stored[] {
-  const fresh: Stored[] = [];
-  for (const message of arrived) {
-    const same = (each: Stored) => each.id === message.id || each.offset === message.offset;
-    if (!known.some(same) && !fresh.some(same)) fresh.push(message);
-  }
+/** Those whose id and offset are new, by offset; their names are noted. */
+function notYet(names: Set<string | number>, arrived: readonly Stored[]): Stored[] {
+  const fresh = arrived.filter(({ id, offset }) => {
+    const isNew = !names.has(id) && !names.has(offset);
+    if (isNew) names.add(id).add(offset);
+    return isNew;
+  });
   return fresh.sort((a, b) => a.offset - b.offset);
+}
+
+/** Ids and offsets of the newest list of messages, so that not all are looked at for each new one. */
+const NAMES = new WeakMap<readonly Stored[], Set<string | number>>();
+
+function namesOf(messages: readonly Stored[]): Set<string | number> {
+  return NAMES.get(messages) ?? new Set(messages.flatMap(({ id, offset }) => [id, offset]));
 }
 
 function merge(known: readonly Stored[], fresh: readonly Stored[]): readonly Stored[] {
@@ -120,6 +134,19 @@ function merge(known: readonly Stored[], fresh: readonly Stored[]): readonly Sto
   if (first === undefined) return known;
   if (last === undefined || last.offset < first.offset) return [...known, ...fresh];
   return [...known, ...fresh].sort((a, b) => a.offset - b.offset);
+}
+
+/**
+ * Forgets the oldest of very many messages: the history has them. Not while some of it is on its
+ * way, which would leave a gap behind it.
+ */
+export function trim(room: Room): Room {
+  const whole = room.history === "complete" || room.history === "more";
+  if (!whole || room.messages.length <= KEPT_MAX) return room;
+  const messages = room.messages.slice(-KEPT);
+  const first = messages[0]?.offset ?? 0;
+  const notices = room.notices.filter((notice) => notice.after >= first);
+  return { ...room, messages, notices, history: "more" };
 }
 
 /** Forgets what was stored: the log is another one, or too much was missed to go on from. */

@@ -24,7 +24,7 @@ export function useRooms(): { rooms: Listed[] | undefined; problem: string | und
       try {
         const body = await api("GET", "/api/rooms");
         if (over) return;
-        setRooms(readRooms(body["rooms"] ?? body["list"], Date.now()));
+        setRooms(readRooms(body["list"], Date.now()));
         setProblem(undefined);
       } catch {
         if (!over) setProblem("The rooms cannot be loaded just now.");
@@ -54,7 +54,7 @@ export function readRooms(raw: unknown, now: number): Listed[] {
       last:
         typeof last === "object" && last !== null
           ? {
-              name: String(last["senderName"] ?? last["sender_name"] ?? ""),
+              name: String(last["senderName"] ?? ""),
               text: String(last["content"] ?? ""),
               at: toMillis(last["created_at"], now),
             }

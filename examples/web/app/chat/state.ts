@@ -40,7 +40,9 @@ export function chatNext(chat: Chat, frame: ChatFrame, now: number): Chat {
       return inRoom(chat, (room) => rooms.hear(room, frame.message));
     case "message_ack": {
       const me = { ...chat.me, server: chat.server };
-      return inRoom(chat, (room) => rooms.acknowledge(room, frame, me));
+      const next = inRoom(chat, (room) => rooms.acknowledge(room, frame, me));
+      // Whatever was wrong, messages are taken again.
+      return next.problem === undefined ? next : { ...next, problem: undefined };
     }
     case "message_failed":
       return inRoom(chat, (room) =>

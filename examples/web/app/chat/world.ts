@@ -22,7 +22,7 @@ export const here: ChatWorld = {
     const query = before === undefined ? "" : `&before=${before}`;
     const path = `/api/rooms/${encodeURIComponent(room)}/messages?limit=${PAGE}${query}`;
     const body = await api("GET", path);
-    const messages = body["messages"] ?? body["list"];
+    const messages = body["messages"];
     const read = body["read_offset"];
     return {
       messages: Array.isArray(messages) ? (messages as Record<string, unknown>[]) : [],

@@ -56,7 +56,7 @@ function usePods() {
       if (document.hidden) return;
       try {
         const body = await api("GET", "/dm/api/pods");
-        if (!over) setPods(readPods(body["data"] ?? body));
+        if (!over) setPods(readPods(body["data"]));
         if (!over) setProblem(undefined);
       } catch {
         if (!over) setProblem("The pods do not answer just now.");

@@ -5,7 +5,7 @@ import { Button, useNow } from "../ui/controls.tsx";
 import { AlertIcon, ClockIcon, RingIcon, TickIcon, TicksIcon } from "../ui/icons.tsx";
 import { Linked } from "../ui/Linked.tsx";
 import { VirtualList } from "../ui/VirtualList.tsx";
-import type { Direct, Message, Status } from "./direct.ts";
+import { threadOf, type Direct, type Message, type Status } from "./direct.ts";
 import type { Messenger } from "./dm.ts";
 import styles from "./Thread.module.css";
 
@@ -17,8 +17,8 @@ type Row =
 export function Thread(props: { messenger: Messenger; direct: Direct; who: string }) {
   const { messenger, direct, who } = props;
   const day = useNow(60_000);
-  const thread = direct.threads[who];
-  const rows = useMemo(() => rowsOf(thread ?? [], day), [thread, day]);
+  const thread = threadOf(direct, who);
+  const rows = useMemo(() => rowsOf(thread, day), [thread, day]);
   const composer = useMemo(
     () => ({ send: (text: string) => messenger.send(who, text), typing: () => {} }),
     [messenger, who],

@@ -5,8 +5,8 @@ const message = (id: string, more: Partial<dm.Message> = {}): dm.Message => ({
   id, clientId: undefined, from: "bob", to: "ann", text: id, at: 1, status: "SENT",
   sentAt: undefined, deliveredAt: undefined, ...more,
 });
-const ids = (state: dm.Direct) => (state.threads["bob"] ?? []).map((each) => each.id);
-const own = (state: dm.Direct) => (state.threads["bob"] ?? []).at(-1);
+const ids = (state: dm.Direct) => dm.threadOf(state, "bob").map((each) => each.id);
+const own = (state: dm.Direct) => dm.threadOf(state, "bob").at(-1);
 
 test("a message that comes twice, from two pods or after a crash, is shown once", () => {
   let state = dm.take(dm.newDirect("ann"), [message("m1"), message("m1")], true);

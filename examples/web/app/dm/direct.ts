@@ -5,8 +5,8 @@
 export interface Direct {
   readonly me: string;
   readonly people: readonly Person[];
-  /** The messages with each person, by time, each once. */
-  readonly threads: Readonly<Record<string, readonly Message[]>>;
+  /** The messages with each person, by time, each once. A map: people choose their names. */
+  readonly threads: ReadonlyMap<string, readonly Message[]>;
   /** Whose thread is on the screen. */
   readonly open: string | undefined;
   /** The pod that this page is connected to. */
@@ -42,8 +42,14 @@ export interface Message {
 const RANK: Record<Status, number> = { failed: 0, sending: 1, NONE: 2, SENT: 3, DELIVERED: 4 };
 
 export function newDirect(me: string): Direct {
-  return { me, people: [], threads: {}, open: undefined, pod: "" };
+  return { me, people: [], threads: new Map(), open: undefined, pod: "" };
 }
+
+export function threadOf(direct: Direct, who: string): readonly Message[] {
+  return direct.threads.get(who) ?? NOTHING;
+}
+
+const NOTHING: readonly Message[] = [];
 
 export function withWhom(message: Pick<Message, "from" | "to">, me: string): string {
   return message.from === me ? message.to : message.from;
@@ -58,7 +64,7 @@ export function take(direct: Direct, arrived: readonly Message[], news: boolean)
 
 function takeOne(direct: Direct, message: Message, news: boolean): Direct {
   const who = withWhom(message, direct.me);
-  const thread = direct.threads[who] ?? [];
+  const thread = threadOf(direct, who);
   const known = thread.find((each) => same(each, message));
   if (known !== undefined) {
     const { id, at, cursor = known.cursor } = message;
@@ -78,7 +84,7 @@ function same(a: Message, b: Message): boolean {
 function setThread(direct: Direct, who: string, messages: readonly Message[]): Direct {
   // Sorting is stable: messages of one moment stay as they came.
   const sorted = [...messages].sort((a, b) => a.at - b.at);
-  return { ...direct, threads: { ...direct.threads, [who]: sorted } };
+  return { ...direct, threads: new Map(direct.threads).set(who, sorted) };
 }
 
 /** Puts a person into the list, with the last message and how many more are unread. */
@@ -154,7 +160,7 @@ export function setStatus(
   status: Status,
   at: number | undefined,
 ): Direct {
-  for (const [who, thread] of Object.entries(direct.threads)) {
+  for (const [who, thread] of direct.threads) {
     const known = thread.find(
       (each) =>
         each.id === which.id || (which.clientId !== undefined && each.clientId === which.clientId),
@@ -195,42 +201,43 @@ export function retry(direct: Direct, clientId: string): Direct {
 }
 
 export function discard(direct: Direct, clientId: string): Direct {
-  const threads = Object.entries(direct.threads).map(([who, thread]) => [
-    who,
+  return changeThreads(direct, (thread) =>
     thread.filter((each) => each.clientId !== clientId || each.status !== "failed"),
-  ]);
-  return { ...direct, threads: Object.fromEntries(threads) as Direct["threads"] };
+  );
 }
 
 function change(direct: Direct, clientId: string, to: (message: Message) => Message): Direct {
-  const threads = Object.entries(direct.threads).map(([who, thread]) => [
-    who,
+  return changeThreads(direct, (thread) =>
     thread.map((each) => (each.clientId === clientId ? to(each) : each)),
-  ]);
-  return { ...direct, threads: Object.fromEntries(threads) as Direct["threads"] };
+  );
+}
+
+function changeThreads(direct: Direct, to: (thread: readonly Message[]) => Message[]): Direct {
+  const threads = new Map([...direct.threads].map(([who, thread]) => [who, to(thread)] as const));
+  return { ...direct, threads };
 }
 
 /** Own messages that the server has not answered for. */
 export function unanswered(direct: Direct): Message[] {
-  return Object.values(direct.threads)
+  return [...direct.threads.values()]
     .flat()
     .filter((message) => message.status === "sending");
 }
 
 /** The messages with a person that came from the history. */
 export function fromHistory(direct: Direct, who: string): Message[] {
-  return (direct.threads[who] ?? []).filter((message) => message.cursor !== undefined);
+  return threadOf(direct, who).filter((message) => message.cursor !== undefined);
 }
 
 /** Whether the thread with a person is on this page and lacks a message of that time. */
 export function lacks(direct: Direct, who: string, lastAt: number): boolean {
-  const newest = direct.threads[who]?.at(-1);
+  const newest = threadOf(direct, who).at(-1);
   return newest !== undefined && newest.at < lastAt;
 }
 
 /** Whether a message is on this page. */
 export function has(direct: Direct, which: { id: string; clientId: string | undefined }): boolean {
-  return Object.values(direct.threads).some((thread) =>
+  return [...direct.threads.values()].some((thread) =>
     thread.some(
       (each) =>
         each.id === which.id || (which.clientId !== undefined && each.clientId === which.clientId),

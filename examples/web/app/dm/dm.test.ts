@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { threadOf } from "./direct.ts";
 import { openMessenger, type Messenger } from "./dm.ts";
 
 /** The pod's end of the wire. */
@@ -24,7 +25,7 @@ let messenger: Messenger;
 let answers: Record<string, unknown>;
 let asked: string[];
 const last = () => sockets.at(-1)!;
-const thread = () => messenger.store.get().threads["bob"] ?? [];
+const thread = () => threadOf(messenger.store.get(), "bob");
 
 beforeEach(async () => {
   vi.useFakeTimers();
@@ -95,7 +96,7 @@ test("frames of somebody else's, and nonsense, are left out", () => {
   last().say({ ...delivery, message_id: 7 });
   last().say({ type: "status", message_id: "m1", status: "READ" });
   last().onmessage?.({ data: "nonsense" });
-  expect(messenger.store.get().threads).toEqual({});
+  expect(messenger.store.get().threads.size).toBe(0);
 });
 
 test("the history is asked for until there is no more", async () => {
@@ -159,6 +160,23 @@ test("a name is opened as the account has it", async () => {
   await expect(messenger.find("BOB")).resolves.toBe("bob");
   await expect(messenger.find("zoe")).rejects.toThrow("no such user");
 });
+
+test.each(["constructor", "valueOf", "toString", "__proto__"])(
+  "a person called %s is one like any other",
+  async (name) => {
+    const listed = ["bob", name].map((username) => ({ username, last_message: "x", last_at: 3 }));
+    answers["/conversations"] = listed;
+    await vi.advanceTimersByTimeAsync(3_000);
+    const people = () => messenger.store.get().people.map((person) => person.username);
+    expect(people().sort()).toEqual(["bob", name].sort());
+    messenger.show(name);
+    messenger.send(name, "hello");
+    last().say({ ...delivery, sender_id: name });
+    last().say({ type: "status", message_id: "m2", client_msg_id: "c1", status: "SENT", at: 9 });
+    const said = threadOf(messenger.store.get(), name);
+    expect(said.map(({ id, status }) => [id, status])).toEqual([["m2", "SENT"], ["m1", "NONE"]]);
+  },
+);
 
 test("a try that hangs is given up, and another one made", async () => {
   last().onclose?.({ code: 1006 });

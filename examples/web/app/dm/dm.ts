@@ -80,7 +80,7 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
     };
     const at = toMillis(raw["at"], world.now());
     const to = raw["reciever_id"];
-    if (typeof to === "string" && to in store.get().threads && !dm.has(store.get(), which)) {
+    if (typeof to === "string" && store.get().threads.has(to) && !dm.has(store.get(), which)) {
       // It was written elsewhere.
       void loadThread(to);
     }
@@ -186,7 +186,7 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
 
 /** A message of the connection, where its text is `message`, or of the history: `payload`. */
 export function readMessage(raw: Fields, me: string, now: number): Message | undefined {
-  const id = raw["message_id"] ?? raw["message_at"];
+  const id = raw["message_id"];
   const text = raw["message"] ?? raw["payload"];
   const from = raw["sender_id"];
   const to = raw["reciever_id"];
@@ -215,11 +215,11 @@ function readStatus(raw: unknown): Status {
 }
 
 function readPerson(raw: Fields): Omit<Person, "unread"> {
-  const last = (raw["last_message"] ?? {}) as Fields;
   return {
-    username: String(raw["username"] ?? raw["with"] ?? raw["user_id"] ?? ""),
+    username: String(raw["username"] ?? ""),
     online: raw["online"] === true,
-    last: typeof last === "string" ? last : String(last["payload"] ?? last["message"] ?? ""),
-    lastAt: toMillis(raw["last_at"] ?? last["created_at"], 0),
+    // Who is there and has not written yet has neither.
+    last: String(raw["last_message"] ?? ""),
+    lastAt: toMillis(raw["last_at"], 0),
   };
 }

@@ -24,15 +24,13 @@ export interface Hop {
   tookMs: number | undefined;
 }
 
-export const MODES = ["pod-id", "broadcast", "single-topic"] as const;
-
 type Fields = Record<string, unknown>;
 
 export function readPods(raw: unknown): Pods {
   const data = (raw ?? {}) as Fields;
   return {
     mode: text(data["mode"]),
-    modes: list(data["modes"]).length > 0 ? list(data["modes"]).map(text) : MODES,
+    modes: list(data["modes"]).map(text),
     pods: list(data["pods"]).map(readPod),
     hops: list(data["hops"]).map(readHop),
     redundant: Object.fromEntries(
@@ -45,10 +43,8 @@ function readPod(raw: unknown): Pod {
   const pod = raw as Fields;
   return {
     id: text(pod["pod_id"]),
-    alive: pod["alive"] !== false,
-    users: list(pod["users"]).map((user) =>
-      typeof user === "string" ? user : text((user as Fields)["username"]),
-    ),
+    alive: pod["alive"] === true,
+    users: list(pod["users"]).map(text),
   };
 }
 

@@ -12,6 +12,6 @@ export const here: DmWorld = {
   token: () => sessions.token(LONG_MS),
   async get(path) {
     const body = await api("GET", `/dm/api${path}`);
-    return body["data"] ?? body["list"];
+    return body["data"];
   },
 };

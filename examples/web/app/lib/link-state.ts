@@ -26,6 +26,7 @@ export const CODE = {
   signedOut: 4401,
   refused: 4403,
   slow: 4408,
+  /** Too many pages of one person are open. */
   replaced: 4409,
 } as const;
 
@@ -63,7 +64,8 @@ function lost(state: LinkState, code: number, now: number, random: () => number)
   if (state.phase !== "open" && state.phase !== "connecting") return state;
   if (code === CODE.idle) return { phase: "closed", why: "idle" };
   if (code === CODE.refused) return { phase: "closed", why: "refused" };
-  // To come back would take the place of a newer one, which would come back in turn.
+  // Too many are open. A chat server refuses one more, and would do so again; with direct messages
+  // to come back would take the place of a newer one, which would come back in turn.
   if (code === CODE.replaced) return { phase: "closed", why: "replaced" };
   const stable = state.phase === "open" && now - state.since >= STABLE_MS;
   const failed = stable ? 0 : state.attempt;

@@ -36,10 +36,7 @@ export function ago(ms: number, now: number): string {
   return `${Math.floor(minutes / (24 * 60))} d`;
 }
 
-/** Servers give times as RFC 3339 or as milliseconds. */
+/** Servers give times as milliseconds since 1970. */
 export function toMillis(value: unknown, otherwise: number): number {
-  if (typeof value === "number" && Number.isFinite(value)) return value;
-  if (typeof value !== "string") return otherwise;
-  const ms = Date.parse(value);
-  return Number.isNaN(ms) ? otherwise : ms;
+  return typeof value === "number" && Number.isFinite(value) ? value : otherwise;
 }

@@ -10,7 +10,7 @@ import {
   type Ref,
 } from "react";
 import styles from "./VirtualList.module.css";
-import { rowAt, seenRows, tops } from "./window.ts";
+import { forget, rowAt, seenRows, tops } from "./window.ts";
 
 export interface ListHandle {
   toEnd(): void;
@@ -102,6 +102,7 @@ export function VirtualList<Row extends { key: string }>(props: Props<Row>) {
     measure();
     hold();
   });
+  useEffect(() => forget(keys, heights.current), [keys]);
 
   useLayoutEffect(() => {
     if (box.current === null) return;

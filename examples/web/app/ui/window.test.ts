@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { rowAt, seenRows, tops } from "./window.ts";
+import { FORGOTTEN_MAX, forget, rowAt, seenRows, tops } from "./window.ts";
 
 const keys = Array.from({ length: 10_000 }, (_, index) => `k${index}`);
 
@@ -21,4 +21,12 @@ test("of ten thousand rows few are drawn", () => {
 
 test("no row, no window", () => {
   expect(seenRows(tops([], new Map(), 50), 0, 800, 400)).toEqual({ first: 0, end: 0 });
+});
+
+test("heights of rows that are no more are forgotten", () => {
+  const heights = new Map(keys.map((key) => [key, 50]));
+  forget(keys.slice(FORGOTTEN_MAX), heights);
+  expect(heights.size).toBe(keys.length);
+  forget(keys.slice(-10), heights);
+  expect([...heights.keys()]).toEqual(keys.slice(-10));
 });

@@ -1,5 +1,8 @@
 /** Which rows of a long list are near the part that is seen. Pure. */
 
+/** So many heights of rows that are no more may be remembered. */
+export const FORGOTTEN_MAX = 1_000;
+
 /** The top of each row, and the end of the last: measured heights where known, else the guess. */
 export function tops(
   keys: readonly string[],
@@ -40,4 +43,11 @@ export function seenRows(
   const first = rowAt(at, Math.max(0, scrollTop - around));
   const end = Math.min(count, rowAt(at, scrollTop + height + around) + 1);
   return { first, end };
+}
+
+/** Forgets the heights of rows that are no more, once there are many of those. */
+export function forget(keys: readonly string[], heights: Map<string, number>): void {
+  if (heights.size <= keys.length + FORGOTTEN_MAX) return;
+  const here = new Set(keys);
+  for (const key of heights.keys()) if (!here.has(key)) heights.delete(key);
 }

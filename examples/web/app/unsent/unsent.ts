@@ -107,7 +107,7 @@ export function watch(touser: string): Unsent {
     store,
     async open(fromuser) {
       const body = await api("GET", `${whose}/${encodeURIComponent(fromuser)}`);
-      const list = body["list"] ?? body["messages"];
+      const { list } = body;
       return Array.isArray(list) ? (list as Record<string, unknown>[]).map(readWaiting) : [];
     },
     async dismiss(fromuser) {
