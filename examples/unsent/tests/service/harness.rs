@@ -25,8 +25,21 @@ pub(crate) struct Service {
     pub(crate) http: reqwest::Client,
 }
 
-const LOOPBACK: SocketAddr =
+pub(crate) const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// The settings of a producer.
+pub(crate) fn settings(kafka: String, access: Access) -> producer::Settings {
+    producer::Settings {
+        listen: LOOPBACK,
+        server_name: "test".into(),
+        kafka,
+        partitions: PARTITIONS,
+        dev_mode: true,
+        access,
+        http: common::http::Settings { body_bytes_max: 1 << 20, ..Default::default() },
+    }
+}
 
 impl Service {
     /// A broker and a producer. Consumers are the test's to start.
@@ -39,15 +52,7 @@ impl Service {
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let broker = Broker::builder().ephemeral();
         let broker = broker.set("group.initial.rebalance.delay.ms", "0").start().await.unwrap();
-        let settings = producer::Settings {
-            listen: LOOPBACK,
-            server_name: "test".into(),
-            kafka: broker.bootstrap(),
-            partitions: PARTITIONS,
-            dev_mode: true,
-            access,
-            http: common::http::Settings { body_bytes_max: 1 << 20, ..Default::default() },
-        };
+        let settings = settings(broker.bootstrap(), access);
         let producer = producer::start(settings, pair.clone()).await.unwrap();
         let service = Self { broker, pair, producer, http: reqwest::Client::new() };
         service

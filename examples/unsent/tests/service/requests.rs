@@ -1,12 +1,16 @@
 //! What is asked over HTTP, and answered.
 
+use common::kv::Pair;
 use futures_util::StreamExt as _;
+use klamm_broker::Broker;
 use klamm_consumer::{ConsumeExt as _, Start};
 use serde_json::json;
+use unsent::producer::Access;
 use unsent::wire::{TOPIC, partition_of};
 
 use crate::content::content;
-use crate::harness::Service;
+use crate::gate::Gate;
+use crate::harness::{Service, settings};
 
 #[tokio::test]
 async fn who_wrote_is_known_until_it_is_handed_over() {
@@ -111,6 +115,24 @@ async fn changes_are_told_as_they_happen() {
     assert!(!heard.contains("not for bob"), "{heard}");
     consumer.stop().await.unwrap();
     service.stop().await;
+}
+
+/// It was: whoever listened before the topic was followed, or while that could not be read, never
+/// heard that something might be missing.
+#[tokio::test]
+async fn who_listens_before_the_topic_is_followed_is_told_to_ask_again() {
+    let (gate, broker) = (Gate::closed().await, Broker::builder().ephemeral());
+    let broker = broker.start().await.unwrap();
+    let settings = settings(gate.address(), Access::open());
+    let producer = unsent::producer::start(settings, Pair::memory()).await.unwrap();
+    let url = format!("http://{}/live?touser=bob", producer.address());
+    let mut live = reqwest::get(url).await.unwrap().bytes_stream();
+    let mut heard = async || live.next().await.unwrap().unwrap();
+    assert!(heard().await.starts_with(b"event: hello\n"));
+    gate.open(&broker);
+    assert!(heard().await.starts_with(b"event: resync\n"));
+    producer.stop().await.unwrap();
+    broker.stop().await;
 }
 
 #[tokio::test]
