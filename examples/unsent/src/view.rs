@@ -8,6 +8,9 @@ use crate::metrics::Metrics;
 use crate::waiting::{Body, read_summary};
 use crate::wire::{Unsent, WaitingMessage, partition_of};
 
+/// A store that heard nothing of a partition for longer is believed only if the master is away.
+const STALE_MS: i64 = 5_000;
+
 /// What waits for whom, as the stores have it.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -59,8 +62,12 @@ impl View {
     }
 
     async fn read(&self, reads: &[Read; 2]) -> Result<(&'static str, Option<String>, Found)> {
+        let since_ms = SystemClock::new().now_ms().saturating_sub(STALE_MS);
         // One that has never heard of the partition lacks its users as well.
-        let knows = |found: &[Found]| matches!(found.first(), Some(Found::Text(Some(_))));
+        let knows = |found: &[Found]| match found.first() {
+            Some(Found::Text(Some(alive))) => alive.parse().is_ok_and(|at: i64| at >= since_ms),
+            _ => false,
+        };
         let (side, found) = self.pair.read(reads, knows).await?;
         self.metrics.read_from(side.name());
         let mut found = found.into_iter();
