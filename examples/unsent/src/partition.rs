@@ -12,26 +12,25 @@ use std::time::Duration;
 use common::kv::{Pair as Stores, Write};
 use common::patience::Patience;
 use futures_util::FutureExt as _;
-use klamm_consumer::{ConsumerBatch, ConsumerRecord, PartitionStream, Position, Start};
+use klamm_consumer::{ConsumerRecord, PartitionStream, Position, Start};
 use klamm_utils::clock::{Clock as _, SystemClock};
 use klamm_utils::task::TaskGroup;
 
 use crate::auxiliary::Auxiliary;
 use crate::begin::begin;
 use crate::cache::{Cache, Pair};
+use crate::expiry::Expiry;
 use crate::follower::{Follower, Stand, Step};
 use crate::keys;
 use crate::marks::Place;
 use crate::metrics::Metrics;
+use crate::records::{Next, Piece, Placed, Ready, piece, some_records};
 use crate::reports::Reports;
 use crate::states::{States, StatesError};
+use crate::topics::RETENTION;
 use crate::waiting::Outcome;
 use crate::wire::Event;
 
-/// Records of one step, at most.
-const STEP_RECORDS: usize = 1_000;
-/// Bytes of the records of one step, about.
-const STEP_BYTES: usize = 256 * 1024;
 /// Records that may be on the auxiliary only, while the master is away.
 const UNSETTLED_RECORDS_MAX: usize = 10_000;
 /// How often an idle partition is looked after.
@@ -99,6 +98,7 @@ struct Worker<'a> {
     master: Follower,
     auxiliary: Auxiliary,
     cache: Cache,
+    expiry: Expiry,
     /// How far this worker is.
     reached: i64,
 }
@@ -110,6 +110,7 @@ impl<'a> Worker<'a> {
             master: Follower::new(master, place.clone(), settled, Some(settled)),
             auxiliary: Auxiliary::new(&shared.pair, place, settled),
             cache: Cache::new(),
+            expiry: Expiry::new(place.partition),
             reached: settled,
             shared,
             place,
@@ -126,11 +127,12 @@ impl<'a> Worker<'a> {
                 biased;
                 () = self.shared.tasks.stopping() => Err(Interrupted::Gone),
                 _ = ticks.tick() => self.look_after(stream).await,
-                batch = stream.next_batch(), if !is_full => match batch {
-                    Ok(Some(batch)) => self.take(stream, batch).await,
-                    Ok(None) => Err(Interrupted::Gone),
-                    Err(error) => Err(Interrupted::Unreadable(error)),
-                },
+                batch = stream.next_batch(), if !is_full => {
+                    match interrupted(batch.map(|batch| batch.map(piece))) {
+                        Ok(first) => self.take(stream, first).await,
+                        Err(interrupted) => Err(interrupted),
+                    }
+                }
                 () = std::future::ready(()), if fills => {
                     self.auxiliary.fill(&self.shared.pair.master, self.reached).await;
                     // Others have something to do as well.
@@ -148,18 +150,12 @@ impl<'a> Worker<'a> {
     async fn take(
         &mut self,
         stream: &mut PartitionStream,
-        first: ConsumerBatch,
+        first: Piece,
     ) -> Result<(), Interrupted> {
-        let (mut end, mut records) = (first.end_offset(), Vec::from_iter(first));
-        while records.len() < STEP_RECORDS {
-            match stream.next_batch().now_or_never() {
-                Some(Ok(Some(batch))) => {
-                    end = batch.end_offset();
-                    records.extend(batch);
-                }
-                _ => break,
-            }
-        }
+        let Ready { records, end, last } = Ready::gather(first, || {
+            let next = stream.next_batch().now_or_never();
+            next.map(|batch| batch.map(|batch| batch.map(piece)))
+        });
         let tells = is_current(stream);
         let mut rest = records.into_iter().peekable();
         loop {
@@ -167,9 +163,10 @@ impl<'a> Worker<'a> {
             let next = rest.peek().map(|record| record.offset);
             self.step(some, next.unwrap_or(end), tells).await?;
             if next.is_none() {
-                return Ok(());
+                break;
             }
         }
+        last.map_or(Ok(()), |last| interrupted(last).map(drop))
     }
 
     async fn step(
@@ -180,9 +177,21 @@ impl<'a> Worker<'a> {
     ) -> Result<(), Interrupted> {
         let count = records.len();
         let events = self.read(records).await?;
-        let mut writes = self.fetch_states(&events).await?;
-        let touched = self.apply(&events, &mut writes);
-        let step = Arc::new(Step { start: self.reached, end, records: count, writes });
+        self.work_in(&events, (end, count), tells).await?;
+        self.shared.metrics.records.inc_by(count as u64);
+        Ok(())
+    }
+
+    /// Works events into the stores, which are at `end` then, and so many records further.
+    async fn work_in(
+        &mut self,
+        events: &[Placed],
+        (end, records): (i64, usize),
+        tells: bool,
+    ) -> Result<(), Interrupted> {
+        let mut writes = self.fetch_states(events).await?;
+        let touched = self.apply(events, &mut writes);
+        let step = Arc::new(Step { start: self.reached, end, records, writes });
         self.reached = end;
         if self.auxiliary.write(&step).await {
             self.shared.metrics.wrote_to("aux", step.writes.len());
@@ -191,7 +200,6 @@ impl<'a> Worker<'a> {
             self.report(&touched).await;
         }
         self.master.push(step);
-        self.shared.metrics.records.inc_by(count as u64);
         // One that is away is asked each second, and nobody waits for it until then.
         if !self.master.is_away() {
             self.settle().await?;
@@ -317,9 +325,34 @@ impl<'a> Worker<'a> {
         self.settle().await?;
         let settled = self.master.is_settled().then_some(self.reached);
         self.auxiliary.look_after(&self.shared.pair.master, settled, current).await;
+        if current && settled.is_some() {
+            self.forget().await?;
+        }
         self.shared.metrics.unsettled(self.place.partition, self.master.records());
         self.commit(stream).await;
         Ok(())
+    }
+
+    /// Lets go of some of what has waited for longer than the log keeps it.
+    async fn forget(&mut self) -> Result<(), Interrupted> {
+        let at = SystemClock::new().now_ms();
+        let retention_ms = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
+        let master = &self.shared.pair.master;
+        let old = match self.expiry.piece(master, at.saturating_sub(retention_ms)).await {
+            Ok(old) => old,
+            Err(error) => {
+                tracing::debug!(%error, self.place.partition, "what is old waits on");
+                return Ok(());
+            }
+        };
+        if old.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(self.place.partition, senders = old.len(), "waited for too long");
+        let offset = self.reached;
+        let placed = |old| Placed { event: Event::HandedOver(old), offset, at };
+        let events: Vec<_> = old.into_iter().map(placed).collect();
+        self.work_in(&events, (offset, 0), true).await
     }
 
     /// For those who look at the group only: a worker begins where the master is.
@@ -337,29 +370,7 @@ fn is_current(stream: &PartitionStream) -> bool {
     stream.lag().is_some_and(|lag| lag < LAG_MAX)
 }
 
-/// The records of the next step.
-fn some_records(
-    rest: &mut std::iter::Peekable<impl Iterator<Item = ConsumerRecord>>,
-) -> Vec<ConsumerRecord> {
-    let (mut some, mut bytes) = (Vec::new(), 0);
-    while some.len() < STEP_RECORDS && bytes < STEP_BYTES {
-        let Some(record) = rest.next() else { break };
-        bytes += record.value.as_ref().map_or(0, |value| value.len());
-        some.push(record);
-    }
-    some
-}
-
-/// An event and where it lies.
-struct Placed {
-    event: Event,
-    offset: i64,
-    at: i64,
-}
-
-impl Placed {
-    fn pair(&self) -> Pair {
-        let (to, from) = self.event.pair();
-        (to.to_owned(), from.to_owned())
-    }
+/// What a stream has given, or why it gives no more.
+fn interrupted(next: Next) -> Result<Piece, Interrupted> {
+    next.map_err(Interrupted::Unreadable)?.ok_or(Interrupted::Gone)
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use common::kv::Kv;
+use common::kv::{Kv, Write};
 use klamm_consumer::{ConsumeExt as _, Start};
 use klamm_producer::{ProduceExt as _, Record};
+use klamm_utils::clock::{Clock as _, SystemClock};
 use serde_json::json;
 use unsent::keys;
 use unsent::wire::{DEAD_LETTERS, TOPIC};
@@ -278,6 +279,56 @@ async fn nine_of_ten_reads_are_off_the_master() {
     let after = reads().await;
     let (aux, master) = (after.0 - before.0, after.1 - before.1);
     assert!(aux * 10 >= (aux + master) * 9, "{aux} off the master, {master} on it");
+    consumer.stop().await.unwrap();
+    service.stop().await;
+}
+
+/// It was: a store that had once heard of a partition was asked for ever, however old its numbers.
+#[tokio::test]
+async fn an_auxiliary_that_heard_nothing_for_long_is_not_asked_first() {
+    let service = Service::start().await;
+    let consumer = service.consumer("one").await;
+    service.write("alice", "bob", "hi").await;
+    service.expect("bob", &[("alice", 1)]).await;
+    service.until_same("both have it", |held| texts(held, "bob", "alice") == 1).await;
+    // Nobody says that it lives any more.
+    consumer.stop().await.unwrap();
+    let partition = unsent::wire::partition_of("bob", 4).to_string();
+    let now_ms = SystemClock::new().now_ms();
+    for (heard_ms, source) in [(now_ms + 60_000, "aux"), (now_ms - 6_000, "master")] {
+        let alive = Write::SetField(keys::ALIVE.into(), partition.clone(), heard_ms.to_string());
+        service.pair.auxiliary.write(&[alive]).await.unwrap();
+        assert_eq!(service.unsent("bob").await.source, source);
+    }
+    // It is better than nothing.
+    service.pair.master.cut(true);
+    assert_eq!(service.unsent("bob").await.source, "aux");
+    service.stop().await;
+}
+
+/// It was: what was written to names that nobody has stayed in the stores for ever.
+#[tokio::test]
+async fn what_waits_for_longer_than_the_log_keeps_it_is_forgotten() {
+    let service = Service::start().await;
+    let kafka = service.kafka().await;
+    let producer = kafka.producer().build().await.unwrap();
+    let days_ago = |days: i64| SystemClock::new().now_ms() - days * 24 * 60 * 60 * 1_000;
+    for (sender, days) in [("alice", 8), ("carol", 6)] {
+        let message = json!({"touser": "bob", "fromuser": sender, "message": "hi"});
+        let record = Record::to(TOPIC).key("bob").value(message.to_string());
+        producer.send(record.timestamp(days_ago(days))).await.unwrap();
+    }
+    // This one may have looked for what is old before there was anything.
+    let consumer = service.consumer("one").await;
+    service
+        .until("both are known", async || {
+            service.unsent("bob").await.senders.iter().any(|sender| sender.fromuser == "carol")
+        })
+        .await;
+    consumer.stop().await.unwrap();
+    let consumer = service.consumer("two").await;
+    service.expect("bob", &[("carol", 1)]).await;
+    service.until_same("no text is left", |held| texts(held, "bob", "alice") == 0).await;
     consumer.stop().await.unwrap();
     service.stop().await;
 }
