@@ -183,14 +183,17 @@ pub fn refused(message: impl Into<String>) -> Json<Reply<()>> {
     Json(Reply { success: false, message: message.into(), data: () })
 }
 
-/// The id of a message that has a name of its sender's: the same however often it is sent.
+/// The id of a message that has a name of its sender's: the same however often it is sent to the
+/// same receiver. A sender that counts from 1 again wrote another "1" to somebody else.
 #[must_use]
-pub fn message_id(sender: &str, client_msg_id: Option<&str>) -> Uuid {
+pub fn message_id(sender: &str, receiver: &str, client_msg_id: Option<&str>) -> Uuid {
     match client_msg_id {
         None => Uuid::now_v7(),
         Some(name) => {
             let sender = Uuid::new_v5(&Uuid::NAMESPACE_OID, sender.as_bytes());
-            Uuid::new_v5(&sender, name.as_bytes())
+            // No name of a user has a NUL, and the case of one means nothing.
+            let receiver = common::auth::normal(receiver);
+            Uuid::new_v5(&sender, format!("{receiver}\0{name}").as_bytes())
         }
     }
 }
@@ -269,9 +272,11 @@ mod tests {
 
     #[test]
     fn what_is_sent_again_has_the_same_id_and_others_have_others() {
-        assert_eq!(message_id("alice", Some("1")), message_id("alice", Some("1")));
-        assert_ne!(message_id("alice", Some("1")), message_id("bob", Some("1")));
-        assert_ne!(message_id("alice", None), message_id("alice", None));
+        let id = message_id("alice", "bob", Some("1"));
+        assert_eq!(id, message_id("alice", "Bob", Some("1")));
+        assert_ne!(id, message_id("carol", "bob", Some("1")));
+        assert_ne!(id, message_id("alice", "carol", Some("1")));
+        assert_ne!(message_id("alice", "bob", None), message_id("alice", "bob", None));
     }
 
     #[test]

@@ -92,7 +92,6 @@ async fn conversations(State(pod): State<Pod>, identity: Identity) -> Answer {
                 "username": with.username,
                 "last_message": with.last_message,
                 "last_at": with.last_at,
-                "waiting": with.waiting,
             })
         })
         .collect();

@@ -188,7 +188,7 @@ impl Lane {
             };
             under_way.push((delivery, route, receipts));
         }
-        let (mut failed, mut told) = (BTreeSet::new(), BTreeSet::new());
+        let (mut failed, mut told) = (BTreeSet::new(), Vec::new());
         for (delivery, route, receipts) in under_way {
             let message_id = delivery.message_id;
             match (stored(receipts).await, route) {
@@ -198,9 +198,7 @@ impl Lane {
                     let _ = pod.0.advance.send(sent).await;
                 }
                 // The row stays as it is: whoever looks sees that it was not sent.
-                (Ok(()), Route::Away) if is_marked => {
-                    told.insert((delivery.reciever_id.clone(), delivery.sender_id.clone()));
-                }
+                (Ok(()), Route::Away) if is_marked => told.push(delivery),
                 (Ok(()), Route::Away) => {
                     failed.insert(message_id);
                 }
@@ -210,10 +208,28 @@ impl Lane {
                 }
             }
         }
-        // Who came and took it before this was told would see it wait for ever.
-        unsent::hand_over(pod, producer, told).await;
+        if let Err(error) = take_back(pod, producer, &told).await {
+            tracing::debug!(%error, "what waits is told again");
+            failed.extend(told.iter().map(|delivery| delivery.message_id));
+        }
         failed
     }
+}
+
+/// Takes back what was told as unsent and is not: who came and took it before that would see it wait
+/// for ever.
+async fn take_back(pod: &Pod, producer: &Producer, told: &[&Delivery]) -> anyhow::Result<()> {
+    if told.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = told.iter().map(|delivery| delivery.message_id).collect();
+    let delivered = pod.0.store.delivered_of(&ids).await?;
+    let arrived = told.iter().filter(|delivery| delivered.contains(&delivery.message_id));
+    let arrived = arrived.map(|it| (it.reciever_id.as_str(), it.sender_id.as_str(), it.message_id));
+    for stored in producer.send_all(unsent::arrived(arrived)).await {
+        stored?;
+    }
+    Ok(())
 }
 
 async fn pods_of_all(

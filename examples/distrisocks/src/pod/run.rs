@@ -120,10 +120,9 @@ impl Stages {
             let work = subscribe::work(pod.clone(), kafka.clone(), reads, self.subscribe.clone());
             self.subscribe.spawn("kafka-sub", work);
         }
-        let (one, two) = (pod.clone(), producer.clone());
         let (tasks, rest) = (self.rest.clone(), &self.rest);
         rest.spawn("saves", save::work(pod.clone(), saves, tasks.clone()));
-        rest.spawn("statuses", outbox::advance(one, two, advances, tasks.clone()));
+        rest.spawn("statuses", outbox::advance(pod.clone(), advances, tasks.clone()));
         rest.spawn("outbox", outbox::relay(pod.clone(), producer.clone(), tasks.clone()));
         rest.spawn("status-feed", outbox::feed(pod.clone(), kafka.clone(), tasks.clone()));
         rest.spawn("reap", reap::watch(pod.clone(), kafka.clone(), tasks.clone()));
