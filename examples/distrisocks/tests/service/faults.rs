@@ -314,7 +314,8 @@ async fn what_was_told_before_a_pod_follows_statuses_reaches_its_pages() {
     let producer = world.kafka().await.producer().build().await.unwrap();
     let record = Record::to(STATUS_TOPIC).key(id.to_string());
     producer.send(record.value(serde_json::to_vec(&event).unwrap())).await.unwrap();
-    gate.open(&world.broker);
+    let gate = gate.open(&world.broker);
     assert_eq!(alice.status("DELIVERED").await["message_id"], json!(id));
+    gate.stop();
     world.stop().await;
 }

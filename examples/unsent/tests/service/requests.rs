@@ -129,9 +129,10 @@ async fn who_listens_before_the_topic_is_followed_is_told_to_ask_again() {
     let mut live = reqwest::get(url).await.unwrap().bytes_stream();
     let mut heard = async || live.next().await.unwrap().unwrap();
     assert!(heard().await.starts_with(b"event: hello\n"));
-    gate.open(&broker);
+    let gate = gate.open(&broker);
     assert!(heard().await.starts_with(b"event: resync\n"));
     producer.stop().await.unwrap();
+    gate.stop();
     broker.stop().await;
 }
 
