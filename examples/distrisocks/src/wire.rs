@@ -2,6 +2,7 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
+use unsent::wire::{check_name, check_text};
 use uuid::Uuid;
 
 use crate::status::Status;
@@ -13,11 +14,6 @@ pub const STATUS_TOPIC: &str = "message-status";
 pub const BROADCAST_TOPIC: &str = "broadcast";
 /// The topic that every pod follows from its end.
 pub const SINGLE_TOPIC: &str = "messages";
-
-/// Characters of a message, at most.
-pub const TEXT_CHARS_MAX: usize = 4_000;
-/// Characters of a name, at most.
-const NAME_CHARS_MAX: usize = 64;
 
 /// What comes in over a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -198,14 +194,11 @@ pub fn message_id(sender: &str, receiver: &str, client_msg_id: Option<&str>) -> 
     }
 }
 
-/// Why a message is not one; none if it is.
+/// Why a message is not one; none if it is. Names and lengths are those of the service of unsent
+/// messages, which is told of it if its receiver is away.
 #[must_use]
 pub fn fault_of(sender: &str, receiver: &str, text: &str) -> Option<String> {
-    let is_name = |name: &str| {
-        let fits = (1..=NAME_CHARS_MAX).contains(&name.chars().count());
-        fits && !name.chars().any(|char| char.is_control() || "{}:".contains(char))
-    };
-    if !is_name(receiver) {
+    if check_name(receiver).is_err() {
         return Some("reciever_id is not the name of a user".into());
     }
     if sender == receiver {
@@ -215,9 +208,7 @@ pub fn fault_of(sender: &str, receiver: &str, text: &str) -> Option<String> {
     if text.contains('\0') {
         return Some("a message has no character U+0000".into());
     }
-    let chars = text.chars().count();
-    let fits = (1..=TEXT_CHARS_MAX).contains(&chars);
-    (!fits).then(|| format!("a message has 1 to {TEXT_CHARS_MAX} characters, not {chars}"))
+    check_text(text).err().map(|error| error.to_string())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

@@ -104,12 +104,10 @@ pub(super) async fn stats(State(app): State<App>, _: Caller) -> Json<Stats> {
     let (reads_aux, reads_master) = (app.metrics.reads("aux"), app.metrics.reads("master"));
     let all = reads_aux + reads_master;
     let off_master = if all == 0 { 1.0 } else { reads_aux as f64 / all as f64 };
-    let state = async |kv: &common::kv::Kv| match kv.read(&[]).await {
+    let state = async |kv: &common::kv::Kv| match kv.get("unsent:ping").await {
+        Ok(_) => "up",
         Err(KvError::Cut) => "cut",
-        _ => match kv.get("unsent:ping").await {
-            Ok(_) => "up",
-            Err(_) => "down",
-        },
+        Err(_) => "down",
     };
     let (master, auxiliary) = tokio::join!(state(&app.pair.master), state(&app.pair.auxiliary));
     let changes = app.live.changes.load(Ordering::Relaxed);
