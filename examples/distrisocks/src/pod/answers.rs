@@ -184,10 +184,9 @@ async fn pods(State(pod): State<Pod>, who: Identity) -> Answer {
     }
     hops.sort_by_key(|hop| std::cmp::Reverse(hop.at));
     hops.truncate(super::HOPS);
-    let modes = [Mode::PodId, Mode::Broadcast, Mode::SingleTopic];
     let mode = *pod.0.mode.borrow();
     let data = json!({
-        "mode": mode, "modes": modes, "pods": pods, "hops": hops, "redundant": redundant,
+        "mode": mode, "modes": Mode::ALL, "pods": pods, "hops": hops, "redundant": redundant,
     });
     Ok(done("", data).into_response())
 }

@@ -3,7 +3,7 @@
 use super::Pod;
 
 /// Names that are remembered.
-const KNOWN_MAX: usize = 10_000;
+pub(super) const REMEMBERED: usize = 10_000;
 
 /// The name of a user as the account has it, whatever the case; none if there is no account.
 pub(super) async fn account(pod: &Pod, name: &str) -> Result<Option<String>, sqlx::Error> {
@@ -20,11 +20,7 @@ pub(super) async fn account(pod: &Pod, name: &str) -> Result<Option<String>, sql
         Err(error) => return Err(error),
     };
     if let Some(found) = &found {
-        let mut known = pod.known();
-        known.put(key, found.clone());
-        if known.len() > KNOWN_MAX {
-            known.pop_lru();
-        }
+        pod.known().put(key, found.clone());
     }
     Ok(found)
 }

@@ -12,10 +12,10 @@ use klamm_utils::backoff::Backoff;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Mode, Pod, topics, unsent};
+use super::{Mode, Pod, SharedTopic, topics, unsent};
 use crate::status::Status;
 use crate::store::Advance;
-use crate::wire::{BROADCAST_TOPIC, Delivery, SINGLE_TOPIC};
+use crate::wire::Delivery;
 
 /// Messages that are under way, at most: who has more waits in the queue, which tells senders when
 /// it is full.
@@ -34,8 +34,14 @@ enum Route {
     Away,
 }
 
-/// Where the registry has somebody; nothing if it does not answer.
-type Pods = Option<BTreeSet<String>>;
+/// Where somebody is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Whereabouts {
+    /// At these pods, as the registry has it.
+    At(BTreeSet<String>),
+    /// The registry does not answer.
+    Unknown,
+}
 
 /// The messages of one receiver that are under way, in order.
 struct Lane {
@@ -102,8 +108,8 @@ impl Lanes {
         let found = pods_of_all(pod, &receivers).await;
         for lane in lanes {
             self.waiting.insert(lane.receiver.clone(), Vec::new());
-            let pods = found.as_ref().map(|at| at.get(&lane.receiver).cloned().unwrap_or_default());
-            self.under_way.push(Box::pin(lane.run(pod.clone(), producer.clone(), Some(pods))));
+            let at = whereabouts(found.as_ref(), &lane.receiver);
+            self.under_way.push(Box::pin(lane.run(pod.clone(), producer.clone(), Some(at))));
         }
     }
 
@@ -129,21 +135,20 @@ impl Lane {
         Self { receiver, deliveries, backoff }
     }
 
-    /// Publishes what it has, after a pause if that has failed before.
-    async fn run(mut self, pod: Pod, producer: Producer, pods: Option<Pods>) -> Ended {
+    /// Publishes what it has, after a pause if that has failed before. The registry is asked, if
+    /// nobody has done so for it.
+    async fn run(mut self, pod: Pod, producer: Producer, asked: Option<Whereabouts>) -> Ended {
         let failures = self.backoff.failures();
-        let pods = match pods {
-            Some(pods) => pods,
+        let at = match asked {
+            Some(at) => at,
             None => {
                 let one = BTreeSet::from([self.receiver.clone()]);
-                pods_of_all(&pod, &one)
-                    .await
-                    .map(|mut at| at.remove(&self.receiver).unwrap_or_default())
+                whereabouts(pods_of_all(&pod, &one).await.as_ref(), &self.receiver)
             }
         };
         let (mut ways, mut away) = (Vec::new(), Vec::new());
         for delivery in &self.deliveries {
-            let way = route(&pod, delivery, pods.as_ref(), failures);
+            let way = route(&pod, delivery, &at, failures);
             if way == Route::Away {
                 away.push(delivery.message_id);
             }
@@ -248,6 +253,13 @@ async fn pods_of_all(
     }
 }
 
+fn whereabouts(found: Option<&HashMap<String, BTreeSet<String>>>, receiver: &str) -> Whereabouts {
+    match found {
+        Some(found) => Whereabouts::At(found.get(receiver).cloned().unwrap_or_default()),
+        None => Whereabouts::Unknown,
+    }
+}
+
 async fn send(
     producer: &Producer,
     topics: &[String],
@@ -272,23 +284,23 @@ async fn stored(receipts: Vec<klamm_producer::Result<Receipt>>) -> klamm_produce
 
 /// To the pods of the receiver, as the registry has them; to all, if it does not answer, or if one
 /// of these topics takes nothing.
-fn route(pod: &Pod, delivery: &Delivery, pods: Option<&BTreeSet<String>>, failures: u32) -> Route {
+fn route(pod: &Pod, delivery: &Delivery, at: &Whereabouts, failures: u32) -> Route {
     let mode = *pod.0.mode.borrow();
-    let to_all = |topic: &str| Route::Topics(vec![topic.to_owned()]);
+    let to_all = |topic: SharedTopic| Route::Topics(vec![topic.name().to_owned()]);
     if delivery.attempt >= ATTEMPTS_MAX {
         return Route::Away;
     }
-    match (pods, mode) {
-        (Some(pods), _) if pods.is_empty() => Route::Away,
-        (Some(pods), Mode::PodId) if failures < TRIES => {
+    match (at, mode) {
+        (Whereabouts::At(pods), _) if pods.is_empty() => Route::Away,
+        (Whereabouts::At(pods), Mode::PodId) if failures < TRIES => {
             let topics = pods.iter().map(|pod_id| topics::of_pod(&pod.0.settings, pod_id));
             Route::Topics(topics.collect())
         }
-        (_, Mode::Broadcast) => to_all(BROADCAST_TOPIC),
-        (_, Mode::SingleTopic) => to_all(SINGLE_TOPIC),
+        (_, Mode::Broadcast) => to_all(SharedTopic::Broadcast),
+        (_, Mode::SingleTopic) => to_all(SharedTopic::Single),
         (_, Mode::PodId) => {
             pod.0.metrics.fallbacks.inc();
-            to_all(BROADCAST_TOPIC)
+            to_all(SharedTopic::Broadcast)
         }
     }
 }

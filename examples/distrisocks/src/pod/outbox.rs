@@ -125,7 +125,7 @@ async fn follow(
             Err(error) => return error,
         };
         for record in batch {
-            *heard_ms = record.timestamp;
+            *heard_ms = record.timestamp.min(now_ms());
             let value = record.value.unwrap_or_default();
             let Ok(event) = serde_json::from_slice::<StatusEvent>(&value) else { continue };
             let StatusEvent { message_id, sender_id, reciever_id, status, at, .. } = event;

@@ -82,6 +82,7 @@ async fn save_all(
         let Some(deliveries) = save(pod, batch, tasks).await else { return };
         for delivery in deliveries {
             tokio::select! {
+                biased;
                 sent = saved.send(delivery) => if sent.is_err() { return },
                 () = tasks.stopping() => return,
             }
@@ -95,7 +96,11 @@ async fn save(pod: &Pod, batch: Vec<Job>, tasks: &TaskGroup) -> Option<Vec<Deliv
     for job in batch {
         match job {
             Job::Again(delivery) => deliveries.push(delivery),
-            Job::New(written) => new.extend(addressed(pod, written, tasks).await?),
+            Job::New(written) => match address(pod, written, tasks).await {
+                Addressed::To(written) => new.push(written),
+                Addressed::ToNobody => {}
+                Addressed::Stopping => return None,
+            },
         }
     }
     if new.is_empty() {
@@ -129,13 +134,23 @@ async fn save(pod: &Pod, batch: Vec<Job>, tasks: &TaskGroup) -> Option<Vec<Deliv
     Some(deliveries)
 }
 
-/// The message with its receiver's name as the account has it. Nobody keeps what is for nobody.
-async fn addressed(pod: &Pod, mut written: Written, tasks: &TaskGroup) -> Option<Option<Written>> {
+/// What came of a look for a receiver.
+enum Addressed {
+    /// The message has its receiver's name as the account has it.
+    To(Written),
+    /// Nobody keeps what is for nobody: its sender was told.
+    ToNobody,
+    /// The tasks stop.
+    Stopping,
+}
+
+async fn address(pod: &Pod, mut written: Written, tasks: &TaskGroup) -> Addressed {
     let mut patience = Patience::new(tasks, "look for a receiver");
     let receiver = loop {
         match known::account(pod, &written.message.reciever_id).await {
             Ok(receiver) => break receiver,
-            Err(error) => patience.after(&error).await?,
+            Err(error) if patience.after(&error).await.is_some() => {}
+            Err(_) => return Addressed::Stopping,
         }
     };
     let fault = match receiver {
@@ -143,11 +158,11 @@ async fn addressed(pod: &Pod, mut written: Written, tasks: &TaskGroup) -> Option
         Some(own) if own == written.message.sender_id => "reciever_id is sender_id".into(),
         Some(receiver) => {
             written.message.reciever_id = receiver;
-            return Some(Some(written));
+            return Addressed::To(written);
         }
     };
     refuse(pod, &written, fault);
-    Some(None)
+    Addressed::ToNobody
 }
 
 fn refuse(pod: &Pod, written: &Written, message: String) {

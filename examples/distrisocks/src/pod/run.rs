@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use super::publish::Job;
 use super::save::Save;
 use super::subscribe::Reads;
-use super::{Mode, Pod, Source, lease, outbox, publish, reap, save, subscribe, topics, write};
+use super::{
+    Pod, SharedTopic, Source, lease, outbox, publish, reap, save, subscribe, topics, write,
+};
 use crate::store::{Advance, MIGRATIONS};
 use crate::wire::Delivery;
 
@@ -116,7 +118,7 @@ impl Stages {
             self.write.spawn("sock-writer", work);
         }
         let own = (0..pod.0.settings.worker_count).map(|_| Reads::Own);
-        for reads in own.chain([Mode::Broadcast, Mode::SingleTopic].map(Reads::All)) {
+        for reads in own.chain(SharedTopic::ALL.map(Reads::Shared)) {
             let work = subscribe::work(pod.clone(), kafka.clone(), reads, self.subscribe.clone());
             self.subscribe.spawn("kafka-sub", work);
         }

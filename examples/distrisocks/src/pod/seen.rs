@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use lru::LruCache;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use super::recent::Recent;
 
 /// Messages that are remembered.
 const REMEMBERED: usize = 4_096;
@@ -15,8 +16,8 @@ const TIMES_MAX: u32 = 3;
 /// What a connection was sent.
 #[derive(Debug)]
 pub(super) struct Seen {
-    /// It grows as it is used: most connections have little.
-    messages: LruCache<Uuid, State>,
+    /// Most connections have little.
+    messages: Recent<Uuid, State>,
     again_after: Duration,
     /// Looks into the database that have sent something, since something was acknowledged.
     in_vain: u32,
@@ -33,7 +34,7 @@ enum State {
 impl Seen {
     /// What was sent is sent again after this time.
     pub(super) fn new(again_after: Duration) -> Self {
-        Self { messages: LruCache::unbounded(), again_after, in_vain: 0, has_sent: false }
+        Self { messages: Recent::new(REMEMBERED), again_after, in_vain: 0, has_sent: false }
     }
 
     /// Whether to look into the database for what is undelivered. Where more is than is remembered
@@ -78,20 +79,13 @@ impl Seen {
             Some(State::Sent { times, .. }) => times + 1,
             _ => 1,
         };
-        self.keep(id, State::Sent { at: now, times });
+        self.messages.put(id, State::Sent { at: now, times });
     }
 
     /// The other side has it.
     pub(super) fn acknowledged(&mut self, id: Uuid) {
         (self.in_vain, self.has_sent) = (0, false);
-        self.keep(id, State::Acknowledged);
-    }
-
-    fn keep(&mut self, id: Uuid, state: State) {
-        self.messages.put(id, state);
-        if self.messages.len() > REMEMBERED {
-            self.messages.pop_lru();
-        }
+        self.messages.put(id, State::Acknowledged);
     }
 }
 

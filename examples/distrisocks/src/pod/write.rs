@@ -34,7 +34,7 @@ async fn deliver(pod: &Pod, delivery: Delivery, source: Source) {
             pod.0.metrics.delivered.inc_by(taken as u64);
             pod.remember(hop(pod, &delivery));
         }
-        Source::All(mode) => pod.0.metrics.was_redundant(mode),
+        Source::Shared(topic) => pod.0.metrics.was_redundant(topic.mode()),
         Source::Pod => pass_on(pod, pod.id(), delivery).await,
     }
 }
