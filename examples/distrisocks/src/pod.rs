@@ -23,6 +23,7 @@ mod outbox;
 mod publish;
 mod reap;
 mod recent;
+mod route;
 mod run;
 mod save;
 mod seen;
@@ -55,7 +56,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use uuid::Uuid;
 
 use crate::store::{Advance, Store};
-use crate::wire::Delivery;
+use crate::wire::Routed;
 use metrics::Metrics;
 use mode::SharedTopic;
 pub use mode::{Mode, NoMode};
@@ -169,7 +170,7 @@ struct Inner {
     /// To `kafka-pub` workers, by receiver.
     publish: Vec<mpsc::Sender<Job>>,
     /// To `sock-writer` workers, by receiver.
-    write: Vec<mpsc::Sender<(Delivery, Source)>>,
+    write: Vec<mpsc::Sender<(Routed, Source)>>,
     /// To `saves`.
     save: mpsc::Sender<Save>,
     /// To `statuses`.

@@ -102,7 +102,7 @@ pub enum TypedOut {
     Pong,
 }
 
-/// A message on its way to a receiver: the value of a record, and the frame that goes out.
+/// A message for its receiver: the frame that goes out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// What was written.
@@ -117,6 +117,14 @@ pub struct Delivery {
     /// When it was written, in milliseconds since 1970.
     #[serde(default)]
     pub created_at: i64,
+}
+
+/// A message on its way from pod to pod: the value of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routed {
+    /// The message.
+    #[serde(flatten)]
+    pub delivery: Delivery,
     /// How often it was passed on from a pod that did not have the receiver.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
@@ -135,8 +143,6 @@ impl Delivery {
             sender_id: message.sender_id,
             message_id: message.message_id,
             created_at: message.placed_us / 1_000,
-            attempt: 0,
-            from_pod: String::new(),
         }
     }
 }
@@ -245,10 +251,9 @@ mod tests {
             sender_id: "u1".into(),
             message_id: Uuid::nil(),
             created_at: 7,
-            attempt: 0,
-            from_pod: String::new(),
         };
-        let json = serde_json::to_string(&delivery).unwrap();
+        let mut routed = Routed { delivery, attempt: 0, from_pod: String::new() };
+        let json = serde_json::to_string(&routed).unwrap();
         let id = Uuid::nil();
         assert_eq!(
             json,
@@ -258,7 +263,12 @@ mod tests {
         );
         // One that the original has written has only the first three.
         let original = r#"{"message":"hi","reciever_id":"u2","sender_id":"u1"}"#;
-        assert_eq!(serde_json::from_str::<Delivery>(original).unwrap().message, "hi");
+        assert_eq!(serde_json::from_str::<Routed>(original).unwrap().delivery.message, "hi");
+        // Ours come behind them.
+        (routed.attempt, routed.from_pod) = (1, "pod-1".into());
+        let json = serde_json::to_string(&routed).unwrap();
+        assert!(json.ends_with(r#""created_at":7,"attempt":1,"from_pod":"pod-1"}"#), "{json}");
+        assert_eq!(serde_json::from_str::<Routed>(&json).unwrap(), routed);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{
     Pod, SharedTopic, Source, lease, outbox, publish, reap, save, subscribe, topics, write,
 };
 use crate::store::{Advance, MIGRATIONS};
-use crate::wire::Delivery;
+use crate::wire::Routed;
 
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// Who cannot be reached for so long is taken to be away: the message is tried again, perhaps by
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The ends that workers read.
 pub(super) struct Queues {
     pub(super) jobs: Vec<mpsc::Receiver<Job>>,
-    pub(super) deliveries: Vec<mpsc::Receiver<(Delivery, Source)>>,
+    pub(super) deliveries: Vec<mpsc::Receiver<(Routed, Source)>>,
     pub(super) saves: mpsc::Receiver<Save>,
     pub(super) advances: mpsc::Receiver<Advance>,
 }

@@ -11,7 +11,7 @@ use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset, Start};
 use klamm_utils::task::TaskGroup;
 
 use super::{Pod, SharedTopic, Source, topics};
-use crate::wire::Delivery;
+use crate::wire::Routed;
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// A pod that has died and comes back under its name waits for no longer than this.
@@ -80,8 +80,8 @@ async fn follow(pod: &Pod, consumer: &mut Consumer, reads: Reads) -> klamm_consu
             Err(error) => return error,
         };
         for record in batch {
-            match serde_json::from_slice::<Delivery>(&record.value.unwrap_or_default()) {
-                Ok(delivery) => hand_over(pod, delivery, source).await,
+            match serde_json::from_slice::<Routed>(&record.value.unwrap_or_default()) {
+                Ok(routed) => hand_over(pod, routed, source).await,
                 Err(error) => tracing::warn!(%error, record.offset, "not a message"),
             }
         }
@@ -89,10 +89,10 @@ async fn follow(pod: &Pod, consumer: &mut Consumer, reads: Reads) -> klamm_consu
 }
 
 /// Waits for room. Nobody who makes room waits for this.
-async fn hand_over(pod: &Pod, delivery: Delivery, source: Source) {
+async fn hand_over(pod: &Pod, routed: Routed, source: Source) {
     let queues = &pod.0.write;
-    if let Some(queue) = queues.get(Pod::worker(queues, &delivery.reciever_id)) {
+    if let Some(queue) = queues.get(Pod::worker(queues, &routed.delivery.reciever_id)) {
         // It is closed only after all who read have ended.
-        let _ = queue.send((delivery, source)).await;
+        let _ = queue.send((routed, source)).await;
     }
 }
