@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::kv::{Pair as Stores, Write};
+use common::kv::{Stores, Write};
 use common::patience::Patience;
 use futures_util::FutureExt as _;
 use klamm_consumer::{ConsumerRecord, PartitionStream, Position, Start};
@@ -41,7 +41,7 @@ const LAG_MAX: i64 = 10_000;
 /// What all partitions share.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
-    pub(crate) pair: Stores,
+    pub(crate) stores: Stores,
     pub(crate) reports: Reports,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskGroup,
@@ -68,7 +68,7 @@ pub(crate) async fn work(shared: Shared, mut stream: PartitionStream) {
     let mut patience = Patience::new(&shared.tasks, "follow a partition");
     loop {
         let begun = tokio::select! {
-            begun = begin(&shared.pair, &place, &shared.tasks) => begun,
+            begun = begin(&shared.stores, &place, &shared.tasks) => begun,
             () = shared.tasks.stopping() => None,
         };
         let Some(settled) = begun else { return };
@@ -105,10 +105,10 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     fn new(shared: &'a Shared, place: &'a Place, settled: i64) -> Self {
-        let master = shared.pair.master.clone();
+        let master = shared.stores.master.clone();
         Self {
             master: Follower::new(master, place.clone(), settled, Some(settled)),
-            auxiliary: Auxiliary::new(&shared.pair, place, settled),
+            auxiliary: Auxiliary::new(&shared.stores, place, settled),
             cache: Cache::new(),
             expiry: Expiry::new(place.partition),
             reached: settled,
@@ -134,7 +134,7 @@ impl<'a> Worker<'a> {
                     }
                 }
                 () = std::future::ready(()), if fills => {
-                    self.auxiliary.fill(&self.shared.pair.master, self.reached).await;
+                    self.auxiliary.fill(&self.shared.stores.master, self.reached).await;
                     // Others have something to do as well.
                     tokio::task::yield_now().await;
                     Ok(())
@@ -205,7 +205,7 @@ impl<'a> Worker<'a> {
             self.settle().await?;
         }
         if self.master.is_settled() {
-            self.auxiliary.fill(&self.shared.pair.master, self.reached).await;
+            self.auxiliary.fill(&self.shared.stores.master, self.reached).await;
         }
         Ok(())
     }
@@ -244,7 +244,7 @@ impl<'a> Worker<'a> {
         let (side, states) = loop {
             let (place, reached) = (self.place, self.reached);
             let settled = self.master.reached().unwrap_or(reached);
-            let states = States { stores: &self.shared.pair, place, settled, reached };
+            let states = States { stores: &self.shared.stores, place, settled, reached };
             match states.fetch(missing.clone()).await {
                 Ok(states) => break states,
                 // It may have done what it did not answer to.
@@ -324,7 +324,7 @@ impl<'a> Worker<'a> {
         }
         self.settle().await?;
         let settled = self.master.is_settled().then_some(self.reached);
-        self.auxiliary.look_after(&self.shared.pair.master, settled, current).await;
+        self.auxiliary.look_after(&self.shared.stores.master, settled, current).await;
         if current && settled.is_some() {
             self.forget().await?;
         }
@@ -337,7 +337,7 @@ impl<'a> Worker<'a> {
     async fn forget(&mut self) -> Result<(), Interrupted> {
         let at = SystemClock::new().now_ms();
         let retention_ms = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
-        let master = &self.shared.pair.master;
+        let master = &self.shared.stores.master;
         let old = match self.expiry.piece(master, at.saturating_sub(retention_ms)).await {
             Ok(old) => old,
             Err(error) => {

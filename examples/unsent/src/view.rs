@@ -1,6 +1,6 @@
 //! The answers: reads of one round trip, from the auxiliary where it can be.
 
-use common::kv::{Found, Pair, Read, Result};
+use common::kv::{Found, Read, Result, Stores};
 use klamm_utils::clock::{Clock as _, SystemClock};
 
 use crate::keys;
@@ -14,14 +14,14 @@ const STALE_MS: i64 = 5_000;
 /// What waits for whom, as the stores have it.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
-    pair: Pair,
+    stores: Stores,
     metrics: Metrics,
     partitions: u32,
 }
 
 impl View {
-    pub(crate) fn new(pair: Pair, metrics: Metrics, partitions: u32) -> Self {
-        Self { pair, metrics, partitions }
+    pub(crate) fn new(stores: Stores, metrics: Metrics, partitions: u32) -> Self {
+        Self { stores, metrics, partitions }
     }
 
     /// Who wrote to a user. Costs as much as there are senders, however much they wrote.
@@ -68,7 +68,7 @@ impl View {
             Some(Found::Text(Some(alive))) => alive.parse().is_ok_and(|at: i64| at >= since_ms),
             _ => false,
         };
-        let (side, found) = self.pair.read(reads, knows).await?;
+        let (side, found) = self.stores.read(reads, knows).await?;
         self.metrics.read_from(side.name());
         let mut found = found.into_iter();
         let alive = found.next().and_then(Found::into_text);

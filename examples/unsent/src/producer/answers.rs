@@ -109,7 +109,7 @@ pub(super) async fn stats(State(app): State<App>, _: Caller) -> Json<Stats> {
         Err(KvError::Cut) => "cut",
         Err(_) => "down",
     };
-    let (master, auxiliary) = tokio::join!(state(&app.pair.master), state(&app.pair.auxiliary));
+    let (master, auxiliary) = tokio::join!(state(&app.stores.master), state(&app.stores.auxiliary));
     let changes = app.live.changes.load(Ordering::Relaxed);
     Json(Stats { reads_aux, reads_master, off_master, master, auxiliary, changes })
 }
@@ -121,7 +121,7 @@ pub(super) async fn cut_master(
     if !app.dev_mode {
         return Err(Refusal::NotInDevMode);
     }
-    app.pair.master.cut(cut);
+    app.stores.master.cut(cut);
     tracing::info!(cut, "the master is cut off by hand, or joined again");
     Ok(Json(serde_json::json!({ "cut": cut })))
 }
