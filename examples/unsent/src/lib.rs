@@ -25,3 +25,4 @@ pub mod topics;
 mod view;
 mod waiting;
 pub mod wire;
+mod worker;
