@@ -6,7 +6,7 @@ use crate::cache::Pair;
 use crate::wire::Event;
 
 /// Records of one step, at most.
-const STEP_RECORDS: usize = 1_000;
+pub(crate) const STEP_RECORDS: usize = 1_000;
 /// Bytes of the records of one step, about.
 const STEP_BYTES: usize = 256 * 1024;
 

@@ -17,7 +17,7 @@ use crate::follower::{Follower, Stand, Step};
 use crate::keys;
 use crate::marks::Place;
 use crate::partition::Shared;
-use crate::records::{Next, Piece, Placed, Ready, piece, some_records};
+use crate::records::{Next, Piece, Placed, Ready, STEP_RECORDS, piece, some_records};
 use crate::states::{States, StatesError};
 use crate::topics::RETENTION;
 use crate::waiting::Outcome;
@@ -301,14 +301,17 @@ impl<'a> Worker<'a> {
                 return Ok(());
             }
         };
-        if old.is_empty() {
-            return Ok(());
+        if !old.is_empty() {
+            tracing::debug!(self.place.partition, senders = old.len(), "waited for too long");
         }
-        tracing::debug!(self.place.partition, senders = old.len(), "waited for too long");
         let offset = self.reached;
         let placed = |old| Placed { event: Event::HandedOver(old), offset, at };
         let events: Vec<_> = old.into_iter().map(placed).collect();
-        self.work_in(&events, (offset, 0), true).await
+        // A user may have heard of thousands.
+        for some in events.chunks(STEP_RECORDS) {
+            self.work_in(some, (offset, 0), true).await?;
+        }
+        Ok(())
     }
 
     /// For those who look at the group only: a worker begins where the master is.
