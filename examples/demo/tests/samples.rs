@@ -92,7 +92,7 @@ fn read_all(config: &mut Config) {
     distrisocks::config::registry(config).unwrap();
     distrisocks::pod::Settings::from_config(config);
     distrisocks::auth_svc::Settings::from_config(config);
-    unsent::config::pair(config).unwrap();
+    unsent::config::stores(config).unwrap();
     unsent::producer::Settings::from_config(config);
     unsent::consumer::Settings::from_config(config);
 }

@@ -18,9 +18,12 @@ mod known;
 mod lanes;
 mod lease;
 mod metrics;
+mod mode;
 mod outbox;
 mod publish;
 mod reap;
+mod recent;
+mod route;
 mod run;
 mod save;
 mod seen;
@@ -48,15 +51,17 @@ use common::service::Running;
 use common::telemetry::Telemetry;
 use klamm_utils::clock::{Clock as _, SystemClock};
 use klamm_utils::task::TaskGroup;
-use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, watch};
 use uuid::Uuid;
 
 use crate::store::{Advance, Store};
-use crate::wire::Delivery;
+use crate::wire::Routed;
 use metrics::Metrics;
+use mode::SharedTopic;
+pub use mode::{Mode, NoMode};
 use publish::Job;
+use recent::Recent;
 use save::Save;
 use sockets::Sockets;
 
@@ -64,18 +69,6 @@ use sockets::Sockets;
 const QUEUE: usize = 1_024;
 /// The ways of the latest messages that are remembered.
 const HOPS: usize = 20;
-
-/// How messages find the pod of their receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Each pod has a topic, and a registry says who is at which pod.
-    PodId,
-    /// Every pod hears every message, in a group of its own.
-    Broadcast,
-    /// Every pod follows one topic from its end.
-    SingleTopic,
-}
 
 /// When a message counts as delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,15 +115,6 @@ impl Settings {
     pub fn from_config(config: &mut Config) -> Self {
         let port: u16 = config.value("PORT", 3000);
         let random = format!("pod-{:x}", klamm_utils::random::Random::new().below(1 << 32));
-        let mode = match config.text("MODE", "pod-id").as_str() {
-            "pod-id" => Mode::PodId,
-            "broadcast" => Mode::Broadcast,
-            "single-topic" => Mode::SingleTopic,
-            other => {
-                config.refuse(format!("MODE={other}: pod-id, broadcast or single-topic"));
-                Mode::PodId
-            }
-        };
         let delivered_on = match config.text("DELIVERED_ON", "client_ack").as_str() {
             "client_ack" => DeliveredOn::ClientAck,
             "socket_write" => DeliveredOn::SocketWrite,
@@ -144,7 +128,7 @@ impl Settings {
             pod_id: config.text("POD_ID", &random),
             kafka: crate::config::kafka(config),
             worker_count: config.value("WORKER_COUNT", 10_usize).clamp(1, 100),
-            mode,
+            mode: config.value("MODE", Mode::PodId),
             topic_prefix: config.text("TOPIC_PREFIX", "pod."),
             delivered_on,
             messages_per_second: config.value("MESSAGES_PER_SECOND", 10),
@@ -186,7 +170,7 @@ struct Inner {
     /// To `kafka-pub` workers, by receiver.
     publish: Vec<mpsc::Sender<Job>>,
     /// To `sock-writer` workers, by receiver.
-    write: Vec<mpsc::Sender<(Delivery, Source)>>,
+    write: Vec<mpsc::Sender<(Routed, Source)>>,
     /// To `saves`.
     save: mpsc::Sender<Save>,
     /// To `statuses`.
@@ -200,7 +184,7 @@ struct Inner {
     ended: watch::Sender<HashSet<Uuid>>,
     hops: Mutex<VecDeque<Hop>>,
     /// Names of accounts, by what compares them.
-    known: Mutex<LruCache<String, String>>,
+    known: Mutex<Recent<String, String>>,
     states: lease::Cache,
     /// The place of the latest message.
     placed_us: AtomicI64,
@@ -212,7 +196,7 @@ enum Source {
     /// The pod's own, or that of a dead one: the receiver was to be here.
     Pod,
     /// One that all pods read.
-    All(Mode),
+    Shared(SharedTopic),
 }
 
 /// The way that a message took.
@@ -265,7 +249,7 @@ fn new(settings: Settings, backends: Backends, telemetry: &Telemetry) -> (Pod, r
         ask_again: watch::Sender::default(),
         ended: watch::Sender::default(),
         hops: Mutex::default(),
-        known: Mutex::new(LruCache::unbounded()),
+        known: Mutex::new(Recent::new(known::REMEMBERED)),
         states: lease::Cache::default(),
         placed_us: AtomicI64::new(0),
         settings,
@@ -298,7 +282,7 @@ impl Pod {
         self.0.hops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self) -> MutexGuard<'_, LruCache<String, String>> {
+    fn known(&self) -> MutexGuard<'_, Recent<String, String>> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

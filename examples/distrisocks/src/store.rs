@@ -4,7 +4,7 @@ pub mod conformance;
 mod place;
 mod write;
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use common::db::{Database, Migration};
 use common::on;
@@ -15,7 +15,6 @@ use crate::status::Status;
 use crate::wire::StatusEvent;
 
 pub use place::{NoPlace, Place};
-pub use write::is_of_data;
 
 /// What the tables are. `placed_us` is the order of messages: microseconds since 1970, made unique
 /// within a pod.
@@ -40,7 +39,27 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "direct messages that were told as unsent",
         sql: "ALTER TABLE direct_messages ADD COLUMN unsent BOOLEAN NOT NULL DEFAULT FALSE",
     },
+    // Whether that service is to be told that it has arrived.
+    Migration {
+        name: "direct outbox of what was told as unsent",
+        sql: "ALTER TABLE direct_outbox ADD COLUMN unsent BOOLEAN NOT NULL DEFAULT FALSE",
+    },
+    // From one pair of users to the next, and to the last message of each.
+    Migration {
+        name: "direct messages by pairs",
+        sql: "CREATE INDEX direct_messages_to
+            ON direct_messages(sender_id, reciever_id, placed_us, message_id);
+          CREATE INDEX direct_messages_from
+            ON direct_messages(reciever_id, sender_id, placed_us, message_id);
+          DROP INDEX direct_messages_sent",
+    },
 ];
+
+/// A look that takes longer is given up.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+/// A change that takes longer is given up. What it has done after all is found when it is tried
+/// again.
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Messages of one answer, at most.
 pub const PAGE: i64 = 200;
@@ -103,8 +122,6 @@ pub struct Conversation {
     pub last_message: String,
     /// When, in milliseconds since 1970.
     pub last_at: i64,
-    /// How many messages have not reached the user.
-    pub waiting: i64,
 }
 
 /// What changes a status.
@@ -123,8 +140,17 @@ pub struct Advance {
 pub struct Advanced {
     /// What is told of it.
     pub event: StatusEvent,
-    /// Whether the service of unsent messages was told of it.
+    /// Whether the service of unsent messages was told of the message.
     pub was_unsent: bool,
+}
+
+/// What the tables have under the id of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The message, which is so far, and its place.
+    It(Status, i64),
+    /// One for somebody else, or with another text.
+    Another,
 }
 
 /// The tables. Cheap to clone.
@@ -135,8 +161,43 @@ pub struct Store {
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
+/// What a call gives, if it does so in time: a host that has vanished says nothing, and neither does
+/// its connection for a quarter of an hour.
+async fn within<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+        let why = format!("no answer within {} s", limit.as_secs());
+        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, why).into())
+    })
+}
+
 const COLUMNS: &str = "message_id, sender_id, reciever_id, payload, status, placed_us, sent_at, \
                        delivered_at";
+
+/// From one pair to the next, there and back, and to the last message of each.
+const CONVERSATIONS: &str = "WITH RECURSIVE \
+ written_to(username) AS ( \
+   SELECT MIN(reciever_id) FROM direct_messages WHERE sender_id = $1 \
+   UNION ALL SELECT (SELECT MIN(reciever_id) FROM direct_messages \
+       WHERE sender_id = $1 AND reciever_id > written_to.username) \
+     FROM written_to WHERE written_to.username IS NOT NULL), \
+ heard_of(username) AS ( \
+   SELECT MIN(sender_id) FROM direct_messages WHERE reciever_id = $1 \
+   UNION ALL SELECT (SELECT MIN(sender_id) FROM direct_messages \
+       WHERE reciever_id = $1 AND sender_id > heard_of.username) \
+     FROM heard_of WHERE heard_of.username IS NOT NULL), \
+ people AS (SELECT username FROM written_to UNION SELECT username FROM heard_of) \
+ SELECT people.username, last.payload, last.placed_us / 1000 FROM people \
+ JOIN direct_messages AS last ON last.message_id = ( \
+   SELECT message_id FROM ( \
+     SELECT * FROM (SELECT message_id, placed_us FROM direct_messages \
+       WHERE sender_id = $1 AND reciever_id = people.username \
+       ORDER BY placed_us DESC, message_id DESC LIMIT 1) AS theirs \
+     UNION ALL \
+     SELECT * FROM (SELECT message_id, placed_us FROM direct_messages \
+       WHERE reciever_id = $1 AND sender_id = people.username \
+       ORDER BY placed_us DESC, message_id DESC LIMIT 1) AS ours \
+   ) AS both_ ORDER BY placed_us DESC, message_id DESC LIMIT 1) \
+ ORDER BY last.placed_us DESC LIMIT 100";
 
 impl Store {
     /// The tables of this database, which must have [`MIGRATIONS`].
@@ -152,15 +213,18 @@ impl Store {
              WHERE reciever_id = $1 AND status < 2 AND (placed_us, message_id) > ($2, $3) \
              ORDER BY placed_us, message_id LIMIT $4"
         );
-        let rows: Vec<Row> = on!(&self.database, pool => {
-            sqlx::query_as(sqlx::AssertSqlSafe(sql))
-                .bind(user)
-                .bind(behind.placed_us)
-                .bind(behind.message_id)
-                .bind(PAGE)
-                .fetch_all(pool)
-                .await
-        })?;
+        let found = async {
+            on!(&self.database, pool => {
+                sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(sql))
+                    .bind(user)
+                    .bind(behind.placed_us)
+                    .bind(behind.message_id)
+                    .bind(PAGE)
+                    .fetch_all(pool)
+                    .await
+            })
+        };
+        let rows = within(READ_WITHIN, found).await?;
         Ok(rows.into_iter().map(Message::from).collect())
     }
 
@@ -172,78 +236,89 @@ impl Store {
              AND (placed_us, message_id) < ($3, $4) \
              ORDER BY placed_us DESC, message_id DESC LIMIT $5"
         );
-        let rows: Vec<Row> = on!(&self.database, pool => {
-            sqlx::query_as(sqlx::AssertSqlSafe(sql))
-                .bind(one)
-                .bind(other)
-                .bind(before.placed_us)
-                .bind(before.message_id)
-                .bind(PAGE)
-                .fetch_all(pool)
-                .await
-        })?;
+        let found = async {
+            on!(&self.database, pool => {
+                sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(sql))
+                    .bind(one)
+                    .bind(other)
+                    .bind(before.placed_us)
+                    .bind(before.message_id)
+                    .bind(PAGE)
+                    .fetch_all(pool)
+                    .await
+            })
+        };
+        let rows = within(READ_WITHIN, found).await?;
         Ok(rows.into_iter().rev().map(Message::from).collect())
     }
 
-    /// With whom a user has written, the latest first.
+    /// With whom a user has written, the latest first. It costs as much as there are others, however
+    /// much they wrote: the index is gone through from one pair to the next.
     pub async fn conversations(&self, user: &str) -> Result<Vec<Conversation>> {
-        const SQL: &str = "SELECT username, last_message, last_at, waiting FROM ( \
-               SELECT username, payload AS last_message, placed_us / 1000 AS last_at, \
-                 CAST(SUM(waits) OVER (PARTITION BY username) AS BIGINT) AS waiting, \
-                 ROW_NUMBER() OVER (PARTITION BY username ORDER BY placed_us DESC) AS place \
-               FROM (SELECT payload, placed_us, \
-                   CASE WHEN sender_id = $1 THEN reciever_id ELSE sender_id END AS username, \
-                   CASE WHEN reciever_id = $1 AND status < 2 THEN 1 ELSE 0 END AS waits \
-                 FROM direct_messages WHERE sender_id = $1 OR reciever_id = $1) AS theirs \
-             ) AS ranked WHERE place = 1 ORDER BY last_at DESC LIMIT 100";
-        let rows: Vec<(String, String, i64, i64)> =
-            on!(&self.database, pool => sqlx::query_as(SQL).bind(user).fetch_all(pool).await)?;
-        let conversations = rows.into_iter().map(|(username, last_message, last_at, waiting)| {
-            Conversation { username, last_message, last_at, waiting }
-        });
-        Ok(conversations.collect())
+        let found = async {
+            on!(&self.database, pool => {
+                sqlx::query_as::<_, (String, String, i64)>(CONVERSATIONS)
+                    .bind(user)
+                    .fetch_all(pool)
+                    .await
+            })
+        };
+        let rows = within(READ_WITHIN, found).await?.into_iter();
+        let conversation =
+            |(username, last_message, last_at)| Conversation { username, last_message, last_at };
+        Ok(rows.map(conversation).collect())
     }
 
-    /// Events of a pod that are to be sent, oldest first.
-    pub async fn outbox(&self, pod: &str) -> Result<Vec<StatusEvent>> {
-        const SQL: &str = "SELECT message_id, status, sender_id, reciever_id, at \
+    /// What a pod is to tell, oldest first.
+    pub async fn outbox(&self, pod: &str) -> Result<Vec<Advanced>> {
+        const SQL: &str = "SELECT message_id, status, sender_id, reciever_id, at, unsent \
              FROM direct_outbox WHERE pod = $1 ORDER BY at, status LIMIT 500";
-        let rows: Vec<(Uuid, i16, String, String, i64)> =
-            on!(&self.database, pool => sqlx::query_as(SQL).bind(pod).fetch_all(pool).await)?;
-        let events = rows.into_iter().map(|(message_id, rank, sender, receiver, at)| {
-            event(message_id, Status::of_rank(rank), sender, receiver, at)
+        type Row = (Uuid, i16, String, String, i64, bool);
+        let found = async {
+            on!(&self.database, pool => {
+                sqlx::query_as::<_, Row>(SQL).bind(pod).fetch_all(pool).await
+            })
+        };
+        let rows = within(READ_WITHIN, found).await?.into_iter();
+        let told = rows.map(|(message_id, rank, sender, receiver, at, was_unsent)| {
+            let event = event(message_id, Status::of_rank(rank), sender, receiver, at);
+            Advanced { event, was_unsent }
         });
-        Ok(events.collect())
+        Ok(told.collect())
     }
 
-    /// Of these pairs of receiver and sender, those between whom nothing waits of what was told as
-    /// unsent.
-    pub async fn with_nothing_unsent(
-        &self,
-        pairs: BTreeSet<(String, String)>,
-    ) -> Result<Vec<(String, String)>> {
-        // One is enough to know: thousands may wait.
-        const SQL: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM direct_messages \
-             WHERE reciever_id = $1 AND sender_id = $2 AND status < 2 AND unsent LIMIT 1) AS left_";
-        let mut found = Vec::new();
-        for (receiver, sender) in pairs {
-            let (left,): (i64,) = on!(&self.database, pool => {
-                sqlx::query_as(SQL).bind(&receiver).bind(&sender).fetch_one(pool).await?
-            });
-            if left == 0 {
-                found.push((receiver, sender));
+    /// Which of these messages have reached their receivers.
+    pub async fn delivered_of(&self, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+        const ONE: &str =
+            "SELECT message_id FROM direct_messages WHERE message_id = $1 AND status = 2";
+        const ALL: &str =
+            "SELECT message_id FROM direct_messages WHERE message_id = ANY($1) AND status = 2";
+        let found = async {
+            match &self.database {
+                Database::Sqlite(pool, _) => {
+                    let mut found = Vec::new();
+                    for id in ids {
+                        let one = sqlx::query_scalar::<_, Uuid>(ONE).bind(id);
+                        found.extend(one.fetch_optional(pool).await?);
+                    }
+                    Ok(found)
+                }
+                Database::Postgres(pool) => sqlx::query_scalar(ALL).bind(ids).fetch_all(pool).await,
             }
-        }
-        Ok(found)
+        };
+        within(READ_WITHIN, found).await
     }
 
     /// The user of this name as its account has it, whatever the case; none if there is no account.
     pub async fn account(&self, name: &str) -> Result<Option<String>> {
         const SQL: &str = "SELECT username FROM users WHERE username_key = $1";
         let key = common::auth::normal(name);
-        let found: Option<(String,)> =
-            on!(&self.database, pool => sqlx::query_as(SQL).bind(key).fetch_optional(pool).await?);
-        Ok(found.map(|(username,)| username))
+        let found = async {
+            on!(&self.database, pool => {
+                sqlx::query_as::<_, (String,)>(SQL).bind(key).fetch_optional(pool).await
+            })
+        };
+        Ok(within(READ_WITHIN, found).await?.map(|(username,)| username))
     }
 }
 

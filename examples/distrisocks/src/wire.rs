@@ -2,6 +2,7 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
+use unsent::wire::{check_name, check_text};
 use uuid::Uuid;
 
 use crate::status::Status;
@@ -13,11 +14,6 @@ pub const STATUS_TOPIC: &str = "message-status";
 pub const BROADCAST_TOPIC: &str = "broadcast";
 /// The topic that every pod follows from its end.
 pub const SINGLE_TOPIC: &str = "messages";
-
-/// Characters of a message, at most.
-pub const TEXT_CHARS_MAX: usize = 4_000;
-/// Characters of a name, at most.
-const NAME_CHARS_MAX: usize = 64;
 
 /// What comes in over a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -106,7 +102,7 @@ pub enum TypedOut {
     Pong,
 }
 
-/// A message on its way to a receiver: the value of a record, and the frame that goes out.
+/// A message for its receiver: the frame that goes out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// What was written.
@@ -121,6 +117,14 @@ pub struct Delivery {
     /// When it was written, in milliseconds since 1970.
     #[serde(default)]
     pub created_at: i64,
+}
+
+/// A message on its way from pod to pod: the value of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routed {
+    /// The message.
+    #[serde(flatten)]
+    pub delivery: Delivery,
     /// How often it was passed on from a pod that did not have the receiver.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
@@ -139,8 +143,6 @@ impl Delivery {
             sender_id: message.sender_id,
             message_id: message.message_id,
             created_at: message.placed_us / 1_000,
-            attempt: 0,
-            from_pod: String::new(),
         }
     }
 }
@@ -183,26 +185,26 @@ pub fn refused(message: impl Into<String>) -> Json<Reply<()>> {
     Json(Reply { success: false, message: message.into(), data: () })
 }
 
-/// The id of a message that has a name of its sender's: the same however often it is sent.
+/// The id of a message that has a name of its sender's: the same however often it is sent to the
+/// same receiver. A sender that counts from 1 again wrote another "1" to somebody else.
 #[must_use]
-pub fn message_id(sender: &str, client_msg_id: Option<&str>) -> Uuid {
+pub fn message_id(sender: &str, receiver: &str, client_msg_id: Option<&str>) -> Uuid {
     match client_msg_id {
         None => Uuid::now_v7(),
         Some(name) => {
             let sender = Uuid::new_v5(&Uuid::NAMESPACE_OID, sender.as_bytes());
-            Uuid::new_v5(&sender, name.as_bytes())
+            // No name of a user has a NUL, and the case of one means nothing.
+            let receiver = common::auth::normal(receiver);
+            Uuid::new_v5(&sender, format!("{receiver}\0{name}").as_bytes())
         }
     }
 }
 
-/// Why a message is not one; none if it is.
+/// Why a message is not one; none if it is. Names and lengths are those of the service of unsent
+/// messages, which is told of it if its receiver is away.
 #[must_use]
 pub fn fault_of(sender: &str, receiver: &str, text: &str) -> Option<String> {
-    let is_name = |name: &str| {
-        let fits = (1..=NAME_CHARS_MAX).contains(&name.chars().count());
-        fits && !name.chars().any(|char| char.is_control() || "{}:".contains(char))
-    };
-    if !is_name(receiver) {
+    if check_name(receiver).is_err() {
         return Some("reciever_id is not the name of a user".into());
     }
     if sender == receiver {
@@ -212,9 +214,7 @@ pub fn fault_of(sender: &str, receiver: &str, text: &str) -> Option<String> {
     if text.contains('\0') {
         return Some("a message has no character U+0000".into());
     }
-    let chars = text.chars().count();
-    let fits = (1..=TEXT_CHARS_MAX).contains(&chars);
-    (!fits).then(|| format!("a message has 1 to {TEXT_CHARS_MAX} characters, not {chars}"))
+    check_text(text).err().map(|error| error.to_string())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -251,10 +251,9 @@ mod tests {
             sender_id: "u1".into(),
             message_id: Uuid::nil(),
             created_at: 7,
-            attempt: 0,
-            from_pod: String::new(),
         };
-        let json = serde_json::to_string(&delivery).unwrap();
+        let mut routed = Routed { delivery, attempt: 0, from_pod: String::new() };
+        let json = serde_json::to_string(&routed).unwrap();
         let id = Uuid::nil();
         assert_eq!(
             json,
@@ -264,14 +263,21 @@ mod tests {
         );
         // One that the original has written has only the first three.
         let original = r#"{"message":"hi","reciever_id":"u2","sender_id":"u1"}"#;
-        assert_eq!(serde_json::from_str::<Delivery>(original).unwrap().message, "hi");
+        assert_eq!(serde_json::from_str::<Routed>(original).unwrap().delivery.message, "hi");
+        // Ours come behind them.
+        (routed.attempt, routed.from_pod) = (1, "pod-1".into());
+        let json = serde_json::to_string(&routed).unwrap();
+        assert!(json.ends_with(r#""created_at":7,"attempt":1,"from_pod":"pod-1"}"#), "{json}");
+        assert_eq!(serde_json::from_str::<Routed>(&json).unwrap(), routed);
     }
 
     #[test]
     fn what_is_sent_again_has_the_same_id_and_others_have_others() {
-        assert_eq!(message_id("alice", Some("1")), message_id("alice", Some("1")));
-        assert_ne!(message_id("alice", Some("1")), message_id("bob", Some("1")));
-        assert_ne!(message_id("alice", None), message_id("alice", None));
+        let id = message_id("alice", "bob", Some("1"));
+        assert_eq!(id, message_id("alice", "Bob", Some("1")));
+        assert_ne!(id, message_id("carol", "bob", Some("1")));
+        assert_ne!(id, message_id("alice", "carol", Some("1")));
+        assert_ne!(message_id("alice", "bob", None), message_id("alice", "bob", None));
     }
 
     #[test]

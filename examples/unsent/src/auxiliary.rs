@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::kv::{AuxiliaryKind, Kv, Pair};
+use common::kv::{AuxiliaryKind, Kv, Stores};
 use klamm_utils::clock::{Clock as _, SystemClock};
 
 use crate::fill::Fill;
@@ -34,9 +34,9 @@ enum State {
 
 impl Auxiliary {
     /// The auxiliary of a worker that begins at `told`.
-    pub(crate) fn new(pair: &Pair, place: &Place, told: i64) -> Self {
-        let kv = pair.auxiliary.clone();
-        let state = match pair.kind {
+    pub(crate) fn new(stores: &Stores, place: &Place, told: i64) -> Self {
+        let kv = stores.auxiliary.clone();
+        let state = match stores.kind {
             AuxiliaryKind::RedisReplica => State::Replica,
             AuxiliaryKind::Separate => {
                 State::Follows(Follower::new(kv.clone(), place.clone(), told, None))

@@ -1,6 +1,6 @@
 //! Where a worker begins: where the master is.
 
-use common::kv::{Found, KvError, Marked, Pair, Side};
+use common::kv::{Found, KvError, Marked, Side, Stores};
 use common::patience::Patience;
 use klamm_utils::task::TaskGroup;
 
@@ -8,7 +8,7 @@ use crate::marks::Place;
 use crate::sweep::{Sweep, Swept};
 
 /// How far the master is, once somebody says so.
-pub(crate) async fn begin(stores: &Pair, place: &Place, tasks: &TaskGroup) -> Option<i64> {
+pub(crate) async fn begin(stores: &Stores, place: &Place, tasks: &TaskGroup) -> Option<i64> {
     let mut patience = Patience::new(tasks, "read the mark of a partition");
     loop {
         match try_begin(stores, place).await {
@@ -31,7 +31,7 @@ enum BeginError {
 /// If the master itself says that it knows nothing of this log, what it holds of another one goes.
 /// The auxiliary is believed where it knows how far things are: to be wrong costs to begin again,
 /// as the master is told nothing that does not follow.
-async fn try_begin(stores: &Pair, place: &Place) -> Result<i64, BeginError> {
+async fn try_begin(stores: &Stores, place: &Place) -> Result<i64, BeginError> {
     let (side, found) = stores.read_master_first(&[place.read()]).await?;
     let held = found.into_iter().next().and_then(Found::into_text);
     match (place.offset(held.as_deref()), side) {
@@ -42,7 +42,7 @@ async fn try_begin(stores: &Pair, place: &Place) -> Result<i64, BeginError> {
 }
 
 /// Empties the master. Of several that try, one does: the mark is its own until nothing is left.
-async fn empty(stores: &Pair, place: &Place, held: Option<String>) -> Result<i64, BeginError> {
+async fn empty(stores: &Stores, place: &Place, held: Option<String>) -> Result<i64, BeginError> {
     let (master, mine) = (&stores.master, place.in_work());
     let first = place.mark(held, mine.clone());
     if master.write_marked(&first, &[place.no_sign_of_life()]).await? != Marked::Written {
@@ -95,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_master_of_another_log_is_emptied_and_its_own_is_left_alone() {
-        let stores = Pair::memory();
+        let stores = Stores::memory();
         put(&stores.master, &place().at(7)).await;
         assert_eq!(try_begin(&stores, &place()).await.unwrap(), 7);
         assert!(!is_empty(&stores.master).await);
@@ -109,7 +109,7 @@ mod tests {
     /// The auxiliary has just been started, and the master is slow once: it must not lose all.
     #[tokio::test]
     async fn a_master_that_does_not_answer_is_not_emptied_at_the_auxiliarys_word() {
-        let stores = Pair::memory();
+        let stores = Stores::memory();
         put(&stores.master, &place().at(7)).await;
         stores.master.cut(true);
         let error = try_begin(&stores, &place()).await.unwrap_err();
@@ -121,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_two_that_empty_a_master_one_is_believed() {
-        let stores = Pair::memory();
+        let stores = Stores::memory();
         put(&stores.master, "other:7").await;
         // The first has begun when the second takes the store, empties it, and goes on.
         let mine = place().in_work();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::config::Config;
-use common::kv::Pair;
+use common::kv::Stores;
 use common::patience::Patience;
 use common::service::Running;
 use common::telemetry::Telemetry;
@@ -52,23 +52,23 @@ impl Settings {
 }
 
 /// Starts a consumer. It waits for the broker and the master.
-pub async fn start(settings: Settings, pair: Pair) -> anyhow::Result<Running> {
+pub async fn start(settings: Settings, stores: Stores) -> anyhow::Result<Running> {
     let tasks = TaskGroup::new("unsent-consumer");
     let telemetry = Telemetry::new();
     let routes = telemetry.routes();
     let running = Running::serve(settings.listen, routes, tasks.clone()).await?;
-    let work = consume(settings, pair, telemetry, tasks.clone());
+    let work = consume(settings, stores, telemetry, tasks.clone());
     tasks.spawn("consume", work);
     Ok(running)
 }
 
-async fn consume(settings: Settings, pair: Pair, telemetry: Telemetry, tasks: TaskGroup) {
+async fn consume(settings: Settings, stores: Stores, telemetry: Telemetry, tasks: TaskGroup) {
     let metrics = Metrics::new(&telemetry);
     let kafka_seen = telemetry.needs("kafka");
     let mut patience = Patience::new(&tasks, "join the group");
     loop {
         let joined = tokio::select! {
-            joined = join(&settings, &pair, &metrics, &tasks) => joined,
+            joined = join(&settings, &stores, &metrics, &tasks) => joined,
             () = tasks.stopping() => return,
         };
         kafka_seen.tell(&joined);
@@ -115,7 +115,7 @@ async fn leave(consumer: Consumer, workers: &TaskGroup) {
 
 async fn join(
     settings: &Settings,
-    pair: &Pair,
+    stores: &Stores,
     metrics: &Metrics,
     tasks: &TaskGroup,
 ) -> anyhow::Result<(Shared, Consumer)> {
@@ -125,8 +125,8 @@ async fn join(
     let producer = kafka.producer().linger(Duration::from_millis(2));
     let reports = Reports::new(producer.max_block(Duration::from_secs(1)).build().await?);
     let consumer = subscribe(&kafka).await?;
-    let (pair, metrics, tasks) = (pair.clone(), metrics.clone(), tasks.clone());
-    Ok((Shared { pair, reports, metrics, tasks, log }, consumer))
+    let (stores, metrics, tasks) = (stores.clone(), metrics.clone(), tasks.clone());
+    Ok((Shared { stores, reports, metrics, tasks, log }, consumer))
 }
 
 async fn subscribe(kafka: &Kafka) -> klamm_consumer::Result<Consumer> {

@@ -24,7 +24,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use common::config::Config;
 use common::http;
-use common::kv::Pair;
+use common::kv::Stores;
 use common::patience::Patience;
 use common::service::Running;
 use common::telemetry::Telemetry;
@@ -86,7 +86,7 @@ impl Settings {
 #[derive(Clone, Debug)]
 struct App {
     name: Arc<str>,
-    pair: Pair,
+    stores: Stores,
     metrics: Metrics,
     live: live::Live,
     dev_mode: bool,
@@ -104,12 +104,12 @@ struct Log {
 }
 
 /// Starts the service. It listens at once, and answers 503 until the broker was there.
-pub async fn start(settings: Settings, pair: Pair) -> anyhow::Result<Running> {
+pub async fn start(settings: Settings, stores: Stores) -> anyhow::Result<Running> {
     let tasks = TaskGroup::new("unsent-producer");
     let telemetry = Telemetry::new();
     let app = App {
         name: settings.server_name.as_str().into(),
-        pair,
+        stores,
         metrics: Metrics::new(&telemetry),
         live: live::Live::default(),
         dev_mode: settings.dev_mode,
@@ -167,7 +167,7 @@ async fn log_of(app: &App, settings: &Settings) -> anyhow::Result<(Kafka, Log)> 
     let kafka = topics::connect(&settings.kafka).await?;
     topics::create(&kafka, settings.partitions).await?;
     let partitions = u32::try_from(kafka.topic(&TOPIC.into()).await?.partitions.len())?;
-    let view = View::new(app.pair.clone(), app.metrics.clone(), partitions);
+    let view = View::new(app.stores.clone(), app.metrics.clone(), partitions);
     let producer = kafka.producer().linger(Duration::from_millis(2)).max_block(PATIENCE);
     let producer = producer.delivery_timeout(PATIENCE).request_timeout(PATIENCE / 2);
     Ok((kafka, Log { producer: producer.build().await?, view }))

@@ -5,7 +5,7 @@
 //! lags lacks something. One that is ahead holds what the master is still to be told of, and would
 //! make that look as if it were known.
 
-use common::kv::{AuxiliaryKind, Found, KvError, Pair as Stores, Read, Side, Write};
+use common::kv::{AuxiliaryKind, Found, KvError, Read, Side, Stores, Write};
 
 use crate::cache::Pair;
 use crate::keys;

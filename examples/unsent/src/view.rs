@@ -1,6 +1,6 @@
 //! The answers: reads of one round trip, from the auxiliary where it can be.
 
-use common::kv::{Found, Pair, Read, Result};
+use common::kv::{Found, Read, Result, Stores};
 use klamm_utils::clock::{Clock as _, SystemClock};
 
 use crate::keys;
@@ -8,17 +8,20 @@ use crate::metrics::Metrics;
 use crate::waiting::{Body, read_summary};
 use crate::wire::{Unsent, WaitingMessage, partition_of};
 
+/// A store that heard nothing of a partition for longer is believed only if the master is away.
+const STALE_MS: i64 = 5_000;
+
 /// What waits for whom, as the stores have it.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
-    pair: Pair,
+    stores: Stores,
     metrics: Metrics,
     partitions: u32,
 }
 
 impl View {
-    pub(crate) fn new(pair: Pair, metrics: Metrics, partitions: u32) -> Self {
-        Self { pair, metrics, partitions }
+    pub(crate) fn new(stores: Stores, metrics: Metrics, partitions: u32) -> Self {
+        Self { stores, metrics, partitions }
     }
 
     /// Who wrote to a user. Costs as much as there are senders, however much they wrote.
@@ -59,9 +62,13 @@ impl View {
     }
 
     async fn read(&self, reads: &[Read; 2]) -> Result<(&'static str, Option<String>, Found)> {
+        let since_ms = SystemClock::new().now_ms().saturating_sub(STALE_MS);
         // One that has never heard of the partition lacks its users as well.
-        let knows = |found: &[Found]| matches!(found.first(), Some(Found::Text(Some(_))));
-        let (side, found) = self.pair.read(reads, knows).await?;
+        let knows = |found: &[Found]| match found.first() {
+            Some(Found::Text(Some(alive))) => alive.parse().is_ok_and(|at: i64| at >= since_ms),
+            _ => false,
+        };
+        let (side, found) = self.stores.read(reads, knows).await?;
         self.metrics.read_from(side.name());
         let mut found = found.into_iter();
         let alive = found.next().and_then(Found::into_text);

@@ -86,10 +86,7 @@ impl Message {
     pub fn check(&self) -> Result<(), WireError> {
         check_name(&self.touser)?;
         check_name(&self.fromuser)?;
-        let chars = self.message.chars().count();
-        if chars == 0 || chars > TEXT_CHARS_MAX {
-            return Err(WireError::Length(chars));
-        }
+        check_text(&self.message)?;
         check_id(&self.message_id)
     }
 
@@ -230,8 +227,16 @@ fn check_id(id: &str) -> Result<(), WireError> {
     }
 }
 
-/// Names go into keys, and `{`, `}` and `:` have a meaning there.
-fn check_name(name: &str) -> Result<(), WireError> {
+/// Fails if a text is empty or too long.
+pub fn check_text(text: &str) -> Result<(), WireError> {
+    match text.chars().count() {
+        1..=TEXT_CHARS_MAX => Ok(()),
+        chars => Err(WireError::Length(chars)),
+    }
+}
+
+/// Fails if nobody can be called so. Names go into keys, and `{`, `}` and `:` have a meaning there.
+pub fn check_name(name: &str) -> Result<(), WireError> {
     let fits = (1..=NAME_CHARS_MAX).contains(&name.chars().count());
     if fits && !name.chars().any(|char| char.is_control() || "{}:".contains(char)) {
         Ok(())

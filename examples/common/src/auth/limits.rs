@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultKeyedRateLimiter, InsufficientCapacity, Quota, RateLimiter};
 
 use super::AuthError;
 use crate::bus::{Bus, MemoryBus};
@@ -134,13 +134,23 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
 
     /// Counts one; `Err` says how long to wait if it is one too many.
     pub fn check(&self, key: &K) -> Result<(), Duration> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
+        self.check_all(key, 1)
+    }
+
+    /// Counts several, or none if one is too many. More than may be at once never may.
+    pub fn check_all(&self, key: &K, count: u32) -> Result<(), Duration> {
+        let (Some(limiter), Some(count)) = (&self.limiter, NonZeroU32::new(count)) else {
+            return Ok(());
+        };
         if self.checks.fetch_add(1, Ordering::Relaxed) % 1024 == 1023 {
             // Those who have all of their quota again need not be remembered.
             limiter.retain_recent();
         }
-        limiter
-            .check_key(key)
-            .map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
+        match limiter.check_key_n(key, count) {
+            Ok(checked) => {
+                checked.map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
+            }
+            Err(InsufficientCapacity(_)) => Err(Duration::MAX),
+        }
     }
 }

@@ -5,8 +5,8 @@
 
 mod breaker;
 mod memory;
-mod pair;
 mod redis;
+mod stores;
 pub mod suite;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use memory::Memory;
-pub use pair::{AuxiliaryKind, Pair, Side};
 pub use redis::Redis;
+pub use stores::{AuxiliaryKind, Side, Stores};
 
 /// A key-value store. Cheap to clone: clones are the same store.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use common::auth::{self, Auth};
 use common::bus::Bus;
 use common::config::Config;
 use common::db::{self, Database};
-use common::kv::{Kv, Pair};
+use common::kv::{Kv, Stores};
 use common::registry::{Mode, Registry};
 use common::service::Running;
 
@@ -19,7 +19,7 @@ pub(super) struct Backends {
     settings: Vec<(String, String)>,
     database: Database,
     bus: Bus,
-    pair: Pair,
+    stores: Stores,
     registry: Registry,
 }
 
@@ -28,13 +28,13 @@ impl Backends {
     pub(super) async fn open(settings: Vec<(String, String)>) -> anyhow::Result<Self> {
         let database = Database::open(&db::Settings::read(&mut config(&settings)?)).await?;
         let registry = Registry::new(Kv::memory(), Mode::Multi);
-        Ok(Self { settings, database, bus: Bus::memory(), pair: Pair::memory(), registry })
+        Ok(Self { settings, database, bus: Bus::memory(), stores: Stores::memory(), registry })
     }
 
     /// Starts `part`, which listens at `listen`.
     pub(super) async fn start(&self, part: Part, listen: SocketAddr) -> anyhow::Result<Running> {
         let mut config = config(&[self.settings.clone(), part.settings(listen)].concat())?;
-        let Self { database, bus, pair, registry, .. } = self.clone();
+        let Self { database, bus, stores, registry, .. } = self.clone();
         match part.role {
             Role::Chat => {
                 let settings = chat::server::Settings::read(&mut config);
@@ -57,11 +57,11 @@ impl Backends {
             }
             Role::UnsentProducer => {
                 let settings = unsent::producer::Settings::from_config(&mut config);
-                unsent::producer::start(settings, pair).await
+                unsent::producer::start(settings, stores).await
             }
             Role::UnsentConsumer => {
                 let settings = unsent::consumer::Settings::from_config(&mut config);
-                unsent::consumer::start(settings, pair).await
+                unsent::consumer::start(settings, stores).await
             }
         }
     }

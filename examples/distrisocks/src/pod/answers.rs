@@ -92,7 +92,6 @@ async fn conversations(State(pod): State<Pod>, identity: Identity) -> Answer {
                 "username": with.username,
                 "last_message": with.last_message,
                 "last_at": with.last_at,
-                "waiting": with.waiting,
             })
         })
         .collect();
@@ -185,10 +184,9 @@ async fn pods(State(pod): State<Pod>, who: Identity) -> Answer {
     }
     hops.sort_by_key(|hop| std::cmp::Reverse(hop.at));
     hops.truncate(super::HOPS);
-    let modes = [Mode::PodId, Mode::Broadcast, Mode::SingleTopic];
     let mode = *pod.0.mode.borrow();
     let data = json!({
-        "mode": mode, "modes": modes, "pods": pods, "hops": hops, "redundant": redundant,
+        "mode": mode, "modes": Mode::ALL, "pods": pods, "hops": hops, "redundant": redundant,
     });
     Ok(done("", data).into_response())
 }

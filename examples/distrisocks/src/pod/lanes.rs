@@ -12,35 +12,20 @@ use klamm_utils::backoff::Backoff;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Mode, Pod, topics, unsent};
+use super::route::{Found, Route, Whereabouts, route};
+use super::{Pod, unsent};
 use crate::status::Status;
 use crate::store::Advance;
-use crate::wire::{BROADCAST_TOPIC, Delivery, SINGLE_TOPIC};
+use crate::wire::{Delivery, Routed};
 
 /// Messages that are under way, at most: who has more waits in the queue, which tells senders when
 /// it is full.
 pub(super) const BATCH: usize = 100;
-/// How often a message is passed on from pod to pod before its receiver counts as away.
-const ATTEMPTS_MAX: u32 = 3;
-/// So often is the topic of a pod tried before the one that all pods read.
-const TRIES: u32 = 2;
-
-/// Where a message goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Route {
-    /// To these topics.
-    Topics(Vec<String>),
-    /// Its receiver is away.
-    Away,
-}
-
-/// Where the registry has somebody; nothing if it does not answer.
-type Pods = Option<BTreeSet<String>>;
 
 /// The messages of one receiver that are under way, in order.
 struct Lane {
     receiver: String,
-    deliveries: Vec<Delivery>,
+    messages: Vec<Routed>,
     backoff: Backoff,
 }
 
@@ -54,16 +39,12 @@ struct Ended {
 struct Lanes {
     under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// What waits behind what is under way to the same receiver.
-    waiting: HashMap<String, Vec<Delivery>>,
+    waiting: HashMap<String, Vec<Routed>>,
     len: usize,
 }
 
 /// Publishes what comes until there is nothing more.
-pub(super) async fn publish(
-    pod: &Pod,
-    producer: &Producer,
-    mut deliveries: mpsc::Receiver<Delivery>,
-) {
+pub(super) async fn publish(pod: &Pod, producer: &Producer, mut messages: mpsc::Receiver<Routed>) {
     let mut lanes = Lanes::default();
     let mut is_open = true;
     while is_open || lanes.len > 0 {
@@ -75,7 +56,7 @@ pub(super) async fn publish(
                 lanes.len -= ended.published;
                 lanes.go_on(pod, producer, ended.lane);
             }
-            count = deliveries.recv_many(&mut new, room), if is_open && room > 0 => {
+            count = messages.recv_many(&mut new, room), if is_open && room > 0 => {
                 is_open = count > 0;
                 lanes.len += count;
                 lanes.take(pod, producer, new).await;
@@ -85,37 +66,37 @@ pub(super) async fn publish(
 }
 
 impl Lanes {
-    async fn take(&mut self, pod: &Pod, producer: &Producer, new: Vec<Delivery>) {
+    async fn take(&mut self, pod: &Pod, producer: &Producer, new: Vec<Routed>) {
         let mut lanes = Vec::<Lane>::new();
-        for delivery in new {
-            let receiver = &delivery.reciever_id;
+        for routed in new {
+            let receiver = &routed.delivery.reciever_id;
             if let Some(waiting) = self.waiting.get_mut(receiver) {
-                waiting.push(delivery);
+                waiting.push(routed);
             } else if let Some(lane) = lanes.iter_mut().find(|lane| lane.receiver == *receiver) {
-                lane.deliveries.push(delivery);
+                lane.messages.push(routed);
             } else {
-                lanes.push(Lane::new(receiver.clone(), vec![delivery]));
+                lanes.push(Lane::new(receiver.clone(), vec![routed]));
             }
         }
         // One question for all of them.
         let receivers: BTreeSet<_> = lanes.iter().map(|lane| lane.receiver.clone()).collect();
-        let found = pods_of_all(pod, &receivers).await;
+        let found = Found::ask(pod, &receivers).await;
         for lane in lanes {
             self.waiting.insert(lane.receiver.clone(), Vec::new());
-            let pods = found.as_ref().map(|at| at.get(&lane.receiver).cloned().unwrap_or_default());
-            self.under_way.push(Box::pin(lane.run(pod.clone(), producer.clone(), Some(pods))));
+            let at = found.of(&lane.receiver);
+            self.under_way.push(Box::pin(lane.run(pod.clone(), producer.clone(), Some(at))));
         }
     }
 
     /// Goes on with what failed, and with what waits behind it.
     fn go_on(&mut self, pod: &Pod, producer: &Producer, mut lane: Lane) {
-        if lane.deliveries.is_empty() {
+        if lane.messages.is_empty() {
             lane.backoff.reset();
         }
         if let Some(waiting) = self.waiting.get_mut(&lane.receiver) {
-            lane.deliveries.append(waiting);
+            lane.messages.append(waiting);
         }
-        if lane.deliveries.is_empty() {
+        if lane.messages.is_empty() {
             self.waiting.remove(&lane.receiver);
         } else {
             self.under_way.push(Box::pin(lane.run(pod.clone(), producer.clone(), None)));
@@ -124,36 +105,36 @@ impl Lanes {
 }
 
 impl Lane {
-    fn new(receiver: String, deliveries: Vec<Delivery>) -> Self {
+    fn new(receiver: String, messages: Vec<Routed>) -> Self {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-        Self { receiver, deliveries, backoff }
+        Self { receiver, messages, backoff }
     }
 
-    /// Publishes what it has, after a pause if that has failed before.
-    async fn run(mut self, pod: Pod, producer: Producer, pods: Option<Pods>) -> Ended {
+    /// Publishes what it has, after a pause if that has failed before. The registry is asked, if
+    /// nobody has done so for it.
+    async fn run(mut self, pod: Pod, producer: Producer, asked: Option<Whereabouts>) -> Ended {
         let failures = self.backoff.failures();
-        let pods = match pods {
-            Some(pods) => pods,
+        let at = match asked {
+            Some(at) => at,
             None => {
                 let one = BTreeSet::from([self.receiver.clone()]);
-                pods_of_all(&pod, &one)
-                    .await
-                    .map(|mut at| at.remove(&self.receiver).unwrap_or_default())
+                Found::ask(&pod, &one).await.of(&self.receiver)
             }
         };
         let (mut ways, mut away) = (Vec::new(), Vec::new());
-        for delivery in &self.deliveries {
-            let way = route(&pod, delivery, pods.as_ref(), failures);
+        for routed in &self.messages {
+            let way = route(&pod, routed, &at, failures);
             if way == Route::Away {
-                away.push(delivery.message_id);
+                away.push(routed.delivery.message_id);
             }
             ways.push(way);
         }
         let failed = self.publish(&pod, &producer, &ways, &away).await;
-        let all = std::mem::take(&mut self.deliveries);
+        let all = std::mem::take(&mut self.messages);
         let published = all.len() - failed.len();
-        self.deliveries = all.into_iter().filter(|one| failed.contains(&one.message_id)).collect();
-        if !self.deliveries.is_empty() {
+        let has_failed = |routed: &Routed| failed.contains(&routed.delivery.message_id);
+        self.messages = all.into_iter().filter(has_failed).collect();
+        if !self.messages.is_empty() {
             tokio::time::sleep(self.backoff.next_pause()).await;
         }
         Ended { lane: self, published }
@@ -176,19 +157,19 @@ impl Lane {
                     false
                 }
             };
-        let mut under_way = Vec::with_capacity(self.deliveries.len());
-        for (delivery, route) in self.deliveries.iter().zip(ways) {
+        let mut under_way = Vec::with_capacity(self.messages.len());
+        for (routed, route) in self.messages.iter().zip(ways) {
             let receipts = match route {
-                Route::Topics(topics) => send(producer, topics, delivery).await,
+                Route::Topics(topics) => send(producer, topics, routed).await,
                 Route::Away if is_marked => {
                     pod.0.metrics.unsent.inc();
-                    vec![producer.enqueue(unsent::record(delivery)).await]
+                    vec![producer.enqueue(unsent::record(&routed.delivery)).await]
                 }
                 Route::Away => Vec::new(),
             };
-            under_way.push((delivery, route, receipts));
+            under_way.push((&routed.delivery, route, receipts));
         }
-        let (mut failed, mut told) = (BTreeSet::new(), BTreeSet::new());
+        let (mut failed, mut told) = (BTreeSet::new(), Vec::new());
         for (delivery, route, receipts) in under_way {
             let message_id = delivery.message_id;
             match (stored(receipts).await, route) {
@@ -198,9 +179,7 @@ impl Lane {
                     let _ = pod.0.advance.send(sent).await;
                 }
                 // The row stays as it is: whoever looks sees that it was not sent.
-                (Ok(()), Route::Away) if is_marked => {
-                    told.insert((delivery.reciever_id.clone(), delivery.sender_id.clone()));
-                }
+                (Ok(()), Route::Away) if is_marked => told.push(delivery),
                 (Ok(()), Route::Away) => {
                     failed.insert(message_id);
                 }
@@ -210,37 +189,39 @@ impl Lane {
                 }
             }
         }
-        // Who came and took it before this was told would see it wait for ever.
-        unsent::hand_over(pod, producer, told).await;
+        if let Err(error) = take_back(pod, producer, &told).await {
+            tracing::debug!(%error, "what waits is told again");
+            failed.extend(told.iter().map(|delivery| delivery.message_id));
+        }
         failed
     }
 }
 
-async fn pods_of_all(
-    pod: &Pod,
-    receivers: &BTreeSet<String>,
-) -> Option<HashMap<String, BTreeSet<String>>> {
-    if receivers.is_empty() {
-        return Some(HashMap::new());
+/// Takes back what was told as unsent and is not: who came and took it before that would see it wait
+/// for ever.
+async fn take_back(pod: &Pod, producer: &Producer, told: &[&Delivery]) -> anyhow::Result<()> {
+    if told.is_empty() {
+        return Ok(());
     }
-    match pod.0.registry.pods_of_all(receivers).await {
-        Ok(found) => Some(found),
-        Err(error) => {
-            tracing::debug!(%error, "the registry is away: to all pods");
-            None
-        }
+    let ids: Vec<_> = told.iter().map(|delivery| delivery.message_id).collect();
+    let delivered = pod.0.store.delivered_of(&ids).await?;
+    let arrived = told.iter().filter(|delivery| delivered.contains(&delivery.message_id));
+    let arrived = arrived.map(|it| (it.reciever_id.as_str(), it.sender_id.as_str(), it.message_id));
+    for stored in producer.send_all(unsent::arrived(arrived)).await {
+        stored?;
     }
+    Ok(())
 }
 
 async fn send(
     producer: &Producer,
     topics: &[String],
-    delivery: &Delivery,
+    routed: &Routed,
 ) -> Vec<klamm_producer::Result<Receipt>> {
-    let value = serde_json::to_vec(delivery).expect("a struct of texts and numbers is JSON");
+    let value = serde_json::to_vec(routed).expect("a struct of texts and numbers is JSON");
     let mut receipts = Vec::with_capacity(topics.len());
     for topic in topics {
-        let record = Record::to(topic.as_str()).key(delivery.reciever_id.clone());
+        let record = Record::to(topic.as_str()).key(routed.delivery.reciever_id.clone());
         receipts.push(producer.enqueue(record.value(value.clone())).await);
     }
     receipts
@@ -252,27 +233,4 @@ async fn stored(receipts: Vec<klamm_producer::Result<Receipt>>) -> klamm_produce
         let _: RecordMetadata = receipt?.await?;
     }
     Ok(())
-}
-
-/// To the pods of the receiver, as the registry has them; to all, if it does not answer, or if one
-/// of these topics takes nothing.
-fn route(pod: &Pod, delivery: &Delivery, pods: Option<&BTreeSet<String>>, failures: u32) -> Route {
-    let mode = *pod.0.mode.borrow();
-    let to_all = |topic: &str| Route::Topics(vec![topic.to_owned()]);
-    if delivery.attempt >= ATTEMPTS_MAX {
-        return Route::Away;
-    }
-    match (pods, mode) {
-        (Some(pods), _) if pods.is_empty() => Route::Away,
-        (Some(pods), Mode::PodId) if failures < TRIES => {
-            let topics = pods.iter().map(|pod_id| topics::of_pod(&pod.0.settings, pod_id));
-            Route::Topics(topics.collect())
-        }
-        (_, Mode::Broadcast) => to_all(BROADCAST_TOPIC),
-        (_, Mode::SingleTopic) => to_all(SINGLE_TOPIC),
-        (_, Mode::PodId) => {
-            pod.0.metrics.fallbacks.inc();
-            to_all(BROADCAST_TOPIC)
-        }
-    }
 }

@@ -145,8 +145,8 @@ pub(super) async fn set_mode(pod: &Pod, mode: Mode) -> common::kv::Result<()> {
 pub(super) fn state(pod: &Pod) -> State {
     let users: BTreeSet<_> = pod.0.sockets.all().into_iter().map(|(user, _)| user).collect();
     let users = users.into_iter().take(NAMES_MAX).collect();
-    let modes = [Mode::PodId, Mode::Broadcast, Mode::SingleTopic];
-    let redundant = modes.map(|mode| (mode.name().into(), pod.0.metrics.redundant(mode))).into();
+    let redundant =
+        Mode::ALL.map(|mode| (mode.name().into(), pod.0.metrics.redundant(mode))).into();
     State { users, hops: pod.hops().iter().cloned().collect(), redundant }
 }
 

@@ -41,18 +41,6 @@ struct ByMode {
     mode: &'static str,
 }
 
-impl Mode {
-    /// Its name, as settings and answers have it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PodId => "pod-id",
-            Self::Broadcast => "broadcast",
-            Self::SingleTopic => "single-topic",
-        }
-    }
-}
-
 impl Metrics {
     pub(super) fn new(telemetry: &Telemetry) -> Self {
         let new = Self {

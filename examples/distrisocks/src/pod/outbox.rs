@@ -12,21 +12,20 @@ use tokio::sync::mpsc;
 
 use super::told::Told;
 use super::{Pod, now_ms, unsent};
-use crate::store::{Advance, Advanced};
+use crate::status::Status;
+use crate::store::Advance;
 use crate::wire::{FrameOut, STATUS_TOPIC, StatusEvent, TypedOut};
 
 /// Statuses of one transaction, at most.
 const BATCH: usize = 500;
 /// How often the outbox is looked into without having been called: another pod's may be ours now.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Statuses are followed from so long before the last that was heard, or before the pod began:
+/// clocks differ, and nobody is told twice.
+const BACK_MS: i64 = 30_000;
 
 /// `statuses`: saves what receivers say.
-pub(super) async fn advance(
-    pod: Pod,
-    producer: Producer,
-    mut advances: mpsc::Receiver<Advance>,
-    tasks: TaskGroup,
-) {
+pub(super) async fn advance(pod: Pod, mut advances: mpsc::Receiver<Advance>, tasks: TaskGroup) {
     loop {
         let mut batch = Vec::new();
         tokio::select! {
@@ -39,18 +38,12 @@ pub(super) async fn advance(
             () = tasks.stopping() => return,
         }
         let mut patience = Patience::new(&tasks, "save what was delivered");
-        let advanced = loop {
-            match pod.0.store.advance(&batch, pod.id(), now_ms()).await {
-                Ok(advanced) => break advanced,
-                Err(error) if patience.after(&error).await.is_some() => {}
-                Err(_) => return,
+        while let Err(error) = pod.0.store.advance(&batch, pod.id(), now_ms()).await {
+            if patience.after(&error).await.is_none() {
+                return;
             }
-        };
+        }
         pod.0.outbox.notify_one();
-        // Who was away has them now.
-        let told = advanced.into_iter().filter(|advanced| advanced.was_unsent);
-        let pairs = told.map(|Advanced { event, .. }| (event.reciever_id, event.sender_id));
-        unsent::hand_over(&pod, &producer, pairs.collect()).await;
     }
 }
 
@@ -74,15 +67,22 @@ pub(super) async fn relay(pod: Pod, producer: Producer, tasks: TaskGroup) {
 
 async fn empty(pod: &Pod, producer: &Producer) -> anyhow::Result<()> {
     loop {
-        let events = pod.0.store.outbox(pod.id()).await?;
-        if events.is_empty() {
+        let told = pod.0.store.outbox(pod.id()).await?;
+        if told.is_empty() {
             return Ok(());
         }
-        let records = events.iter().map(record).collect::<Vec<_>>();
+        let mut records: Vec<_> = told.iter().map(|step| record(&step.event)).collect();
+        // Who was away has them now.
+        let arrived = told.iter().filter(|step| step.was_unsent).map(|step| &step.event);
+        let arrived = arrived.filter(|event| event.status == Status::Delivered);
+        records.extend(unsent::arrived(arrived.map(|event| {
+            let StatusEvent { reciever_id, sender_id, message_id, .. } = event;
+            (reciever_id.as_str(), sender_id.as_str(), *message_id)
+        })));
         for stored in producer.send_all(records).await {
             stored?;
         }
-        pod.0.store.clear_outbox(&events).await?;
+        pod.0.store.clear_outbox(&told).await?;
     }
 }
 
@@ -94,10 +94,10 @@ fn record(event: &StatusEvent) -> Record {
 /// `status-feed`: what any pod tells, to the senders that are here.
 pub(super) async fn feed(pod: Pod, kafka: Kafka, tasks: TaskGroup) {
     let mut patience = Patience::new(&tasks, "follow statuses");
-    let mut told = Told::default();
+    let (mut told, mut heard_ms) = (Told::default(), now_ms());
     loop {
         let error = tokio::select! {
-            error = follow(&pod, &kafka, &mut told) => error,
+            error = follow(&pod, &kafka, &mut told, &mut heard_ms) => error,
             () = tasks.stopping() => return,
         };
         if patience.after(&error).await.is_none() {
@@ -106,8 +106,15 @@ pub(super) async fn feed(pod: Pod, kafka: Kafka, tasks: TaskGroup) {
     }
 }
 
-async fn follow(pod: &Pod, kafka: &Kafka, told: &mut Told) -> klamm_consumer::Error {
-    let consumer = kafka.consumer().assign_topic(STATUS_TOPIC, Start::Latest).build();
+async fn follow(
+    pod: &Pod,
+    kafka: &Kafka,
+    told: &mut Told,
+    heard_ms: &mut i64,
+) -> klamm_consumer::Error {
+    // Not from its end: where that is shows only later, and what is told until then is lost.
+    let start = Start::Timestamp(heard_ms.saturating_sub(BACK_MS));
+    let consumer = kafka.consumer().assign_topic(STATUS_TOPIC, start).build();
     let mut consumer = match consumer.await {
         Ok(consumer) => consumer,
         Err(error) => return error,
@@ -118,6 +125,7 @@ async fn follow(pod: &Pod, kafka: &Kafka, told: &mut Told) -> klamm_consumer::Er
             Err(error) => return error,
         };
         for record in batch {
+            *heard_ms = record.timestamp.min(now_ms());
             let value = record.value.unwrap_or_default();
             let Ok(event) = serde_json::from_slice::<StatusEvent>(&value) else { continue };
             let StatusEvent { message_id, sender_id, reciever_id, status, at, .. } = event;

@@ -16,7 +16,7 @@ use super::save::{Refused, Save};
 use super::{Pod, known};
 use crate::status::Status;
 use crate::store::Message;
-use crate::wire::{Delivery, FrameOut, TypedOut};
+use crate::wire::{Delivery, FrameOut, Routed, TypedOut};
 
 /// So long is waited for what is on its way when the pod stops.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ pub(super) enum Job {
     /// Somebody wrote.
     New(Written),
     /// It is to be passed on.
-    Again(Delivery),
+    Again(Routed),
 }
 
 /// What somebody wrote: over this connection, which hears what becomes of it.
@@ -46,10 +46,10 @@ pub(super) async fn work(
     (worker, jobs): (usize, mpsc::Receiver<Job>),
     tasks: TaskGroup,
 ) {
-    let (saved, deliveries) = mpsc::channel(BATCH);
+    let (saved, messages) = mpsc::channel(BATCH);
     let saves = save_all(&pod, (worker, jobs), saved, &tasks);
     let publishes = async {
-        let publishes = lanes::publish(&pod, &producer, deliveries);
+        let publishes = lanes::publish(&pod, &producer, messages);
         tokio::pin!(publishes);
         tokio::select! {
             () = &mut publishes => return,
@@ -64,7 +64,7 @@ pub(super) async fn work(
 async fn save_all(
     pod: &Pod,
     (worker, mut jobs): (usize, mpsc::Receiver<Job>),
-    saved: mpsc::Sender<Delivery>,
+    saved: mpsc::Sender<Routed>,
     tasks: &TaskGroup,
 ) {
     loop {
@@ -79,10 +79,11 @@ async fn save_all(
             () = tasks.stopping() => return,
         }
         pod.0.metrics.queued("kafka-pub", worker, jobs.len());
-        let Some(deliveries) = save(pod, batch, tasks).await else { return };
-        for delivery in deliveries {
+        let Some(messages) = save(pod, batch, tasks).await else { return };
+        for routed in messages {
             tokio::select! {
-                sent = saved.send(delivery) => if sent.is_err() { return },
+                biased;
+                sent = saved.send(routed) => if sent.is_err() { return },
                 () = tasks.stopping() => return,
             }
         }
@@ -90,16 +91,20 @@ async fn save_all(
 }
 
 /// Saves what is new, tells its senders, and gives what is to be published.
-async fn save(pod: &Pod, batch: Vec<Job>, tasks: &TaskGroup) -> Option<Vec<Delivery>> {
-    let (mut new, mut deliveries) = (Vec::new(), Vec::new());
+async fn save(pod: &Pod, batch: Vec<Job>, tasks: &TaskGroup) -> Option<Vec<Routed>> {
+    let (mut new, mut publish) = (Vec::new(), Vec::new());
     for job in batch {
         match job {
-            Job::Again(delivery) => deliveries.push(delivery),
-            Job::New(written) => new.extend(addressed(pod, written, tasks).await?),
+            Job::Again(routed) => publish.push(routed),
+            Job::New(written) => match address(pod, written, tasks).await {
+                Addressed::To(written) => new.push(written),
+                Addressed::ToNobody => {}
+                Addressed::Stopping => return None,
+            },
         }
     }
     if new.is_empty() {
-        return Some(deliveries);
+        return Some(publish);
     }
     let (answer, answered) = oneshot::channel();
     let messages = new.iter().map(|written| written.message.clone()).collect();
@@ -120,22 +125,31 @@ async fn save(pod: &Pod, batch: Vec<Job>, tasks: &TaskGroup) -> Option<Vec<Deliv
                 if status == Status::None {
                     let mut delivery = Delivery::of(written.message);
                     delivery.created_at = placed_us / 1_000;
-                    delivery.from_pod = pod.id().into();
-                    deliveries.push(delivery);
+                    publish.push(Routed { delivery, attempt: 0, from_pod: pod.id().into() });
                 }
             }
         }
     }
-    Some(deliveries)
+    Some(publish)
 }
 
-/// The message with its receiver's name as the account has it. Nobody keeps what is for nobody.
-async fn addressed(pod: &Pod, mut written: Written, tasks: &TaskGroup) -> Option<Option<Written>> {
+/// What came of a look for a receiver.
+enum Addressed {
+    /// The message has its receiver's name as the account has it.
+    To(Written),
+    /// Nobody keeps what is for nobody: its sender was told.
+    ToNobody,
+    /// The tasks stop.
+    Stopping,
+}
+
+async fn address(pod: &Pod, mut written: Written, tasks: &TaskGroup) -> Addressed {
     let mut patience = Patience::new(tasks, "look for a receiver");
     let receiver = loop {
         match known::account(pod, &written.message.reciever_id).await {
             Ok(receiver) => break receiver,
-            Err(error) => patience.after(&error).await?,
+            Err(error) if patience.after(&error).await.is_some() => {}
+            Err(_) => return Addressed::Stopping,
         }
     };
     let fault = match receiver {
@@ -143,11 +157,11 @@ async fn addressed(pod: &Pod, mut written: Written, tasks: &TaskGroup) -> Option
         Some(own) if own == written.message.sender_id => "reciever_id is sender_id".into(),
         Some(receiver) => {
             written.message.reciever_id = receiver;
-            return Some(Some(written));
+            return Addressed::To(written);
         }
     };
     refuse(pod, &written, fault);
-    Some(None)
+    Addressed::ToNobody
 }
 
 fn refuse(pod: &Pod, written: &Written, message: String) {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::deaths::{Deaths, Seen};
 use super::write::pass_on;
 use super::{Pod, lease, topics};
-use crate::wire::Delivery;
+use crate::wire::Routed;
 
 /// Looks in the time of a lease.
 const LOOKS: u32 = 15;
@@ -148,8 +148,8 @@ async fn pass_on_all(
         if let Ok(batch) = next {
             for record in batch? {
                 let value = record.value.unwrap_or_default();
-                if let Ok(delivery) = serde_json::from_slice::<Delivery>(&value) {
-                    pass_on(pod, dead, delivery).await;
+                if let Ok(routed) = serde_json::from_slice::<Routed>(&value) {
+                    pass_on(pod, dead, routed).await;
                 }
             }
         } else if are_at_end(&consumer, topic, partitions, &mut ends) {

@@ -13,9 +13,11 @@ use tokio::sync::mpsc;
 use super::publish::Job;
 use super::save::Save;
 use super::subscribe::Reads;
-use super::{Mode, Pod, Source, lease, outbox, publish, reap, save, subscribe, topics, write};
+use super::{
+    Pod, SharedTopic, Source, lease, outbox, publish, reap, save, subscribe, topics, write,
+};
 use crate::store::{Advance, MIGRATIONS};
-use crate::wire::Delivery;
+use crate::wire::Routed;
 
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// Who cannot be reached for so long is taken to be away: the message is tried again, perhaps by
@@ -25,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The ends that workers read.
 pub(super) struct Queues {
     pub(super) jobs: Vec<mpsc::Receiver<Job>>,
-    pub(super) deliveries: Vec<mpsc::Receiver<(Delivery, Source)>>,
+    pub(super) deliveries: Vec<mpsc::Receiver<(Routed, Source)>>,
     pub(super) saves: mpsc::Receiver<Save>,
     pub(super) advances: mpsc::Receiver<Advance>,
 }
@@ -116,14 +118,13 @@ impl Stages {
             self.write.spawn("sock-writer", work);
         }
         let own = (0..pod.0.settings.worker_count).map(|_| Reads::Own);
-        for reads in own.chain([Mode::Broadcast, Mode::SingleTopic].map(Reads::All)) {
+        for reads in own.chain(SharedTopic::ALL.map(Reads::Shared)) {
             let work = subscribe::work(pod.clone(), kafka.clone(), reads, self.subscribe.clone());
             self.subscribe.spawn("kafka-sub", work);
         }
-        let (one, two) = (pod.clone(), producer.clone());
         let (tasks, rest) = (self.rest.clone(), &self.rest);
         rest.spawn("saves", save::work(pod.clone(), saves, tasks.clone()));
-        rest.spawn("statuses", outbox::advance(one, two, advances, tasks.clone()));
+        rest.spawn("statuses", outbox::advance(pod.clone(), advances, tasks.clone()));
         rest.spawn("outbox", outbox::relay(pod.clone(), producer.clone(), tasks.clone()));
         rest.spawn("status-feed", outbox::feed(pod.clone(), kafka.clone(), tasks.clone()));
         rest.spawn("reap", reap::watch(pod.clone(), kafka.clone(), tasks.clone()));

@@ -1,12 +1,13 @@
 //! `saves`: one transaction for what all publishers have to save at a time.
 
+use common::db::is_refusal;
 use common::patience::Patience;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Pod;
 use crate::status::Status;
-use crate::store::{Message, Store, is_of_data};
+use crate::store::{Kept, Message, Store};
 
 /// Requests of one transaction, at most.
 const BATCH: usize = 50;
@@ -22,7 +23,7 @@ pub(super) struct Save {
 /// How far a message is, and its place.
 pub(super) type Saved = Result<(Status, i64), Refused>;
 
-/// The database does not take a message, however often it is asked.
+/// A message is not kept, however often the database is asked.
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) String);
 
@@ -54,8 +55,8 @@ async fn save(store: &Store, messages: &[Message], tasks: &TaskGroup) -> Option<
     let mut patience = Patience::new(tasks, "save messages");
     loop {
         match store.save(messages).await {
-            Ok(saved) => return Some(saved.into_iter().map(Ok).collect()),
-            Err(error) if is_of_data(&error) => {
+            Ok(kept) => return Some(kept.into_iter().map(saved).collect()),
+            Err(error) if is_refusal(&error) => {
                 tracing::warn!(%error, "the database does not take a message");
                 let [_] = messages else { break };
                 let fault = "the database does not take this text".to_owned();
@@ -64,9 +65,16 @@ async fn save(store: &Store, messages: &[Message], tasks: &TaskGroup) -> Option<
             Err(error) => patience.after(&error).await?,
         }
     }
-    let mut saved = Vec::with_capacity(messages.len());
+    let mut all = Vec::with_capacity(messages.len());
     for message in messages {
-        saved.extend(Box::pin(save(store, std::slice::from_ref(message), tasks)).await?);
+        all.extend(Box::pin(save(store, std::slice::from_ref(message), tasks)).await?);
     }
-    Some(saved)
+    Some(all)
+}
+
+fn saved(kept: Kept) -> Saved {
+    match kept {
+        Kept::It(status, placed_us) => Ok((status, placed_us)),
+        Kept::Another => Err(Refused("client_msg_id names another message".into())),
+    }
 }

@@ -122,12 +122,15 @@ impl Socket {
                     self.take(frame).await?;
                 }
                 _ = again.tick(), if !catches_up => {
-                    catches_up = true;
-                    page = Some(self.page(Place::FIRST)).into();
+                    catches_up = self.seen.begin_look();
+                    page = catches_up.then(|| self.page(Place::FIRST)).into();
                 }
                 Some(found) = &mut page, if catches_up => {
                     let next = self.catch_up(found).await?;
                     catches_up = next.is_some();
+                    if !catches_up {
+                        self.seen.end_look();
+                    }
                     page = next.map(|behind| self.page(behind)).into();
                 }
                 // Not before all pages: the order of the database is that of writing.
@@ -137,6 +140,7 @@ impl Socket {
                     Err(Ended::Replaced) => return Err(REPLACED),
                 },
                 Ok(()) = asked.changed() => {
+                    self.seen.allow_look();
                     let within = Random::new().below(ASK_WITHIN_MS);
                     again.reset_after(Duration::from_millis(within));
                 }
@@ -258,7 +262,7 @@ impl Socket {
             return Err(format!("too fast: wait {} ms", wait.as_millis()));
         }
         let message = Message {
-            message_id: message_id(sender, client_msg_id.as_deref()),
+            message_id: message_id(sender, &reciever_id, client_msg_id.as_deref()),
             sender_id: sender.into(),
             reciever_id,
             payload,

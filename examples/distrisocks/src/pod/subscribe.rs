@@ -10,8 +10,8 @@ use klamm_client::Kafka;
 use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset, Start};
 use klamm_utils::task::TaskGroup;
 
-use super::{Mode, Pod, Source, topics};
-use crate::wire::{BROADCAST_TOPIC, Delivery, SINGLE_TOPIC};
+use super::{Pod, SharedTopic, Source, topics};
+use crate::wire::Routed;
 
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// A pod that has died and comes back under its name waits for no longer than this.
@@ -23,8 +23,8 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 pub(super) enum Reads {
     /// A share of the pod's own topic.
     Own,
-    /// The topic that all pods read in this mode.
-    All(Mode),
+    /// A topic that all pods read.
+    Shared(SharedTopic),
 }
 
 /// Reads until the tasks stop.
@@ -64,10 +64,7 @@ async fn consumer(pod: &Pod, kafka: &Kafka, reads: Reads) -> klamm_consumer::Res
             .subscribe([topics::of_pod(&pod.0.settings, id)])
             .auto_offset_reset(OffsetReset::Earliest),
         // From the end: what was before this pod is not played again.
-        Reads::All(Mode::Broadcast) => {
-            kafka.consumer().assign_topic(BROADCAST_TOPIC, Start::Latest)
-        }
-        Reads::All(_) => kafka.consumer().assign_topic(SINGLE_TOPIC, Start::Latest),
+        Reads::Shared(topic) => kafka.consumer().assign_topic(topic.name(), Start::Latest),
     };
     consumer.build().await
 }
@@ -75,7 +72,7 @@ async fn consumer(pod: &Pod, kafka: &Kafka, reads: Reads) -> klamm_consumer::Res
 async fn follow(pod: &Pod, consumer: &mut Consumer, reads: Reads) -> klamm_consumer::Error {
     let source = match reads {
         Reads::Own => Source::Pod,
-        Reads::All(mode) => Source::All(mode),
+        Reads::Shared(topic) => Source::Shared(topic),
     };
     loop {
         let batch = match consumer.next_batch().await {
@@ -83,8 +80,8 @@ async fn follow(pod: &Pod, consumer: &mut Consumer, reads: Reads) -> klamm_consu
             Err(error) => return error,
         };
         for record in batch {
-            match serde_json::from_slice::<Delivery>(&record.value.unwrap_or_default()) {
-                Ok(delivery) => hand_over(pod, delivery, source).await,
+            match serde_json::from_slice::<Routed>(&record.value.unwrap_or_default()) {
+                Ok(routed) => hand_over(pod, routed, source).await,
                 Err(error) => tracing::warn!(%error, record.offset, "not a message"),
             }
         }
@@ -92,10 +89,10 @@ async fn follow(pod: &Pod, consumer: &mut Consumer, reads: Reads) -> klamm_consu
 }
 
 /// Waits for room. Nobody who makes room waits for this.
-async fn hand_over(pod: &Pod, delivery: Delivery, source: Source) {
+async fn hand_over(pod: &Pod, routed: Routed, source: Source) {
     let queues = &pod.0.write;
-    if let Some(queue) = queues.get(Pod::worker(queues, &delivery.reciever_id)) {
+    if let Some(queue) = queues.get(Pod::worker(queues, &routed.delivery.reciever_id)) {
         // It is closed only after all who read have ended.
-        let _ = queue.send((delivery, source)).await;
+        let _ = queue.send((routed, source)).await;
     }
 }

@@ -1,9 +1,9 @@
 //! What senders were told already. Two pods tell of a message, each from an outbox of its own, so
 //! that a step may come behind the next one.
 
-use lru::LruCache;
 use uuid::Uuid;
 
+use super::recent::Recent;
 use crate::status::Status;
 
 /// Messages that are remembered.
@@ -11,11 +11,11 @@ const REMEMBERED: usize = 10_000;
 
 /// How far the latest messages are, as far as senders know.
 #[derive(Debug)]
-pub(super) struct Told(LruCache<Uuid, Status>);
+pub(super) struct Told(Recent<Uuid, Status>);
 
 impl Default for Told {
     fn default() -> Self {
-        Self(LruCache::unbounded())
+        Self(Recent::new(REMEMBERED))
     }
 }
 
@@ -28,9 +28,6 @@ impl Told {
             return false;
         }
         self.0.put(message_id, after);
-        if self.0.len() > REMEMBERED {
-            self.0.pop_lru();
-        }
         true
     }
 }

@@ -1,10 +1,10 @@
 //! What the tables do in every kind of database. `compat/apps/roles` runs it on a real PostgreSQL.
 
 use anyhow::ensure;
-use common::db::Database;
+use common::db::{Database, is_refusal};
 use uuid::Uuid;
 
-use super::{Advance, MIGRATIONS, Message, PAGE, Place, Store, is_of_data};
+use super::{Advance, Kept, MIGRATIONS, Message, PAGE, Place, Store};
 use crate::status::Status;
 
 /// Runs all checks. It may be run again on the same database.
@@ -25,14 +25,21 @@ pub async fn check(database: &Database) -> anyhow::Result<()> {
     };
     let (one, two) = (message(1_000, "one"), message(1_000, "two"));
     let saved = store.save(&[two.clone(), one.clone(), two.clone()]).await?;
-    ensure!(saved == [(Status::None, 1_000); 3], "{saved:?}");
+    ensure!(saved == [Kept::It(Status::None, 1_000); 3], "{saved:?}");
     let moved = Message { placed_us: 9, ..one.clone() };
     let saved = store.save(&[moved]).await?;
-    ensure!(saved == [(Status::None, 1_000)], "one that is known keeps its place: {saved:?}");
+    ensure!(
+        saved == [Kept::It(Status::None, 1_000)],
+        "one that is known keeps its place: {saved:?}"
+    );
+    let reworded = Message { payload: "three".into(), ..one.clone() };
+    let to_herself = Message { reciever_id: alice.clone(), ..one.clone() };
+    let saved = store.save(&[reworded.clone(), to_herself, reworded]).await?;
+    ensure!(saved == [Kept::Another; 3], "an id is that of one message: {saved:?}");
 
     store.mark_unsent(&[one.message_id, two.message_id]).await?;
-    let pair = || [(bob.clone(), alice.clone())].into();
-    ensure!(store.with_nothing_unsent(pair()).await?.is_empty(), "both wait");
+    let ids = [one.message_id, two.message_id];
+    ensure!(store.delivered_of(&ids).await?.is_empty(), "both wait");
     let step = |message: &Message, status, by: Option<&str>| Advance {
         message_id: message.message_id,
         status,
@@ -52,12 +59,17 @@ pub async fn check(database: &Database) -> anyhow::Result<()> {
     ensure!(store.advance(&all, &pod, 8).await?.is_empty(), "a step is made once");
     let delivered = step(&one, Status::Delivered, Some(&bob));
     ensure!(store.advance(&[delivered], &pod, 9).await?.len() == 1, "the last of them");
-    ensure!(store.with_nothing_unsent(pair()).await?.len() == 1, "nothing waits");
+    let delivered = store.delivered_of(&ids).await?;
+    ensure!(
+        delivered.len() == 2 && delivered.contains(&ids[0]),
+        "both have arrived: {delivered:?}"
+    );
 
     let heir = format!("{pod}-heir");
     store.inherit_outbox(&pod, &heir).await?;
     let events = store.outbox(&heir).await?;
     ensure!(events.len() == 4 && store.outbox(&pod).await?.is_empty(), "{events:?}");
+    ensure!(events.iter().all(|step| step.was_unsent), "it is to be taken back: {events:?}");
     store.clear_outbox(&events).await?;
     ensure!(store.outbox(&heir).await?.is_empty(), "what was told is gone");
 
@@ -71,13 +83,14 @@ pub async fn check(database: &Database) -> anyhow::Result<()> {
     ensure!(texts == ["one", "two"], "{texts:?}");
     ensure!((first[0].sent_at, first[0].delivered_at) == (Some(7), Some(9)), "{:?}", first[0]);
     let with = store.conversations(&bob).await?;
-    ensure!(with.len() == 1 && with[0].waiting == PAGE, "{with:?}");
+    let [alone] = &with[..] else { anyhow::bail!("one has written: {with:?}") };
+    ensure!((alone.last_message.as_str(), alone.last_at) == ("later", 2), "{alone:?}");
 
     let refused = store.save(&[message(3_000, "a\0b")]).await;
     match database {
         Database::Sqlite(..) => ensure!(refused.is_ok(), "SQLite keeps every text"),
         Database::Postgres(_) => ensure!(
-            refused.as_ref().is_err_and(is_of_data),
+            refused.as_ref().is_err_and(is_refusal),
             "a text that is never taken is told from a database that is away: {refused:?}"
         ),
     }

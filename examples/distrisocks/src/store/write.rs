@@ -8,17 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::db::Database;
 use uuid::Uuid;
 
-use super::{Advance, Advanced, Message, Result, Store, event};
+use super::{Advance, Advanced, Kept, Message, Result, Store, WRITE_WITHIN, event, within};
 use crate::status::Status;
-use crate::wire::StatusEvent;
 
-/// Whether the database refuses what it is given, however often it is asked: by class 22 of the SQL
-/// standard, "data exception".
-#[must_use]
-pub fn is_of_data(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code.len() == 5 && code.starts_with("22"))
-}
+/// What lies in a row that was saved now or before: its id, its receiver, the text, how far it is,
+/// and its place.
+type SavedRow = (Uuid, String, String, i16, i64);
 
 /// What an update gives: whose message it was, for whom, and whether it was told as unsent.
 type Updated = (Uuid, String, String, bool);
@@ -27,14 +22,28 @@ const SENT: &str = "status = 1, sent_at = $2";
 const DELIVERED: &str = "status = 2, delivered_at = $2, sent_at = COALESCE(sent_at, $2)";
 
 impl Store {
-    /// Saves messages in one transaction, and tells how far each is: one that is known already
+    /// Saves messages in one transaction, and tells what is kept of each: one that is known already
     /// keeps what it has.
-    pub async fn save(&self, messages: &[Message]) -> Result<Vec<(Status, i64)>> {
+    pub async fn save(&self, messages: &[Message]) -> Result<Vec<Kept>> {
         // The same twice in one batch is one row.
         let by_id: BTreeMap<_, _> = messages.iter().rev().map(|m| (m.message_id, m)).collect();
         let rows: Vec<&Message> = by_id.into_values().collect();
+        let saved = within(WRITE_WITHIN, self.save_rows(&rows)).await?;
+        let saved: BTreeMap<Uuid, SavedRow> = saved.into_iter().map(|row| (row.0, row)).collect();
+        let found = messages.iter().map(|message| match saved.get(&message.message_id) {
+            None => Err(sqlx::Error::RowNotFound),
+            Some((_, receiver, payload, rank, placed_us)) => {
+                let is_it = *receiver == message.reciever_id && *payload == message.payload;
+                let it = || Kept::It(Status::of_rank(*rank), *placed_us);
+                Ok(if is_it { it() } else { Kept::Another })
+            }
+        });
+        found.collect()
+    }
+
+    async fn save_rows(&self, rows: &[&Message]) -> Result<Vec<SavedRow>> {
         let _turn = self.database.turn().await;
-        let saved = match &self.database {
+        match &self.database {
             Database::Sqlite(pool, _) => {
                 let mut transaction = pool.begin_with(self.database.begin()).await?;
                 let mut saved = Vec::with_capacity(rows.len());
@@ -42,20 +51,19 @@ impl Store {
                     saved.push(save_one(&mut transaction, row).await?);
                 }
                 transaction.commit().await?;
-                saved
+                Ok(saved)
             }
-            Database::Postgres(pool) => save_all(pool, &rows).await?,
-        };
-        let saved: BTreeMap<Uuid, (i16, i64)> =
-            saved.into_iter().map(|(id, rank, placed_us)| (id, (rank, placed_us))).collect();
-        let found = messages.iter().map(|message| saved.get(&message.message_id));
-        let found = found.map(|found| found.ok_or(sqlx::Error::RowNotFound));
-        found.map(|found| found.map(|(rank, at)| (Status::of_rank(*rank), *at))).collect()
+            Database::Postgres(pool) => save_all(pool, rows).await,
+        }
     }
 
     /// Has messages go forward, and an event of each that did lie in the outbox of `pod`: both or
     /// neither.
     pub async fn advance(&self, all: &[Advance], pod: &str, at: i64) -> Result<Vec<Advanced>> {
+        within(WRITE_WITHIN, self.advance_all(all, pod, at)).await
+    }
+
+    async fn advance_all(&self, all: &[Advance], pod: &str, at: i64) -> Result<Vec<Advanced>> {
         // Each once, by id; what was sent is told before what was delivered.
         let of = |status| {
             let of = all.iter().filter(|advance| advance.status == status);
@@ -72,7 +80,7 @@ impl Store {
                         let updated = update_one(&mut transaction, set, (id, by), status, at);
                         if let Some(updated) = updated.await? {
                             let step = step(updated, status, at);
-                            tell_one(&mut transaction, &step.event, pod).await?;
+                            tell_one(&mut transaction, &step, pod).await?;
                             advanced.push(step);
                         }
                     }
@@ -97,13 +105,18 @@ impl Store {
         Ok(advanced)
     }
 
-    /// Events were sent.
-    pub async fn clear_outbox(&self, events: &[StatusEvent]) -> Result<()> {
+    /// What the outbox had was told.
+    pub async fn clear_outbox(&self, told: &[Advanced]) -> Result<()> {
+        within(WRITE_WITHIN, self.clear_events(told)).await
+    }
+
+    async fn clear_events(&self, told: &[Advanced]) -> Result<()> {
+        let events = || told.iter().map(|advanced| &advanced.event);
         let _turn = self.database.turn().await;
         match &self.database {
             Database::Sqlite(pool, _) => {
                 let mut transaction = pool.begin_with(self.database.begin()).await?;
-                for event in events {
+                for event in events() {
                     sqlx::query("DELETE FROM direct_outbox WHERE message_id = $1 AND status = $2")
                         .bind(event.message_id)
                         .bind(event.status.rank())
@@ -117,8 +130,8 @@ impl Store {
                     USING unnest($1::uuid[], $2::smallint[]) AS gone(message_id, status) \
                     WHERE kept.message_id = gone.message_id AND kept.status = gone.status";
                 sqlx::query(sql)
-                    .bind(events.iter().map(|event| event.message_id).collect::<Vec<_>>())
-                    .bind(events.iter().map(|event| event.status.rank()).collect::<Vec<_>>())
+                    .bind(events().map(|event| event.message_id).collect::<Vec<_>>())
+                    .bind(events().map(|event| event.status.rank()).collect::<Vec<_>>())
                     .execute(pool)
                     .await
                     .map(drop)
@@ -128,6 +141,10 @@ impl Store {
 
     /// Of these messages is told that their receiver is away.
     pub async fn mark_unsent(&self, ids: &[Uuid]) -> Result<()> {
+        within(WRITE_WITHIN, self.mark_all_unsent(ids)).await
+    }
+
+    async fn mark_all_unsent(&self, ids: &[Uuid]) -> Result<()> {
         let _turn = self.database.turn().await;
         match &self.database {
             Database::Sqlite(pool, _) => {
@@ -155,10 +172,13 @@ impl Store {
     /// What a dead pod was to tell is another's to tell.
     pub async fn inherit_outbox(&self, dead: &str, pod: &str) -> Result<()> {
         const SQL: &str = "UPDATE direct_outbox SET pod = $2 WHERE pod = $1";
-        let _turn = self.database.turn().await;
-        common::on!(&self.database, pool => {
-            sqlx::query(SQL).bind(dead).bind(pod).execute(pool).await.map(drop)
-        })
+        let inherits = async {
+            let _turn = self.database.turn().await;
+            common::on!(&self.database, pool => {
+                sqlx::query(SQL).bind(dead).bind(pod).execute(pool).await.map(drop)
+            })
+        };
+        within(WRITE_WITHIN, inherits).await
     }
 }
 
@@ -169,12 +189,12 @@ fn step((id, sender, receiver, was_unsent): Updated, status: Status, at: i64) ->
 type Sqlite = sqlx::SqliteConnection;
 type Postgres = sqlx::PgConnection;
 
-async fn save_one(connection: &mut Sqlite, row: &Message) -> Result<(Uuid, i16, i64)> {
+async fn save_one(connection: &mut Sqlite, row: &Message) -> Result<SavedRow> {
     // To write the id over itself is how a row that is there is returned.
     let sql = "INSERT INTO direct_messages(message_id, sender_id, reciever_id, payload, status, \
          placed_us) VALUES ($1, $2, $3, $4, 0, $5) \
          ON CONFLICT (message_id) DO UPDATE SET message_id = excluded.message_id \
-         RETURNING message_id, status, placed_us";
+         RETURNING message_id, reciever_id, payload, status, placed_us";
     sqlx::query_as(sql)
         .bind(row.message_id)
         .bind(&row.sender_id)
@@ -185,13 +205,13 @@ async fn save_one(connection: &mut Sqlite, row: &Message) -> Result<(Uuid, i16, 
         .await
 }
 
-async fn save_all(pool: &sqlx::PgPool, rows: &[&Message]) -> Result<Vec<(Uuid, i16, i64)>> {
+async fn save_all(pool: &sqlx::PgPool, rows: &[&Message]) -> Result<Vec<SavedRow>> {
     let sql = "INSERT INTO direct_messages(message_id, sender_id, reciever_id, payload, status, \
          placed_us) SELECT id, sender, receiver, payload, 0, placed_us \
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[]) \
            AS new(id, sender, receiver, payload, placed_us) \
          ON CONFLICT (message_id) DO UPDATE SET message_id = excluded.message_id \
-         RETURNING message_id, status, placed_us";
+         RETURNING message_id, reciever_id, payload, status, placed_us";
     let texts =
         |text: fn(&Message) -> &String| rows.iter().map(|row| text(row)).collect::<Vec<_>>();
     sqlx::query_as(sql)
@@ -224,9 +244,10 @@ async fn update_one(
         .await
 }
 
-async fn tell_one(connection: &mut Sqlite, event: &StatusEvent, pod: &str) -> Result<()> {
-    let sql = "INSERT INTO direct_outbox(message_id, status, pod, sender_id, reciever_id, at) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+async fn tell_one(connection: &mut Sqlite, step: &Advanced, pod: &str) -> Result<()> {
+    let sql = "INSERT INTO direct_outbox(message_id, status, pod, sender_id, reciever_id, at, \
+         unsent) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    let Advanced { event, was_unsent } = step;
     sqlx::query(sql)
         .bind(event.message_id)
         .bind(event.status.rank())
@@ -234,6 +255,7 @@ async fn tell_one(connection: &mut Sqlite, event: &StatusEvent, pod: &str) -> Re
         .bind(&event.sender_id)
         .bind(&event.reciever_id)
         .bind(event.at)
+        .bind(was_unsent)
         .execute(connection)
         .await
         .map(drop)
@@ -270,10 +292,10 @@ async fn update_all(
 }
 
 async fn tell_all(connection: &mut Postgres, all: &[Advanced], pod: &str) -> Result<()> {
-    let sql = "INSERT INTO direct_outbox(message_id, status, pod, sender_id, reciever_id, at) \
-         SELECT id, status, $2, sender, receiver, at \
-         FROM unnest($1::uuid[], $3::smallint[], $4::text[], $5::text[], $6::bigint[]) \
-           AS new(id, status, sender, receiver, at) \
+    let sql = "INSERT INTO direct_outbox(message_id, status, pod, sender_id, reciever_id, at, \
+         unsent) SELECT id, status, $2, sender, receiver, at, unsent \
+         FROM unnest($1::uuid[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::bool[]) \
+           AS new(id, status, sender, receiver, at, unsent) \
          ON CONFLICT DO NOTHING";
     let events = || all.iter().map(|advanced| &advanced.event);
     sqlx::query(sql)
@@ -283,6 +305,7 @@ async fn tell_all(connection: &mut Postgres, all: &[Advanced], pod: &str) -> Res
         .bind(events().map(|event| &event.sender_id).collect::<Vec<_>>())
         .bind(events().map(|event| &event.reciever_id).collect::<Vec<_>>())
         .bind(events().map(|event| event.at).collect::<Vec<_>>())
+        .bind(all.iter().map(|advanced| advanced.was_unsent).collect::<Vec<_>>())
         .execute(connection)
         .await
         .map(drop)

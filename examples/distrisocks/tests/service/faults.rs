@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use common::registry::Registry;
 use distrisocks::pod::{Backends, Settings};
+use distrisocks::status::Status;
 use distrisocks::store::{Message, Store};
+use distrisocks::wire::{STATUS_TOPIC, StatusEvent};
 use futures_util::StreamExt as _;
 use klamm_producer::{ProduceExt as _, Record};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
 
+use crate::gate::Gate;
 use crate::harness::{World, open, until};
 
 #[tokio::test]
@@ -286,5 +289,33 @@ async fn who_wrote_to_whom_is_for_these_two() {
         pods["hops"].as_array().unwrap().len()
     };
     assert_eq!([hops("alice").await, hops("bob").await, hops("mallory").await], [1, 1, 0]);
+    world.stop().await;
+}
+
+/// It was: statuses were followed from the end of their topic, wherever that was when it was found
+/// out; what was told before stayed unknown to pages that were open already.
+#[tokio::test]
+async fn what_was_told_before_a_pod_follows_statuses_reaches_its_pages() {
+    let mut world = World::start(0).await;
+    let gate = Gate::closed().await;
+    let settings = Settings { kafka: gate.address(), ..world.settings("pod-1") };
+    let pod = distrisocks::pod::start(settings, world.backends.clone()).await.unwrap();
+    world.pods.push(pod);
+    let mut alice = world.connect("alice", 0).await;
+    let id = uuid::Uuid::now_v7();
+    let event = StatusEvent {
+        event: Status::Delivered.event().unwrap().into(),
+        message_id: id,
+        sender_id: "alice".into(),
+        reciever_id: "bob".into(),
+        status: Status::Delivered,
+        at: 7,
+    };
+    let producer = world.kafka().await.producer().build().await.unwrap();
+    let record = Record::to(STATUS_TOPIC).key(id.to_string());
+    producer.send(record.value(serde_json::to_vec(&event).unwrap())).await.unwrap();
+    let gate = gate.open(&world.broker);
+    assert_eq!(alice.status("DELIVERED").await["message_id"], json!(id));
+    gate.stop();
     world.stop().await;
 }

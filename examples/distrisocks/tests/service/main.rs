@@ -5,5 +5,7 @@
 mod accounts;
 mod delivery;
 mod faults;
+#[path = "../../../unsent/tests/service/gate.rs"]
+mod gate;
 mod harness;
 mod modes;

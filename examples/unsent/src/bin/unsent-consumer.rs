@@ -12,11 +12,11 @@ async fn main() -> anyhow::Result<()> {
     telemetry::log_to_stderr();
     let mut config = Config::load()?;
     let settings = Settings::from_config(&mut config);
-    let pair = unsent::config::pair(&mut config)?;
+    let stores = unsent::config::stores(&mut config)?;
     if let Finished::Print(text) = config.finish()? {
         return Ok(std::io::stdout().write_all(text.as_bytes())?);
     }
-    let running = consumer::start(settings, pair).await?;
+    let running = consumer::start(settings, stores).await?;
     tracing::info!(address = %running.address(), "listening");
     service::asked_to_end().await;
     running.stop().await

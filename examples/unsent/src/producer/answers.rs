@@ -104,14 +104,12 @@ pub(super) async fn stats(State(app): State<App>, _: Caller) -> Json<Stats> {
     let (reads_aux, reads_master) = (app.metrics.reads("aux"), app.metrics.reads("master"));
     let all = reads_aux + reads_master;
     let off_master = if all == 0 { 1.0 } else { reads_aux as f64 / all as f64 };
-    let state = async |kv: &common::kv::Kv| match kv.read(&[]).await {
+    let state = async |kv: &common::kv::Kv| match kv.get("unsent:ping").await {
+        Ok(_) => "up",
         Err(KvError::Cut) => "cut",
-        _ => match kv.get("unsent:ping").await {
-            Ok(_) => "up",
-            Err(_) => "down",
-        },
+        Err(_) => "down",
     };
-    let (master, auxiliary) = tokio::join!(state(&app.pair.master), state(&app.pair.auxiliary));
+    let (master, auxiliary) = tokio::join!(state(&app.stores.master), state(&app.stores.auxiliary));
     let changes = app.live.changes.load(Ordering::Relaxed);
     Json(Stats { reads_aux, reads_master, off_master, master, auxiliary, changes })
 }
@@ -123,7 +121,7 @@ pub(super) async fn cut_master(
     if !app.dev_mode {
         return Err(Refusal::NotInDevMode);
     }
-    app.pair.master.cut(cut);
+    app.stores.master.cut(cut);
     tracing::info!(cut, "the master is cut off by hand, or joined again");
     Ok(Json(serde_json::json!({ "cut": cut })))
 }

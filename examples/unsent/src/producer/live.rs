@@ -29,12 +29,23 @@ const BEHIND_MAX: usize = 1_024;
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Proxies close what says nothing for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
+/// The topic is followed from so long ago: clocks differ, and a change that is told again does no
+/// harm.
+const BACK_MS: i64 = 30_000;
 
 /// The changes, for whoever listens.
 #[derive(Clone, Debug)]
 pub(super) struct Live {
-    all: broadcast::Sender<Arc<Change>>,
+    all: broadcast::Sender<News>,
     pub(super) changes: Arc<AtomicU64>,
+}
+
+/// What all that listen are told.
+#[derive(Clone, Debug)]
+enum News {
+    Change(Arc<Change>),
+    /// Changes may have been missed before this: what waits is to be asked for.
+    Resync,
 }
 
 impl Default for Live {
@@ -60,11 +71,15 @@ impl Live {
 
     /// Tells all that listen, until the topic cannot be read.
     async fn tell(&self, kafka: &Kafka) -> klamm_consumer::Error {
-        let consumer = kafka.consumer().assign_topic(CHANGES, Start::Latest).build();
+        // Not from its end: where that is shows only later, and what changes until then is lost.
+        let start = Start::Timestamp(SystemClock::new().now_ms().saturating_sub(BACK_MS));
+        let consumer = kafka.consumer().assign_topic(CHANGES, start).build();
         let mut consumer = match consumer.await {
             Ok(consumer) => consumer,
             Err(error) => return error,
         };
+        // That nobody listens is no error, here and below.
+        let _ = self.all.send(News::Resync);
         loop {
             let batch = match consumer.next_batch().await {
                 Ok(batch) => batch,
@@ -73,8 +88,7 @@ impl Live {
             for record in batch {
                 if let Ok(change) = serde_json::from_slice(&record.value.unwrap_or_default()) {
                     self.changes.fetch_add(1, Ordering::Relaxed);
-                    // That nobody listens is no error.
-                    let _ = self.all.send(Arc::new(change));
+                    let _ = self.all.send(News::Change(Arc::new(change)));
                 }
             }
         }
@@ -89,7 +103,7 @@ pub(super) struct Whose {
     ticket: Option<String>,
 }
 
-/// `change` events, and `resync` for who was too slow: what was missed is to be asked for.
+/// `change` events, and `resync` for who may have missed some: what waits is to be asked for.
 pub(super) async fn follow(
     State(app): State<App>,
     by_token: Result<Caller, Refusal>,
@@ -112,13 +126,17 @@ pub(super) async fn follow(
         async move {
             loop {
                 let event = match all.recv().await {
-                    Ok(change) if touser.as_ref().is_none_or(|user| *user == change.touser) => {
+                    Ok(News::Change(change))
+                        if touser.as_ref().is_none_or(|user| *user == change.touser) =>
+                    {
                         let json = serde_json::to_string(&*change);
                         let json = json.expect("a struct of texts and numbers is JSON");
                         Event::default().event("change").data(json)
                     }
-                    Ok(_) => continue,
-                    Err(RecvError::Lagged(_)) => Event::default().event("resync").data("{}"),
+                    Ok(News::Change(_)) => continue,
+                    Ok(News::Resync) | Err(RecvError::Lagged(_)) => {
+                        Event::default().event("resync").data("{}")
+                    }
                     Err(RecvError::Closed) => return None,
                 };
                 return Some((Ok(event), all));

@@ -42,6 +42,7 @@ pub(super) async fn one(
 ) -> Result<Response, Refusal> {
     caller.acts_as(&message.fromuser)?;
     message.check()?;
+    app.access.count(&caller, 1)?;
     let record = record(&message.touser, &message);
     let stored = app.log()?.producer.send(record).await?;
     Ok((StatusCode::ACCEPTED, Json(accepted(stored, message.message_id))).into_response())
@@ -58,6 +59,7 @@ pub(super) async fn batch(
         return Err(Refusal::TooMany(messages.len()));
     }
     messages.iter().try_for_each(Message::check)?;
+    app.access.count(&caller, u32::try_from(messages.len()).unwrap_or(u32::MAX))?;
     let records: Vec<_> = messages.iter().map(|message| record(&message.touser, message)).collect();
     let stored = app.log()?.producer.send_all(records).await;
     let all_stored = stored.iter().all(Result::is_ok);
@@ -104,6 +106,8 @@ async fn hand_over_record(
 ) -> Result<Response, Refusal> {
     caller.acts_as(&handed_over.touser)?;
     handed_over.check()?;
+    // It is a record as any other.
+    app.access.count(caller, 1)?;
     let record = record(&handed_over.touser, &handed_over);
     app.log()?.producer.send(record).await?;
     Ok((StatusCode::ACCEPTED, Json(handed_over)).into_response())

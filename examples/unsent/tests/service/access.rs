@@ -3,7 +3,7 @@
 use common::auth::{Auth, NewUser, Settings};
 use common::bus::Bus;
 use common::db::Database;
-use common::kv::Pair;
+use common::kv::Stores;
 use reqwest::header::AUTHORIZATION;
 use serde_json::json;
 use unsent::producer::Access;
@@ -59,7 +59,7 @@ async fn statuses(service: &Service, token: Option<&str>) -> [u16; 6] {
 #[tokio::test]
 async fn what_was_written_to_somebody_is_theirs_alone() {
     let access = Access::guarded(&settings(), SERVICE_TOKEN);
-    let service = Service::start_with(Pair::memory(), access).await;
+    let service = Service::start_with(Stores::memory(), access).await;
     let consumer = service.consumer("one").await;
     let auth = auth().await;
     let (alice, bob) = (token_of(&auth, "alice").await, token_of(&auth, "bob").await);
@@ -85,7 +85,7 @@ async fn what_was_written_to_somebody_is_theirs_alone() {
 #[tokio::test]
 async fn people_write_in_their_own_names_and_services_in_all() {
     let access = Access::guarded(&settings(), SERVICE_TOKEN);
-    let service = Service::start_with(Pair::memory(), access).await;
+    let service = Service::start_with(Stores::memory(), access).await;
     let auth = auth().await;
     let alice = token_of(&auth, "alice").await;
     let post = async |token: &str, fromuser: &str| {
@@ -103,5 +103,28 @@ async fn people_write_in_their_own_names_and_services_in_all() {
     assert_eq!(post(&alice, "carol").await, [403, 403]);
     assert_eq!(post(SERVICE_TOKEN, "carol").await, [202, 202]);
     assert_eq!(post("made up", "carol").await, [401, 401]);
+    service.stop().await;
+}
+
+/// It was: whoever had an account could fill the stores, a thousand messages with each request.
+#[tokio::test]
+async fn people_write_a_batch_at_once_and_no_more_and_services_what_they_like() {
+    let access = Access::guarded(&settings(), SERVICE_TOKEN);
+    let service = Service::start_with(Stores::memory(), access).await;
+    let auth = auth().await;
+    let alice = token_of(&auth, "alice").await;
+    let message = json!({"touser": "bob", "fromuser": "alice", "message": "hi"});
+    let batch = json!(vec![message; 1_000]);
+    let post = async |token: &str| {
+        let request = service.http.post(service.url("/messages/batch")).json(&batch);
+        let request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.headers().contains_key("retry-after"))
+    };
+    assert_eq!(post(&alice).await, (202, false));
+    assert_eq!(post(&alice).await, (429, true));
+    for _ in 0..2 {
+        assert_eq!(post(SERVICE_TOKEN).await, (202, false));
+    }
     service.stop().await;
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use common::kv::Kv;
+use common::kv::{Kv, Write};
 use klamm_consumer::{ConsumeExt as _, Start};
 use klamm_producer::{ProduceExt as _, Record};
+use klamm_utils::clock::{Clock as _, SystemClock};
 use serde_json::json;
 use unsent::keys;
 use unsent::wire::{DEAD_LETTERS, TOPIC};
@@ -34,7 +35,7 @@ async fn without_the_master_all_goes_on_and_nothing_is_lost() {
     let (_, stats) = service.get("/stats").await;
     assert!(stats.contains(r#""master":"cut""#), "{stats}");
     service.post("/dev/cut-master", &json!({"cut": false})).await;
-    let master = &service.pair.master;
+    let master = &service.stores.master;
     service
         .until("the master has it", async || {
             summary(master, "bob", "alice").await.is_some_and(|held| held.starts_with("2|"))
@@ -51,13 +52,13 @@ async fn without_the_auxiliary_the_master_answers_and_then_it_is_filled() {
     let consumer = service.consumer("one").await;
     service.write("alice", "bob", "1").await;
     service.expect("bob", &[("alice", 1)]).await;
-    service.pair.auxiliary.cut(true);
+    service.stores.auxiliary.cut(true);
     service.write("alice", "bob", "2").await;
     let unsent = service.expect("bob", &[("alice", 2)]).await;
     assert_eq!(unsent.source, "master");
     // Back, and as empty as one that was started anew.
-    service.pair.auxiliary.cut(false);
-    empty(&service.pair.auxiliary).await;
+    service.stores.auxiliary.cut(false);
+    empty(&service.stores.auxiliary).await;
     service
         .until("the auxiliary is filled", async || {
             let unsent = service.expect("bob", &[("alice", 2)]).await;
@@ -84,14 +85,14 @@ async fn an_empty_master_gets_everything_back_texts_included() {
     };
     delete("sender1").await;
     service.expect("bob", &[("sender2", 10), ("sender0", 10)]).await;
-    let master = &service.pair.master;
+    let master = &service.stores.master;
     service
         .until_same("both stores have the texts", |held| texts(held, "bob", "sender2") == 10)
         .await;
     let before = content(master).await;
     empty(master).await;
     service.until("the master has all of it", async || content(master).await == before).await;
-    assert_eq!(content(&service.pair.auxiliary).await, before);
+    assert_eq!(content(&service.stores.auxiliary).await, before);
     // As after a restart of the consumer, whose memory is not what the stores hold.
     consumer.stop().await.unwrap();
     let consumer = service.consumer("two").await;
@@ -107,7 +108,7 @@ async fn an_empty_master_gets_everything_back_texts_included() {
 async fn a_master_that_comes_back_older_gets_the_rest() {
     let service = Service::start().await;
     let consumer = service.consumer("one").await;
-    let master = &service.pair.master;
+    let master = &service.stores.master;
     for n in 0..10 {
         service.write("alice", "bob", &n.to_string()).await;
     }
@@ -123,7 +124,7 @@ async fn a_master_that_comes_back_older_gets_the_rest() {
     let before = content(master).await;
     restore(master, older, at).await;
     service.until("the master has all of it", async || content(master).await == before).await;
-    assert_eq!(content(&service.pair.auxiliary).await, before);
+    assert_eq!(content(&service.stores.auxiliary).await, before);
     consumer.stop().await.unwrap();
     service.stop().await;
 }
@@ -133,7 +134,7 @@ async fn a_master_that_comes_back_older_gets_the_rest() {
 async fn a_consumer_that_is_restarted_while_the_master_is_away_loses_nothing() {
     let service = Service::start().await;
     let consumer = service.consumer("one").await;
-    let master = &service.pair.master;
+    let master = &service.stores.master;
     service.write("alice", "bob", "1").await;
     service.write("carol", "bob", "2").await;
     service.until_same("both are there", |held| texts(held, "bob", "carol") == 1).await;
@@ -172,7 +173,7 @@ async fn an_auxiliary_is_filled_while_the_partition_goes_on() {
         batch(n * 1_000, 1_000).await;
     }
     service.until_same("all are there", |held| texts(held, "user299", "sender0") > 0).await;
-    empty(&service.pair.auxiliary).await;
+    empty(&service.stores.auxiliary).await;
     for n in 0..20 {
         batch(5_000 + n * 100, 100).await;
         let gone = format!("/users/user{n}/unsent/sender{}", n % 7);
@@ -194,13 +195,13 @@ async fn an_auxiliary_is_filled_while_the_partition_goes_on() {
 async fn both_stores_away_are_told_and_come_back_filled() {
     let service = Service::start().await;
     let consumer = service.consumer("one").await;
-    service.pair.auxiliary.cut(true);
-    service.pair.master.cut(true);
+    service.stores.auxiliary.cut(true);
+    service.stores.master.cut(true);
     let (status, _) = service.get("/users/bob/unsent").await;
     assert_eq!(status, 503);
     service.write("alice", "bob", "kept in the log").await;
-    service.pair.auxiliary.cut(false);
-    service.pair.master.cut(false);
+    service.stores.auxiliary.cut(false);
+    service.stores.master.cut(false);
     service.expect("bob", &[("alice", 1)]).await;
     consumer.stop().await.unwrap();
     service.stop().await;
@@ -278,6 +279,56 @@ async fn nine_of_ten_reads_are_off_the_master() {
     let after = reads().await;
     let (aux, master) = (after.0 - before.0, after.1 - before.1);
     assert!(aux * 10 >= (aux + master) * 9, "{aux} off the master, {master} on it");
+    consumer.stop().await.unwrap();
+    service.stop().await;
+}
+
+/// It was: a store that had once heard of a partition was asked for ever, however old its numbers.
+#[tokio::test]
+async fn an_auxiliary_that_heard_nothing_for_long_is_not_asked_first() {
+    let service = Service::start().await;
+    let consumer = service.consumer("one").await;
+    service.write("alice", "bob", "hi").await;
+    service.expect("bob", &[("alice", 1)]).await;
+    service.until_same("both have it", |held| texts(held, "bob", "alice") == 1).await;
+    // Nobody says that it lives any more.
+    consumer.stop().await.unwrap();
+    let partition = unsent::wire::partition_of("bob", 4).to_string();
+    let now_ms = SystemClock::new().now_ms();
+    for (heard_ms, source) in [(now_ms + 60_000, "aux"), (now_ms - 6_000, "master")] {
+        let alive = Write::SetField(keys::ALIVE.into(), partition.clone(), heard_ms.to_string());
+        service.stores.auxiliary.write(&[alive]).await.unwrap();
+        assert_eq!(service.unsent("bob").await.source, source);
+    }
+    // It is better than nothing.
+    service.stores.master.cut(true);
+    assert_eq!(service.unsent("bob").await.source, "aux");
+    service.stop().await;
+}
+
+/// It was: what was written to names that nobody has stayed in the stores for ever.
+#[tokio::test]
+async fn what_waits_for_longer_than_the_log_keeps_it_is_forgotten() {
+    let service = Service::start().await;
+    let kafka = service.kafka().await;
+    let producer = kafka.producer().build().await.unwrap();
+    let days_ago = |days: i64| SystemClock::new().now_ms() - days * 24 * 60 * 60 * 1_000;
+    for (sender, days) in [("alice", 8), ("carol", 6)] {
+        let message = json!({"touser": "bob", "fromuser": sender, "message": "hi"});
+        let record = Record::to(TOPIC).key("bob").value(message.to_string());
+        producer.send(record.timestamp(days_ago(days))).await.unwrap();
+    }
+    // This one may have looked for what is old before there was anything.
+    let consumer = service.consumer("one").await;
+    service
+        .until("both are known", async || {
+            service.unsent("bob").await.senders.iter().any(|sender| sender.fromuser == "carol")
+        })
+        .await;
+    consumer.stop().await.unwrap();
+    let consumer = service.consumer("two").await;
+    service.expect("bob", &[("carol", 1)]).await;
+    service.until_same("no text is left", |held| texts(held, "bob", "alice") == 0).await;
     consumer.stop().await.unwrap();
     service.stop().await;
 }

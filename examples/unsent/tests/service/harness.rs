@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::kv::Pair;
+use common::kv::Stores;
 use common::service::Running;
 use klamm_broker::Broker;
 use klamm_client::{ClientConfig, Kafka};
@@ -20,36 +20,41 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Service {
     pub(crate) broker: Broker,
-    pub(crate) pair: Pair,
+    pub(crate) stores: Stores,
     pub(crate) producer: Running,
     pub(crate) http: reqwest::Client,
 }
 
-const LOOPBACK: SocketAddr =
+pub(crate) const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// The settings of a producer.
+pub(crate) fn settings(kafka: String, access: Access) -> producer::Settings {
+    producer::Settings {
+        listen: LOOPBACK,
+        server_name: "test".into(),
+        kafka,
+        partitions: PARTITIONS,
+        dev_mode: true,
+        access,
+        http: common::http::Settings { body_bytes_max: 1 << 20, ..Default::default() },
+    }
+}
 
 impl Service {
     /// A broker and a producer. Consumers are the test's to start.
     pub(crate) async fn start() -> Self {
-        Self::start_with(Pair::memory(), Access::open()).await
+        Self::start_with(Stores::memory(), Access::open()).await
     }
 
-    pub(crate) async fn start_with(pair: Pair, access: Access) -> Self {
+    pub(crate) async fn start_with(stores: Stores, access: Access) -> Self {
         // Of several tests in a process one is first.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let broker = Broker::builder().ephemeral();
         let broker = broker.set("group.initial.rebalance.delay.ms", "0").start().await.unwrap();
-        let settings = producer::Settings {
-            listen: LOOPBACK,
-            server_name: "test".into(),
-            kafka: broker.bootstrap(),
-            partitions: PARTITIONS,
-            dev_mode: true,
-            access,
-            http: common::http::Settings { body_bytes_max: 1 << 20, ..Default::default() },
-        };
-        let producer = producer::start(settings, pair.clone()).await.unwrap();
-        let service = Self { broker, pair, producer, http: reqwest::Client::new() };
+        let settings = settings(broker.bootstrap(), access);
+        let producer = producer::start(settings, stores.clone()).await.unwrap();
+        let service = Self { broker, stores, producer, http: reqwest::Client::new() };
         service
             .until("the producer is ready", async || service.get("/readyz").await.0 == 200)
             .await;
@@ -63,7 +68,7 @@ impl Service {
             kafka: self.broker.bootstrap(),
             partitions: PARTITIONS,
         };
-        consumer::start(settings, self.pair.clone()).await.unwrap()
+        consumer::start(settings, self.stores.clone()).await.unwrap()
     }
 
     pub(crate) async fn kafka(&self) -> Kafka {
@@ -135,7 +140,7 @@ impl Service {
         what: &str,
         fits: impl Fn(&BTreeMap<String, BTreeMap<String, String>>) -> bool,
     ) {
-        let Pair { master, auxiliary, .. } = &self.pair;
+        let Stores { master, auxiliary, .. } = &self.stores;
         self.until(what, async || {
             let held = content(master).await;
             held == content(auxiliary).await && fits(&held)

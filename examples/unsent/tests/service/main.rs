@@ -5,5 +5,6 @@
 mod access;
 mod content;
 mod faults;
+mod gate;
 mod harness;
 mod requests;

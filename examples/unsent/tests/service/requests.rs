@@ -1,12 +1,16 @@
 //! What is asked over HTTP, and answered.
 
+use common::kv::Stores;
 use futures_util::StreamExt as _;
+use klamm_broker::Broker;
 use klamm_consumer::{ConsumeExt as _, Start};
 use serde_json::json;
+use unsent::producer::Access;
 use unsent::wire::{TOPIC, partition_of};
 
 use crate::content::content;
-use crate::harness::Service;
+use crate::gate::Gate;
+use crate::harness::{Service, settings};
 
 #[tokio::test]
 async fn who_wrote_is_known_until_it_is_handed_over() {
@@ -36,7 +40,7 @@ async fn who_wrote_is_known_until_it_is_handed_over() {
     service.expect("bob", &[("carol", 1)]).await;
     service.expect("dave", &[("alice", 1)]).await;
     // The mapping of the original, as `redis-cli smembers unsent:{bob}` shows it.
-    let senders = service.pair.master.members("unsent:{bob}").await.unwrap();
+    let senders = service.stores.master.members("unsent:{bob}").await.unwrap();
     assert_eq!(senders, ["carol".to_owned()].into());
     // Of several some have arrived; who has nothing waiting leaves nothing behind.
     service.write("carol", "bob", "tomorrow?").await;
@@ -48,7 +52,7 @@ async fn who_wrote_is_known_until_it_is_handed_over() {
     assert_eq!(delete.status(), 202);
     service
         .until("nothing is left of bob", async || {
-            let left = content(&service.pair.master).await;
+            let left = content(&service.stores.master).await;
             !left.values().any(|fields| fields.contains_key("bob") || fields.contains_key("carol"))
         })
         .await;
@@ -111,6 +115,25 @@ async fn changes_are_told_as_they_happen() {
     assert!(!heard.contains("not for bob"), "{heard}");
     consumer.stop().await.unwrap();
     service.stop().await;
+}
+
+/// It was: whoever listened before the topic was followed, or while that could not be read, never
+/// heard that something might be missing.
+#[tokio::test]
+async fn who_listens_before_the_topic_is_followed_is_told_to_ask_again() {
+    let (gate, broker) = (Gate::closed().await, Broker::builder().ephemeral());
+    let broker = broker.start().await.unwrap();
+    let settings = settings(gate.address(), Access::open());
+    let producer = unsent::producer::start(settings, Stores::memory()).await.unwrap();
+    let url = format!("http://{}/live?touser=bob", producer.address());
+    let mut live = reqwest::get(url).await.unwrap().bytes_stream();
+    let mut heard = async || live.next().await.unwrap().unwrap();
+    assert!(heard().await.starts_with(b"event: hello\n"));
+    let gate = gate.open(&broker);
+    assert!(heard().await.starts_with(b"event: resync\n"));
+    producer.stop().await.unwrap();
+    gate.stop();
+    broker.stop().await;
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ impl Side {
 
 /// A master, whose word counts, and an auxiliary that is asked first.
 #[derive(Clone, Debug)]
-pub struct Pair {
+pub struct Stores {
     /// The store that counts.
     pub master: Kv,
     /// The one that is asked first.
@@ -43,7 +43,7 @@ pub struct Pair {
     pub kind: AuxiliaryKind,
 }
 
-impl Pair {
+impl Stores {
     /// Two stores in this process, empty.
     #[must_use]
     pub fn memory() -> Self {
@@ -91,16 +91,16 @@ mod tests {
     use super::*;
 
     async fn check(aux: Option<&str>, master: Option<&str>, cut: [bool; 2], expected: &str) {
-        let pair = Pair::memory();
-        for (kv, text) in [(&pair.auxiliary, aux), (&pair.master, master)] {
+        let stores = Stores::memory();
+        for (kv, text) in [(&stores.auxiliary, aux), (&stores.master, master)] {
             if let Some(text) = text {
                 kv.put("key", text, None).await.unwrap();
             }
         }
-        pair.auxiliary.cut(cut[0]);
-        pair.master.cut(cut[1]);
+        stores.auxiliary.cut(cut[0]);
+        stores.master.cut(cut[1]);
         let reads = [Read::Text("key".into())];
-        let read = pair.read(&reads, |found| found != [Found::Text(None)]).await;
+        let read = stores.read(&reads, |found| found != [Found::Text(None)]).await;
         let said = match read {
             Ok((side, found)) => format!("{} {found:?}", side.name()),
             Err(error) => error.to_string(),
