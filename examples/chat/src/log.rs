@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
+use common::patience::Patience;
+use common::telemetry::Component;
 use futures_util::future::OptionFuture;
 use klamm_client::admin::{NewTopic, OffsetSpec};
 use klamm_client::{ClientConfig, Kafka};
 use klamm_producer::{Acks, ProduceExt as _, Producer, Record, TryEnqueueError};
 use klamm_utils::hash::fnv1a_32;
+use klamm_utils::task::TaskGroup;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
@@ -121,6 +124,33 @@ impl Place {
             let _ = before.await;
         }
         self
+    }
+}
+
+/// The log, and what writes to it, when the broker is there. None if the tasks stop first.
+pub(crate) async fn reach(
+    (brokers, topic): (&str, &str),
+    kafka: &Component,
+    tasks: &TaskGroup,
+) -> Option<(Log, Writer)> {
+    let mut patience = Patience::new(tasks, "reach the broker");
+    let open = async || {
+        let log = Log::open(brokers, topic).await?;
+        let writer = log.writer().await?;
+        Ok::<_, klamm_client::Error>((log, writer))
+    };
+    loop {
+        let opened = tokio::select! {
+            opened = open() => opened,
+            () = tasks.stopping() => return None,
+        };
+        match opened {
+            Ok(opened) => return Some(opened),
+            Err(error) => {
+                kafka.away(&error);
+                patience.after(&error).await?;
+            }
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use axum::http::header;
 use common::bus::Bus;
 use common::config::Config;
 use common::db::Database;
-use common::patience::Patience;
 use common::service::Running;
 use common::telemetry::{Component, Telemetry};
 use common::{auth, config, http};
@@ -16,8 +15,8 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
 use crate::instance::Instance;
-use crate::log::{Log, Writer};
-use crate::{api, pointers, store, tail};
+use crate::log::Log;
+use crate::{api, log, pointers, store, tail};
 
 /// How often the broker is asked whether the topic is the same one still.
 const SAME_EVERY: Duration = Duration::from_secs(5);
@@ -187,18 +186,8 @@ async fn watch_database(instance: Arc<Instance>, component: Component) {
 /// Connects to the broker when it is there, and shows what comes from it from then on.
 async fn follow_log(instance: Arc<Instance>) {
     let Settings { kafka, kafka_topic, .. } = &instance.settings;
-    let mut patience = Patience::new(&instance.tasks, "reach the broker");
-    let (log, writer) = loop {
-        match open_log(kafka, kafka_topic).await {
-            Ok(opened) => break opened,
-            Err(error) => {
-                instance.kafka.away(&error);
-                if patience.after(&error).await.is_none() {
-                    return;
-                }
-            }
-        }
-    };
+    let reached = log::reach((kafka, kafka_topic), &instance.kafka, &instance.tasks).await;
+    let Some((log, writer)) = reached else { return };
     let _ = instance.log.set((log.clone(), writer));
     tokio::select! {
         () = tail::follow(&instance, &log) => {}
@@ -222,10 +211,4 @@ async fn until_made_anew(log: &Log) {
             Err(error) => tracing::debug!(%error, "it is not known whether the topic is the same"),
         }
     }
-}
-
-async fn open_log(kafka: &str, topic: &str) -> klamm_client::Result<(Log, Writer)> {
-    let log = Log::open(kafka, topic).await?;
-    let writer = log.writer().await?;
-    Ok((log, writer))
 }
