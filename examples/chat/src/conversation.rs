@@ -17,13 +17,12 @@ use uuid::Uuid;
 
 use crate::catch_up;
 use crate::frames::{self, Failure, Reply, Request, Seen};
-use crate::instance::{DATABASE_WITHIN, Instance};
+use crate::instance::Instance;
 use crate::llm;
 use crate::log::Queue;
 use crate::message::{Message, is_client_msg_id, is_content, is_room};
 use crate::room::Socket;
 use crate::socket::EXPIRES_SOON;
-use crate::store;
 
 /// How many messages of one socket may wait for the broker.
 const WAITING_MAX: usize = 100;
@@ -33,6 +32,9 @@ const ERRANDS_MAX: usize = 64;
 
 /// What a page is told that asks for more.
 const TOO_MUCH: &str = "Too much at once: wait a moment, then try again";
+
+/// For how long that is done which a page asked for before it went.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// Typing is told at most this often.
 const TYPING_EVERY: Duration = Duration::from_secs(2);
@@ -115,6 +117,15 @@ impl Conversation {
         }
     }
 
+    /// Does what was asked for before the page went: it is not there to ask again.
+    pub(crate) async fn finish(mut self) {
+        let errands = async { while first(&mut self.errands).await.is_some() {} };
+        if tokio::time::timeout(FINISH_WITHIN, errands).await.is_err() {
+            let left = self.errands.len();
+            tracing::warn!(left, "a page has gone, and not all that it asked for was done");
+        }
+    }
+
     /// Until the page is warned or, after that, the session ends.
     fn until_expiry(&self) -> Duration {
         let warning = if self.warned { 0 } else { EXPIRES_SOON };
@@ -141,6 +152,9 @@ impl Conversation {
         if self.asks_too_much() {
             return refuse(TOO_MUCH);
         }
+        if !self.socket.is_in(&room) && self.socket.rooms().len() >= catch_up::ROOMS_MAX {
+            return refuse("A page shows 50 rooms at most: leave one, then try again");
+        }
         let Some((log, _)) = self.instance.log.get() else {
             return refuse("The messages cannot be reached yet");
         };
@@ -148,10 +162,14 @@ impl Conversation {
             self.instance.announce(&room, &self.identity, true);
         }
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
-        let name = self.identity.username.clone();
+        let who = self.identity.clone();
         self.errands.push_back(Box::pin(async move {
-            let joined = catch_up::joined(&instance, room, (socket.user, &name)).await;
-            socket.mailbox.push(Frame::lasting(joined.text()));
+            let joined = catch_up::joined(&instance, &room, (socket.user, &who.username)).await;
+            let text = joined.map(|joined| joined.text()).unwrap_or_else(|error| {
+                instance.show_no_more(&room, &socket, &who);
+                frames::refused("join_room", &room, &error.to_string())
+            });
+            socket.mailbox.push(Frame::lasting(text));
         }));
     }
 
@@ -163,17 +181,11 @@ impl Conversation {
         if self.asks_too_much() {
             return refuse(TOO_MUCH);
         }
-        if self.instance.rooms.leave(&room, &self.socket) {
-            self.instance.announce(&room, &self.identity, false);
-        }
+        self.instance.show_no_more(&room, &self.socket, &self.identity);
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
         self.errands.push_back(Box::pin(async move {
-            let removed = store::remove_member(&instance.database, &room, socket.user);
-            if let Ok(Err(error)) = tokio::time::timeout(DATABASE_WITHIN, removed).await {
-                tracing::warn!(%error, room, "a member is still written down");
-            }
-            let left = Reply::LeaveRoom { room, success: true };
-            socket.mailbox.push(Frame::lasting(left.text()));
+            let left = catch_up::left(&instance, room, socket.user).await;
+            socket.mailbox.push(Frame::lasting(left));
         }));
     }
 
@@ -201,7 +213,7 @@ impl Conversation {
             return fail(Failure::BrokerUnavailable, true);
         }
         let message = self.message(room, content, client_msg_id);
-        if let Some(first) = self.instance.rooms.find(&message.room, message.id) {
+        if let Some(first) = self.instance.rooms.find(message.id) {
             self.instance.metrics.duplicates.inc();
             return self.reply(&acknowledged(message, first.offset, first.created_at));
         }
@@ -228,7 +240,7 @@ impl Conversation {
 
     fn message(&self, room: String, content: String, client_msg_id: Option<String>) -> Message {
         let sender = self.identity.user_id;
-        let named = client_msg_id.as_deref().map(|name| Message::id_of(sender, name));
+        let named = client_msg_id.as_deref().map(|name| Message::id_of(sender, &room, name));
         Message {
             id: named.unwrap_or_else(Uuid::now_v7),
             client_msg_id,
@@ -269,10 +281,13 @@ impl Conversation {
     }
 
     /// Tells a page that was here before what it has missed, or that it must load the history.
-    fn resume(&mut self, rooms: Vec<Seen>) {
-        let rooms = rooms.into_iter().take(catch_up::ROOMS_MAX);
-        if self.asks_too_much() {
-            return rooms.for_each(|Seen { room, .. }| self.reply(&Reply::Resync { room }));
+    fn resume(&mut self, mut rooms: Vec<Seen>) {
+        let most = if self.asks_too_much() { 0 } else { catch_up::ROOMS_MAX };
+        for Seen { room, .. } in rooms.split_off(most.min(rooms.len())) {
+            self.reply(&Reply::Resync { room });
+        }
+        if rooms.is_empty() {
+            return;
         }
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
         self.errands.push_back(Box::pin(async move {

@@ -22,8 +22,9 @@ use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::pointers::Pointers;
 use crate::presence::{self, Changes, News, Presence, Told};
-use crate::room::TOLD_MAX;
+use crate::room::{Socket, TOLD_MAX};
 use crate::rooms::Rooms;
+use crate::searches::Searches;
 use crate::server::{Backends, Settings};
 use crate::store;
 
@@ -68,7 +69,7 @@ pub(crate) struct Instance {
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskGroup,
     pub(crate) places: Arc<Places>,
-    pub(crate) searches: Limiter<Uuid>,
+    pub(crate) searches: Searches,
     pub(crate) rooms_made: Limiter<Uuid>,
     /// Who came or went here, until that is told. Held to note or take only.
     came_or_went: Mutex<Changes>,
@@ -129,7 +130,7 @@ impl Instance {
             delivered: Pointers::default(),
             reads: Pointers::default(),
             unwritten: Pointers::default(),
-            searches: Limiter::new(1, second),
+            searches: Searches::default(),
             rooms_made: Limiter::new(settings.rooms_per_hour, Duration::from_secs(3600)),
             settings,
         }
@@ -350,6 +351,13 @@ impl Instance {
             false => Reply::MemberLeft { room: room.clone(), user, name, server },
         };
         self.show(&room, &reply);
+    }
+
+    /// Shows a room to a page no more.
+    pub(crate) fn show_no_more(&self, room: &str, socket: &Socket, who: &Identity) {
+        if self.rooms.leave(room, socket) {
+            self.announce(room, who, false);
+        }
     }
 
     /// Ends all sockets: others will take them.
