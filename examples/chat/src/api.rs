@@ -192,7 +192,7 @@ async fn messages(
             None => i64::MAX,
         };
         let messages = store::history(database, &room, range, limit).await?;
-        let (read, _) = store::pointers(database, &room, identity.user_id).await?;
+        let (read, _) = store::read_and_head(database, &room, identity.user_id).await?;
         Ok::<_, sqlx::Error>((Stored { written, messages }, read))
     };
     // Without the database, the last messages are better than none.
@@ -225,7 +225,7 @@ async fn read(
     if !is_room(&room) {
         return Err(Refused::Room);
     }
-    let pointers = store::pointers(&instance.database, &room, identity.user_id);
+    let pointers = store::read_and_head(&instance.database, &room, identity.user_id);
     let pointers = tokio::time::timeout(DATABASE_WITHIN, pointers).await;
     let (Some(_), stored_head) = pointers.map_err(|_| Refused::Database)?? else {
         return Err(Refused::Member);

@@ -49,7 +49,7 @@ pub(crate) async fn joined(
     let here = instance.rooms.head(room);
     let asked = async {
         let database = &instance.database;
-        let (read, stored_head) = store::pointers(database, room, who.0).await?;
+        let (read, stored_head) = store::read_and_head(database, room, who.0).await?;
         let head = here.max(stored_head).unwrap_or(-1);
         if read.is_none() {
             instance.make_room(room, who.0).await?;

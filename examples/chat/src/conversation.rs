@@ -15,19 +15,20 @@ use futures_util::stream::FuturesUnordered;
 use klamm_utils::clock::{self, Clock as _, SystemClock};
 use uuid::Uuid;
 
+use crate::attendance;
 use crate::catch_up;
 use crate::frames::{self, Failure, Reply, Request, Seen};
 use crate::instance::Instance;
 use crate::llm;
-use crate::log::Queue;
 use crate::message::{Message, is_client_msg_id, is_content, is_room};
+use crate::queue::Queue;
 use crate::room::Socket;
 use crate::socket::EXPIRES_SOON;
 
 /// How many messages of one socket may wait for the broker.
 const WAITING_MAX: usize = 100;
 
-/// How many things of one page may wait for the database.
+/// How many things of one page may wait for the database, and how many for the bus.
 const ERRANDS_MAX: usize = 64;
 
 /// What a page is told that asks for more.
@@ -39,7 +40,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// Typing is told at most this often.
 const TYPING_EVERY: Duration = Duration::from_secs(2);
 
-type Sending = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Reply> + Send>>;
 type Errand = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Renewal = Pin<Box<dyn Future<Output = Result<Identity, AuthError>> + Send>>;
 
@@ -48,12 +49,14 @@ pub(crate) struct Conversation {
     instance: Arc<Instance>,
     socket: Arc<Socket>,
     identity: Identity,
-    /// Messages of which the broker has not said yet that it has them, and what goes over the bus.
+    /// Messages of which the broker has not said yet that it has them.
     sending: FuturesUnordered<Sending>,
+    /// What goes over the bus.
+    telling: FuturesUnordered<Errand>,
     /// What has to be asked of the database, one after the other.
     errands: VecDeque<Errand>,
-    /// A newer token of which it is asked whether its session goes on; one at a time.
-    renewals: FuturesUnordered<Renewal>,
+    /// A newer token of which it is asked whether its session goes on.
+    renewal: Option<Renewal>,
     queue: Queue,
     typed: Option<Instant>,
     warned: bool,
@@ -66,8 +69,9 @@ impl Conversation {
             socket,
             identity,
             sending: FuturesUnordered::new(),
+            telling: FuturesUnordered::new(),
             errands: VecDeque::new(),
-            renewals: FuturesUnordered::new(),
+            renewal: None,
             queue: Queue::default(),
             typed: None,
             warned: false,
@@ -103,11 +107,10 @@ impl Conversation {
     pub(crate) async fn go_on(&mut self) {
         let expiry = tokio::time::sleep(self.until_expiry());
         tokio::select! {
-            Some(settled) = self.sending.next() => {
-                settled.iter().for_each(|reply| self.reply(reply));
-            }
+            Some(settled) = self.sending.next() => self.reply(&settled),
+            Some(()) = self.telling.next() => {}
             Some(()) = first(&mut self.errands) => {}
-            Some(renewed) = self.renewals.next() => self.renewed(renewed),
+            Some(renewed) = outcome(&mut self.renewal) => self.renewed(renewed),
             () = expiry => {
                 if !self.warned {
                     self.warned = true;
@@ -142,6 +145,7 @@ impl Conversation {
     fn asks_too_much(&self) -> bool {
         self.instance.frames.check(&self.identity.user_id).is_err()
             || self.errands.len() >= ERRANDS_MAX
+            || self.telling.len() >= ERRANDS_MAX
     }
 
     fn join(&mut self, room: String) {
@@ -159,7 +163,7 @@ impl Conversation {
             return refuse("The messages cannot be reached yet");
         };
         if self.instance.rooms.join(log.partition_of(&room), &room, &self.socket) {
-            self.instance.announce(&room, &self.identity, true);
+            attendance::announce(&self.instance, &room, &self.identity, true);
         }
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
         let who = self.identity.clone();
@@ -196,7 +200,7 @@ impl Conversation {
             self.reply(&Reply::MessageFailed { client_msg_id, code, retryable });
         };
         if !is_content(&content) || !client_msg_id.as_deref().is_none_or(is_client_msg_id) {
-            return fail(Failure::TooLong, false);
+            return fail(Failure::NotPossible, false);
         }
         if !self.socket.is_in(&room) {
             return fail(Failure::NotJoined, true);
@@ -221,7 +225,7 @@ impl Conversation {
         let instance = Arc::clone(&self.instance);
         let begun = clock::now();
         self.sending.push(Box::pin(async move {
-            Some(match stored.await {
+            match stored.await {
                 Ok(offset) => {
                     instance.metrics.sent.inc();
                     instance.metrics.stored_seconds.observe(begun.elapsed().as_secs_f64());
@@ -234,7 +238,7 @@ impl Conversation {
                     let client_msg_id = message.client_msg_id;
                     Reply::MessageFailed { client_msg_id, code, retryable: true }
                 }
-            })
+            }
         }));
     }
 
@@ -263,10 +267,9 @@ impl Conversation {
         self.typed = Some(now);
         let (user, name) = (self.identity.user_id, self.identity.username.clone());
         let instance = Arc::clone(&self.instance);
-        self.sending.push(Box::pin(async move {
+        self.telling.push(Box::pin(async move {
             let channel = room.clone();
             instance.tell(&channel, &Reply::Typing { room, user, name }).await;
-            None
         }));
     }
 
@@ -297,11 +300,11 @@ impl Conversation {
 
     /// Goes on with a newer token of the same session, if the database says so.
     fn renew(&mut self, token: String) {
-        if !self.renewals.is_empty() {
+        if self.renewal.is_some() {
             return;
         }
         let (instance, known) = (Arc::clone(&self.instance), self.identity.clone());
-        self.renewals.push(Box::pin(async move { instance.auth.renew(&known, &token).await }));
+        self.renewal = Some(Box::pin(async move { instance.auth.renew(&known, &token).await }));
     }
 
     fn renewed(&mut self, renewed: Result<Identity, AuthError>) {
@@ -319,12 +322,11 @@ impl Conversation {
             return;
         }
         let instance = Arc::clone(&self.instance);
-        self.sending.push(Box::pin(async move {
+        self.telling.push(Box::pin(async move {
             let id = Bytes::copy_from_slice(id.as_bytes());
             if let Err(error) = instance.bus.publish(llm::STOP, id).await {
                 tracing::debug!(%error, "the answer goes on");
             }
-            None
         }));
     }
 
@@ -341,6 +343,13 @@ impl Conversation {
 async fn first(errands: &mut VecDeque<Errand>) -> Option<()> {
     errands.front_mut()?.await;
     errands.pop_front().map(drop)
+}
+
+/// What comes of it, if it is asked.
+async fn outcome(renewal: &mut Option<Renewal>) -> Option<Result<Identity, AuthError>> {
+    let renewed = renewal.as_mut()?.await;
+    *renewal = None;
+    Some(renewed)
 }
 
 fn acknowledged(message: Message, offset: i64, created_at: i64) -> Reply {

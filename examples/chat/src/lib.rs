@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod attendance;
 mod catch_up;
 mod conversation;
 mod frames;
@@ -43,12 +44,14 @@ mod history;
 mod instance;
 pub mod llm;
 mod log;
+mod members;
 mod message;
 mod metrics;
 pub mod persister;
 mod places;
 mod pointers;
 mod presence;
+mod queue;
 mod recent;
 mod room;
 mod rooms;

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::api::App;
+use crate::attendance;
 use crate::conversation::Conversation;
 use crate::frames::Reply;
 use crate::instance::Instance;
@@ -123,7 +124,7 @@ async fn attend(instance: Arc<Instance>, place: Place, identity: Identity, web_s
     }
     instance.metrics.left_out.inc_by(socket.mailbox.left_out());
     for room in instance.rooms.close(&socket) {
-        instance.announce(&room, &identity, false);
+        attendance::announce(instance, &room, &identity, false);
     }
     instance.metrics.sockets.dec();
     // Not a part of this: the instance waits for its tasks only.

@@ -271,7 +271,7 @@ pub(crate) async fn read_all(database: &Database, far: &Far) -> Result<(), sqlx:
 }
 
 /// How far a member has read, and the last offset of the room.
-pub(crate) async fn pointers(
+pub(crate) async fn read_and_head(
     database: &Database,
     room: &str,
     user: Uuid,

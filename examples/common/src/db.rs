@@ -71,6 +71,17 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+/// Why a database is taken to be away.
+#[derive(Debug, thiserror::Error)]
+pub enum PingError {
+    /// It did not answer in time.
+    #[error("the database does not answer")]
+    Slow,
+    /// It refused, or cannot be reached.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
 /// Which database to use.
 #[derive(Clone)]
 pub enum Settings {
@@ -142,7 +153,7 @@ impl Database {
                     .after_release(|connection, _| {
                         Box::pin(async move {
                             let answer = tokio::time::timeout(PING_WITHIN, connection.ping()).await;
-                            answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                            Ok(matches!(answer, Ok(Ok(()))))
                         })
                     });
                 Ok(Self::Postgres(pool.connect_lazy_with(options)))
@@ -208,11 +219,13 @@ impl Database {
     }
 
     /// Fails if the database does not answer soon.
-    pub async fn ping(&self) -> Result<(), sqlx::Error> {
+    pub async fn ping(&self) -> Result<(), PingError> {
         let asked =
             async { on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop)) };
-        let answer = tokio::time::timeout(PING_WITHIN, asked).await;
-        answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        match tokio::time::timeout(PING_WITHIN, asked).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(PingError::Slow),
+        }
     }
 
     /// What a transaction begins with that may take longer than the usual statement.

@@ -207,8 +207,7 @@ impl Auth {
 
     /// Begins a session. Takes as long for a user that does not exist.
     pub async fn login(&self, username: &str, password: &str) -> Result<Session, AuthError> {
-        let username = account::normal(username);
-        let found = account::credentials(&self.0.database, &username).await?;
+        let found = account::credentials(&self.0.database, username).await?;
         let hash = found.as_ref().map(|(_, hash)| hash.as_str());
         let right = self.0.passwords.verify(password, hash).await?;
         match found {

@@ -277,7 +277,12 @@ async fn only_accounts_that_are_made_count() {
 async fn passwords_are_computed_two_at_a_time_and_not_without_end() {
     let passwords = password::Passwords::new();
     let attempts = (0..80).map(|_| passwords.verify("x", Some("no hash")));
-    let outcomes = futures_util::future::join_all(attempts).await;
+    let mut attempts = futures_util::future::join_all(attempts);
+    // None ends before the last has begun.
+    let turns = passwords.take_turns();
+    assert!(futures_util::poll!(&mut attempts).is_pending());
+    drop(turns);
+    let outcomes = attempts.await;
     let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count();
     assert_eq!(refused, 80 - 66);
 }
