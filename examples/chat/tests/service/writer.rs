@@ -146,10 +146,10 @@ async fn a_partition_that_could_not_be_read_for_a_moment_is_read_on() {
     let broker = broker.start().await.unwrap();
     let kafka = kafka(&broker.bootstrap()).await;
     let database = Database::in_memory().await.unwrap();
-    let settings = persister::Settings::dev(&broker.bootstrap());
-    let running = persister::start(settings, database.clone()).await.unwrap();
     let refused = Fault::error(ApiKey::Fetch, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
     let refused = broker.faults().add(refused.partition(TOPIC, 0).times(1)).unwrap();
+    let settings = persister::Settings::dev(&broker.bootstrap());
+    let running = persister::start(settings, database.clone()).await.unwrap();
     while refused.strikes() == 0 {
         tokio::task::yield_now().await;
     }
