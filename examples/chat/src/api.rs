@@ -23,9 +23,6 @@ use crate::store::{self, Range};
 /// The most messages that are given at once.
 const LIMIT_MAX: usize = 200;
 
-/// A search that takes longer is given up.
-const SEARCH_WITHIN: Duration = Duration::from_secs(3);
-
 /// All routes of a chat server.
 pub(crate) fn routes(instance: Arc<Instance>) -> Router {
     let (auth, telemetry) = (instance.auth.clone(), instance.telemetry.clone());
@@ -195,7 +192,7 @@ async fn messages(
             None => i64::MAX,
         };
         let messages = store::history(database, &room, range, limit).await?;
-        let (read, _) = store::pointers(database, &room, identity.user_id).await?;
+        let (read, _) = store::read_and_head(database, &room, identity.user_id).await?;
         Ok::<_, sqlx::Error>((Stored { written, messages }, read))
     };
     // Without the database, the last messages are better than none.
@@ -228,7 +225,7 @@ async fn read(
     if !is_room(&room) {
         return Err(Refused::Room);
     }
-    let pointers = store::pointers(&instance.database, &room, identity.user_id);
+    let pointers = store::read_and_head(&instance.database, &room, identity.user_id);
     let pointers = tokio::time::timeout(DATABASE_WITHIN, pointers).await;
     let (Some(_), stored_head) = pointers.map_err(|_| Refused::Database)?? else {
         return Err(Refused::Member);
@@ -265,13 +262,11 @@ async fn search(
     if text.is_empty() || text.len() > 256 || text.contains('\0') {
         return Err(Refused::Body);
     }
-    instance.searches.check(&identity.user_id).map_err(|wait| {
+    instance.searches.check(identity.user_id).map_err(|wait| {
         Refused::TooMany("One search at a time: try again in a moment".into(), wait)
     })?;
-    // A search may read all messages: it must not hold up what is shorter.
-    let found = store::search(&instance.database, identity.user_id, text);
-    match tokio::time::timeout(SEARCH_WITHIN, found).await {
-        Ok(found) => Ok(Json(found?).into_response()),
-        Err(_) => Err(Refused::Search),
-    }
+    let (database, text) = (instance.database.clone(), text.to_owned());
+    let found = async move { store::search(&database, identity.user_id, &text).await };
+    let found = instance.searches.find(&instance.tasks, found).await;
+    Ok(Json(found.ok_or(Refused::Search)??).into_response())
 }

@@ -1,4 +1,4 @@
-//! What a page is told that joins a room, or comes back to it.
+//! What a page is told that joins a room, leaves it, or comes back to it.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use axum::extract::ws::Utf8Bytes;
 use common::hub::Frame;
 use uuid::Uuid;
 
-use crate::frames::{Reply, Seen};
+use crate::frames::{self, Reply, Seen};
 use crate::instance::{DATABASE_WITHIN, Instance, NoRoom};
 use crate::message::is_room;
 use crate::room::{Missed, Socket};
@@ -17,7 +17,7 @@ use crate::store::{self, Range};
 const MISSED_MAX: usize = 200;
 const MISSED_BYTES_MAX: usize = 512 * 1024;
 
-/// How many rooms a page may ask for at once.
+/// How many rooms a page may show, and ask for at once.
 pub(crate) const ROOMS_MAX: usize = 50;
 
 /// What may still be told of what was missed.
@@ -39,21 +39,27 @@ impl Allowance {
     }
 }
 
-/// What a page is told that has joined a room. Who cannot be written down now is a member next time.
-pub(crate) async fn joined(instance: &Instance, room: String, who: (Uuid, &str)) -> Reply {
-    let here = instance.rooms.head(&room);
+/// What a page is told that has joined a room, unless its user has made too many. Who cannot be
+/// written down now is a member next time.
+pub(crate) async fn joined(
+    instance: &Instance,
+    room: &str,
+    who: (Uuid, &str),
+) -> Result<Reply, NoRoom> {
+    let here = instance.rooms.head(room);
     let asked = async {
         let database = &instance.database;
-        let (read, stored_head) = store::pointers(database, &room, who.0).await?;
+        let (read, stored_head) = store::read_and_head(database, room, who.0).await?;
         let head = here.max(stored_head).unwrap_or(-1);
         if read.is_none() {
-            instance.make_room(&room, who.0).await?;
-            store::add_member(database, &room, who, head).await?;
+            instance.make_room(room, who.0).await?;
+            store::add_member(database, room, who, head).await?;
         }
-        Ok::<_, NoRoom>((head, instance.known(&room).await?))
+        Ok::<_, NoRoom>((head, instance.known(room).await?))
     };
     let known = match tokio::time::timeout(DATABASE_WITHIN, asked).await {
         Ok(Ok(known)) => Some(known),
+        Ok(Err(refused @ NoRoom::TooMany(_))) => return Err(refused),
         Ok(Err(error)) => {
             tracing::warn!(%error, room, "a member may not be written down");
             None
@@ -64,8 +70,20 @@ pub(crate) async fn joined(instance: &Instance, room: String, who: (Uuid, &str))
         }
     };
     let (head_offset, known) = known.unwrap_or_else(|| (here.unwrap_or(-1), Arc::default()));
-    let members = instance.with_those_online(&room, &known);
-    Reply::JoinRoom { room, success: true, members, head_offset }
+    let members = instance.with_those_online(room, &known);
+    Ok(Reply::JoinRoom { room: room.to_owned(), success: true, members, head_offset })
+}
+
+/// What a page is told that has left a room.
+pub(crate) async fn left(instance: &Instance, room: String, user: Uuid) -> Utf8Bytes {
+    let removed = store::remove_member(&instance.database, &room, user);
+    match tokio::time::timeout(DATABASE_WITHIN, removed).await {
+        Ok(Ok(())) => return Reply::LeaveRoom { room, success: true }.text(),
+        Ok(Err(error)) => tracing::warn!(%error, room, "a member is still written down"),
+        Err(_) => tracing::warn!(room, "a member may still be written down: no answer"),
+    }
+    let why = "You are still written down as a member: leave the room again in a while";
+    frames::refused("leave_room", &room, why)
 }
 
 /// Tells a page that was here before what it has missed in each room, or that it must load the

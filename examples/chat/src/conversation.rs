@@ -15,29 +15,32 @@ use futures_util::stream::FuturesUnordered;
 use klamm_utils::clock::{self, Clock as _, SystemClock};
 use uuid::Uuid;
 
+use crate::attendance;
 use crate::catch_up;
 use crate::frames::{self, Failure, Reply, Request, Seen};
-use crate::instance::{DATABASE_WITHIN, Instance};
+use crate::instance::Instance;
 use crate::llm;
-use crate::log::Queue;
 use crate::message::{Message, is_client_msg_id, is_content, is_room};
+use crate::queue::Queue;
 use crate::room::Socket;
 use crate::socket::EXPIRES_SOON;
-use crate::store;
 
 /// How many messages of one socket may wait for the broker.
 const WAITING_MAX: usize = 100;
 
-/// How many things of one page may wait for the database.
+/// How many things of one page may wait for the database, and how many for the bus.
 const ERRANDS_MAX: usize = 64;
 
 /// What a page is told that asks for more.
 const TOO_MUCH: &str = "Too much at once: wait a moment, then try again";
 
+/// For how long that is done which a page asked for before it went.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
+
 /// Typing is told at most this often.
 const TYPING_EVERY: Duration = Duration::from_secs(2);
 
-type Sending = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Reply> + Send>>;
 type Errand = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Renewal = Pin<Box<dyn Future<Output = Result<Identity, AuthError>> + Send>>;
 
@@ -46,12 +49,14 @@ pub(crate) struct Conversation {
     instance: Arc<Instance>,
     socket: Arc<Socket>,
     identity: Identity,
-    /// Messages of which the broker has not said yet that it has them, and what goes over the bus.
+    /// Messages of which the broker has not said yet that it has them.
     sending: FuturesUnordered<Sending>,
+    /// What goes over the bus.
+    telling: FuturesUnordered<Errand>,
     /// What has to be asked of the database, one after the other.
     errands: VecDeque<Errand>,
-    /// A newer token of which it is asked whether its session goes on; one at a time.
-    renewals: FuturesUnordered<Renewal>,
+    /// A newer token of which it is asked whether its session goes on.
+    renewal: Option<Renewal>,
     queue: Queue,
     typed: Option<Instant>,
     warned: bool,
@@ -64,8 +69,9 @@ impl Conversation {
             socket,
             identity,
             sending: FuturesUnordered::new(),
+            telling: FuturesUnordered::new(),
             errands: VecDeque::new(),
-            renewals: FuturesUnordered::new(),
+            renewal: None,
             queue: Queue::default(),
             typed: None,
             warned: false,
@@ -101,17 +107,25 @@ impl Conversation {
     pub(crate) async fn go_on(&mut self) {
         let expiry = tokio::time::sleep(self.until_expiry());
         tokio::select! {
-            Some(settled) = self.sending.next() => {
-                settled.iter().for_each(|reply| self.reply(reply));
-            }
+            Some(settled) = self.sending.next() => self.reply(&settled),
+            Some(()) = self.telling.next() => {}
             Some(()) = first(&mut self.errands) => {}
-            Some(renewed) = self.renewals.next() => self.renewed(renewed),
+            Some(renewed) = outcome(&mut self.renewal) => self.renewed(renewed),
             () = expiry => {
                 if !self.warned {
                     self.warned = true;
                     self.reply(&Reply::AuthExpiring);
                 }
             }
+        }
+    }
+
+    /// Does what was asked for before the page went: it is not there to ask again.
+    pub(crate) async fn finish(mut self) {
+        let errands = async { while first(&mut self.errands).await.is_some() {} };
+        if tokio::time::timeout(FINISH_WITHIN, errands).await.is_err() {
+            let left = self.errands.len();
+            tracing::warn!(left, "a page has gone, and not all that it asked for was done");
         }
     }
 
@@ -131,6 +145,7 @@ impl Conversation {
     fn asks_too_much(&self) -> bool {
         self.instance.frames.check(&self.identity.user_id).is_err()
             || self.errands.len() >= ERRANDS_MAX
+            || self.telling.len() >= ERRANDS_MAX
     }
 
     fn join(&mut self, room: String) {
@@ -141,17 +156,24 @@ impl Conversation {
         if self.asks_too_much() {
             return refuse(TOO_MUCH);
         }
+        if !self.socket.is_in(&room) && self.socket.rooms().len() >= catch_up::ROOMS_MAX {
+            return refuse("A page shows 50 rooms at most: leave one, then try again");
+        }
         let Some((log, _)) = self.instance.log.get() else {
             return refuse("The messages cannot be reached yet");
         };
         if self.instance.rooms.join(log.partition_of(&room), &room, &self.socket) {
-            self.instance.announce(&room, &self.identity, true);
+            attendance::announce(&self.instance, &room, &self.identity, true);
         }
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
-        let name = self.identity.username.clone();
+        let who = self.identity.clone();
         self.errands.push_back(Box::pin(async move {
-            let joined = catch_up::joined(&instance, room, (socket.user, &name)).await;
-            socket.mailbox.push(Frame::lasting(joined.text()));
+            let joined = catch_up::joined(&instance, &room, (socket.user, &who.username)).await;
+            let text = joined.map(|joined| joined.text()).unwrap_or_else(|error| {
+                instance.show_no_more(&room, &socket, &who);
+                frames::refused("join_room", &room, &error.to_string())
+            });
+            socket.mailbox.push(Frame::lasting(text));
         }));
     }
 
@@ -163,17 +185,11 @@ impl Conversation {
         if self.asks_too_much() {
             return refuse(TOO_MUCH);
         }
-        if self.instance.rooms.leave(&room, &self.socket) {
-            self.instance.announce(&room, &self.identity, false);
-        }
+        self.instance.show_no_more(&room, &self.socket, &self.identity);
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
         self.errands.push_back(Box::pin(async move {
-            let removed = store::remove_member(&instance.database, &room, socket.user);
-            if let Ok(Err(error)) = tokio::time::timeout(DATABASE_WITHIN, removed).await {
-                tracing::warn!(%error, room, "a member is still written down");
-            }
-            let left = Reply::LeaveRoom { room, success: true };
-            socket.mailbox.push(Frame::lasting(left.text()));
+            let left = catch_up::left(&instance, room, socket.user).await;
+            socket.mailbox.push(Frame::lasting(left));
         }));
     }
 
@@ -184,7 +200,7 @@ impl Conversation {
             self.reply(&Reply::MessageFailed { client_msg_id, code, retryable });
         };
         if !is_content(&content) || !client_msg_id.as_deref().is_none_or(is_client_msg_id) {
-            return fail(Failure::TooLong, false);
+            return fail(Failure::NotPossible, false);
         }
         if !self.socket.is_in(&room) {
             return fail(Failure::NotJoined, true);
@@ -201,7 +217,7 @@ impl Conversation {
             return fail(Failure::BrokerUnavailable, true);
         }
         let message = self.message(room, content, client_msg_id);
-        if let Some(first) = self.instance.rooms.find(&message.room, message.id) {
+        if let Some(first) = self.instance.rooms.find(message.id) {
             self.instance.metrics.duplicates.inc();
             return self.reply(&acknowledged(message, first.offset, first.created_at));
         }
@@ -209,7 +225,7 @@ impl Conversation {
         let instance = Arc::clone(&self.instance);
         let begun = clock::now();
         self.sending.push(Box::pin(async move {
-            Some(match stored.await {
+            match stored.await {
                 Ok(offset) => {
                     instance.metrics.sent.inc();
                     instance.metrics.stored_seconds.observe(begun.elapsed().as_secs_f64());
@@ -222,13 +238,13 @@ impl Conversation {
                     let client_msg_id = message.client_msg_id;
                     Reply::MessageFailed { client_msg_id, code, retryable: true }
                 }
-            })
+            }
         }));
     }
 
     fn message(&self, room: String, content: String, client_msg_id: Option<String>) -> Message {
         let sender = self.identity.user_id;
-        let named = client_msg_id.as_deref().map(|name| Message::id_of(sender, name));
+        let named = client_msg_id.as_deref().map(|name| Message::id_of(sender, &room, name));
         Message {
             id: named.unwrap_or_else(Uuid::now_v7),
             client_msg_id,
@@ -251,10 +267,9 @@ impl Conversation {
         self.typed = Some(now);
         let (user, name) = (self.identity.user_id, self.identity.username.clone());
         let instance = Arc::clone(&self.instance);
-        self.sending.push(Box::pin(async move {
+        self.telling.push(Box::pin(async move {
             let channel = room.clone();
             instance.tell(&channel, &Reply::Typing { room, user, name }).await;
-            None
         }));
     }
 
@@ -269,10 +284,13 @@ impl Conversation {
     }
 
     /// Tells a page that was here before what it has missed, or that it must load the history.
-    fn resume(&mut self, rooms: Vec<Seen>) {
-        let rooms = rooms.into_iter().take(catch_up::ROOMS_MAX);
-        if self.asks_too_much() {
-            return rooms.for_each(|Seen { room, .. }| self.reply(&Reply::Resync { room }));
+    fn resume(&mut self, mut rooms: Vec<Seen>) {
+        let most = if self.asks_too_much() { 0 } else { catch_up::ROOMS_MAX };
+        for Seen { room, .. } in rooms.split_off(most.min(rooms.len())) {
+            self.reply(&Reply::Resync { room });
+        }
+        if rooms.is_empty() {
+            return;
         }
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
         self.errands.push_back(Box::pin(async move {
@@ -282,11 +300,11 @@ impl Conversation {
 
     /// Goes on with a newer token of the same session, if the database says so.
     fn renew(&mut self, token: String) {
-        if !self.renewals.is_empty() {
+        if self.renewal.is_some() {
             return;
         }
         let (instance, known) = (Arc::clone(&self.instance), self.identity.clone());
-        self.renewals.push(Box::pin(async move { instance.auth.renew(&known, &token).await }));
+        self.renewal = Some(Box::pin(async move { instance.auth.renew(&known, &token).await }));
     }
 
     fn renewed(&mut self, renewed: Result<Identity, AuthError>) {
@@ -304,12 +322,11 @@ impl Conversation {
             return;
         }
         let instance = Arc::clone(&self.instance);
-        self.sending.push(Box::pin(async move {
+        self.telling.push(Box::pin(async move {
             let id = Bytes::copy_from_slice(id.as_bytes());
             if let Err(error) = instance.bus.publish(llm::STOP, id).await {
                 tracing::debug!(%error, "the answer goes on");
             }
-            None
         }));
     }
 
@@ -326,6 +343,13 @@ impl Conversation {
 async fn first(errands: &mut VecDeque<Errand>) -> Option<()> {
     errands.front_mut()?.await;
     errands.pop_front().map(drop)
+}
+
+/// What comes of it, if it is asked.
+async fn outcome(renewal: &mut Option<Renewal>) -> Option<Result<Identity, AuthError>> {
+    let renewed = renewal.as_mut()?.await;
+    *renewal = None;
+    Some(renewed)
 }
 
 fn acknowledged(message: Message, offset: i64, created_at: i64) -> Reply {

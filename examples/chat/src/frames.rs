@@ -85,8 +85,9 @@ pub(crate) enum Reply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Failure {
-    /// Nothing to say, or too much.
-    TooLong,
+    /// Nothing to say, too much, or with characters or under a name that are not possible.
+    #[serde(rename = "too_long")]
+    NotPossible,
     /// The sender is not in this room.
     NotJoined,
     /// Too many at once.

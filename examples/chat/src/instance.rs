@@ -1,8 +1,8 @@
 //! What all sockets and requests of one chat server share.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
@@ -11,40 +11,28 @@ use common::bus::Bus;
 use common::db::Database;
 use common::hub::GOING_AWAY;
 use common::telemetry::{Component, Telemetry};
-use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
-use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::attendance::{self, CameOrWent};
 use crate::frames::{Member, Reply};
 use crate::log::{Log, Writer};
+use crate::members::{Known, KnownMembers};
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::pointers::Pointers;
-use crate::presence::{self, Changes, News, Presence, Told};
-use crate::room::TOLD_MAX;
+use crate::presence::{self, Presence};
+use crate::room::{Socket, TOLD_MAX};
 use crate::rooms::Rooms;
+use crate::searches::Searches;
 use crate::server::{Backends, Settings};
 use crate::store;
 
-/// How long changes of who is there are gathered.
-const PRESENCE_AFTER: Duration = Duration::from_millis(100);
+/// How often it is looked which rooms are open here.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a page waits for what the database knows before it is shown what is known without.
 pub(crate) const DATABASE_WITHIN: Duration = Duration::from_secs(2);
-
-/// For how long it is known who the members of a room are: when many come at once, the database
-/// is asked once.
-const MEMBERS_KNOWN_FOR: Duration = Duration::from_secs(1);
-
-/// Of how many rooms, about.
-const MEMBERS_KNOWN_MAX: usize = 1_000;
-
-/// Members, their names, and how far they have read.
-type Known = Arc<Vec<(Uuid, String, i64)>>;
-
-/// The members of a room when they were last asked for. Held while they are asked for.
-type Asked = Arc<tokio::sync::Mutex<Option<(Instant, Known)>>>;
 
 /// How many other frames a page may send for each message.
 const FRAMES: u32 = 3;
@@ -68,14 +56,11 @@ pub(crate) struct Instance {
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskGroup,
     pub(crate) places: Arc<Places>,
-    pub(crate) searches: Limiter<Uuid>,
+    pub(crate) searches: Searches,
     pub(crate) rooms_made: Limiter<Uuid>,
-    /// Who came or went here, until that is told. Held to note or take only.
-    came_or_went: Mutex<Changes>,
-    /// There is something in it.
-    changed: Notify,
-    /// Held to look only; each room's members are held apart.
-    known: Mutex<HashMap<String, Asked>>,
+    /// Who came or went here, until that is told.
+    pub(crate) came_or_went: CameOrWent,
+    known: KnownMembers,
     /// What has reached screens, until that is told.
     pub(crate) delivered: Pointers,
     /// What was read, until that is told.
@@ -123,13 +108,12 @@ impl Instance {
             telemetry,
             tasks,
             places: Arc::default(),
-            came_or_went: Mutex::default(),
-            changed: Notify::new(),
-            known: Mutex::default(),
+            came_or_went: CameOrWent::default(),
+            known: KnownMembers::default(),
             delivered: Pointers::default(),
             reads: Pointers::default(),
             unwritten: Pointers::default(),
-            searches: Limiter::new(1, second),
+            searches: Searches::default(),
             rooms_made: Limiter::new(settings.rooms_per_hour, Duration::from_secs(3600)),
             settings,
         }
@@ -156,23 +140,7 @@ impl Instance {
 
     /// The members that the database knows, as they are now or were a moment ago.
     pub(crate) async fn known(&self, room: &str) -> Result<Known, sqlx::Error> {
-        let asked = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() > MEMBERS_KNOWN_MAX {
-                known.retain(|_, asked| Arc::strong_count(asked) > 1);
-            }
-            Arc::clone(known.entry(room.to_owned()).or_default())
-        };
-        let mut asked = asked.lock().await;
-        if let Some((at, members)) = &*asked
-            && at.elapsed() < MEMBERS_KNOWN_FOR
-        {
-            return Ok(Arc::clone(members));
-        }
-        let at = clock::now();
-        let members = Arc::new(store::members(&self.database, room).await?);
-        *asked = Some((at, Arc::clone(&members)));
-        Ok(members)
+        self.known.of(&self.database, room).await
     }
 
     /// These, and whoever else is there.
@@ -221,63 +189,11 @@ impl Instance {
         self.unwritten.note(room, user, offset);
     }
 
-    /// Tells the others who came and went, and every few seconds who is here.
-    pub(crate) async fn tell_presence(&self) {
-        let mut every = tokio::time::interval(presence::EVERY);
-        loop {
-            tokio::select! {
-                _ = every.tick() => {
-                    drop(self.take_changes());
-                    self.publish_presence(self.everyone()).await;
-                    for (room, change) in self.presence.forget_gone(self.id, clock::now()) {
-                        self.show_change(&room, &change);
-                    }
-                }
-                () = self.changed.notified() => {
-                    tokio::time::sleep(PRESENCE_AFTER).await;
-                    let changes = self.take_changes();
-                    if !changes.is_empty() {
-                        self.publish_presence(News::Changed(changes)).await;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Says that nobody is here any more.
-    pub(crate) async fn say_goodbye(&self) {
-        self.publish_presence(News::All(HashMap::new())).await;
-    }
-
-    async fn publish_presence(&self, news: News) {
-        let server = self.settings.server_name.clone();
-        let told = serde_json::to_vec(&Told { instance: self.id, server, news });
-        let told = told.expect("what is told has nothing that JSON has not");
-        if let Err(error) = self.bus.publish(presence::CHANNEL, told.into()).await {
-            tracing::debug!(%error, "others do not hear who is here");
-        }
-    }
-
-    fn everyone(&self) -> News {
-        let rooms = self.rooms.members().into_iter();
-        let rooms = rooms.map(|(room, members)| (room.to_string(), members.into_iter().collect()));
-        News::All(rooms.collect())
-    }
-
-    fn take_changes(&self) -> Changes {
-        std::mem::take(&mut *self.changes())
-    }
-
-    /// Nothing that holds it waits.
-    fn changes(&self) -> MutexGuard<'_, Changes> {
-        self.came_or_went.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Hears what the other instances tell, until the bus ends.
-    pub(crate) async fn hear(&self) {
+    pub(crate) async fn hear(self: Arc<Self>) {
         let mut listener = self.bus.listener();
         let mut listens = None;
-        let mut looks = tokio::time::interval(PRESENCE_AFTER);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
             let heard = tokio::select! {
                 heard = listener.next() => heard,
@@ -292,7 +208,7 @@ impl Instance {
             };
             let Some(heard) = heard else { return };
             match &*heard.channel {
-                presence::CHANNEL => self.hear_presence(&heard.payload),
+                presence::CHANNEL => attendance::hear(&self, &heard.payload),
                 channel => {
                     let text = Utf8Bytes::try_from(heard.payload);
                     if let (Some(room), Ok(text)) = (channel.strip_prefix(ROOM), text) {
@@ -304,27 +220,10 @@ impl Instance {
     }
 
     /// Closes the pages whose sessions end.
-    pub(crate) async fn end_sessions(&self) {
+    pub(crate) async fn end_sessions(self: Arc<Self>) {
         let mut endings = self.auth.endings();
         loop {
             self.rooms.log_out(&endings.next().await);
-        }
-    }
-
-    fn hear_presence(&self, payload: &[u8]) {
-        let Ok(told) = serde_json::from_slice(payload) else { return };
-        for (room, change) in self.presence.hear(self.id, told, clock::now()) {
-            self.show_change(&room, &change);
-        }
-    }
-
-    /// Shows who came or went elsewhere, unless that user is here as well or the room is large.
-    fn show_change(&self, room: &str, change: &Reply) {
-        let (Reply::MemberJoined { user, .. } | Reply::MemberLeft { user, .. }) = change else {
-            return;
-        };
-        if !self.rooms.has(room, *user) && !self.is_large(room) {
-            self.show(room, change);
         }
     }
 
@@ -334,22 +233,11 @@ impl Instance {
         rooms.chain([presence::CHANNEL.into()]).collect()
     }
 
-    /// Says who came or went, unless another page of the same user is open somewhere or the room is
-    /// large.
-    pub(crate) fn announce(&self, room: &str, who: &Identity, came: bool) {
-        let (user, name) = (who.user_id, who.username.clone());
-        let step = came.then(|| name.clone());
-        self.changes().entry(room.to_owned()).or_default().insert(user, step);
-        self.changed.notify_one();
-        if self.presence.knows(room, user) || self.is_large(room) {
-            return;
+    /// Shows a room to a page no more.
+    pub(crate) fn show_no_more(&self, room: &str, socket: &Socket, who: &Identity) {
+        if self.rooms.leave(room, socket) {
+            attendance::announce(self, room, who, false);
         }
-        let (room, server) = (room.to_owned(), self.settings.server_name.clone());
-        let reply = match came {
-            true => Reply::MemberJoined { room: room.clone(), user, name, server },
-            false => Reply::MemberLeft { room: room.clone(), user, name, server },
-        };
-        self.show(&room, &reply);
     }
 
     /// Ends all sockets: others will take them.

@@ -27,12 +27,16 @@
 //! |---|---|---|
 //! | `http` and its sockets | [`server`] | when the server stops; pages are told to go elsewhere |
 //! | `tail`, `hear`, `sessions`, `presence`, `pointers`, `reads`, `database` | [`server`] | likewise |
+//! | `errands` | [`server`], for a page that has gone | when what it asked for is done, or soon after |
+//! | `search` | [`server`] | when the database has answered, or the server stops |
 //! | `end` | [`server`] | when everything that was sent is stored |
 //! | `persist` | [`persister`] | after what it was writing |
 //! | `read`, `stop`, `answer` | [`llm`] | when the worker stops |
+//! | `http` | [`persister`], [`llm`] | when they stop |
 #![forbid(unsafe_code)]
 
 mod api;
+mod attendance;
 mod catch_up;
 mod conversation;
 mod frames;
@@ -40,15 +44,18 @@ mod history;
 mod instance;
 pub mod llm;
 mod log;
+mod members;
 mod message;
 mod metrics;
 pub mod persister;
 mod places;
 mod pointers;
 mod presence;
+mod queue;
 mod recent;
 mod room;
 mod rooms;
+mod searches;
 pub mod server;
 mod socket;
 mod store;

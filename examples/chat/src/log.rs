@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
+use common::patience::Patience;
+use common::telemetry::Component;
 use futures_util::future::OptionFuture;
 use klamm_client::admin::{NewTopic, OffsetSpec};
 use klamm_client::{ClientConfig, Kafka};
 use klamm_producer::{Acks, ProduceExt as _, Producer, Record, TryEnqueueError};
 use klamm_utils::hash::fnv1a_32;
-use tokio::sync::oneshot;
-use tokio::sync::oneshot::error::TryRecvError;
+use klamm_utils::task::TaskGroup;
 
 use crate::frames::Failure;
 use crate::message::Message;
+use crate::queue::Queue;
 
 /// For how long a message may wait for the broker, before its sender is told.
 const SENT_WITHIN: Duration = Duration::from_secs(10);
@@ -87,40 +89,30 @@ fn fnv_partition(key: &str, partitions: i32) -> i32 {
     i32::try_from(hash % partitions.unsigned_abs().max(1)).unwrap_or(0)
 }
 
-/// Messages of one sender that wait until the producer takes them, in their order.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    /// Ends when the last of them was taken.
-    last: Option<oneshot::Receiver<()>>,
-}
-
-/// The place of one of them; the next is first when it is dropped.
-#[derive(Debug)]
-struct Place {
-    before: Option<oneshot::Receiver<()>>,
-    _next: oneshot::Sender<()>,
-}
-
-impl Queue {
-    fn is_empty(&mut self) -> bool {
-        let waits = |last: &mut oneshot::Receiver<()>| last.try_recv() == Err(TryRecvError::Empty);
-        !self.last.as_mut().is_some_and(waits)
-    }
-
-    fn line_up(&mut self) -> Place {
-        let (next, last) = oneshot::channel();
-        Place { before: self.last.replace(last), _next: next }
-    }
-}
-
-impl Place {
-    /// Waits until it is the first.
-    async fn first(mut self) -> Self {
-        if let Some(before) = self.before.take() {
-            // Nothing is ever sent: it ends.
-            let _ = before.await;
+/// The log, and what writes to it, when the broker is there. None if the tasks stop first.
+pub(crate) async fn reach(
+    (brokers, topic): (&str, &str),
+    kafka: &Component,
+    tasks: &TaskGroup,
+) -> Option<(Log, Writer)> {
+    let mut patience = Patience::new(tasks, "reach the broker");
+    let open = async || {
+        let log = Log::open(brokers, topic).await?;
+        let writer = log.writer().await?;
+        Ok::<_, klamm_client::Error>((log, writer))
+    };
+    loop {
+        let opened = tokio::select! {
+            opened = open() => opened,
+            () = tasks.stopping() => return None,
+        };
+        match opened {
+            Ok(opened) => return Some(opened),
+            Err(error) => {
+                kafka.away(&error);
+                patience.after(&error).await?;
+            }
         }
-        self
     }
 }
 
@@ -199,24 +191,5 @@ mod tests {
         for (key, of_3, of_12) in [("alice", 2, 5), ("bob", 2, 8), ("room:general", 0, 0)] {
             assert_eq!((fnv_partition(key, 3), fnv_partition(key, 12)), (of_3, of_12));
         }
-    }
-
-    #[tokio::test]
-    async fn who_waits_goes_on_in_the_order_in_which_they_lined_up() {
-        let mut queue = Queue::default();
-        assert!(queue.is_empty());
-        let order = std::sync::Mutex::new(Vec::new());
-        let places: Vec<_> = (0..3).map(|_| queue.line_up()).collect();
-        assert!(!queue.is_empty());
-        let wait = async |(number, place): (usize, Place)| {
-            let _place = place.first().await;
-            tokio::task::yield_now().await;
-            order.lock().unwrap().push(number);
-        };
-        // Whoever is asked first.
-        let waiting = places.into_iter().enumerate().rev().map(wait);
-        futures_util::future::join_all(waiting).await;
-        assert_eq!(order.into_inner().unwrap(), [0, 1, 2]);
-        assert!(queue.is_empty());
     }
 }

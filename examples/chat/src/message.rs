@@ -58,11 +58,11 @@ pub(crate) enum BadMessage {
 }
 
 impl Message {
-    /// The message that `sender` calls `client_msg_id`: the same id through whichever instance, and
-    /// however often, it is sent.
+    /// The message that `sender` calls `client_msg_id` in this room: the same id through whichever
+    /// instance, and however often, it is sent. No room's name has the character between them.
     #[must_use]
-    pub(crate) fn id_of(sender: Uuid, client_msg_id: &str) -> Uuid {
-        Uuid::new_v5(&sender, client_msg_id.as_bytes())
+    pub(crate) fn id_of(sender: Uuid, room: &str, client_msg_id: &str) -> Uuid {
+        Uuid::new_v5(&sender, format!("{room}\0{client_msg_id}").as_bytes())
     }
 
     /// The one answer to a question.
@@ -161,7 +161,7 @@ mod tests {
 
     fn message() -> Message {
         Message {
-            id: Message::id_of(Uuid::nil(), "c1"),
+            id: Message::id_of(Uuid::nil(), "general", "c1"),
             client_msg_id: Some("c1".into()),
             room: "general".into(),
             sender: Uuid::nil(),

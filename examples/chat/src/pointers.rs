@@ -69,7 +69,7 @@ impl Pointers {
 }
 
 /// Tells the others what was read and what has reached screens: a frame for each room.
-pub(crate) async fn tell(instance: &Instance) {
+pub(crate) async fn tell(instance: Arc<Instance>) {
     let mut ticks = ticks();
     for tick in 0_u64.. {
         ticks.tick().await;
@@ -91,7 +91,7 @@ pub(crate) async fn tell(instance: &Instance) {
 }
 
 /// Writes what was read. Without the database it waits; the newest counts.
-pub(crate) async fn write(instance: &Instance) {
+pub(crate) async fn write(instance: Arc<Instance>) {
     let mut ticks = ticks();
     loop {
         ticks.tick().await;

@@ -1,7 +1,6 @@
 //! Which messages were seen of late, so that one that is sent again is known to be the same.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -15,9 +14,8 @@ const KNOWN_FOR: Duration = Duration::from_secs(600);
 const KNOWN_MAX: usize = 500_000;
 
 /// Where a message was first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct First {
-    room: Arc<str>,
     pub(crate) offset: i64,
     pub(crate) created_at: i64,
 }
@@ -31,13 +29,13 @@ pub(crate) struct Recent {
 
 impl Recent {
     /// Whether this is the first time that this message is seen.
-    pub(crate) fn is_first(&mut self, room: &Arc<str>, placed: &Placed, now: Instant) -> bool {
+    pub(crate) fn is_first(&mut self, placed: &Placed, now: Instant) -> bool {
         let (id, offset) = (placed.message.id, placed.offset);
-        if let Some(first) = self.find(room, id) {
-            return first.offset == offset;
+        if self.known.contains_key(&id) {
+            return false;
         }
         let created_at = placed.message.created_at;
-        self.known.insert(id, First { room: Arc::clone(room), offset, created_at });
+        self.known.insert(id, First { offset, created_at });
         self.order.push_back((now, id));
         while let Some((at, oldest)) = self.order.front()
             && (self.order.len() > KNOWN_MAX || now.saturating_duration_since(*at) > KNOWN_FOR)
@@ -48,9 +46,9 @@ impl Recent {
         true
     }
 
-    /// Where this message of this room is.
-    pub(crate) fn find(&self, room: &str, id: Uuid) -> Option<&First> {
-        self.known.get(&id).filter(|first| &*first.room == room)
+    /// Where this message is.
+    pub(crate) fn find(&self, id: Uuid) -> Option<First> {
+        self.known.get(&id).copied()
     }
 }
 
@@ -63,16 +61,16 @@ mod tests {
 
     #[test]
     fn a_copy_is_known_however_much_was_said_since_and_forgotten_in_time() {
-        let (mut recent, room, now) = (Recent::default(), Arc::<str>::from("a"), clock::now());
+        let (mut recent, now) = (Recent::default(), clock::now());
         for offset in 0..5_000 {
-            assert!(recent.is_first(&room, &placed("a", offset), now));
+            assert!(recent.is_first(&placed("a", offset), now));
         }
         let copy = Placed { offset: 9_000, ..placed("a", 0) };
-        assert!(!recent.is_first(&room, &copy, now));
-        assert_eq!(recent.find("a", copy.message.id).map(|first| first.offset), Some(0));
-        assert_eq!(recent.find("b", copy.message.id), None);
+        assert!(!recent.is_first(&copy, now));
+        assert!(!recent.is_first(&placed("a", 0), now), "the same record is not shown twice");
+        assert_eq!(recent.find(copy.message.id).map(|first| first.offset), Some(0));
         let later = now + KNOWN_FOR + Duration::from_secs(1);
-        assert!(recent.is_first(&room, &placed("a", 9_001), later));
+        assert!(recent.is_first(&placed("a", 9_001), later));
         assert_eq!((recent.known.len(), recent.order.len()), (1, 1));
     }
 }

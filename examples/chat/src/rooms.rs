@@ -86,8 +86,8 @@ impl Rooms {
                     by_room.push((state.room(partition, &placed.message.room), Vec::new()));
                     by_room.len() - 1
                 });
-                let (room, new) = &mut by_room[at];
-                if recent.is_first(&room.name, &placed, now) {
+                let (_, new) = &mut by_room[at];
+                if recent.is_first(&placed, now) {
                     new.push(placed);
                 }
             }
@@ -205,8 +205,8 @@ impl Rooms {
     }
 
     /// Where the message with this id is, if it was seen of late.
-    pub(crate) fn find(&self, room: &str, id: Uuid) -> Option<First> {
-        self.recent().find(room, id).cloned()
+    pub(crate) fn find(&self, id: Uuid) -> Option<First> {
+        self.recent().find(id)
     }
 
     /// The last messages of a room behind `offset`, in their order.

@@ -8,7 +8,6 @@ use axum::http::header;
 use common::bus::Bus;
 use common::config::Config;
 use common::db::Database;
-use common::patience::Patience;
 use common::service::Running;
 use common::telemetry::{Component, Telemetry};
 use common::{auth, config, http};
@@ -16,8 +15,8 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
 use crate::instance::Instance;
-use crate::log::{Log, Writer};
-use crate::{api, pointers, store, tail};
+use crate::log::Log;
+use crate::{api, attendance, log, pointers, store, tail};
 
 /// How often the broker is asked whether the topic is the same one still.
 const SAME_EVERY: Duration = Duration::from_secs(5);
@@ -125,23 +124,18 @@ pub async fn start_with(
     let (listen, http) = (settings.listen, settings.http.clone());
     let database = telemetry.needs("database");
     let instance = Arc::new(Instance::new(settings, backends, telemetry, tasks.clone()));
-    spawn(&tasks, "database", watch_database(Arc::clone(&instance), database));
-    spawn(&tasks, "tail", follow_log(Arc::clone(&instance)));
-    let heard = Arc::clone(&instance);
-    spawn(&tasks, "hear", async move { heard.hear().await });
-    let ending = Arc::clone(&instance);
-    spawn(&tasks, "sessions", async move { ending.end_sessions().await });
-    let told = Arc::clone(&instance);
-    spawn(&tasks, "pointers", async move { pointers::tell(&told).await });
-    let written = Arc::clone(&instance);
-    spawn(&tasks, "reads", async move { pointers::write(&written).await });
-    let present = Arc::clone(&instance);
-    spawn(&tasks, "presence", async move { present.tell_presence().await });
+    spawn(&instance, "database", |instance| watch_database(instance, database));
+    spawn(&instance, "tail", follow_log);
+    spawn(&instance, "hear", Instance::hear);
+    spawn(&instance, "sessions", Instance::end_sessions);
+    spawn(&instance, "pointers", pointers::tell);
+    spawn(&instance, "reads", pointers::write);
+    spawn(&instance, "presence", attendance::tell);
     let ending = Arc::clone(&instance);
     tasks.spawn("end", async move {
         ending.tasks.stopping().await;
         ending.close_sockets();
-        ending.say_goodbye().await;
+        attendance::say_goodbye(&ending).await;
         if let Some((_, writer)) = ending.log.get() {
             writer.clone().close().await;
         }
@@ -162,9 +156,13 @@ async fn no_sniffing(
 }
 
 /// A task that is cut short when the tasks stop.
-fn spawn(tasks: &TaskGroup, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
-    let stopping = tasks.stopping();
-    tasks.spawn(name, async move {
+fn spawn<W: Future<Output = ()> + Send + 'static>(
+    instance: &Arc<Instance>,
+    name: &'static str,
+    work: impl FnOnce(Arc<Instance>) -> W,
+) {
+    let (work, stopping) = (work(Arc::clone(instance)), instance.tasks.stopping());
+    instance.tasks.spawn(name, async move {
         tokio::select! {
             () = work => {}
             () = stopping => {}
@@ -187,18 +185,8 @@ async fn watch_database(instance: Arc<Instance>, component: Component) {
 /// Connects to the broker when it is there, and shows what comes from it from then on.
 async fn follow_log(instance: Arc<Instance>) {
     let Settings { kafka, kafka_topic, .. } = &instance.settings;
-    let mut patience = Patience::new(&instance.tasks, "reach the broker");
-    let (log, writer) = loop {
-        match open_log(kafka, kafka_topic).await {
-            Ok(opened) => break opened,
-            Err(error) => {
-                instance.kafka.away(&error);
-                if patience.after(&error).await.is_none() {
-                    return;
-                }
-            }
-        }
-    };
+    let reached = log::reach((kafka, kafka_topic), &instance.kafka, &instance.tasks).await;
+    let Some((log, writer)) = reached else { return };
     let _ = instance.log.set((log.clone(), writer));
     tokio::select! {
         () = tail::follow(&instance, &log) => {}
@@ -222,10 +210,4 @@ async fn until_made_anew(log: &Log) {
             Err(error) => tracing::debug!(%error, "it is not known whether the topic is the same"),
         }
     }
-}
-
-async fn open_log(kafka: &str, topic: &str) -> klamm_client::Result<(Log, Writer)> {
-    let log = Log::open(kafka, topic).await?;
-    let writer = log.writer().await?;
-    Ok((log, writer))
 }

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::api::App;
+use crate::attendance;
 use crate::conversation::Conversation;
 use crate::frames::Reply;
 use crate::instance::Instance;
@@ -68,14 +69,23 @@ pub(crate) async fn open(
         per_user: instance.settings.sockets_per_user,
         per_address: instance.settings.sockets_per_address,
     };
-    let Some(place) = instance.places.take(identity.user_id, address, most) else {
-        return (StatusCode::TOO_MANY_REQUESTS, "Too many open pages").into_response();
-    };
-    upgrade
+    let upgrade = upgrade
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .on_upgrade(move |socket| attend(instance, place, identity, socket))
+        .read_buffer_size(READ_BUFFER_BYTES);
+    match instance.places.take(identity.user_id, address, most) {
+        Some(place) => upgrade.on_upgrade(move |socket| attend(instance, place, identity, socket)),
+        // A handshake that is refused does not tell a page why: it would try again for ever.
+        None => upgrade.on_upgrade(turn_away),
+    }
+}
+
+/// Tells a page that there are too many.
+async fn turn_away(mut web_socket: WebSocket) {
+    let reason = "too many open pages".into();
+    let close = WsMessage::Close(Some(CloseFrame { code: TOO_MANY, reason }));
+    // Whether it hears why or not, it is over.
+    let _ = tokio::time::timeout(CLOSE_WITHIN, web_socket.send(close)).await;
 }
 
 async fn identify(
@@ -89,7 +99,10 @@ async fn identify(
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = header.and_then(|value| value.strip_prefix("Bearer "));
     let token = opening.token.as_deref().filter(|_| instance.settings.compat_token_in_query);
-    instance.auth.verify(bearer.or(token).ok_or(AuthError::NotLoggedIn)?)
+    let identity = instance.auth.verify(bearer.or(token).ok_or(AuthError::NotLoggedIn)?)?;
+    // The token may outlive its session.
+    instance.auth.goes_on(&identity).await?;
+    Ok(identity)
 }
 
 /// Attends to a page until one side ends.
@@ -104,16 +117,21 @@ async fn attend(instance: Arc<Instance>, place: Place, identity: Identity, web_s
     }
     socket.mailbox.push(Frame::lasting(hello(instance, socket.id).text()));
     let (sink, stream) = web_socket.split();
+    let mut talk = Conversation::new(Arc::clone(instance), Arc::clone(&socket), identity.clone());
     tokio::select! {
-        () = read(instance, &socket, identity.clone(), stream) => {}
+        () = read(&mut talk, &socket, stream) => {}
         () = write(instance, &socket, sink) => {}
     }
     instance.metrics.left_out.inc_by(socket.mailbox.left_out());
     for room in instance.rooms.close(&socket) {
-        instance.announce(&room, &identity, false);
+        attendance::announce(instance, &room, &identity, false);
     }
     instance.metrics.sockets.dec();
-    drop(place);
+    // Not a part of this: the instance waits for its tasks only.
+    instance.tasks.spawn("errands", async move {
+        talk.finish().await;
+        drop(place);
+    });
 }
 
 fn hello(instance: &Instance, connection_id: Uuid) -> Reply {
@@ -123,13 +141,7 @@ fn hello(instance: &Instance, connection_id: Uuid) -> Reply {
 }
 
 /// Takes what the page says, until it has gone, is silent for long, or its session ends.
-async fn read(
-    instance: &Arc<Instance>,
-    socket: &Arc<Socket>,
-    identity: Identity,
-    mut stream: SplitStream<WebSocket>,
-) {
-    let mut talk = Conversation::new(Arc::clone(instance), Arc::clone(socket), identity);
+async fn read(talk: &mut Conversation, socket: &Socket, mut stream: SplitStream<WebSocket>) {
     let mut heard = tokio::time::Instant::now();
     loop {
         tokio::select! {
@@ -156,6 +168,9 @@ async fn read(
         }
     }
 }
+
+/// A close code: this user, or this address, has as many pages open as it may.
+const TOO_MANY: u16 = 4409;
 
 /// A close code: text is all that is understood.
 const UNSUPPORTED: u16 = 1003;

@@ -15,6 +15,7 @@ pub(crate) use self::written::{
 };
 use crate::message::{Message, Placed};
 use crate::pointers::Far;
+use crate::searches;
 
 const TABLES: Migration = Migration {
     name: "chat",
@@ -104,6 +105,7 @@ pub(crate) async fn history(
 }
 
 /// The newest messages that have all of this in them, in rooms of which the user is a member.
+/// PostgreSQL ends it when nobody waits for it any more.
 pub(crate) async fn search(
     database: &Database,
     user: Uuid,
@@ -123,7 +125,10 @@ pub(crate) async fn search(
     }
     escaped.push('%');
     let rows: Vec<Row> = on!(database, pool => {
-        sqlx::query_as(select).bind(escaped).bind(user).fetch_all(pool).await?
+        let mut transaction = pool.begin().await?;
+        sqlx::query(database.ends_within(searches::WITHIN)).execute(&mut *transaction).await?;
+        let search = sqlx::query_as(select).bind(escaped).bind(user);
+        search.fetch_all(&mut *transaction).await?
     });
     Ok(rows.into_iter().map(placed).collect())
 }
@@ -266,7 +271,7 @@ pub(crate) async fn read_all(database: &Database, far: &Far) -> Result<(), sqlx:
 }
 
 /// How far a member has read, and the last offset of the room.
-pub(crate) async fn pointers(
+pub(crate) async fn read_and_head(
     database: &Database,
     room: &str,
     user: Uuid,

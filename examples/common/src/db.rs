@@ -34,7 +34,8 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::config::Config;
 use crate::patience::Patience;
 
-/// PostgreSQL gives up a statement that takes longer.
+/// PostgreSQL gives up a statement that takes longer, and a transaction in which nothing happens for
+/// as long.
 const STATEMENT_WITHIN: Duration = Duration::from_secs(30);
 
 /// A database that does not answer a ping within this is away.
@@ -68,6 +69,17 @@ pub struct Migration {
     pub name: &'static str,
     /// Its statements.
     pub sql: &'static str,
+}
+
+/// Why a database is taken to be away.
+#[derive(Debug, thiserror::Error)]
+pub enum PingError {
+    /// It did not answer in time.
+    #[error("the database does not answer")]
+    Slow,
+    /// It refused, or cannot be reached.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
 }
 
 /// Which database to use.
@@ -127,7 +139,11 @@ impl Database {
             Settings::Postgres(options) => {
                 let limit = STATEMENT_WITHIN.as_millis().to_string();
                 let options = PgConnectOptions::clone(options)
-                    .options([("statement_timeout", limit)])
+                    .options([
+                        ("statement_timeout", &limit),
+                        // Whoever dies in a transaction leaves its locks until then.
+                        ("idle_in_transaction_session_timeout", &limit),
+                    ])
                     .disable_statement_logging();
                 let pool = PgPoolOptions::new()
                     .max_connections(16)
@@ -137,7 +153,7 @@ impl Database {
                     .after_release(|connection, _| {
                         Box::pin(async move {
                             let answer = tokio::time::timeout(PING_WITHIN, connection.ping()).await;
-                            answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                            Ok(matches!(answer, Ok(Ok(()))))
                         })
                     });
                 Ok(Self::Postgres(pool.connect_lazy_with(options)))
@@ -203,20 +219,31 @@ impl Database {
     }
 
     /// Fails if the database does not answer soon.
-    pub async fn ping(&self) -> Result<(), sqlx::Error> {
+    pub async fn ping(&self) -> Result<(), PingError> {
         let asked =
             async { on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop)) };
-        let answer = tokio::time::timeout(PING_WITHIN, asked).await;
-        answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        match tokio::time::timeout(PING_WITHIN, asked).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(PingError::Slow),
+        }
     }
 
     /// What a transaction begins with that may take longer than the usual statement.
     #[must_use]
-    pub fn takes_long(&self) -> &'static str {
-        match self {
-            Self::Sqlite(..) => "SELECT 1",
-            Self::Postgres(_) => "SET LOCAL statement_timeout = 0",
-        }
+    pub fn takes_long(&self) -> AssertSqlSafe<String> {
+        self.ends_within(Duration::ZERO)
+    }
+
+    /// What a transaction begins with whose statements PostgreSQL gives up after this time; zero is
+    /// without limit.
+    #[must_use]
+    pub fn ends_within(&self, limit: Duration) -> AssertSqlSafe<String> {
+        AssertSqlSafe(match self {
+            Self::Sqlite(..) => "SELECT 1".to_owned(),
+            Self::Postgres(_) => {
+                format!("SET LOCAL statement_timeout = {}", limit.as_millis())
+            }
+        })
     }
 
     /// Makes each change that was not made yet, all in one transaction. Several processes may do so
@@ -287,6 +314,7 @@ pub fn is_refusal(error: &sqlx::Error) -> bool {
 /// What every kind of database does; compat runs it on a real PostgreSQL, too.
 pub mod conformance {
     use super::{Database, Migration, is_duplicate};
+    use sqlx::PgPool;
     use uuid::Uuid;
 
     const TABLE: &[Migration] = &[Migration {
@@ -323,6 +351,21 @@ pub mod conformance {
                     .await?;
             anyhow::ensure!(count == 1, "a transaction that was rolled back left something");
         });
+        if let Database::Postgres(pool) = database {
+            limits(pool).await?;
+        }
+        Ok(())
+    }
+
+    /// No statement and no transaction of somebody who has died holds others up for ever.
+    async fn limits(pool: &PgPool) -> anyhow::Result<()> {
+        for (setting, wanted) in
+            [("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")]
+        {
+            let select = "SELECT current_setting($1)";
+            let found: String = sqlx::query_scalar(select).bind(setting).fetch_one(pool).await?;
+            anyhow::ensure!(found == wanted, "{setting} is {found}");
+        }
         Ok(())
     }
 }

@@ -53,12 +53,6 @@ impl Running {
         Ok(Self { address, tasks })
     }
 
-    /// A service without an address of its own.
-    #[must_use]
-    pub fn headless(tasks: TaskGroup) -> Self {
-        Self { address: SocketAddr::from(([0, 0, 0, 0], 0)), tasks }
-    }
-
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -18,6 +18,7 @@ async fn main() -> anyhow::Result<()> {
     }
     telemetry::log_to_stderr();
     let running = persister::start(settings, Database::open(&database).await?).await?;
+    tracing::info!(address = %running.address(), "listening");
     asked_to_end().await;
     running.stop().await
 }

@@ -18,11 +18,10 @@ async fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     telemetry::log_to_stderr();
-    let tasks = TaskGroup::new("bus");
-    let bus = Bus::open(&bus, &tasks, &Telemetry::new())?;
-    let running = llm::start(settings, bus).await?;
+    let (tasks, telemetry) = (TaskGroup::new("llm-worker"), Telemetry::new());
+    let bus = Bus::open(&bus, &tasks, &telemetry)?;
+    let running = llm::start_with(settings, bus, telemetry, tasks).await?;
+    tracing::info!(address = %running.address(), "listening");
     asked_to_end().await;
-    running.stop().await?;
-    tasks.stop();
-    Ok(())
+    running.stop().await
 }

@@ -6,6 +6,7 @@
 
 mod builtin;
 mod remote;
+mod service;
 mod worker;
 
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use common::config::Config;
 use futures_util::Stream;
 
-pub use worker::{Settings, start};
+pub use service::{Settings, start, start_with};
 
 /// The channel on which an answer is stopped; the payload is its id.
 pub(crate) const STOP: &str = "llm-stop";

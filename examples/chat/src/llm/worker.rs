@@ -1,4 +1,4 @@
-//! Reads the log for questions, and answers them.
+//! Answers questions.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,22 +6,18 @@ use std::time::Duration;
 
 use common::auth::Limiter;
 use common::bus::Bus;
-use common::config::{self, Config};
-use common::patience::Patience;
-use common::service::Running;
-use common::telemetry::Telemetry;
 use futures_util::StreamExt as _;
-use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset};
 use klamm_utils::clock::{Clock as _, SystemClock};
 use klamm_utils::task::TaskGroup;
 use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::service::Settings;
 use super::{Llm, Prompt, STOP, Said};
 use crate::frames::Reply;
 use crate::instance::channel_of;
-use crate::log::{Log, Writer};
+use crate::log::Writer;
 use crate::message::{CONTENT_MAX, Message, SUPERCHAT, is_content};
 
 /// How much of a room a model is told.
@@ -46,103 +42,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// Nobody waits for the answer to an older question.
 const QUESTION_AGE_MAX_MS: i64 = 120_000;
 
-/// What a worker is told.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The brokers.
-    pub kafka: String,
-    /// The topic of messages.
-    pub kafka_topic: String,
-    /// Workers of one group share the questions.
-    pub kafka_group: String,
-    /// Who answers.
-    pub llm: Llm,
-    /// How long an answer may be.
-    pub tokens_max: u32,
-    /// Questions of a user in a minute; 0 is without limit.
-    pub questions_per_minute: u32,
-    /// The pause after each word of the builtin, so that one sees it come.
-    pub builtin_pause: Duration,
-}
-
-impl Settings {
-    /// For a demonstration or a test.
-    #[must_use]
-    pub fn dev(kafka: &str) -> Self {
-        Self {
-            kafka: kafka.to_owned(),
-            kafka_topic: "chat_messages".into(),
-            kafka_group: "llm_group".into(),
-            llm: Llm::Builtin,
-            tokens_max: 75,
-            questions_per_minute: 5,
-            builtin_pause: Duration::from_millis(60),
-        }
-    }
-
-    /// By the names of the original, and [`Llm::read`].
-    pub fn read(config: &mut Config) -> Self {
-        let defaults = Self::dev("");
-        Self {
-            kafka: config::kafka(config),
-            kafka_topic: config.text("KAFKA_TOPIC", &defaults.kafka_topic),
-            kafka_group: config.text("LLM_GROUP_ID", &defaults.kafka_group),
-            llm: Llm::read(config),
-            tokens_max: config.value("LLM_MAX_TOKENS", defaults.tokens_max),
-            questions_per_minute: config
-                .value("LLM_QUESTIONS_PER_MINUTE", defaults.questions_per_minute),
-            builtin_pause: defaults.builtin_pause,
-        }
-    }
-}
-
-/// Starts a worker. It waits for what is away.
-pub async fn start(settings: Settings, bus: Bus) -> anyhow::Result<Running> {
-    let (tasks, telemetry) = (TaskGroup::new("llm-worker"), Telemetry::new());
-    let answered = Counter::default();
-    telemetry.register(|registry| {
-        registry.register("answers", "Questions answered", answered.clone());
-    });
-    let group = tasks.clone();
-    tasks.spawn("read", async move {
-        let mut patience = Patience::new(&group, "reach the broker");
-        let (writer, consumer) = loop {
-            match open(&settings).await {
-                Ok(opened) => break opened,
-                Err(error) => {
-                    if patience.after(&error).await.is_none() {
-                        return;
-                    }
-                }
-            }
-        };
-        let questions = Limiter::new(settings.questions_per_minute, Duration::from_secs(60));
-        let refusals = Limiter::new(1, REFUSED_EVERY);
-        let state = Mutex::default();
-        let tasks = group.clone();
-        let shared = Shared { settings, bus, writer, questions, refusals, state, answered, tasks };
-        let worker = Arc::new(shared);
-        let hears = Arc::clone(&worker);
-        group.spawn("stop", async move { hears.hear_stops().await });
-        worker.read(consumer).await;
-    });
-    Ok(Running::headless(tasks))
-}
-
-async fn open(settings: &Settings) -> klamm_client::Result<(Writer, Consumer)> {
-    let log = Log::open(&settings.kafka, &settings.kafka_topic).await?;
-    let consumer = log
-        .kafka
-        .consumer()
-        .group(&settings.kafka_group)
-        .subscribe([settings.kafka_topic.clone()])
-        .auto_offset_reset(OffsetReset::Latest)
-        .build()
-        .await?;
-    Ok((log.writer().await?, consumer))
-}
-
-struct Shared {
+/// One worker.
+pub(super) struct Worker {
     settings: Settings,
     bus: Bus,
     writer: Writer,
@@ -190,7 +91,7 @@ impl Last {
 
 /// An answer that is made; dropped, however that ends, it leaves the room to the next question.
 struct Answering {
-    worker: Arc<Shared>,
+    worker: Arc<Worker>,
     room: String,
     id: Uuid,
 }
@@ -203,38 +104,22 @@ impl Drop for Answering {
     }
 }
 
-impl Shared {
-    /// Reads questions until the tasks stop.
-    async fn read(self: Arc<Self>, mut consumer: Consumer) {
-        let stopping = self.tasks.stopping();
-        tokio::pin!(stopping);
-        loop {
-            let batch = tokio::select! {
-                batch = consumer.next_batch() => batch,
-                () = &mut stopping => break,
-            };
-            match batch {
-                Ok(batch) => {
-                    let messages = batch.records().iter();
-                    let messages =
-                        messages.filter_map(|record| Message::decode(record.value.as_deref()).ok());
-                    for message in messages {
-                        Arc::clone(&self).take(message);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "questions cannot be read");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-        if let Err(error) = consumer.close(Duration::from_secs(5)).await {
-            tracing::debug!(%error, "the group was not told of the end");
-        }
+impl Worker {
+    pub(super) fn new(
+        settings: Settings,
+        bus: Bus,
+        writer: Writer,
+        answered: Counter,
+        tasks: TaskGroup,
+    ) -> Self {
+        let questions = Limiter::new(settings.questions_per_minute, Duration::from_secs(60));
+        let refusals = Limiter::new(1, REFUSED_EVERY);
+        let state = Mutex::default();
+        Self { settings, bus, writer, questions, refusals, state, answered, tasks }
     }
 
     /// Remembers a message, and answers it if it is a question.
-    fn take(self: Arc<Self>, message: Message) {
+    pub(super) fn take(self: Arc<Self>, message: Message) {
         if !self.state().read.is_new(message.id) {
             return;
         }
@@ -385,7 +270,8 @@ impl Shared {
         }
     }
 
-    async fn hear_stops(&self) {
+    /// Hears which answers are long enough, until the tasks stop.
+    pub(super) async fn hear_stops(&self) {
         let mut listener = self.bus.listener();
         listener.listen_to([STOP.into()].into());
         loop {

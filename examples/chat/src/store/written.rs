@@ -129,13 +129,14 @@ pub(crate) async fn begin_era(
     })
 }
 
-/// Writes rows and how far they bring the group, both or neither.
+/// Writes rows and how far they bring the group, both or neither. How many of the rows are no
+/// copies of others.
 pub(crate) async fn write(
     database: &Database,
     (group, topic, topic_id): (&str, &str, &str),
     rows: &[NewRow],
     advances: &[Advance],
-) -> Result<(), WriteError> {
+) -> Result<u64, WriteError> {
     on!(database, pool => {
         let mut transaction = pool.begin_with(database.begin()).await?;
         // As long as this goes on nobody puts the messages of this topic away.
@@ -166,10 +167,12 @@ pub(crate) async fn write(
                 return Err(WriteError::Overtaken(advance.part));
             }
         }
+        let mut new = 0;
         for rows in rows.chunks(ROWS_MAX) {
-            rows.insert(&mut *transaction).await?;
+            new += rows.insert(&mut *transaction).await?;
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(new)
     })
 }
 
@@ -187,13 +190,13 @@ pub(crate) async fn rehearse(database: &Database, rows: &[NewRow]) -> Result<(),
 /// How many rows go into one statement.
 const ROWS_MAX: usize = 500;
 
-/// The statement that each kind of database takes many rows with.
+/// The statement that each kind of database takes many rows with, and how many were new.
 trait Insert<Connection> {
-    async fn insert(self, connection: Connection) -> Result<(), sqlx::Error>;
+    async fn insert(self, connection: Connection) -> Result<u64, sqlx::Error>;
 }
 
 impl Insert<&mut sqlx::SqliteConnection> for &[NewRow] {
-    async fn insert(self, connection: &mut sqlx::SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn insert(self, connection: &mut sqlx::SqliteConnection) -> Result<u64, sqlx::Error> {
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO messages(id, room, sender, sender_name, kind, content, server, part, off,
              client_msg_id, created_at) ",
@@ -212,12 +215,12 @@ impl Insert<&mut sqlx::SqliteConnection> for &[NewRow] {
                 .push_bind(message.created_at);
         });
         insert.push(" ON CONFLICT (id) DO NOTHING");
-        insert.build().execute(connection).await.map(drop)
+        Ok(insert.build().execute(connection).await?.rows_affected())
     }
 }
 
 impl Insert<&mut sqlx::PgConnection> for &[NewRow] {
-    async fn insert(self, connection: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
+    async fn insert(self, connection: &mut sqlx::PgConnection) -> Result<u64, sqlx::Error> {
         let texts = |text: fn(&Message) -> &str| -> Vec<String> {
             self.iter().map(|row| text(&row.message).to_owned()).collect()
         };
@@ -243,6 +246,6 @@ impl Insert<&mut sqlx::PgConnection> for &[NewRow] {
             .bind(self.iter().map(|row| row.message.created_at).collect::<Vec<_>>())
             .execute(connection)
             .await
-            .map(drop)
+            .map(|inserted| inserted.rows_affected())
     }
 }

@@ -62,6 +62,21 @@ async fn a_message_that_is_sent_again_is_one_message() {
     set.stop().await;
 }
 
+/// The second one was acknowledged and shown, and the database took it for a copy of the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_name_in_another_room_is_another_message() {
+    let set = Set::start().await;
+    let mut alice = set.page(0, "alice").await;
+    for room in ["a", "b"] {
+        alice.join(room).await;
+        alice.send(room, "c1", room).await;
+    }
+    for room in ["a", "b"] {
+        assert_eq!(set.wait_for_rows(room, 1).await[0].0, room);
+    }
+    set.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_comes_back_at_another_instance_misses_nothing() {
     let mut set = Set::start().await;
@@ -137,6 +152,30 @@ async fn every_instance_says_who_it_is_and_serves_everyone() {
     assert_eq!(set.post(1, "/api/rooms", &token, json!({"name": "a/b"})).await.status, 422);
     let metrics = set.get(0, "/metrics", "").await.body;
     assert!(metrics.as_str().unwrap().contains("ws_connections 0"), "{metrics}");
+    set.stop().await;
+}
+
+/// A page says that it leaves, and goes: what was to be done about it went with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_and_goes_at_once_is_a_member_no_more() {
+    let set = Set::start().await;
+    let mut alice = set.page(0, "alice").await;
+    let rooms: Vec<_> = (0..20).map(|number| format!("room {number}")).collect();
+    for room in &rooms {
+        alice.join(room).await;
+    }
+    let members = async || -> i64 {
+        let select = "SELECT COUNT(*) FROM room_members";
+        common::on!(&set.database, pool => sqlx::query_scalar(select).fetch_one(pool).await.unwrap())
+    };
+    assert_eq!(members().await, 20);
+    for room in &rooms {
+        alice.say(json!({"type": "leave_room", "room": room})).await;
+    }
+    alice.go().await;
+    while members().await != 0 {
+        tokio::task::yield_now().await;
+    }
     set.stop().await;
 }
 

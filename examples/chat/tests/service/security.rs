@@ -58,6 +58,7 @@ async fn the_originals_token_in_the_address_works_if_it_is_allowed() {
 async fn a_replayed_refresh_token_ends_the_session_everywhere() {
     let set = Set::start_with(|settings| {
         settings.auth.refresh_leeway = std::time::Duration::ZERO;
+        settings.compat_token_in_query = true;
     })
     .await;
     let mut other = set.page(1, "alice").await;
@@ -80,8 +81,14 @@ async fn a_replayed_refresh_token_ends_the_session_everywhere() {
     assert_eq!(refresh(&session.cookie).await.0, 401);
     assert_eq!(refresh(&last).await.0, 401);
     assert_eq!(page.closed().await, Some(4401));
-    // The access token is good for minutes still: it opens nothing any more.
+    // The access token would be good for minutes still: it opens and tells nothing any more.
     assert_eq!(set.post(0, "/api/ws-ticket", token, json!({})).await.status, 401);
+    let ws = |path: &str| set.url(1, path).replacen("http", "ws", 1);
+    assert_eq!(refused(&ws("/ws/chat"), None, Some(token)).await, 401);
+    assert_eq!(refused(&ws(&format!("/ws/chat?token={token}")), None, None).await, 401);
+    for server in 0..2 {
+        assert_eq!(set.get(server, "/api/rooms", token).await.status, 401);
+    }
     // Another session of the same user is none of this one's business.
     other.say(json!({"type": "ping"})).await;
     other.hear("pong").await;
@@ -123,7 +130,6 @@ async fn who_does_too_much_is_told_to_wait() {
     let set = Set::start_with(|settings| {
         settings.auth.quotas.logins_per_minute_of_user = 5;
         (settings.messages_per_second, settings.messages_burst) = (1, 2);
-        settings.sockets_per_user = 2;
     })
     .await;
     let mut page = set.page(0, "alice").await;
@@ -138,19 +144,64 @@ async fn who_does_too_much_is_told_to_wait() {
         page.say(json!({"type": "join_room", "room": "a"})).await;
     }
     while page.hear("join_room").await["success"] == true {}
-    let token = set.token(0, "alice").await;
-    let url = set.url(0, "/ws/chat").replacen("http", "ws", 1);
-    let _second = set.page(0, "alice").await;
-    assert_eq!(refused(&url, None, Some(&token)).await, 429);
     let wrong = json!({"username": "alice", "password": "wrong horse"});
     let mut statuses = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..5 {
         statuses.push(set.post(0, "/api/auth/login", "", wrong.clone()).await.status);
     }
-    assert_eq!(statuses, [401, 401, 429]);
+    assert_eq!(statuses, [401, 401, 401, 401, 429]);
     let last = set.post(0, "/api/auth/login", "", wrong).await;
     assert!(last.retry_after.is_some());
     assert!(last.body["message"].as_str().unwrap().starts_with("Too many attempts"));
+    set.stop().await;
+}
+
+/// Its handshake was refused, of which a browser does not say why: the page tried again for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_too_many_is_told_so_when_it_is_closed() {
+    let set = Set::start_with(|settings| settings.sockets_per_user = 2).await;
+    let first = set.page(0, "alice").await;
+    let _second = set.page_of(0, &first.token).await;
+    let mut third = set.handshake(0, &first.token).await;
+    assert_eq!(third.closed().await, Some(4409));
+    set.stop().await;
+}
+
+/// One account could have 100,000 rooms within an hour, and its instance told all of them to the
+/// others every few seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_shows_fifty_rooms_and_hears_of_each_that_it_asks_for() {
+    let set = Set::start().await;
+    let mut page = set.page(0, "alice").await;
+    for number in 0..50 {
+        assert_eq!(page.join(&format!("room {number}")).await["success"], true);
+    }
+    let refused = page.join("room 50").await;
+    assert_eq!((&refused["success"], &refused["error"]), (&json!(false), &json!(true)));
+    assert_eq!(page.join("room 7").await["success"], true, "it has that one already");
+    let seen = |number| json!({"room": format!("room {number}"), "offset": -1, "epoch": "none"});
+    let rooms: Vec<_> = (0..60).map(seen).collect();
+    page.say(json!({"type": "resume", "rooms": rooms})).await;
+    let mut told = std::collections::HashSet::new();
+    while told.len() < 60 {
+        told.insert(page.hear("resync").await["room"].to_string());
+    }
+    page.say(json!({"type": "leave_room", "room": "room 7"})).await;
+    assert_eq!(page.join("room 50").await["success"], true);
+    set.stop().await;
+}
+
+/// The page was told that it had joined; the room was in nobody's list.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_makes_too_many_rooms_is_told_and_has_not_joined() {
+    let set = Set::start_with(|settings| settings.rooms_per_hour = 1).await;
+    let mut page = set.page(0, "alice").await;
+    assert_eq!(page.join("a").await["success"], true);
+    let refused = page.join("b").await;
+    assert_eq!(refused["success"], false);
+    assert!(refused["message"].as_str().unwrap().contains("many rooms"), "{refused}");
+    page.send("b", "0", "hi").await;
+    assert_eq!(page.hear("message_failed").await["code"], "not_joined");
     set.stop().await;
 }
 

@@ -114,6 +114,11 @@ impl Set {
         answer(request).await
     }
 
+    /// What a server counts.
+    pub(crate) async fn metrics(&self, server: usize) -> String {
+        self.get(server, "/metrics", "").await.body.as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn post(&self, server: usize, path: &str, token: &str, body: Value) -> Answer {
         let request = client().post(self.url(server, path));
         answer(request.bearer_auth(token).json(&body)).await
@@ -141,17 +146,22 @@ impl Set {
 
     /// Opens a page of whoever holds this token.
     pub(crate) async fn page_of(&self, server: usize, token: &str) -> Page {
+        let mut page = self.handshake(server, token).await;
+        let hello = page.hear("hello").await;
+        page.epoch = hello["epoch"].as_str().unwrap().to_owned();
+        page.server = hello["server"].as_str().unwrap().to_owned();
+        page
+    }
+
+    /// The same, which has heard nothing yet.
+    pub(crate) async fn handshake(&self, server: usize, token: &str) -> Page {
         let ticket = self.post(server, "/api/ws-ticket", token, json!({})).await;
         let ticket = ticket.body["ticket"].as_str().unwrap().to_owned();
         let address = self.servers[server].address();
         let url = format!("ws://{address}/ws/chat?ticket={ticket}");
         let (socket, _) = connect_async(url.into_client_request().unwrap()).await.unwrap();
         let token = token.to_owned();
-        let mut page = Page { socket, token, epoch: String::new(), server: String::new() };
-        let hello = page.hear("hello").await;
-        page.epoch = hello["epoch"].as_str().unwrap().to_owned();
-        page.server = hello["server"].as_str().unwrap().to_owned();
-        page
+        Page { socket, token, epoch: String::new(), server: String::new() }
     }
 
     /// How many rows the database has of a room.
@@ -261,6 +271,11 @@ impl Page {
                 Some(Err(_)) | None => return None,
             }
         }
+    }
+
+    /// Closes it.
+    pub(crate) async fn go(mut self) {
+        self.socket.close(None).await.unwrap();
     }
 
     pub(crate) async fn join(&mut self, room: &str) -> Value {

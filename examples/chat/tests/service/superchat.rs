@@ -1,11 +1,24 @@
 //! The bot.
 
+use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
 use klamm_client::{ClientConfig, Kafka};
 use klamm_producer::{ProduceExt as _, Record};
 use klamm_utils::clock::{Clock as _, SystemClock};
 use serde_json::json;
 
-use crate::set::Set;
+use crate::set::{Page, Set, client};
+
+/// Asks until there is an answer: the first questions may come before the worker has joined its
+/// group, which begins at the end.
+async fn ask_until_done(page: &mut Page, room: &str, question: &str) {
+    for asked in 0.. {
+        page.send(room, &format!("{question} {asked}"), &format!("@superchat {question}")).await;
+        let wait = std::time::Duration::from_secs(1);
+        if tokio::time::timeout(wait, page.hear("llm_done")).await.is_ok() {
+            return;
+        }
+    }
+}
 
 /// The original pasted what people wrote into JSON: a quote broke it. And answers were not stored.
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +53,9 @@ async fn quotes_and_braces_come_back_as_they_were_and_the_answer_is_stored() {
     assert_eq!(answer["content"], question);
     bob.hear("llm_delta").await;
     bob.hear("llm_done").await;
-    assert!(set.wait_for_rows("a", 2).await.iter().any(|(content, _)| content == question));
+    while !set.rows("a").await.iter().any(|(content, _)| content == question) {
+        tokio::task::yield_now().await;
+    }
     set.stop().await;
 }
 
@@ -56,15 +71,7 @@ async fn a_copy_of_a_question_does_not_replace_the_answer() {
     .await;
     let mut alice = set.page(0, "alice").await;
     alice.join("b").await;
-    let mut asked = 0;
-    loop {
-        alice.send("b", &asked.to_string(), "@superchat help").await;
-        asked += 1;
-        let wait = std::time::Duration::from_secs(1);
-        if tokio::time::timeout(wait, alice.hear("llm_done")).await.is_ok() {
-            break;
-        }
-    }
+    ask_until_done(&mut alice, "b", "help").await;
     alice.join("a").await;
     alice.send("a", "where", "does this room lie?").await;
     set.wait_for_rows("a", 1).await;
@@ -126,5 +133,30 @@ async fn an_answer_can_be_stopped_and_questions_are_limited() {
     alice.say(json!({"type": "llm_stop", "room": "a", "id": delta["id"]})).await;
     let done = alice.hear("llm_done").await;
     assert_eq!(done["id"], delta["id"]);
+    set.stop().await;
+}
+
+/// What a reader could not read for a moment, it never read again: nobody was answered there.
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_are_answered_after_they_could_not_be_read() {
+    let mut set = Set::start().await;
+    set.start_llm(|settings| settings.questions_per_minute = 0).await;
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    ask_until_done(&mut alice, "a", "before").await;
+    let faults = set.broker.as_ref().unwrap().faults();
+    let refused = Fault::error(ApiKey::Fetch, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    faults.add(refused.topic("chat_messages")).unwrap();
+    let ready = format!("http://{}/readyz", set.llm.as_ref().unwrap().address());
+    // What the broker has nothing to tell of, it does not refuse.
+    for number in 0.. {
+        alice.send("a", &number.to_string(), "hi").await;
+        alice.hear("message_ack").await;
+        if client().get(&ready).send().await.unwrap().status() != 200 {
+            break;
+        }
+    }
+    faults.clear();
+    ask_until_done(&mut alice, "a", "after").await;
     set.stop().await;
 }

@@ -6,6 +6,7 @@ use chat::persister;
 use common::db::Database;
 use common::on;
 use klamm_broker::Broker;
+use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
 use klamm_client::admin::NewTopic;
 use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{ConsumeExt as _, OffsetReset, Start};
@@ -13,7 +14,7 @@ use klamm_producer::{ProduceExt as _, Record};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::set::Set;
+use crate::set::{Set, client};
 
 const TOPIC: &str = "chat_messages";
 
@@ -135,4 +136,55 @@ async fn a_topic_that_is_made_anew_under_a_running_writer_loses_nothing() {
     assert_eq!(count(&database, "messages_before").await, 2);
     running.stop().await.unwrap();
     broker.stop().await;
+}
+
+/// A partition that cannot be read is told of once, and its consumer gives nothing more of it: its
+/// rooms had no rows until the writer was started again, and it said that it was well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_could_not_be_read_for_a_moment_is_read_on() {
+    let broker = Broker::builder().ephemeral().set("group.initial.rebalance.delay.ms", "0");
+    let broker = broker.start().await.unwrap();
+    let kafka = kafka(&broker.bootstrap()).await;
+    let database = Database::in_memory().await.unwrap();
+    let refused = Fault::error(ApiKey::Fetch, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    let refused = broker.faults().add(refused.partition(TOPIC, 0).times(1)).unwrap();
+    let settings = persister::Settings::dev(&broker.bootstrap());
+    let running = persister::start(settings, database.clone()).await.unwrap();
+    while refused.strikes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    say(&kafka, &["one", "two"]).await;
+    while count(&database, "messages").await != 2 {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await.unwrap();
+    broker.stop().await;
+}
+
+/// It counted, and nobody could look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_tells_what_it_writes_and_puts_aside() {
+    let mut set = Set::start().await;
+    let kafka = kafka(&set.kafka).await;
+    let producer = kafka.producer().build().await.unwrap();
+    let poison = Record::to(TOPIC).partition(0).value("{not json");
+    producer.send(poison).await.unwrap();
+    say(&kafka, &["one", "two"]).await;
+    set.wait_for_rows("a", 2).await;
+    let address = set.persister.as_ref().unwrap().address();
+    let get = async |path: &str| {
+        let url = format!("http://{address}{path}");
+        client().get(url).send().await.unwrap().text().await.unwrap()
+    };
+    for told in ["rows_total 2", "dead_letters_total 1", "consumer_lag 0", "batch_rows_sum 2.0"] {
+        while !get("/metrics").await.lines().any(|line| line == told) {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(get("/readyz").await, "database: ok\nkafka: ok\n");
+    set.start_llm(|_| {}).await;
+    let address = set.llm.as_ref().unwrap().address();
+    let metrics = client().get(format!("http://{address}/metrics")).send().await.unwrap();
+    assert!(metrics.text().await.unwrap().contains("answers_total 0"));
+    set.stop().await;
 }

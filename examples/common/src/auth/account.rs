@@ -128,7 +128,7 @@ pub(super) async fn insert(
     }
 }
 
-/// The user with this normal name, and what is kept of its password.
+/// The user with this name, and what is kept of its password.
 pub(super) async fn credentials(
     database: &Database,
     username: &str,

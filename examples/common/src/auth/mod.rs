@@ -156,6 +156,7 @@ struct Inner {
     keys: token::Keys,
     passwords: password::Passwords,
     limits: limits::Limits,
+    ended: endings::Ended,
 }
 
 impl Auth {
@@ -168,7 +169,8 @@ impl Auth {
         let keys = token::Keys::new(&settings);
         let limits = limits::Limits::new(settings.quotas, bus.clone());
         let passwords = password::Passwords::new();
-        Self(Arc::new(Inner { settings, database, bus, keys, passwords, limits }))
+        let ended = endings::Ended::new(settings.access_lifetime);
+        Self(Arc::new(Inner { settings, database, bus, keys, passwords, limits, ended }))
     }
 
     /// Makes an account for somebody at this address, which may make so many an hour.
@@ -205,8 +207,7 @@ impl Auth {
 
     /// Begins a session. Takes as long for a user that does not exist.
     pub async fn login(&self, username: &str, password: &str) -> Result<Session, AuthError> {
-        let username = account::normal(username);
-        let found = account::credentials(&self.0.database, &username).await?;
+        let found = account::credentials(&self.0.database, username).await?;
         let hash = found.as_ref().map(|(_, hash)| hash.as_str());
         let right = self.0.passwords.verify(password, hash).await?;
         match found {
@@ -251,10 +252,10 @@ impl Auth {
         Endings::new(self.clone())
     }
 
-    /// Who holds this access token.
+    /// Who holds this access token. One of a session that is known to have ended is refused; a
+    /// service that hears of [`endings`](Self::endings) knows that within seconds.
     pub fn verify(&self, access: &str) -> Result<Identity, AuthError> {
-        let claims = self.0.keys.verify(access, Purpose::Access).ok_or(AuthError::NotLoggedIn)?;
-        Ok(claims.identity())
+        self.holder(access, Purpose::Access).map(|(_, identity)| identity)
     }
 
     /// Who holds this access token, if it is of the same session as `known`, and that goes on.
@@ -280,9 +281,10 @@ impl Auth {
         self.0.keys.ticket(identity)
     }
 
-    /// Fails if the session was ended. Without the database it is taken to go on: pages come back
-    /// then as well, and [`Endings`] ends them when the database does.
-    async fn goes_on(&self, identity: &Identity) -> Result<(), AuthError> {
+    /// Fails if the session was ended: to be asked before something is opened that lasts. Without
+    /// the database it is taken to go on: pages come back then as well, and [`Endings`] ends them
+    /// when the database does.
+    pub async fn goes_on(&self, identity: &Identity) -> Result<(), AuthError> {
         let asked = refresh::goes_on(&self.0.database, identity.session);
         match tokio::time::timeout(SESSION_WITHIN, asked).await {
             Ok(Ok(true)) => {}
@@ -295,8 +297,8 @@ impl Auth {
 
     /// Who holds this ticket. It is good once, as far as the bus can tell.
     pub async fn redeem(&self, ticket: &str) -> Result<Identity, AuthError> {
-        let claims = self.0.keys.verify(ticket, Purpose::Ticket).ok_or(AuthError::NotLoggedIn)?;
-        let name = format!("ticket:{}", claims.jti);
+        let (jti, identity) = self.holder(ticket, Purpose::Ticket)?;
+        let name = format!("ticket:{jti}");
         match self.0.bus.claim(&name, token::TICKET_LIFETIME).await {
             Ok(true) => {}
             Ok(false) => return Err(AuthError::NotLoggedIn),
@@ -304,7 +306,16 @@ impl Auth {
                 tracing::warn!(%error, "a ticket is taken although its use cannot be remembered");
             }
         }
-        Ok(claims.identity())
+        Ok(identity)
+    }
+
+    /// The name of a token, and who holds it.
+    fn holder(&self, token: &str, purpose: Purpose) -> Result<(String, Identity), AuthError> {
+        let claims = self.0.keys.verify(token, purpose).ok_or(AuthError::NotLoggedIn)?;
+        if self.0.ended.has(claims.sid) {
+            return Err(AuthError::NotLoggedIn);
+        }
+        Ok((claims.jti.clone(), claims.identity()))
     }
 
     /// The user with this id, name or address.

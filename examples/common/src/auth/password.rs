@@ -31,6 +31,12 @@ impl Passwords {
         Self { turns: Arc::new(Semaphore::new(AT_ONCE)), places }
     }
 
+    /// Takes both turns, so that nobody has one.
+    #[cfg(test)]
+    pub(super) fn take_turns(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.turns.try_acquire_many(2).expect("nobody has a turn")
+    }
+
     /// What is kept of a password.
     pub(super) async fn hash(&self, password: &str) -> Result<String, AuthError> {
         let password = password.to_owned();

@@ -104,6 +104,40 @@ async fn sessions_that_ended_are_heard_of_without_the_bus() {
     assert_eq!(ended.next().await, [identity.session].into());
 }
 
+/// An access token outlives its session by minutes. It was asked for nowhere but at tickets.
+#[tokio::test]
+async fn a_token_of_a_session_that_ended_is_refused_wherever_that_is_heard() {
+    let auth = auth().await;
+    let elsewhere = Auth::new(Settings::dev("test"), auth.0.database.clone(), Bus::memory());
+    auth.signup(alice()).await.unwrap();
+    let session = auth.login("alice", "correct horse").await.unwrap();
+    let ticket = auth.ticket(&auth.verify(&session.access).unwrap()).await.unwrap();
+    let identity = elsewhere.verify(&session.access).unwrap();
+    elsewhere.goes_on(&identity).await.unwrap();
+    auth.logout_everywhere(session.user.user_id).await.unwrap();
+    assert!(auth.verify(&session.access).is_err(), "it was ended here");
+    assert!(elsewhere.goes_on(&identity).await.is_err(), "the database is asked");
+    elsewhere.verify(&session.access).unwrap();
+    elsewhere.endings().next().await;
+    assert!(elsewhere.verify(&session.access).is_err());
+    assert!(elsewhere.redeem(&ticket).await.is_err(), "of the same session");
+}
+
+/// A minute was looked back: who was let in while the database was away stayed.
+#[tokio::test]
+async fn an_end_is_told_as_long_as_a_token_of_the_session_may_be_good() {
+    let auth = auth().await;
+    auth.signup(alice()).await.unwrap();
+    let session = auth.login("alice", "correct horse").await.unwrap();
+    let identity = auth.verify(&session.access).unwrap();
+    let ended_at = refresh::now_ms() - 14 * 60_000;
+    crate::on!(&auth.0.database, pool => {
+        let update = sqlx::query("UPDATE sessions SET ended_at = $1").bind(ended_at);
+        update.execute(pool).await.unwrap();
+    });
+    assert_eq!(auth.endings().next().await, [identity.session].into());
+}
+
 #[tokio::test]
 async fn a_session_without_a_database_is_taken_to_go_on() {
     let auth =
@@ -148,9 +182,10 @@ async fn to_log_out_ends_one_session_or_all() {
     let one = auth.login("alice", "correct horse").await.unwrap();
     let two = auth.login("alice", "correct horse").await.unwrap();
     let mut ended = auth.endings();
+    let session = auth.verify(&one.access).unwrap().session;
     auth.logout(&one.refresh).await.unwrap();
     assert!(auth.refresh(&one.refresh).await.is_err());
-    assert_eq!(ended.next().await, [auth.verify(&one.access).unwrap().session].into());
+    assert_eq!(ended.next().await, [session].into());
     let two = auth.refresh(&two.refresh).await.unwrap();
     auth.logout_everywhere(two.user.user_id).await.unwrap();
     assert!(auth.refresh(&two.refresh).await.is_err());
@@ -242,7 +277,12 @@ async fn only_accounts_that_are_made_count() {
 async fn passwords_are_computed_two_at_a_time_and_not_without_end() {
     let passwords = password::Passwords::new();
     let attempts = (0..80).map(|_| passwords.verify("x", Some("no hash")));
-    let outcomes = futures_util::future::join_all(attempts).await;
+    let mut attempts = futures_util::future::join_all(attempts);
+    // None ends before the last has begun.
+    let turns = passwords.take_turns();
+    assert!(futures_util::poll!(&mut attempts).is_pending());
+    drop(turns);
+    let outcomes = attempts.await;
     let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count();
     assert_eq!(refused, 80 - 66);
 }

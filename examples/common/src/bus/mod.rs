@@ -1,7 +1,8 @@
-//! Fleeting messages between instances: who types, who is there, and messages of the log a little
-//! sooner than the log itself brings them.
+//! Fleeting messages between instances: who types, who is there, and which sessions ended. And what
+//! they count or claim together.
 //!
-//! Nothing here is kept, and what a listener is too slow for is dropped: the log is the truth.
+//! No message is kept, and what a listener is too slow for is dropped: what must not be lost is in
+//! the log or the database.
 
 mod memory;
 mod redis;
@@ -152,9 +153,7 @@ impl Bus {
             Self::Redis(bus) => bus.claim(name, lifetime).await,
         }
     }
-}
 
-impl Bus {
     /// Counts one of `name`, within `lifetime` of the first: how many there are now, and how long
     /// until they are forgotten.
     pub async fn count(&self, name: &str, lifetime: Duration) -> Result<Counted, BusError> {

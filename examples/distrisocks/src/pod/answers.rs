@@ -57,7 +57,14 @@ async fn open(
     }
     let identity = match ticket {
         Some(ticket) => pod.0.auth.redeem(&ticket).await.map_err(AuthRejection::from),
-        None => Identity::from_request_parts(&mut request.into_parts().0, &pod).await,
+        None => match Identity::from_request_parts(&mut request.into_parts().0, &pod).await {
+            // The token may outlive its session.
+            Ok(identity) => match pod.0.auth.goes_on(&identity).await {
+                Ok(()) => Ok(identity),
+                Err(error) => Err(error.into()),
+            },
+            Err(refused) => Err(refused),
+        },
     };
     let identity = identity.map_err(IntoResponse::into_response)?;
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);

@@ -144,6 +144,10 @@ async fn fault_004_only_who_is_logged_in_gets_a_socket() {
     assert_eq!(refused(Some(&token), &[("origin", "http://evil.example")]).await, 403);
     let own = open(address, Some(&token), &[("origin", "http://localhost:8080")]).await;
     assert!(own.is_ok());
+    // The token would be good for minutes still.
+    let auth = &world.backends.auth;
+    auth.logout_everywhere(auth.verify(&token).unwrap().user_id).await.unwrap();
+    assert_eq!(refused(Some(&token), &[]).await, 401);
     world.stop().await;
 }
 
