@@ -117,6 +117,8 @@ impl Play {
         let klamm = Spec::new("klamm", "broker", own.join("klamm"))
             .arguments(["serve", "--listen", &kafka.to_string(), "--http-listen", "127.0.0.1:0"])
             .arguments(["--data-dir".into(), path.join("klamm").into_os_string()])
+            // Groups are small: who comes first waits for nobody.
+            .arguments(["-X", "group.initial.rebalance.delay.ms=0"])
             .at(kafka);
         processes.add(postgres(&path.join("postgres"), database, &self.password)?).await?;
         processes.add(redis("redis", master)?).await?;
