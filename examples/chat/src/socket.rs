@@ -127,11 +127,10 @@ async fn attend(instance: Arc<Instance>, place: Place, identity: Identity, web_s
         attendance::announce(instance, &room, &identity, false);
     }
     instance.metrics.sockets.dec();
+    // Another page may have it, whatever there is left to do for this one.
+    drop(place);
     // Not a part of this: the instance waits for its tasks only.
-    instance.tasks.spawn("errands", async move {
-        talk.finish().await;
-        drop(place);
-    });
+    instance.tasks.spawn("errands", async move { talk.finish().await });
 }
 
 fn hello(instance: &Instance, connection_id: Uuid) -> Reply {
@@ -203,7 +202,8 @@ async fn write(instance: &Instance, socket: &Socket, mut sink: SplitSink<WebSock
             sent = send => match sent {
                 Ok(()) if marks.is_empty() => {}
                 Ok(()) => instance.delivered.note_all(socket.user, marks.drain(..)),
-                Err(_) => return,
+                // What it said before it went is still to be read: that ends it.
+                Err(_) => return socket.mailbox.closed().await,
             },
             () = socket.mailbox.closed() => {}
         }

@@ -70,6 +70,7 @@ impl FromRef<App> for Auth {
 pub async fn start(settings: Settings, auth: Auth, database: Database) -> anyhow::Result<Running> {
     let tasks = TaskGroup::new("auth-svc");
     let telemetry = Telemetry::new();
+    tasks.spawn("sessions", hear_endings(auth.clone(), tasks.clone()));
     let router = routes(App { auth }).merge(telemetry.routes());
     let router = http::guard(router, &settings.http);
     let running = Running::serve(settings.listen, router, tasks.clone()).await?;
@@ -93,6 +94,17 @@ fn routes(app: App) -> Router {
         .route("/users", get(users))
         .route("/users/{id}", get(user))
         .with_state(app)
+}
+
+/// Hears which sessions ended, so that their tokens are refused.
+async fn hear_endings(auth: Auth, tasks: TaskGroup) {
+    let mut endings = auth.endings();
+    loop {
+        tokio::select! {
+            _ = endings.next() => {}
+            () = tasks.stopping() => return,
+        }
+    }
 }
 
 /// Follows what pods tell of messages, and counts it.

@@ -182,6 +182,8 @@ struct Inner {
     ask_again: watch::Sender<u64>,
     /// The sessions that ended last.
     ended: watch::Sender<HashSet<Uuid>>,
+    /// When it began, in milliseconds since 1970.
+    began_ms: i64,
     hops: Mutex<VecDeque<Hop>>,
     /// Names of accounts, by what compares them.
     known: Mutex<Recent<String, String>>,
@@ -219,6 +221,8 @@ pub async fn start(settings: Settings, backends: Backends) -> anyhow::Result<Run
     let routes = answers::routes(pod.clone()).merge(telemetry.routes());
     let router = http::guard(routes, &pod.0.settings.http);
     let running = Running::serve(pod.0.settings.listen, router, tasks.clone()).await?;
+    // Whatever else is awaited: pages are here already, and ask over HTTP.
+    tasks.spawn("sessions", run::end_sessions(pod.clone(), tasks.clone()));
     let work = run::run(pod, queues, backends.database, telemetry, tasks.clone());
     tasks.spawn("pod", work);
     Ok(running)
@@ -248,6 +252,7 @@ fn new(settings: Settings, backends: Backends, telemetry: &Telemetry) -> (Pod, r
         mode: watch::Sender::new(settings.mode),
         ask_again: watch::Sender::default(),
         ended: watch::Sender::default(),
+        began_ms: now_ms(),
         hops: Mutex::default(),
         known: Mutex::new(Recent::new(known::REMEMBERED)),
         states: lease::Cache::default(),

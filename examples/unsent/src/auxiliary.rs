@@ -95,6 +95,18 @@ impl Auxiliary {
         }
     }
 
+    /// Whether it is where the worker is, so that it learns of a step without records: one that is
+    /// ahead takes it for known, one that is away would keep it waiting.
+    pub(crate) fn is_at(&self, reached: i64) -> bool {
+        match &self.state {
+            State::Replica => true,
+            State::Follows(follower) => {
+                follower.is_settled() && follower.reached() == Some(reached)
+            }
+            State::Lacks | State::Fills(_) => false,
+        }
+    }
+
     pub(crate) fn is_filled(&self) -> bool {
         matches!(self.state, State::Fills(_))
     }

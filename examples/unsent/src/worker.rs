@@ -281,7 +281,7 @@ impl<'a> Worker<'a> {
         self.settle().await?;
         let settled = self.master.is_settled().then_some(self.reached);
         self.auxiliary.look_after(&self.shared.stores.master, settled, current).await;
-        if current && settled.is_some() {
+        if current && settled.is_some() && self.auxiliary.is_at(self.reached) {
             self.forget().await?;
         }
         self.shared.metrics.unsettled(self.place.partition, self.master.records());

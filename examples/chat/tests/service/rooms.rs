@@ -1,5 +1,7 @@
 //! Rooms, as the design has them.
 
+use std::time::Duration;
+
 use common::db::Database;
 use serde_json::json;
 
@@ -173,9 +175,12 @@ async fn who_leaves_and_goes_at_once_is_a_member_no_more() {
         alice.say(json!({"type": "leave_room", "room": room})).await;
     }
     alice.go().await;
-    while members().await != 0 {
-        tokio::task::yield_now().await;
-    }
+    let left = async {
+        while members().await != 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), left).await.unwrap();
     set.stop().await;
 }
 

@@ -131,9 +131,11 @@ impl Lane {
         }
         let failed = self.publish(&pod, &producer, &ways, &away).await;
         let all = std::mem::take(&mut self.messages);
-        let published = all.len() - failed.len();
+        let count = all.len();
         let has_failed = |routed: &Routed| failed.contains(&routed.delivery.message_id);
         self.messages = all.into_iter().filter(has_failed).collect();
+        // Not those that have failed by id: one may lie here twice.
+        let published = count - self.messages.len();
         if !self.messages.is_empty() {
             tokio::time::sleep(self.backoff.next_pause()).await;
         }

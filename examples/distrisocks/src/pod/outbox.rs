@@ -94,7 +94,7 @@ fn record(event: &StatusEvent) -> Record {
 /// `status-feed`: what any pod tells, to the senders that are here.
 pub(super) async fn feed(pod: Pod, kafka: Kafka, tasks: TaskGroup) {
     let mut patience = Patience::new(&tasks, "follow statuses");
-    let (mut told, mut heard_ms) = (Told::default(), now_ms());
+    let (mut told, mut heard_ms) = (Told::default(), pod.0.began_ms);
     loop {
         let error = tokio::select! {
             error = follow(&pod, &kafka, &mut told, &mut heard_ms) => error,

@@ -57,8 +57,8 @@ pub(super) async fn run(
     }
 }
 
-/// Tells the sockets which sessions ended.
-async fn end_sessions(pod: Pod, tasks: TaskGroup) {
+/// Hears which sessions ended, and tells the sockets.
+pub(super) async fn end_sessions(pod: Pod, tasks: TaskGroup) {
     let mut endings = pod.0.auth.endings();
     loop {
         tokio::select! {
@@ -128,7 +128,6 @@ impl Stages {
         rest.spawn("outbox", outbox::relay(pod.clone(), producer.clone(), tasks.clone()));
         rest.spawn("status-feed", outbox::feed(pod.clone(), kafka.clone(), tasks.clone()));
         rest.spawn("reap", reap::watch(pod.clone(), kafka.clone(), tasks.clone()));
-        rest.spawn("sessions", end_sessions(pod.clone(), tasks.clone()));
         rest.spawn("lease", lease::keep(pod.clone(), kafka.clone(), tasks));
     }
 

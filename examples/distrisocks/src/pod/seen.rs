@@ -6,12 +6,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::recent::Recent;
+use crate::store::Place;
 
 /// Messages that are remembered.
 const REMEMBERED: usize = 4_096;
 /// How often a message is sent at most, to a client that never says that it has it; and so many
 /// looks in a row may send something, to one that says so of none.
 const TIMES_MAX: u32 = 3;
+/// How much later than others a message may be saved that has an earlier place.
+const LATE: Duration = Duration::from_secs(60);
 
 /// What a connection was sent.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) struct Seen {
     in_vain: u32,
     /// Whether the look that is under way has sent something.
     has_sent: bool,
+    /// The last message that a look has found.
+    found: Place,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,24 +39,30 @@ enum State {
 impl Seen {
     /// What was sent is sent again after this time.
     pub(super) fn new(again_after: Duration) -> Self {
-        Self { messages: Recent::new(REMEMBERED), again_after, in_vain: 0, has_sent: false }
+        let (in_vain, has_sent, found) = (0, false, Place::FIRST);
+        Self { messages: Recent::new(REMEMBERED), again_after, in_vain, has_sent, found }
     }
 
-    /// Whether to look into the database for what is undelivered. Where more is than is remembered
-    /// here, a client that acknowledges nothing would get all of it with every look.
-    pub(super) fn begin_look(&mut self) -> bool {
+    /// Behind which place to look in the database for what is undelivered. Where more is than is
+    /// remembered here, a client that acknowledges nothing would get all of it with every look: after
+    /// a few it gets what is new.
+    pub(super) fn begin_look(&mut self) -> Place {
         self.has_sent = false;
-        self.in_vain < TIMES_MAX
+        if self.in_vain < TIMES_MAX { Place::FIRST } else { self.found.before(LATE) }
+    }
+
+    /// The look has found what stands up to here.
+    pub(super) fn found(&mut self, place: Place) {
+        self.found = self.found.max(place);
     }
 
     /// The look has come to its end.
     pub(super) fn end_look(&mut self) {
-        self.in_vain = if self.has_sent { self.in_vain + 1 } else { 0 };
-    }
-
-    /// There may be something new: one look more.
-    pub(super) fn allow_look(&mut self) {
-        self.in_vain = self.in_vain.min(TIMES_MAX - 1);
+        if self.has_sent {
+            self.in_vain += 1;
+        } else if self.in_vain < TIMES_MAX {
+            self.in_vain = 0;
+        }
     }
 
     /// Whether a message that comes live is to be sent: any other copy of it was enough.
@@ -92,6 +103,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Message;
 
     const AGAIN: Duration = Duration::from_secs(30);
 
@@ -123,37 +135,75 @@ mod tests {
         assert_eq!(times, TIMES_MAX);
     }
 
+    /// Sends what is due of those behind the place; gives how many.
+    fn look(seen: &mut Seen, all: &[Message], now: Instant) -> usize {
+        let behind = seen.begin_look();
+        let mut sent = 0;
+        for message in all.iter().filter(|message| message.place() > behind) {
+            if seen.is_due(message.message_id, now) {
+                seen.sent(message.message_id, now);
+                sent += 1;
+            }
+            seen.found(message.place());
+        }
+        seen.end_look();
+        sent
+    }
+
+    fn message(placed_us: i64) -> Message {
+        Message {
+            message_id: Uuid::now_v7(),
+            sender_id: "alice".into(),
+            reciever_id: "bob".into(),
+            payload: "hi".into(),
+            status: 0,
+            placed_us,
+            sent_at: None,
+            delivered_at: None,
+        }
+    }
+
     /// It was: of more than are remembered each was forgotten before it was asked for again, and a
     /// client that acknowledged nothing got all of them with every look.
     #[test]
     fn who_acknowledges_nothing_is_looked_for_a_few_times_however_much_waits() {
-        let ids: Vec<_> = (0..REMEMBERED + 1_000).map(|_| Uuid::now_v7()).collect();
+        let count = REMEMBERED + 1_000;
+        let all: Vec<_> = (0..count).map(|n| message(n as i64 * 1_000_000)).collect();
         let (mut seen, mut now) = (Seen::new(AGAIN), Instant::now());
-        let mut look = |seen: &mut Seen| {
-            let looks = seen.begin_look();
-            if looks {
-                for id in &ids {
-                    if seen.is_due(*id, now) {
-                        seen.sent(*id, now);
-                    }
-                }
-                seen.end_look();
-            }
+        let mut sent = |seen: &mut Seen, all: &[Message]| {
             now += AGAIN;
-            looks
+            look(seen, all, now)
         };
-        assert_eq!((0..9).filter(|_| look(&mut seen)).count(), TIMES_MAX as usize);
-        seen.allow_look();
-        assert!(look(&mut seen) && !look(&mut seen), "once more when a pod has died");
-        seen.acknowledged(ids[0]);
-        assert!(look(&mut seen), "somebody is there");
+        for _ in 0..TIMES_MAX {
+            assert_eq!(sent(&mut seen, &all), count);
+        }
+        // Those of the last minute: nobody knows yet whether all of it was there.
+        for _ in 0..TIMES_MAX {
+            assert!(sent(&mut seen, &all) <= 61);
+        }
+        assert_eq!(sent(&mut seen, &all), 0);
+        seen.acknowledged(all[0].message_id);
+        assert!(sent(&mut seen, &all) > 1_000, "somebody is there");
+    }
+
+    /// It was: after three looks in vain nothing was looked for, what came later neither.
+    #[test]
+    fn what_is_new_is_sent_to_who_acknowledges_nothing() {
+        let (mut seen, mut now, mut all) = (Seen::new(AGAIN), Instant::now(), vec![message(0)]);
+        for n in 1..9 {
+            now += AGAIN;
+            let new = all.last().map(|message| message.message_id);
+            assert!(look(&mut seen, &all, now) > 0);
+            assert!(!seen.is_new(new.unwrap()));
+            all.push(message(n * 90_000_000));
+        }
     }
 
     #[test]
     fn looks_that_find_nothing_go_on() {
         let mut seen = Seen::new(AGAIN);
         for _ in 0..9 {
-            assert!(seen.begin_look());
+            assert_eq!(seen.begin_look(), Place::FIRST);
             seen.end_look();
         }
     }

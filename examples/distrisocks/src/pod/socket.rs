@@ -122,8 +122,9 @@ impl Socket {
                     self.take(frame).await?;
                 }
                 _ = again.tick(), if !catches_up => {
-                    catches_up = self.seen.begin_look();
-                    page = catches_up.then(|| self.page(Place::FIRST)).into();
+                    catches_up = true;
+                    let behind = self.seen.begin_look();
+                    page = Some(self.page(behind)).into();
                 }
                 Some(found) = &mut page, if catches_up => {
                     let next = self.catch_up(found).await?;
@@ -140,7 +141,6 @@ impl Socket {
                     Err(Ended::Replaced) => return Err(REPLACED),
                 },
                 Ok(()) = asked.changed() => {
-                    self.seen.allow_look();
                     let within = Random::new().below(ASK_WITHIN_MS);
                     again.reset_after(Duration::from_millis(within));
                 }
@@ -183,9 +183,11 @@ impl Socket {
         let is_all = i64::try_from(waiting.len()).unwrap_or(i64::MAX) < PAGE;
         let last = waiting.last().map(Message::place);
         for message in waiting {
+            let place = message.place();
             if self.seen.is_due(message.message_id, Instant::now()) {
                 self.deliver(Delivery::of(message)).await?;
             }
+            self.seen.found(place);
         }
         Ok(last.filter(|_| !is_all))
     }

@@ -18,6 +18,14 @@ impl Place {
     pub const FIRST: Self = Self { placed_us: i64::MIN, message_id: Uuid::nil() };
     /// Behind everything.
     pub const LAST: Self = Self { placed_us: i64::MAX, message_id: Uuid::max() };
+
+    /// A place so long before this one: what is placed by clocks that differ may come to stand before
+    /// what is there already.
+    #[must_use]
+    pub fn before(self, time: std::time::Duration) -> Self {
+        let us = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self { placed_us: self.placed_us.saturating_sub(us), message_id: Uuid::nil() }
+    }
 }
 
 impl fmt::Display for Place {

@@ -42,9 +42,9 @@ pub(super) async fn one(
 ) -> Result<Response, Refusal> {
     caller.acts_as(&message.fromuser)?;
     message.check()?;
+    let log = app.log()?;
     app.access.count(&caller, 1)?;
-    let record = record(&message.touser, &message);
-    let stored = app.log()?.producer.send(record).await?;
+    let stored = log.producer.send(record(&message.touser, &message)).await?;
     Ok((StatusCode::ACCEPTED, Json(accepted(stored, message.message_id))).into_response())
 }
 
@@ -59,9 +59,11 @@ pub(super) async fn batch(
         return Err(Refusal::TooMany(messages.len()));
     }
     messages.iter().try_for_each(Message::check)?;
+    // Who is refused for want of a log has not used up anything.
+    let log = app.log()?;
     app.access.count(&caller, u32::try_from(messages.len()).unwrap_or(u32::MAX))?;
     let records: Vec<_> = messages.iter().map(|message| record(&message.touser, message)).collect();
-    let stored = app.log()?.producer.send_all(records).await;
+    let stored = log.producer.send_all(records).await;
     let all_stored = stored.iter().all(Result::is_ok);
     let outcomes: Vec<_> = stored
         .into_iter()
@@ -106,10 +108,10 @@ async fn hand_over_record(
 ) -> Result<Response, Refusal> {
     caller.acts_as(&handed_over.touser)?;
     handed_over.check()?;
+    let log = app.log()?;
     // It is a record as any other.
     app.access.count(caller, 1)?;
-    let record = record(&handed_over.touser, &handed_over);
-    app.log()?.producer.send(record).await?;
+    log.producer.send(record(&handed_over.touser, &handed_over)).await?;
     Ok((StatusCode::ACCEPTED, Json(handed_over)).into_response())
 }
 
