@@ -115,6 +115,7 @@ impl Persister {
         if !self.database.migrate_patiently(&self.tasks, &store::migrations()).await {
             return;
         }
+        self.health.well();
         let mut patience = Patience::new(&self.tasks, "read messages");
         while let Some(mut parts) = self.open_patiently().await {
             let opened = clock::now();

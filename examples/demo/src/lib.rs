@@ -17,6 +17,7 @@ pub mod cast;
 pub mod control;
 pub mod logs;
 pub mod proxy;
+mod readiness;
 pub mod record;
 pub mod settings;
 pub mod up;

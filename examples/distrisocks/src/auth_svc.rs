@@ -15,7 +15,7 @@ use common::db::Database;
 use common::http::{self, ClientIp};
 use common::patience::Patience;
 use common::service::Running;
-use common::telemetry::Telemetry;
+use common::telemetry::{Component, Telemetry};
 use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{ConsumeExt as _, OffsetReset};
 use klamm_utils::task::TaskGroup;
@@ -116,7 +116,7 @@ async fn follow(kafka: String, telemetry: Telemetry, tasks: TaskGroup) {
     let mut patience = Patience::new(&tasks, "follow statuses");
     loop {
         let error = tokio::select! {
-            error = count(&kafka, &events) => error,
+            error = count(&kafka, &events, &seen) => error,
             () = tasks.stopping() => return,
         };
         seen.away(&error);
@@ -126,7 +126,7 @@ async fn follow(kafka: String, telemetry: Telemetry, tasks: TaskGroup) {
     }
 }
 
-async fn count(kafka: &str, events: &Counter) -> klamm_client::Error {
+async fn count(kafka: &str, events: &Counter, seen: &Component) -> klamm_client::Error {
     let consumer = async {
         let kafka = Kafka::connect(ClientConfig::new(kafka).client_id(GROUP)).await?;
         let consumer = kafka.consumer().group(GROUP).subscribe([STATUS_TOPIC]);
@@ -136,6 +136,7 @@ async fn count(kafka: &str, events: &Counter) -> klamm_client::Error {
         Ok(consumer) => consumer,
         Err(error) => return error,
     };
+    seen.well();
     loop {
         match consumer.next_batch().await {
             Ok(batch) => events.inc_by(batch.records().len() as u64),

@@ -1,7 +1,11 @@
 //! Somebody who has signed up, and does over HTTP what a page does.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
 use axum::http::Uri;
+use hyper::StatusCode;
+use klamm_utils::clock;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -10,6 +14,9 @@ use crate::http::Client;
 
 /// Whose sockets nobody else opens.
 const PASSWORD: &str = "correct horse battery";
+/// For how long somebody who is told to come back later does.
+const PATIENCE: Duration = Duration::from_secs(30);
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How many messages a server gives at once, at most.
 const PAGE: usize = 200;
 
@@ -52,10 +59,13 @@ impl Account {
             token: String,
         }
         let body = json!({"username": username, "password": PASSWORD}).to_string();
-        let answer = http.post(&format!("{url}/api/auth/signup"), body.clone()).await?;
-        ensure!(answer.0.is_success(), "{username} cannot sign up: {} {}", answer.0, answer.1);
-        let answer = http.post(&format!("{url}/api/auth/login"), body).await?;
-        let Session { token } = read(answer).context("nobody is logged in")?;
+        let (status, text) = patiently(&http, &format!("{url}/api/auth/signup"), &body).await?;
+        // Who had no answer may have an account all the same: then the password opens it.
+        let has_one = status.is_success() || status == StatusCode::CONFLICT;
+        ensure!(has_one, "{username} cannot sign up: {status} {text}");
+        let answer = patiently(&http, &format!("{url}/api/auth/login"), &body).await?;
+        let Session { token } =
+            read(answer).with_context(|| format!("{username} cannot log in"))?;
         Ok(Self { http, url: url.to_owned(), token })
     }
 
@@ -79,7 +89,20 @@ impl Account {
     }
 }
 
-fn read<T: DeserializeOwned>((status, text): (hyper::StatusCode, String)) -> anyhow::Result<T> {
+/// Posts again for as long as it is told to come back later.
+async fn patiently(http: &Client, url: &str, body: &str) -> anyhow::Result<(StatusCode, String)> {
+    let begun = clock::now();
+    loop {
+        let answer = http.post(url, body.to_owned()).await?;
+        let busy = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+        if !busy.contains(&answer.0) || begun.elapsed() > PATIENCE {
+            return Ok(answer);
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+fn read<T: DeserializeOwned>((status, text): (StatusCode, String)) -> anyhow::Result<T> {
     ensure!(status.is_success(), "{status} {text}");
     serde_json::from_str(&text).with_context(|| text)
 }

@@ -165,23 +165,26 @@ async fn a_partition_that_could_not_be_read_for_a_moment_is_read_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_tells_what_it_writes_and_puts_aside() {
     let mut set = Set::start().await;
+    let address = set.persister.as_ref().unwrap().address();
+    let get = async |path: &str| {
+        let url = format!("http://{address}{path}");
+        client().get(url).send().await.unwrap().text().await.unwrap()
+    };
+    // Also before there is anything to write.
+    while get("/readyz").await != "database: ok\nkafka: ok\n" {
+        tokio::task::yield_now().await;
+    }
     let kafka = kafka(&set.kafka).await;
     let producer = kafka.producer().build().await.unwrap();
     let poison = Record::to(TOPIC).partition(0).value("{not json");
     producer.send(poison).await.unwrap();
     say(&kafka, &["one", "two"]).await;
     set.wait_for_rows("a", 2).await;
-    let address = set.persister.as_ref().unwrap().address();
-    let get = async |path: &str| {
-        let url = format!("http://{address}{path}");
-        client().get(url).send().await.unwrap().text().await.unwrap()
-    };
     for told in ["rows_total 2", "dead_letters_total 1", "consumer_lag 0", "batch_rows_sum 2.0"] {
         while !get("/metrics").await.lines().any(|line| line == told) {
             tokio::task::yield_now().await;
         }
     }
-    assert_eq!(get("/readyz").await, "database: ok\nkafka: ok\n");
     set.start_llm(|_| {}).await;
     let address = set.llm.as_ref().unwrap().address();
     let metrics = client().get(format!("http://{address}/metrics")).send().await.unwrap();

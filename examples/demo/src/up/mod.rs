@@ -22,7 +22,7 @@ use crate::proxy::Proxy;
 use crate::record::{Folder, Record};
 use crate::settings::Told;
 use nginx::{Upstreams, nginx};
-use process::{LOOK, Spec};
+use process::{LOOK, Ready, Spec};
 use servers::{POSTGRES_DATABASE, POSTGRES_USER, postgres, redis, redis_replica};
 use stage::Processes;
 
@@ -119,7 +119,7 @@ impl Play {
             .arguments(["--data-dir".into(), path.join("klamm").into_os_string()])
             // Groups are small: who comes first waits for nobody.
             .arguments(["-X", "group.initial.rebalance.delay.ms=0"])
-            .at(kafka);
+            .at(kafka, Ready::Listens);
         processes.add(postgres(&path.join("postgres"), database, &self.password)?).await?;
         processes.add(redis("redis", master)?).await?;
         processes
@@ -137,8 +137,7 @@ impl Play {
             let spec = Spec::new(part.name, part.role.kind(), own.join(part.role.program()))
                 .environment(settings.iter().cloned())
                 .environment(part.settings(place));
-            let spec = if listens(part.role) { spec.at(place) } else { spec };
-            processes.add(spec).await?;
+            processes.add(spec.at(place, Ready::Says)).await?;
             cast.push((part, place));
         }
         let buttons = self.buttons(processes, proxy).await?;
@@ -223,11 +222,6 @@ impl Play {
             }
         }
     }
-}
-
-/// Whether somebody waits for it to listen. The others serve nothing but their metrics, if that.
-fn listens(role: Role) -> bool {
-    matches!(role, Role::Chat | Role::Accounts | Role::Pod | Role::UnsentProducer)
 }
 
 /// Ends the demo that runs in `data`, and waits until it has.

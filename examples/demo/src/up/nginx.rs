@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use super::process::Spec;
+use super::process::{Ready, Spec};
 use super::programs::NGINX;
 
 /// Shared with the containers of docker-compose.yml.
@@ -51,7 +51,7 @@ pub(super) fn nginx(folder: &Path, port: u16, upstreams: &Upstreams) -> anyhow::
     let mut spec = Spec::new("nginx", "proxy", NGINX.find()?)
         .arguments(["-p".into(), folder.as_os_str().to_owned()])
         .arguments(["-c", "nginx.conf", "-e", "stderr"])
-        .at(SocketAddr::from(([127, 0, 0, 1], port)));
+        .at(SocketAddr::from(([127, 0, 0, 1], port)), Ready::Listens);
     spec.farewell = Signal::TERM;
     Ok(spec)
 }

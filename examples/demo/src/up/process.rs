@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::readiness::until_ready;
+
 /// How often is looked whether a process has come or gone.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// Who has not ended by then after being asked to is killed.
@@ -27,12 +29,21 @@ pub(super) struct Spec {
     pub(super) arguments: Vec<OsString>,
     /// Beside what this process has itself, except for what programs would take as their settings.
     pub(super) environment: Vec<(String, String)>,
-    /// Where it listens once it is ready.
-    pub(super) address: Option<SocketAddr>,
+    /// Where it listens, and what shows there that it is ready.
+    pub(super) place: Option<(SocketAddr, Ready)>,
     /// What asks it to end.
     pub(super) farewell: Signal,
     /// Whether it refuses to run as root.
     pub(super) humble: bool,
+}
+
+/// What shows that a process can be used.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ready {
+    /// Somebody listens.
+    Listens,
+    /// Its `/readyz` says so.
+    Says,
 }
 
 /// Who a program runs as that must not be root: nobody.
@@ -52,7 +63,7 @@ impl Spec {
             program,
             arguments: Vec::new(),
             environment: Vec::new(),
-            address: None,
+            place: None,
             farewell: Signal::TERM,
             humble: false,
         }
@@ -74,8 +85,8 @@ impl Spec {
         self
     }
 
-    pub(super) fn at(mut self, address: SocketAddr) -> Self {
-        self.address = Some(address);
+    pub(super) fn at(mut self, address: SocketAddr, ready: Ready) -> Self {
+        self.place = Some((address, ready));
         self
     }
 
@@ -167,14 +178,28 @@ impl Process {
         }
     }
 
-    /// Waits until somebody listens at `address`.
-    pub(super) async fn listens(&mut self, name: &str, address: SocketAddr) -> anyhow::Result<()> {
-        while TcpStream::connect(address).await.is_err() {
-            if let Some(status) = self.ended()? {
-                bail!("{name} has ended ({status}): `demo logs {name}` says why");
+    /// Waits until it is ready, which `spec` describes.
+    pub(super) async fn is_ready(&mut self, spec: &Spec) -> anyhow::Result<()> {
+        let name = &spec.name;
+        let ready = async {
+            match spec.place {
+                None => {}
+                Some((address, Ready::Listens)) => until_it_listens(address).await,
+                Some((address, Ready::Says)) => until_ready(name, address).await,
             }
-            tokio::time::sleep(LOOK).await;
+        };
+        tokio::select! {
+            biased;
+            () = ready => Ok(()),
+            ended = self.child.wait() => {
+                bail!("{name} has ended ({}): `demo logs {name}` says why", ended?)
+            }
         }
-        Ok(())
+    }
+}
+
+async fn until_it_listens(address: SocketAddr) {
+    while TcpStream::connect(address).await.is_err() {
+        tokio::time::sleep(LOOK).await;
     }
 }

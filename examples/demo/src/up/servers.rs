@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use rustix::process::Signal;
 
-use super::process::{NOBODY, Spec, is_root};
+use super::process::{NOBODY, Ready, Spec, is_root};
 use super::programs::{INITDB, POSTGRES, REDIS};
 
 /// The database's superuser, and the database.
@@ -24,7 +24,7 @@ pub(super) fn postgres(folder: &Path, at: SocketAddr, password: &str) -> anyhow:
         .arguments(["-D".into(), folder.as_os_str().to_owned()])
         .arguments(["-h", "127.0.0.1", "-p", &at.port().to_string()])
         .arguments(["-c", "unix_socket_directories=", "-c", "max_connections=200"])
-        .at(at);
+        .at(at, Ready::Listens);
     // To end without waiting for the clients to do so.
     spec.farewell = Signal::INT;
     spec.humble = true;
@@ -89,7 +89,7 @@ fn feed(spec: &Spec, input: &str) -> anyhow::Result<()> {
 /// Redis that keeps nothing on disk: what is in it can be computed anew from the log.
 pub(super) fn redis(name: &str, at: SocketAddr) -> anyhow::Result<Spec> {
     let spec = Spec::new(name, "redis", REDIS.find()?);
-    Ok(spec.arguments(redis_arguments(at)).at(at))
+    Ok(spec.arguments(redis_arguments(at)).at(at, Ready::Listens))
 }
 
 /// The auxiliary of `master`: its replica, to which can be written as well.

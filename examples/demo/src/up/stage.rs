@@ -43,11 +43,11 @@ impl Processes {
         Ok(())
     }
 
-    /// Waits until all listen who are to.
+    /// Waits until all are ready.
     pub(super) async fn ready(&self) -> anyhow::Result<()> {
         for Slot { spec, process, .. } in &mut *self.0.slots.lock().await {
-            if let (Some(address), Some(process)) = (spec.address, process) {
-                process.listens(&spec.name, address).await?;
+            if let Some(process) = process {
+                process.is_ready(spec).await?;
             }
         }
         Ok(())
@@ -91,7 +91,7 @@ impl Stage for Processes {
             Instance {
                 name: spec.name.clone(),
                 kind: spec.kind.to_owned(),
-                address: spec.address,
+                address: spec.place.map(|(address, _)| address),
                 pid,
                 alive: pid.is_some(),
             }

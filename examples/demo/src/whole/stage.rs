@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use super::services::Backends;
 use crate::cast::{CAST, Part};
 use crate::control::{Instance, Refused, Stage};
+use crate::readiness::until_ready;
 
 /// The name of the broker among the instances.
 const BROKER: &str = "klamm";
@@ -49,7 +50,7 @@ struct Slot {
 }
 
 impl Whole {
-    /// Starts every service of the cast.
+    /// Starts every service of the cast, and waits until all are ready.
     pub(super) async fn start(broker: Broker, backends: Backends) -> anyhow::Result<Self> {
         let mut slots = Vec::new();
         for part in CAST {
@@ -57,6 +58,9 @@ impl Whole {
             let running = backends.start(part, anywhere).await;
             let running = running.with_context(|| format!("{} does not start", part.name))?;
             slots.push(Slot { part, address: running.address(), running: Some(running) });
+        }
+        for slot in &slots {
+            until_ready(slot.part.name, slot.address).await;
         }
         let kafka = broker.bootstrap().parse().ok();
         let running = Mutex::new(Everything { broker: Lives::Yes(broker), kafka, slots });
