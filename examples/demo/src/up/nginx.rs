@@ -114,11 +114,21 @@ mod tests {
         let text = server(8080, Path::new("/pages"), &upstreams());
         let settings = text.lines().filter(|line| !line.trim_start().starts_with('#'));
         assert!(settings.clone().all(|line| !line.contains("${")), "{text}");
-        let chat =
-            "upstream chat     { least_conn; server 127.0.0.1:3001; server 127.0.0.1:3002; }";
-        assert!(settings.clone().any(|line| line == chat), "{text}");
+        let chat = "server 127.0.0.1:3001; server 127.0.0.1:3002; }";
+        assert!(settings.clone().any(|line| line.ends_with(chat)), "{text}");
         assert!(text.contains("listen 127.0.0.1:8080; listen [::1]:8080;"), "{text}");
         assert!(text.contains("root '/pages';"), "{text}");
+    }
+
+    /// Else two who come one after the other are at the same instance, each the first of a worker.
+    #[test]
+    fn workers_share_what_they_count() {
+        let upstreams: Vec<_> =
+            SERVER.lines().filter(|line| line.starts_with("upstream ")).collect();
+        assert_eq!(upstreams.len(), 4);
+        for upstream in upstreams {
+            assert!(upstream.contains("{ zone ") && upstream.contains(" 64k; least_conn; "));
+        }
     }
 
     #[test]
