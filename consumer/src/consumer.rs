@@ -131,7 +131,10 @@ impl Consumer {
             return Poll::Ready(Ok(rest.into()));
         }
         let polled = self.poll_next_batch(context);
-        self.shared.was_polled();
+        match polled {
+            Poll::Ready(Ok(_)) => self.shared.took(),
+            _ => self.shared.was_polled(),
+        }
         polled
     }
 
@@ -225,7 +228,10 @@ impl Consumer {
     /// # Errors
     /// The partition is not assigned.
     pub fn pause(&self, topic: &Str, partition: i32) -> Result<()> {
-        self.with(&(topic.clone(), partition), |cursor| cursor.paused = true)
+        self.with(&(topic.clone(), partition), |cursor| cursor.paused = true)?;
+        // If it was full, the others were not asked for.
+        self.shared.ring();
+        Ok(())
     }
 
     /// Delivers from a partition again.

@@ -56,6 +56,8 @@ pub(crate) struct Cursor {
     sought: u64,
     buffered: VecDeque<Chunk>,
     buffered_bytes: usize,
+    /// Somebody waits until less than this is fetched ahead.
+    full_at: Option<usize>,
     high_watermark: Option<i64>,
     /// The application wants nothing from here now.
     pub(crate) paused: bool,
@@ -137,6 +139,7 @@ impl Cursor {
             sought: tenure << TENURE_SHIFT,
             buffered: VecDeque::new(),
             buffered_bytes: 0,
+            full_at: None,
             high_watermark: None,
             paused: false,
             halted: false,
@@ -275,9 +278,18 @@ impl Cursor {
         self.retry_at.is_some_and(|at| now < at)
     }
 
-    /// Whether so much is fetched ahead that no more should be asked for.
-    pub(crate) fn is_full(&self, bytes: usize) -> bool {
-        !self.paused && !self.halted && !self.leaving && self.buffered_bytes >= bytes
+    /// Whether so much is fetched ahead that no more should be asked for. Who is told so waits for
+    /// room.
+    pub(crate) fn is_full(&mut self, bytes: usize) -> bool {
+        let is_full = !self.paused && !self.halted && !self.leaving && self.buffered_bytes >= bytes;
+        self.full_at = is_full.then_some(bytes);
+        is_full
+    }
+
+    /// Whether there is room now for which somebody waits. Told once.
+    pub(crate) fn made_room(&mut self) -> bool {
+        let buffered = self.buffered_bytes;
+        self.full_at.take_if(|bytes| buffered < *bytes).is_some()
     }
 
     /// A broker has said which offset the start has.
@@ -441,6 +453,21 @@ mod tests {
         cursor.resolved(old, 99);
         assert!(!cursor.arrived(old, batch(50, 1, -1, false), Vec::new(), 51));
         assert_eq!(cursor.position(), Some(3));
+    }
+
+    #[test]
+    fn who_waits_for_room_is_told_once_and_not_before_there_is_some() {
+        let mut cursor = Cursor::new(Start::Offset(0), 0);
+        let records = [batch(0, 1, -1, false), batch(1, 1, -1, false), batch(2, 1, -1, false)];
+        let all = records.concat().len();
+        cursor.arrived(cursor.term(), records.concat().into(), Vec::new(), 3);
+        assert!(!cursor.made_room(), "nobody waits");
+        assert!(cursor.is_full(all - records[0].len()));
+        let mut told = Vec::new();
+        while let Ok(Some(_)) = cursor.next(IsolationLevel::ReadUncommitted) {
+            told.push(cursor.made_room());
+        }
+        assert_eq!(told, [false, true, false]);
     }
 
     #[test]

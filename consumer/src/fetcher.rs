@@ -135,7 +135,7 @@ impl Fetcher {
             let now = clock::now();
             let metadata = shared.kafka.metadata();
             let (asks, is_source, wake_at) = {
-                let assignment = shared.assignment();
+                let mut assignment = shared.assignment();
                 let full_at = usize::try_from(shared.settings.partition_max_bytes).unwrap_or(0);
                 let asks = assignment.asks(self.node, &metadata, full_at.max(1), now);
                 let is_source = assignment.sources(&metadata, now).0.contains(&self.node);

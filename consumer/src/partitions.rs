@@ -149,7 +149,10 @@ impl PartitionStream {
                 (context.waker(), clock::now()),
             );
             // There may be room to fetch, and what was given before is worked on.
-            self.shared.was_polled();
+            match next {
+                Poll::Ready(Some(Ok(_))) => self.shared.took(),
+                _ => self.shared.was_polled(),
+            }
             let Some(next) = ready!(next) else { return Poll::Ready(None) };
             let opened = next.and_then(|fetched| self.shared.open(&self.place, &fetched));
             if let Some(opened) = opened.transpose() {

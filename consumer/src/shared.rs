@@ -144,6 +144,15 @@ impl Shared {
         self.polled.notify_waiters();
     }
 
+    /// Tells the tasks that the application has taken a batch. Who fetches is told only if that made
+    /// room: to be woken for each would cost more than the batch.
+    pub(crate) fn took(&self) {
+        if self.assignment().take_made_room() {
+            self.room.notify_waiters();
+        }
+        self.polled.notify_waiters();
+    }
+
     /// Waits until the application works on nothing of these partitions any more.
     pub(crate) async fn let_go(&self, places: &[Place]) {
         loop {

@@ -135,7 +135,7 @@ impl Queue {
     pub(crate) fn append(
         &mut self,
         record: &Record,
-        room: Room,
+        room: Room<'_>,
         shape: &Shape,
         Moment { now, now_ms, transaction }: Moment,
     ) -> Result<Appended> {
@@ -144,10 +144,13 @@ impl Queue {
         }
         let timestamp = record.timestamp.unwrap_or(now_ms);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let full = |open: &Open| {
-            let size = open.builder.estimated_size_with(timestamp, key, value, &record.headers);
-            size > shape.batch_size || open.transaction != transaction
+        let is_full = |builder: &BatchBuilder| {
+            // Seldom near enough to be reckoned exactly.
+            builder.estimated_size() + record.size_max() > shape.batch_size
+                && builder.estimated_size_with(timestamp, key, value, &record.headers)
+                    > shape.batch_size
         };
+        let full = |open: &Open| open.transaction != transaction || is_full(&open.builder);
         let mut sealed = self.open.as_ref().is_some_and(full) && self.seal();
         let began = self.open.is_none();
         let capacity = self.last_size.min(shape.batch_size);

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// The memory of one producer, and the batches that are not settled.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    memory: Arc<Semaphore>,
+    /// A permit for each byte that nobody holds.
+    memory: Semaphore,
     capacity: usize,
     /// How many callers wait for memory.
     waiting: AtomicUsize,
@@ -27,9 +28,9 @@ struct Batches {
 
 /// Memory of one record that is not in a batch yet. Dropping it gives the memory back.
 #[derive(Debug)]
-pub(crate) struct Room {
-    ledger: Arc<Ledger>,
-    permit: OwnedSemaphorePermit,
+pub(crate) struct Room<'a> {
+    ledger: &'a Arc<Ledger>,
+    bytes: usize,
 }
 
 /// A batch's entry: its memory, and that it is not settled. Dropping it ends both.
@@ -37,37 +38,40 @@ pub(crate) struct Room {
 pub(crate) struct Hold {
     ledger: Arc<Ledger>,
     number: u64,
-    permit: Option<OwnedSemaphorePermit>,
+    bytes: usize,
 }
 
 impl Ledger {
     /// So many bytes, of which a semaphore can count 2^32.
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
         let capacity = capacity.min(u32::MAX as usize);
-        let memory = Arc::new(Semaphore::new(capacity));
+        let memory = Semaphore::new(capacity);
         let (waiting, batches, settled) = (AtomicUsize::new(0), Mutex::default(), Notify::new());
         Arc::new(Self { memory, capacity, waiting, batches, settled })
     }
 
     /// Waits until there is room; the first who waits is the first who gets it. What is larger
     /// than the whole memory gets the whole. Says by `rings` that somebody waits.
-    pub(crate) async fn reserve(self: &Arc<Self>, bytes: usize, rings: &Notify) -> Room {
+    pub(crate) async fn reserve(self: &Arc<Self>, bytes: usize, rings: &Notify) -> Room<'_> {
         if let Some(room) = self.try_reserve(bytes) {
             return room;
         }
         let _waiting = Waiting::begin(self);
         rings.notify_one();
-        let memory = Arc::clone(&self.memory);
-        let permit = memory.acquire_many_owned(self.permits(bytes)).await;
-        let permit = permit.expect("the semaphore is never closed");
-        Room { ledger: Arc::clone(self), permit }
+        let permits = self.memory.acquire_many(self.permits(bytes)).await;
+        self.room(permits.expect("the semaphore is never closed"))
     }
 
     /// Takes room if there is some now.
-    pub(crate) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Room> {
-        let memory = Arc::clone(&self.memory);
-        let permit = memory.try_acquire_many_owned(self.permits(bytes)).ok()?;
-        Some(Room { ledger: Arc::clone(self), permit })
+    pub(crate) fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Room<'_>> {
+        self.memory.try_acquire_many(self.permits(bytes)).ok().map(|permits| self.room(permits))
+    }
+
+    fn room(self: &Arc<Self>, permits: SemaphorePermit<'_>) -> Room<'_> {
+        let bytes = permits.num_permits();
+        // It is given back by what it becomes.
+        permits.forget();
+        Room { ledger: self, bytes }
     }
 
     /// Whether somebody waits for memory: then nothing that holds some is to linger.
@@ -122,14 +126,14 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Room {
+impl Room<'_> {
     /// The entry of a batch that begins now, without memory yet.
     pub(crate) fn begin(&self) -> Hold {
         let mut batches = self.ledger.lock();
         let number = batches.begun;
         batches.begun += 1;
         batches.unsettled.insert(number);
-        Hold { ledger: Arc::clone(&self.ledger), number, permit: None }
+        Hold { ledger: Arc::clone(self.ledger), number, bytes: 0 }
     }
 }
 
@@ -140,18 +144,21 @@ impl Hold {
     }
 
     /// Takes over a record's memory.
-    pub(crate) fn add(&mut self, room: Room) {
-        match &mut self.permit {
-            Some(permit) => permit.merge(room.permit),
-            None => self.permit = Some(room.permit),
-        }
+    pub(crate) fn add(&mut self, mut room: Room<'_>) {
+        self.bytes += std::mem::take(&mut room.bytes);
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.ledger.memory.add_permits(self.bytes);
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         // Who waited for a flush finds room.
-        drop(self.permit.take());
+        self.ledger.memory.add_permits(self.bytes);
         self.ledger.lock().unsettled.remove(&self.number);
         self.ledger.settled.notify_waiters();
     }
@@ -176,7 +183,7 @@ mod tests {
         assert!(ledger.is_short(), "what lingers is to go");
         rings.notified().await;
         drop(hold);
-        assert_eq!(waiting.await.permit.num_permits(), 10);
+        assert_eq!(waiting.await.bytes, 10);
         assert!(!ledger.is_short());
     }
 

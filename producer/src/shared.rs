@@ -1,6 +1,6 @@
 //! What the callers of a producer and its sender share.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) wake: Notify,
     stamps: Stamps,
     /// Read for every record, written when a topic is first used or has grown.
-    topics: RwLock<HashMap<Str, Arc<TopicQueues>>>,
+    topics: RwLock<BTreeMap<Str, Arc<TopicQueues>>>,
     /// Every queue there has been, by the number of its lane.
     queues: Mutex<Queues>,
     /// Touched when a batch begins or is full, not for every record.
@@ -182,7 +182,7 @@ impl Shared {
         &self,
         queues: &TopicQueues,
         record: &Record,
-        room: Room,
+        room: Room<'_>,
         moment: Moment,
     ) -> Result<Delivery> {
         let (partition, is_sticky) = queues.choose(record, &self.settings);

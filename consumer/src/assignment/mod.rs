@@ -37,6 +37,8 @@ pub(crate) struct Assignment {
     wants_partition: bool,
     /// Streams of partitions that have something to hear.
     woken: Vec<(Place, Waker)>,
+    /// A partition was full, and is not any more: more can be asked for.
+    made_room: bool,
     /// How often partitions were assigned.
     assigned: u64,
     application: Application,
@@ -142,14 +144,14 @@ impl Assignment {
     /// are independent: one whose partition is full keeps no other from being asked for, and those
     /// that are not full are asked for whatever else is.
     pub(crate) fn asks(
-        &self,
+        &mut self,
         node: i32,
         metadata: &Metadata,
         full_at: usize,
         now: Instant,
     ) -> Vec<Ask> {
         let (mut asks, mut only_streams) = (Vec::new(), false);
-        for (place, cursor) in &self.cursors {
+        for (place, cursor) in &mut self.cursors {
             let partition = metadata.topic(&place.0).and_then(|topic| topic.partition(place.1));
             let is_source = |partition: &&Partition| {
                 source(cursor, partition.leader, metadata, now) == Some(node)
@@ -269,7 +271,9 @@ impl Assignment {
         while let Some(place) = self.turns.pop_front() {
             let Some(cursor) = self.cursors.get_mut(&place) else { continue };
             cursor.has_turn = false;
-            match cursor.next(isolation) {
+            let next = cursor.next(isolation);
+            self.made_room |= cursor.made_room();
+            match next {
                 Ok(None) => {}
                 Ok(Some(fetched)) => {
                     cursor.has_turn = true;
@@ -283,6 +287,11 @@ impl Assignment {
             }
         }
         self.fatal.clone().map(Err)
+    }
+
+    /// Whether there is room now that there was not before. Told once.
+    pub(crate) fn take_made_room(&mut self) -> bool {
+        std::mem::take(&mut self.made_room)
     }
 
     /// Whom to wake when there is something to deliver.

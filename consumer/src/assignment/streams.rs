@@ -141,8 +141,10 @@ impl Assignment {
             return Poll::Ready(None);
         };
         let next = cursor.next(isolation);
-        let leaving = cursor.leaving;
-        let Some(claim) = &mut cursor.claim else { return Poll::Ready(None) };
+        let (made_room, leaving) = (cursor.made_room(), cursor.leaving);
+        self.made_room |= made_room;
+        let claim = self.claimed(place, tenure).and_then(|cursor| cursor.claim.as_mut());
+        let Some(claim) = claim else { return Poll::Ready(None) };
         claim.in_hand = None;
         claim.asked_at = Some(now);
         match next {
