@@ -221,22 +221,9 @@ impl Fetcher {
         asks: Vec<Ask>,
         stale: &mut Vec<Str>,
     ) -> Result<()> {
-        let mut topics = BTreeMap::<Str, Vec<_>>::new();
-        for Ask { place, wanted, leader_epoch, .. } in &asks {
-            topics.entry(place.0.clone()).or_default().push(list_offsets::Partition {
-                partition_index: place.1,
-                current_leader_epoch: *leader_epoch,
-                timestamp: timestamp(*wanted),
-            });
-        }
-        let topic = |(name, partitions)| list_offsets::Topic { name, partitions };
-        let request = list_offsets::Request {
-            replica_id: -1,
-            isolation_level: self.shared.settings.isolation_level(),
-            topics: topics.into_iter().map(topic).collect(),
-            timeout_ms: self.shared.settings.max_wait_ms,
-        };
-        let Answer { body, origin } = connection.call::<ListOffsets>(&request).await?;
+        let ends = self.ends(connection, &asks).await?;
+        let asked = asks.iter().map(|ask| (ask, timestamp(ask.wanted)));
+        let Answer { body, origin } = self.list_offsets(connection, asked).await?;
         let terms: HashMap<_, _> = asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
         let mut assignment = self.shared.assignment();
         for topic in body.topics {
@@ -247,16 +234,60 @@ impl Fetcher {
                 if let Err(error) = origin.check(partition.error_code, None, subject) {
                     self.refused(&mut assignment, ask, error, stale);
                 } else if let Some(cursor) = assignment.answered(&place, ask.term) {
-                    match partition.offset {
-                        // No record is that young: what comes now is.
-                        -1 => cursor.go(Start::Latest),
-                        offset => cursor.resolved(ask.term, offset),
+                    match (partition.offset, ends.get(&place)) {
+                        // No record is that young: what has come since the end was asked for is.
+                        (-1, Some(end)) => cursor.resolved(ask.term, *end),
+                        (-1, None) => cursor.go(Start::Latest),
+                        (offset, _) => cursor.resolved(ask.term, offset),
                     }
                 }
             }
         }
         self.shared.deliver(assignment);
         Ok(())
+    }
+
+    /// The ends of partitions of which a time is to be asked for: who finds none that young goes on
+    /// there. Asked for afterwards, they would lie behind what was written meanwhile.
+    async fn ends(&self, connection: &Connection, asks: &[Ask]) -> Result<HashMap<Place, i64>> {
+        let is_time = |ask: &&Ask| matches!(ask.wanted, Wanted::Resolve(Start::Timestamp(_)));
+        let latest = timestamp(Wanted::Resolve(Start::Latest));
+        let asked: Vec<_> = asks.iter().filter(is_time).map(|ask| (ask, latest)).collect();
+        if asked.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut ends = HashMap::new();
+        for topic in self.list_offsets(connection, asked).await?.body.topics {
+            // What is refused here is refused again when the time is asked for.
+            for found in topic.partitions.into_iter().filter(|found| found.offset >= 0) {
+                ends.insert((topic.name.clone(), found.partition_index), found.offset);
+            }
+        }
+        Ok(ends)
+    }
+
+    /// Asks which offsets these have at these timestamps.
+    async fn list_offsets(
+        &self,
+        connection: &Connection,
+        asked: impl IntoIterator<Item = (&Ask, i64)>,
+    ) -> Result<Answer<list_offsets::Response>> {
+        let mut topics = BTreeMap::<Str, Vec<_>>::new();
+        for (Ask { place, leader_epoch, .. }, timestamp) in asked {
+            topics.entry(place.0.clone()).or_default().push(list_offsets::Partition {
+                partition_index: place.1,
+                current_leader_epoch: *leader_epoch,
+                timestamp,
+            });
+        }
+        let topic = |(name, partitions)| list_offsets::Topic { name, partitions };
+        let request = list_offsets::Request {
+            replica_id: -1,
+            isolation_level: self.shared.settings.isolation_level(),
+            topics: topics.into_iter().map(topic).collect(),
+            timeout_ms: self.shared.settings.max_wait_ms,
+        };
+        connection.call::<ListOffsets>(&request).await
     }
 
     /// Asks for records.

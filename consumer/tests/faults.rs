@@ -75,3 +75,25 @@ async fn nothing_is_committed_to_a_topic_that_was_made_anew() {
     assert_eq!(committed().await, None);
     world.stop().await;
 }
+
+/// It asked for the end only after it had heard that no record was that young.
+#[tokio::test]
+async fn what_is_written_while_a_time_is_looked_up_is_read() {
+    let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+    let world = World::at(Cluster::of(broker), GroupProtocol::Classic, 1).await;
+    let slow = Fault::delay(ApiKey::ListOffsets, Duration::from_millis(200)).times(1);
+    let slow = world.broker.as_ref().unwrap().faults().add(slow).unwrap();
+    // Later than all that there is.
+    let begin = Start::Timestamp(i64::MAX);
+    let consumer = world.kafka.consumer().assign_topic(world.topic.clone(), begin);
+    let mut consumer = consumer.build().await.unwrap();
+    let (batch, ()) = tokio::join!(next(&mut consumer), async {
+        while slow.strikes() == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.produce(0, 1).await;
+    });
+    assert_eq!(batch.records()[0].offset, 100);
+    consumer.close(SOON).await.unwrap();
+    world.stop().await;
+}
