@@ -471,6 +471,26 @@ async fn a_close_that_cannot_commit_says_so_and_leaves_in_time() {
 }
 
 #[tokio::test]
+async fn a_group_is_described_whichever_protocol_it_speaks() {
+    for protocol in protocols().await {
+        let world = World::speaking(protocol, 2).await;
+        let mut consumer = world.member().build().await.unwrap();
+        read(&mut consumer, 200).await;
+        let names = [world.group.as_str().into()];
+        let described = world.kafka.admin().describe_groups(&names).await.unwrap().remove(0);
+        let group = described.1.unwrap();
+        let speaks_it = protocol == GroupProtocol::Consumer;
+        assert_eq!((group.protocol_type.as_str(), group.epoch.is_some()), ("consumer", speaks_it));
+        let [member] = &*group.members else { panic!("{group:?}") };
+        let both = Some(vec![world.place(0), world.place(1)]);
+        assert_eq!(member.assignment, both);
+        assert_eq!(member.target, both.filter(|_| speaks_it));
+        consumer.close(SOON).await.unwrap();
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn topics_and_partitions_that_come_later_are_found() {
     for protocol in protocols().await {
         let world = World::speaking(protocol, 1).await;

@@ -1,5 +1,6 @@
 //! Who is in a group.
 
+use klamm_protocol::api::consumer_group_describe::{self, ConsumerGroupDescribe};
 use klamm_protocol::api::describe_groups::{self, DescribeGroups};
 use klamm_protocol::consumer_protocol::{Assignment, TopicPartitions};
 use klamm_protocol::error_code::ErrorCode;
@@ -8,10 +9,10 @@ use klamm_protocol::wire::Str;
 use super::GroupState;
 use crate::admin::{Admin, Effect, Outcomes};
 use crate::answer::{Answer, Origin};
-use crate::error::{Result, Subject};
+use crate::error::{Error, Result, Subject};
 
 /// The protocol type of groups that read topics.
-const CONSUMER: &str = "consumer";
+pub(super) const CONSUMER: &str = "consumer";
 
 /// A group and its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +23,11 @@ pub struct GroupDescription {
     pub state: GroupState,
     /// What its members are: `consumer`, `connect` and so on.
     pub protocol_type: Str,
-    /// How partitions are assigned, as its members agreed; empty unless the group is stable.
+    /// How partitions are assigned: in a classic group as its members agreed, and empty unless it
+    /// is stable.
     pub protocol: Str,
+    /// Rises whenever members or subscriptions change; none in a classic group.
+    pub epoch: Option<i32>,
     /// The node id of the broker that coordinates it.
     pub coordinator: i32,
     /// Its members.
@@ -41,12 +45,19 @@ pub struct GroupMember {
     pub client_id: Str,
     /// The address it joined from.
     pub host: Str,
+    /// Where it stands, if it says so; none in a classic group.
+    pub rack: Option<Str>,
+    /// The group's epoch that it has heard of; none in a classic group.
+    pub epoch: Option<i32>,
     /// The partitions it has, in order. None in a group whose members are no consumers.
     pub assignment: Option<Vec<(Str, i32)>>,
+    /// The partitions it is to have in the end, in order; none in a classic group.
+    pub target: Option<Vec<(Str, i32)>>,
 }
 
 impl Admin {
-    /// Groups and their members. A group that does not exist is an error.
+    /// Groups and their members, of the consumer protocol (KIP-848) and of the classic one. A group
+    /// that does not exist is an error.
     ///
     /// # Errors
     /// No broker answers.
@@ -55,21 +66,59 @@ impl Admin {
     /// Dropped before it returns, it has changed nothing.
     pub async fn describe_groups(&self, groups: &[Str]) -> Result<Outcomes<Str, GroupDescription>> {
         self.by_coordinator(groups, Effect::Reads, async |node, groups| {
-            let request =
-                describe_groups::Request { groups, ..describe_groups::Request::default() };
-            let Answer { body, origin } = self.kafka.call::<DescribeGroups>(node, &request).await?;
-            let described = body.groups.into_iter().map(|group| {
-                let id = group.group_id.clone();
-                (id, GroupDescription::from_wire(group, node, &origin))
-            });
-            Ok(described.collect())
+            let (mut described, classic) = self.describe_consumer_groups(node, groups).await?;
+            if !classic.is_empty() {
+                described.extend(self.describe_classic_groups(node, classic).await?);
+            }
+            Ok(described)
         })
         .await
+    }
+
+    /// What a broker tells of the groups that speak the consumer protocol, and those that do not.
+    async fn describe_consumer_groups(
+        &self,
+        node: i32,
+        groups: Vec<Str>,
+    ) -> Result<(Outcomes<Str, GroupDescription>, Vec<Str>)> {
+        let request = consumer_group_describe::Request {
+            group_ids: groups.clone(),
+            include_authorized_operations: false,
+        };
+        let answer = self.kafka.call::<ConsumerGroupDescribe>(node, &request).await;
+        let Answer { body, origin } = match answer {
+            // It does not know the protocol, or was not told to speak it.
+            Err(Error::Unsupported { .. }) => return Ok((Vec::new(), groups)),
+            answer => answer?,
+        };
+        let (mut described, mut others) = (Vec::new(), Vec::new());
+        for group in body.groups {
+            let id = group.group_id.clone();
+            match group.error_code {
+                ErrorCode::GROUP_ID_NOT_FOUND | ErrorCode::UNSUPPORTED_VERSION => others.push(id),
+                _ => described.push((id, GroupDescription::of_consumers(group, node, &origin))),
+            }
+        }
+        Ok((described, others))
+    }
+
+    async fn describe_classic_groups(
+        &self,
+        node: i32,
+        groups: Vec<Str>,
+    ) -> Result<Outcomes<Str, GroupDescription>> {
+        let request = describe_groups::Request { groups, ..describe_groups::Request::default() };
+        let Answer { body, origin } = self.kafka.call::<DescribeGroups>(node, &request).await?;
+        let described = body.groups.into_iter().map(|group| {
+            let id = group.group_id.clone();
+            (id, GroupDescription::of_classic(group, node, &origin))
+        });
+        Ok(described.collect())
     }
 }
 
 impl GroupDescription {
-    fn from_wire(
+    fn of_classic(
         group: describe_groups::GroupAnswer,
         coordinator: i32,
         origin: &Origin,
@@ -82,11 +131,12 @@ impl GroupDescription {
             return Err(origin.error(ErrorCode::GROUP_ID_NOT_FOUND, subject()));
         }
         let consumers = group.protocol_type == CONSUMER;
-        let member = |member| GroupMember::from_wire(member, consumers);
+        let member = |member| GroupMember::of_classic(member, consumers);
         Ok(Self {
             id: group.group_id,
             state,
             protocol: group.protocol_data,
+            epoch: None,
             coordinator,
             members: group.members.into_iter().map(member).collect(),
             protocol_type: group.protocol_type,
@@ -95,7 +145,7 @@ impl GroupDescription {
 }
 
 impl GroupMember {
-    fn from_wire(member: describe_groups::Member, is_consumer: bool) -> Self {
+    fn of_classic(member: describe_groups::Member, is_consumer: bool) -> Self {
         let assignment = is_consumer.then(|| {
             // A member that has nothing yet has no bytes, either.
             let assignment = Assignment::decode(member.member_assignment).unwrap_or_default();
@@ -109,7 +159,10 @@ impl GroupMember {
             instance_id: member.group_instance_id,
             client_id: member.client_id,
             host: member.client_host,
+            rack: None,
+            epoch: None,
             assignment,
+            target: None,
         }
     }
 }
@@ -142,7 +195,7 @@ mod tests {
             members: vec![member(assigned.encode(0).unwrap()), member(Default::default())],
             ..describe_groups::GroupAnswer::default()
         };
-        GroupDescription::from_wire(group, 1, &Origin::of::<DescribeGroups>(&"a:1".into()))
+        GroupDescription::of_classic(group, 1, &Origin::of::<DescribeGroups>(&"a:1".into()))
     }
 
     #[test]

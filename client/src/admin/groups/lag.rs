@@ -90,13 +90,17 @@ mod tests {
             instance_id: None,
             client_id: "c".into(),
             host: "/h".into(),
+            rack: None,
+            epoch: None,
             assignment: Some(vec![place(1), place(2)]),
+            target: None,
         };
         let group = GroupDescription {
             id: "g".into(),
             state: GroupState::Stable,
             protocol_type: "consumer".into(),
             protocol: "range".into(),
+            epoch: None,
             coordinator: 1,
             members: vec![member],
         };

@@ -1,6 +1,7 @@
 //! Groups: which there are, who is in them, and how far they have read.
 
 mod change;
+mod consumer;
 mod describe;
 mod lag;
 mod list;
