@@ -25,9 +25,9 @@
 //!
 //! | task | owner | ends |
 //! |---|---|---|
-//! | `http` and its sockets | [`server`] | when the server stops; pages are told to go elsewhere |
+//! | `http` | [`server`] | when the server stops |
+//! | `socket` | [`server`] | when its page has gone, or is told to go elsewhere, and what it asked for is done |
 //! | `tail`, `hear`, `sessions`, `presence`, `pointers`, `reads`, `database` | [`server`] | likewise |
-//! | `errands` | [`server`], for a page that has gone | when what it asked for is done, or soon after |
 //! | `search` | [`server`] | when the database has answered, or the server stops |
 //! | `end` | [`server`] | when everything that was sent is stored |
 //! | `persist` | [`persister`] | after what it was writing |

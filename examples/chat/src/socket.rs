@@ -74,7 +74,10 @@ pub(crate) async fn open(
         .max_frame_size(FRAME_BYTES_MAX)
         .read_buffer_size(READ_BUFFER_BYTES);
     match instance.places.take(identity.user_id, address, most) {
-        Some(place) => upgrade.on_upgrade(move |socket| attend(instance, place, identity, socket)),
+        Some(place) => upgrade.on_upgrade(async move |socket| {
+            let tasks = instance.tasks.clone();
+            tasks.spawn("socket", attend(instance, place, identity, socket));
+        }),
         // A handshake that is refused does not tell a page why: it would try again for ever.
         None => upgrade.on_upgrade(turn_away),
     }
@@ -129,8 +132,7 @@ async fn attend(instance: Arc<Instance>, place: Place, identity: Identity, web_s
     instance.metrics.sockets.dec();
     // Another page may have it, whatever there is left to do for this one.
     drop(place);
-    // Not a part of this: the instance waits for its tasks only.
-    instance.tasks.spawn("errands", async move { talk.finish().await });
+    talk.finish().await;
 }
 
 fn hello(instance: &Instance, connection_id: Uuid) -> Reply {
