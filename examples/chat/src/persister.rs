@@ -82,8 +82,8 @@ impl Settings {
 /// Starts a writer. It waits for what is away.
 pub async fn start(settings: Settings, database: Database) -> anyhow::Result<Running> {
     let (tasks, telemetry) = (TaskGroup::new("kafka-consumer"), Telemetry::new());
-    let running = Running::serve(settings.listen, telemetry.routes(), tasks.clone()).await?;
     let (kafka, health) = (telemetry.needs("kafka"), telemetry.needs("database"));
+    let running = Running::serve(settings.listen, telemetry.routes(), tasks.clone()).await?;
     let metrics = Metrics::new(&telemetry);
     let persister = Persister { settings, database, kafka, health, metrics, tasks: tasks.clone() };
     tasks.spawn("persist", async move { persister.run().await });

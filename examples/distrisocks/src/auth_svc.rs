@@ -73,8 +73,8 @@ pub async fn start(settings: Settings, auth: Auth, database: Database) -> anyhow
     tasks.spawn("sessions", hear_endings(auth.clone(), tasks.clone()));
     let router = routes(App { auth }).merge(telemetry.routes());
     let router = http::guard(router, &settings.http);
-    let running = Running::serve(settings.listen, router, tasks.clone()).await?;
     let (ready, stop) = (telemetry.needs("database"), tasks.clone());
+    let running = Running::serve(settings.listen, router, tasks.clone()).await?;
     tasks.spawn("migrate", async move {
         if database.migrate_patiently(&stop, Auth::MIGRATIONS).await {
             ready.well();

@@ -220,10 +220,13 @@ pub async fn start(settings: Settings, backends: Backends) -> anyhow::Result<Run
     let (pod, queues) = new(settings, backends.clone(), &telemetry);
     let routes = answers::routes(pod.clone()).merge(telemetry.routes());
     let router = http::guard(routes, &pod.0.settings.http);
+    // Known before anybody can ask whether they are there.
+    let needs =
+        run::Needs { database: telemetry.needs("database"), kafka: telemetry.needs("kafka") };
     let running = Running::serve(pod.0.settings.listen, router, tasks.clone()).await?;
     // Whatever else is awaited: pages are here already, and ask over HTTP.
     tasks.spawn("sessions", run::end_sessions(pod.clone(), tasks.clone()));
-    let work = run::run(pod, queues, backends.database, telemetry, tasks.clone());
+    let work = run::run(pod, queues, backends.database, needs, tasks.clone());
     tasks.spawn("pod", work);
     Ok(running)
 }

@@ -59,11 +59,12 @@ impl Account {
             token: String,
         }
         let body = json!({"username": username, "password": PASSWORD}).to_string();
-        let (status, text) = patiently(&http, &format!("{url}/api/auth/signup"), &body).await?;
-        // Who had no answer may have an account all the same: then the password opens it.
-        let has_one = status.is_success() || status == StatusCode::CONFLICT;
+        let signup = format!("{url}/api/auth/signup");
+        let (tries, (status, text)) = patiently(&http, &signup, &body).await?;
+        // Who was told to come back may have an account by then: the password opens it.
+        let has_one = status.is_success() || (tries > 1 && status == StatusCode::CONFLICT);
         ensure!(has_one, "{username} cannot sign up: {status} {text}");
-        let answer = patiently(&http, &format!("{url}/api/auth/login"), &body).await?;
+        let (_, answer) = patiently(&http, &format!("{url}/api/auth/login"), &body).await?;
         let Session { token } =
             read(answer).with_context(|| format!("{username} cannot log in"))?;
         Ok(Self { http, url: url.to_owned(), token })
@@ -89,16 +90,27 @@ impl Account {
     }
 }
 
-/// Posts again for as long as it is told to come back later.
-async fn patiently(http: &Client, url: &str, body: &str) -> anyhow::Result<(StatusCode, String)> {
+/// Posts again for as long as it is told to come back later. Tells how often it posted.
+async fn patiently(
+    http: &Client,
+    url: &str,
+    body: &str,
+) -> anyhow::Result<(usize, (StatusCode, String))> {
+    const BUSY: [StatusCode; 4] = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
+    ];
     let begun = clock::now();
+    let mut tries = 1;
     loop {
         let answer = http.post(url, body.to_owned()).await?;
-        let busy = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
-        if !busy.contains(&answer.0) || begun.elapsed() > PATIENCE {
-            return Ok(answer);
+        if !BUSY.contains(&answer.0) || begun.elapsed() > PATIENCE {
+            return Ok((tries, answer));
         }
         tokio::time::sleep(AGAIN_AFTER).await;
+        tries += 1;
     }
 }
 

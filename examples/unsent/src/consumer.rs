@@ -7,7 +7,7 @@ use common::config::Config;
 use common::kv::Stores;
 use common::patience::Patience;
 use common::service::Running;
-use common::telemetry::Telemetry;
+use common::telemetry::{Component, Telemetry};
 use klamm_client::Kafka;
 use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset};
 use klamm_producer::ProduceExt as _;
@@ -55,16 +55,20 @@ impl Settings {
 pub async fn start(settings: Settings, stores: Stores) -> anyhow::Result<Running> {
     let tasks = TaskGroup::new("unsent-consumer");
     let telemetry = Telemetry::new();
-    let routes = telemetry.routes();
-    let running = Running::serve(settings.listen, routes, tasks.clone()).await?;
-    let work = consume(settings, stores, telemetry, tasks.clone());
+    let kafka = telemetry.needs("kafka");
+    let running = Running::serve(settings.listen, telemetry.routes(), tasks.clone()).await?;
+    let work = consume(settings, stores, (telemetry, kafka), tasks.clone());
     tasks.spawn("consume", work);
     Ok(running)
 }
 
-async fn consume(settings: Settings, stores: Stores, telemetry: Telemetry, tasks: TaskGroup) {
+async fn consume(
+    settings: Settings,
+    stores: Stores,
+    (telemetry, kafka_seen): (Telemetry, Component),
+    tasks: TaskGroup,
+) {
     let metrics = Metrics::new(&telemetry);
-    let kafka_seen = telemetry.needs("kafka");
     let mut patience = Patience::new(&tasks, "join the group");
     loop {
         let joined = tokio::select! {

@@ -27,7 +27,7 @@ use common::http;
 use common::kv::Stores;
 use common::patience::Patience;
 use common::service::Running;
-use common::telemetry::Telemetry;
+use common::telemetry::{Component, Telemetry};
 use klamm_client::Kafka;
 use klamm_producer::{ProduceExt as _, Producer};
 use klamm_utils::task::TaskGroup;
@@ -118,8 +118,9 @@ pub async fn start(settings: Settings, stores: Stores) -> anyhow::Result<Running
         log: Arc::default(),
     };
     let router = http::guard(routes(app.clone()).merge(telemetry.routes()), &settings.http);
+    let seen = telemetry.needs("kafka");
     let running = Running::serve(settings.listen, router, tasks.clone()).await?;
-    tasks.spawn("connect", connect(app, settings, telemetry, tasks.clone()));
+    tasks.spawn("connect", connect(app, settings, seen, tasks.clone()));
     Ok(running)
 }
 
@@ -139,8 +140,7 @@ fn routes(app: App) -> Router {
 }
 
 /// Waits for the broker, then follows what changes until the tasks stop.
-async fn connect(app: App, settings: Settings, telemetry: Telemetry, tasks: TaskGroup) {
-    let seen = telemetry.needs("kafka");
+async fn connect(app: App, settings: Settings, seen: Component, tasks: TaskGroup) {
     let mut patience = Patience::new(&tasks, "reach the broker");
     let (kafka, log) = loop {
         let reached = tokio::select! {

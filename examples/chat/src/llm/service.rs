@@ -92,13 +92,13 @@ pub async fn start_with(
     telemetry: Telemetry,
     tasks: TaskGroup,
 ) -> anyhow::Result<Running> {
+    let (kafka, group) = (telemetry.needs("kafka"), tasks.clone());
     let running = Running::serve(settings.listen, telemetry.routes(), tasks.clone()).await?;
     let (answered, lag) = (Counter::default(), Gauge::default());
     telemetry.register(|registry| {
         registry.register("answers", "Questions answered", answered.clone());
         registry.register("consumer_lag", "Messages that were not looked at yet", lag.clone());
     });
-    let (kafka, group) = (telemetry.needs("kafka"), tasks.clone());
     tasks.spawn("read", async move {
         let at = (&*settings.kafka, &*settings.kafka_topic);
         let Some((log, writer)) = log::reach(at, &kafka, &group).await else { return };

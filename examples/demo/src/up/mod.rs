@@ -149,7 +149,7 @@ impl Play {
             demo: buttons,
         };
         processes.add(nginx(&path.join("nginx"), self.options.port, &upstreams)?).await?;
-        processes.ready().await?;
+        processes.ready(self.options.restart).await?;
         self.tell(processes, settings, (kafka, buttons)).await
     }
 

@@ -127,7 +127,7 @@ mod tests {
             SERVER.lines().filter(|line| line.starts_with("upstream ")).collect();
         assert_eq!(upstreams.len(), 4);
         for upstream in upstreams {
-            assert!(upstream.contains("{ zone ") && upstream.contains(" 64k; least_conn; "));
+            assert!(upstream.contains("{ zone ") && upstream.contains(" 1m; least_conn; "));
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -44,6 +44,20 @@ pub(super) enum Ready {
     Listens,
     /// Its `/readyz` says so.
     Says,
+}
+
+impl Ready {
+    /// Waits until this shows of the process `name`, which is to be at `address`.
+    pub(super) async fn shows(self, name: &str, address: SocketAddr) {
+        match self {
+            Self::Listens => {
+                while TcpStream::connect(address).await.is_err() {
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+            Self::Says => until_ready(name, address).await,
+        }
+    }
 }
 
 /// Who a program runs as that must not be root: nobody.
@@ -176,30 +190,5 @@ impl Process {
             None | Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => Ok(()),
             Some(Err(error)) => Err(error.into()),
         }
-    }
-
-    /// Waits until it is ready, which `spec` describes.
-    pub(super) async fn is_ready(&mut self, spec: &Spec) -> anyhow::Result<()> {
-        let name = &spec.name;
-        let ready = async {
-            match spec.place {
-                None => {}
-                Some((address, Ready::Listens)) => until_it_listens(address).await,
-                Some((address, Ready::Says)) => until_ready(name, address).await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = ready => Ok(()),
-            ended = self.child.wait() => {
-                bail!("{name} has ended ({}): `demo logs {name}` says why", ended?)
-            }
-        }
-    }
-}
-
-async fn until_it_listens(address: SocketAddr) {
-    while TcpStream::connect(address).await.is_err() {
-        tokio::time::sleep(LOOK).await;
     }
 }

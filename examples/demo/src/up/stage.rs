@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::sync::Mutex;
 
-use super::process::{Process, Spec};
+use super::process::{LOOK, Process, Spec};
 use crate::control::{Instance, Refused, Stage};
 
 /// All processes. Clones are handles to the same.
@@ -43,14 +43,38 @@ impl Processes {
         Ok(())
     }
 
-    /// Waits until all are ready.
-    pub(super) async fn ready(&self) -> anyhow::Result<()> {
-        for Slot { spec, process, .. } in &mut *self.0.slots.lock().await {
-            if let Some(process) = process {
-                process.is_ready(spec).await?;
+    /// Waits until all are ready. Whoever ends meanwhile is started again if `restart` says so.
+    ///
+    /// # Errors
+    /// One has ended by itself.
+    pub(super) async fn ready(&self, restart: bool) -> anyhow::Result<()> {
+        let slots = self.0.slots.lock().await;
+        let place = |slot: &Slot| slot.spec.place.map(|place| (slot.spec.name.clone(), place));
+        let places: Vec<_> = slots.iter().filter_map(place).collect();
+        drop(slots);
+        let mut looks = tokio::time::interval(LOOK);
+        for (name, (address, ready)) in places {
+            let mut ready = std::pin::pin!(ready.shows(&name, address));
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut ready => break,
+                    _ = looks.tick() => self.see_that_all_run(restart).await?,
+                }
             }
         }
         Ok(())
+    }
+
+    async fn see_that_all_run(&self, restart: bool) -> anyhow::Result<()> {
+        self.look(restart).await?;
+        let slots = self.0.slots.lock().await;
+        match slots.iter().find(|slot| slot.process.is_none() && !slot.dismissed) {
+            Some(Slot { spec: Spec { name, .. }, .. }) => {
+                bail!("{name} has ended: `demo logs {name}` says why")
+            }
+            None => Ok(()),
+        }
     }
 
     /// Takes note of who has ended by itself, and starts it again if `restart` says so. Tells

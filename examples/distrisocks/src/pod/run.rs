@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::db::Database;
 use common::patience::Patience;
-use common::telemetry::{Component, Telemetry};
+use common::telemetry::Component;
 use klamm_client::Kafka;
 use klamm_producer::{ProduceExt as _, Producer};
 use klamm_utils::task::TaskGroup;
@@ -32,18 +32,24 @@ pub(super) struct Queues {
     pub(super) advances: mpsc::Receiver<Advance>,
 }
 
+/// What a pod cannot do without.
+pub(super) struct Needs {
+    pub(super) database: Component,
+    pub(super) kafka: Component,
+}
+
 pub(super) async fn run(
     pod: Pod,
     queues: Queues,
     database: Database,
-    telemetry: Telemetry,
+    needs: Needs,
     tasks: TaskGroup,
 ) {
     if !database.migrate_patiently(&tasks, MIGRATIONS).await {
         return;
     }
-    let seen = telemetry.needs("kafka");
-    let Some((kafka, producer)) = reach(&pod, &tasks, &seen).await else { return };
+    needs.database.well();
+    let Some((kafka, producer)) = reach(&pod, &tasks, &needs.kafka).await else { return };
     if lease::begin(&pod, &tasks).await.is_none() {
         return;
     }
