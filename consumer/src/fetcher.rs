@@ -51,6 +51,7 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
                     node,
                     connection: None,
                     session: Session::default(),
+                    metadata: shared.kafka.metadata(),
                 };
                 let stopping = tasks.stopping();
                 tasks.spawn("fetch", async move {
@@ -70,6 +71,8 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
         for topic in unknown {
             if locate(&shared, &topic).await {
                 pause = Duration::ZERO;
+                // Whoever leads it now may be asked already, and sleep.
+                shared.ring();
             }
         }
         let now = clock::now();
@@ -124,6 +127,8 @@ struct Fetcher {
     /// Its own: a fetch waits, and brokers answer in order.
     connection: Option<Connection>,
     session: Session,
+    /// By which it last looked what is its own.
+    metadata: Arc<Metadata>,
 }
 
 impl Fetcher {
@@ -134,6 +139,11 @@ impl Fetcher {
             let (changed, room) = (shared.changed.notified(), shared.room.notified());
             let now = clock::now();
             let metadata = shared.kafka.metadata();
+            if !Arc::ptr_eq(&metadata, &self.metadata) {
+                // What is no longer its own may be another's who sleeps.
+                self.metadata = Arc::clone(&metadata);
+                shared.ring();
+            }
             let (asks, is_source, wake_at) = {
                 let mut assignment = shared.assignment();
                 let full_at = usize::try_from(shared.settings.partition_max_bytes).unwrap_or(0);
@@ -164,6 +174,7 @@ impl Fetcher {
                     tracing::warn!(node = self.node, %error, "nothing fetched");
                     shared.metrics.fetch_failed();
                     shared.assignment().leave_replica(self.node);
+                    shared.ring();
                     if error.is_fatal() {
                         let is_led = |(topic, index): &Place| {
                             metadata.leader(topic, *index) == Some(self.node)
@@ -237,13 +248,16 @@ impl Fetcher {
                     match (partition.offset, ends.get(&place)) {
                         // No record is that young: what has come since the end was asked for is.
                         (-1, Some(end)) => cursor.resolved(ask.term, *end),
-                        (-1, None) => cursor.go(Start::Latest),
+                        // The end was refused: both are asked for again.
+                        (-1, None) => self.pause(cursor),
                         (offset, _) => cursor.resolved(ask.term, offset),
                     }
                 }
             }
         }
         self.shared.deliver(assignment);
+        // Only now a replica may be asked, by whom that is not known yet.
+        self.shared.ring();
         Ok(())
     }
 
@@ -258,7 +272,6 @@ impl Fetcher {
         }
         let mut ends = HashMap::new();
         for topic in self.list_offsets(connection, asked).await?.body.topics {
-            // What is refused here is refused again when the time is asked for.
             for found in topic.partitions.into_iter().filter(|found| found.offset >= 0) {
                 ends.insert((topic.name.clone(), found.partition_index), found.offset);
             }

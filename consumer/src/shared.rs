@@ -87,7 +87,7 @@ pub(crate) struct Shared {
     assignment: Mutex<Assignment>,
     /// Rings when there may be something new to ask for.
     pub(crate) changed: Notify,
-    /// Rings when the application has taken something.
+    /// Rings when there is room to fetch again, or the application has found nothing.
     pub(crate) room: Notify,
     /// Rings when the application has asked for something.
     pub(crate) polled: Notify,

@@ -123,6 +123,32 @@ async fn a_paused_partition_is_silent_and_the_others_take_turns() {
     cluster.stop().await;
 }
 
+/// While a partition is full, nothing is asked for; one that is paused keeps nobody waiting, though
+/// the application asks for nothing.
+#[tokio::test]
+async fn a_full_partition_that_is_paused_lets_the_others_be_fetched() {
+    let (cluster, kafka, topic) = start(2).await;
+    let builder = kafka.consumer().assign(topic.clone(), 0, Start::Earliest);
+    let builder = builder.assign(topic.clone(), 1, Start::Latest);
+    // Whatever there is fills the first.
+    let mut consumer = builder.set("max.partition.fetch.bytes", "1").build().await.unwrap();
+    let heard = async |partition, end| {
+        let heard = async {
+            while consumer.high_watermark(&topic, partition) != Some(end) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, heard).await.unwrap();
+    };
+    heard(0, 100).await;
+    let producer = kafka.producer().build().await.unwrap();
+    producer.send(Record::to(topic.clone()).partition(1).value("new")).await.unwrap();
+    consumer.pause(&topic, 0).unwrap();
+    heard(1, 101).await;
+    assert_eq!(next(&mut consumer).await, 100);
+    cluster.stop().await;
+}
+
 #[tokio::test]
 async fn an_offset_that_is_not_there_follows_the_policy() {
     let (cluster, kafka, topic) = start(1).await;

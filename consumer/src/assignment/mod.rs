@@ -501,10 +501,16 @@ fn source(cursor: &Cursor, leader: Option<i32>, metadata: &Metadata, now: Instan
 mod tests {
     use std::sync::Arc;
 
+    use std::task::Poll;
+
+    use bytes::Bytes;
     use klamm_client::Broker;
+    use klamm_protocol::records::{BatchBuilder, BatchOptions};
     use klamm_utils::clock;
 
     use super::*;
+
+    const ISOLATION: IsolationLevel = IsolationLevel::ReadUncommitted;
 
     #[test]
     fn records_come_from_a_replica_as_long_as_that_was_said() {
@@ -533,5 +539,45 @@ mod tests {
         assert_eq!(assignment.replica_until(now), Some(until));
         assignment.leave_replica(2);
         assert_eq!(assignment.replica_until(now), None);
+    }
+
+    /// Three batches of one record.
+    fn records() -> (Bytes, usize) {
+        let batch = |offset| {
+            let mut builder = BatchBuilder::new(BatchOptions::default());
+            builder.push(0, None, Some(b"v"), &[]).unwrap();
+            builder.build(offset).unwrap().bytes().to_vec()
+        };
+        let size = batch(0).len();
+        ((0..3).flat_map(batch).collect::<Vec<_>>().into(), size)
+    }
+
+    #[test]
+    fn room_is_told_of_when_there_is_some_whoever_takes() {
+        let (now, place) = (clock::now(), ("t".into(), 0));
+        let (records, size) = records();
+        for by_stream in [false, true] {
+            let mut assignment = Assignment::default();
+            assignment.add([("t".into(), 0, Start::Offset(0))], now);
+            let tenure = by_stream.then(|| assignment.claim(now).unwrap().1);
+            let cursor = assignment.cursor_mut(&place).unwrap();
+            cursor.arrived(cursor.term(), records.clone(), Vec::new(), 3);
+            assignment.ready(&place);
+            let mut told = Vec::new();
+            for _ in 0..3 {
+                // As long as there are two, nothing more is asked for.
+                let is_full = assignment.cursor_mut(&place).unwrap().is_full(2 * size);
+                match tenure {
+                    None => drop(assignment.next(ISOLATION).unwrap().unwrap()),
+                    Some(tenure) => {
+                        let waker = std::task::Waker::noop();
+                        let next = assignment.next_of((&place, tenure), ISOLATION, (waker, now));
+                        assert!(matches!(next, Poll::Ready(Some(Ok(_)))));
+                    }
+                }
+                told.push((is_full, assignment.take_made_room()));
+            }
+            assert_eq!(told, [(true, false), (true, true), (false, false)], "{by_stream}");
+        }
     }
 }

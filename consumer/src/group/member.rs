@@ -402,6 +402,8 @@ async fn give_up(shared: &Shared, group: &Group, places: &[Place], allowance: Al
         assignment.hold(places);
         let let_go = assignment.events.revoking(places.to_vec());
         shared.deliver(assignment);
+        // If one of them was full, others were not asked for.
+        shared.ring();
         let_go
     };
     let finish = async {
