@@ -68,7 +68,11 @@ impl Admin {
         self.by_coordinator(groups, Effect::Reads, async |node, groups| {
             let (mut described, classic) = self.describe_consumer_groups(node, groups).await?;
             if !classic.is_empty() {
-                described.extend(self.describe_classic_groups(node, classic).await?);
+                match self.describe_classic_groups(node, classic.clone()).await {
+                    Ok(more) => described.extend(more),
+                    Err(error) => described
+                        .extend(classic.into_iter().map(|group| (group, Err(error.clone())))),
+                }
             }
             Ok(described)
         })
@@ -95,7 +99,10 @@ impl Admin {
         for group in body.groups {
             let id = group.group_id.clone();
             match group.error_code {
-                ErrorCode::GROUP_ID_NOT_FOUND | ErrorCode::UNSUPPORTED_VERSION => others.push(id),
+                // A classic group may have no name.
+                ErrorCode::GROUP_ID_NOT_FOUND
+                | ErrorCode::UNSUPPORTED_VERSION
+                | ErrorCode::INVALID_GROUP_ID => others.push(id),
                 _ => described.push((id, GroupDescription::of_consumers(group, node, &origin))),
             }
         }

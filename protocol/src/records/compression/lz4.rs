@@ -213,7 +213,8 @@ impl Frame {
     }
 
     /// Decompresses a block into so much more room at the end, and tells how much of it it took. The
-    /// first one, which most often is the only one, brings room that nobody has to clear.
+    /// first one, which most often is the only one, brings its room, which nobody has to clear
+    /// unless the crate is to do without `unsafe`.
     fn decompress_into(
         &self,
         room: usize,
@@ -321,6 +322,32 @@ mod tests {
         for size in [BlockSize::Max64KB, BlockSize::Max256KB, BlockSize::Max1MB, BlockSize::Max4MB]
         {
             let frame = frame(FrameInfo::new().block_size(size), &input);
+            assert!(decompress(&frame, input.len()).as_deref() == Ok(&input[..]));
+        }
+    }
+
+    /// The first block is decompressed apart from the others, which may refer to it.
+    #[test]
+    fn blocks_refer_to_a_first_one_that_is_plain_or_empty_too() {
+        let mut state = 7u32;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .take(64 << 10)
+        .collect();
+        let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Linked);
+        let input = [&noise[..], &noise[14_000..], &numbers(1_000)[..]].concat();
+        let frame = frame(info, &input);
+        assert_eq!(frame[10] & 0x80, 0x80, "the first block is plain");
+        assert!(frame.len() < 70_000, "the second refers to it");
+        assert!(decompress(&frame, input.len()).as_deref() == Ok(&input[..]));
+        let one_less = decompress(&frame, input.len() - 1);
+        assert!(matches!(one_less, Err(CompressionError::TooLarge { .. })), "{one_less:?}");
+
+        let (header, blocks) = frame.split_at(7);
+        for nothing in [&PLAIN.to_le_bytes()[..], &[1, 0, 0, 0, 0]] {
+            let frame = [header, nothing, blocks].concat();
             assert!(decompress(&frame, input.len()).as_deref() == Ok(&input[..]));
         }
     }
