@@ -76,6 +76,23 @@ fn an_interrupted_member_commits_and_leaves() {
     }
 }
 
+/// DescribeGroups says of it that it is not there.
+#[test]
+fn a_group_of_the_consumer_protocol_is_described() {
+    let server = start();
+    let mut member = follow(&server, &["-X", "group.protocol=consumer"]);
+    assert_eq!(line(&mut member), "0");
+    let members = members(&server);
+    assert_eq!(members[0]["assignment"], json!({"orders": [0, 1]}));
+    let text = server.run(&["group", "describe", "billing"]).exits(0).text();
+    assert!(
+        text.starts_with("group billing, Stable, uniform, 1 member, coordinator 1, lag "),
+        "{text}"
+    );
+    send("-INT", &member);
+    member.wait().unwrap();
+}
+
 #[test]
 fn what_nobody_read_is_not_committed() {
     let server = start();
