@@ -65,8 +65,17 @@ pub(super) fn end_to_end(cell: &Cell) -> Result<Measured> {
     let runtime = runtime()?;
     let mut consumer = runtime.block_on(consumer(cell, Start::Latest))?;
     let producer = runtime.block_on(producer(cell))?;
+    let topic = Str::from(cell.target.topic.name.as_str());
+    // The first record finds connections open and the end of the log known: else it lies before.
+    runtime.block_on(async {
+        let known = async {
+            while consumer.position(&topic, 0).is_none() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, known).await
+    })?;
     let arrivals = Arrivals::new(cell);
-    // The first record finds connections open and the end of the log known.
     let reading = {
         let arrivals = arrivals.clone();
         runtime.spawn(async move {
@@ -79,7 +88,6 @@ pub(super) fn end_to_end(cell: &Cell) -> Result<Measured> {
             Ok::<_, anyhow::Error>(())
         })
     };
-    let topic = Str::from(cell.target.topic.name.as_str());
     let mut waiting = Vec::new();
     let measured = arrivals.send_at_rate(|value| {
         let mut record = Record::to(topic.clone()).partition(0).value(Bytes::from(value));
