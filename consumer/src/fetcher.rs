@@ -62,7 +62,7 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
                 })
             });
         }
-        let mut pause = if unknown.is_empty() {
+        let pause = if unknown.is_empty() {
             backoff.reset();
             IDLE
         } else {
@@ -70,8 +70,7 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
         };
         for topic in unknown {
             if locate(&shared, &topic).await {
-                pause = Duration::ZERO;
-                // Whoever leads it now may be asked already, and sleep.
+                // Whoever leads it now may be asked already, and sleep. This task hears it, too.
                 shared.ring();
             }
         }

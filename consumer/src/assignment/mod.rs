@@ -500,7 +500,6 @@ fn source(cursor: &Cursor, leader: Option<i32>, metadata: &Metadata, now: Instan
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
     use std::task::Poll;
 
     use bytes::Bytes;
@@ -570,8 +569,8 @@ mod tests {
                 match tenure {
                     None => drop(assignment.next(ISOLATION).unwrap().unwrap()),
                     Some(tenure) => {
-                        let waker = std::task::Waker::noop();
-                        let next = assignment.next_of((&place, tenure), ISOLATION, (waker, now));
+                        let asker = (Waker::noop(), now);
+                        let next = assignment.next_of((&place, tenure), ISOLATION, asker);
                         assert!(matches!(next, Poll::Ready(Some(Ok(_)))));
                     }
                 }

@@ -4,7 +4,7 @@ use klamm_protocol::api::consumer_group_describe as api;
 use klamm_protocol::wire::Str;
 
 use super::describe::CONSUMER;
-use super::{GroupDescription, GroupMember, GroupState};
+use super::{GroupDescription, GroupMember, GroupState, in_order};
 use crate::answer::Origin;
 use crate::error::{Result, Subject};
 
@@ -44,13 +44,7 @@ impl GroupMember {
 }
 
 fn partitions(assigned: api::Assignment) -> Vec<(Str, i32)> {
-    let of_topic = |assigned: api::TopicPartitions| {
-        let topic = assigned.topic_name;
-        assigned.partitions.into_iter().map(move |partition| (topic.clone(), partition))
-    };
-    let mut partitions: Vec<_> = assigned.topic_partitions.into_iter().flat_map(of_topic).collect();
-    partitions.sort_unstable();
-    partitions
+    in_order(assigned.topic_partitions.into_iter().map(|it| (it.topic_name, it.partitions)))
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use klamm_protocol::api::consumer_group_describe::{self, ConsumerGroupDescribe};
 use klamm_protocol::api::describe_groups::{self, DescribeGroups};
-use klamm_protocol::consumer_protocol::{Assignment, TopicPartitions};
+use klamm_protocol::consumer_protocol::Assignment;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::GroupState;
+use super::{GroupState, in_order};
 use crate::admin::{Admin, Effect, Outcomes};
 use crate::answer::{Answer, Origin};
 use crate::error::{Error, Result, Subject};
@@ -156,10 +156,7 @@ impl GroupMember {
         let assignment = is_consumer.then(|| {
             // A member that has nothing yet has no bytes, either.
             let assignment = Assignment::decode(member.member_assignment).unwrap_or_default();
-            let mut partitions: Vec<_> =
-                assignment.assigned_partitions.into_iter().flat_map(partitions).collect();
-            partitions.sort_unstable();
-            partitions
+            in_order(assignment.assigned_partitions.into_iter().map(|it| (it.topic, it.partitions)))
         });
         Self {
             id: member.member_id,
@@ -174,13 +171,10 @@ impl GroupMember {
     }
 }
 
-fn partitions(assigned: TopicPartitions) -> impl Iterator<Item = (Str, i32)> {
-    let topic = assigned.topic;
-    assigned.partitions.into_iter().map(move |partition| (topic.clone(), partition))
-}
-
 #[cfg(test)]
 mod tests {
+    use klamm_protocol::consumer_protocol::TopicPartitions;
+
     use super::*;
 
     fn described(state: &str, protocol_type: &str) -> Result<GroupDescription> {

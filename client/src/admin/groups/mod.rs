@@ -72,6 +72,16 @@ impl fmt::Display for GroupState {
     }
 }
 
+/// Partitions, or tasks, by name and number, in order, of what brokers tell by name.
+fn in_order(told: impl IntoIterator<Item = (Str, Vec<i32>)>) -> Vec<(Str, i32)> {
+    let of_name = |(name, numbers): (Str, Vec<i32>)| {
+        numbers.into_iter().map(move |number| (name.clone(), number))
+    };
+    let mut all: Vec<_> = told.into_iter().flat_map(of_name).collect();
+    all.sort_unstable();
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use klamm_protocol::api::describe_share_group_offsets::{self, DescribeShareGroup
 use klamm_protocol::api::share_group_describe::{self, ShareGroupDescribe};
 use klamm_protocol::wire::Str;
 
-use super::GroupState;
+use super::{GroupState, in_order};
 use crate::admin::{Admin, Effect, Outcomes};
 use crate::answer::{Answer, Origin};
 use crate::error::{Result, Subject};
@@ -130,12 +130,7 @@ impl ShareGroupDescription {
 
 impl ShareGroupMember {
     fn from_wire(member: share_group_describe::Member) -> Self {
-        let assigned = member.assignment.topic_partitions.into_iter().flat_map(|assigned| {
-            let topic = assigned.topic_name;
-            assigned.partitions.into_iter().map(move |partition| (topic.clone(), partition))
-        });
-        let mut assignment: Vec<_> = assigned.collect();
-        assignment.sort_unstable();
+        let assigned = member.assignment.topic_partitions.into_iter();
         Self {
             id: member.member_id,
             epoch: member.member_epoch,
@@ -143,7 +138,7 @@ impl ShareGroupMember {
             host: member.client_host,
             rack: member.rack_id,
             topics: member.subscribed_topic_names,
-            assignment,
+            assignment: in_order(assigned.map(|it| (it.topic_name, it.partitions))),
         }
     }
 }

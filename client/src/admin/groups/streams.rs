@@ -3,7 +3,7 @@
 use klamm_protocol::api::streams_group_describe::{self, StreamsGroupDescribe};
 use klamm_protocol::wire::Str;
 
-use super::GroupState;
+use super::{GroupState, in_order};
 use crate::admin::{Admin, Effect, Outcomes};
 use crate::answer::{Answer, Origin};
 use crate::error::{Result, Subject};
@@ -151,13 +151,7 @@ impl StreamsGroupMember {
 impl StreamsTasks {
     fn from_wire(assignment: streams_group_describe::Assignment) -> Self {
         let tasks = |ids: Vec<streams_group_describe::TaskIds>| {
-            let tasks = ids.into_iter().flat_map(|ids| {
-                let part = ids.subtopology_id;
-                ids.partitions.into_iter().map(move |partition| (part.clone(), partition))
-            });
-            let mut tasks: Vec<_> = tasks.collect();
-            tasks.sort_unstable();
-            tasks
+            in_order(ids.into_iter().map(|ids| (ids.subtopology_id, ids.partitions)))
         };
         Self {
             active: tasks(assignment.active_tasks),
