@@ -1,7 +1,8 @@
 //! The one task that sends: it takes sealed batches, asks for leaders, connections and a producer
 //! id where it has none, and hears what became of what it sent.
 //!
-//! It never waits for one broker: whatever takes time is a task of its own that reports back.
+//! It never waits for one broker: what it has sent is answered when it is, and whatever else takes
+//! time is a task of its own that reports back.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -16,14 +17,16 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::mpsc;
 
+use self::answers::Answers;
 use self::identity::Identity;
 use self::outlet::Outlet;
 use self::place::Place;
-use self::report::{Report, report};
+use self::report::Report;
 use crate::lane::Way;
 use crate::request::{self, BY_ID, Sent};
 use crate::shared::{Lingering, PartitionQueue, Shared};
 
+mod answers;
 mod identity;
 mod leaders;
 mod outcome;
@@ -45,6 +48,7 @@ pub(crate) struct Sender {
     /// The lanes in which something waits.
     active: BTreeSet<usize>,
     outlets: HashMap<i32, Outlet>,
+    answers: Answers,
     /// How many connections there have been.
     ways: u64,
     identity: Identity,
@@ -79,6 +83,7 @@ impl Sender {
             lanes: HashMap::new(),
             active: BTreeSet::new(),
             outlets: HashMap::new(),
+            answers: Answers::default(),
             ways: 0,
             identity,
             ends_epoch: false,
@@ -108,6 +113,9 @@ impl Sender {
             let shared = Arc::clone(&self.shared);
             tokio::select! {
                 () = self.tasks.stopping() => return,
+                answered = self.answers.next() => {
+                    answered.into_iter().for_each(|answered| self.answered(answered));
+                }
                 Some(report) = self.reports.recv() => self.hear(report),
                 () = shared.wake.notified() => {}
                 () = tokio::time::sleep_until(wake_at.into()) => {}
@@ -262,14 +270,7 @@ impl Sender {
         match connection.submit::<Produce>(version, &request).await {
             Ok(pending) => {
                 shared.metrics.requested(again as u64);
-                // The request goes out first: a task that is spawned now would take the place of
-                // the one that writes, and have another thread woken for that.
-                tokio::task::yield_now().await;
-                let answer = async move { Report::Answered(node, sent, pending.answer().await) };
-                report(&self.tasks, &self.reporter, "answer", answer);
-                if let Some(outlet) = self.outlets.get_mut(&node) {
-                    outlet.in_flight += 1;
-                }
+                self.answers.await_too(node, sent, pending);
             }
             Err(error) => self.fail_all(sent, &error),
         }
@@ -280,7 +281,6 @@ impl Sender {
             Report::Connected(node, connected) => self.connected(node, connected),
             Report::Located(topic, located) => self.located(&topic, located),
             Report::Identified(identified) => self.identified(identified),
-            Report::Answered(node, sent, answer) => self.answered(node, sent, answer),
         }
     }
 

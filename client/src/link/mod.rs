@@ -1,5 +1,7 @@
 //! One socket: requests out in order, answers back to whoever asked.
 
+mod chunks;
+mod outbox;
 mod read;
 mod shared;
 mod write;
@@ -11,9 +13,10 @@ use bytes::Bytes;
 use klamm_protocol::wire::{Encoded, WireError};
 use klamm_utils::task::TaskGroup;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, oneshot};
 use tokio::time::Instant;
 
+use self::outbox::{Left, Outbox};
 use self::shared::{Reason, Shared, Waiting};
 use crate::dial::Socket;
 use crate::error::{Error, Result};
@@ -37,7 +40,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Link {
     shared: Arc<Shared>,
-    requests: mpsc::Sender<Encoded>,
+    outbox: Outbox,
     tasks: TaskGroup,
 }
 
@@ -66,47 +69,20 @@ impl Link {
         limits: Limits,
         tasks: TaskGroup,
     ) -> Self {
+        let secret = matches!(socket, Socket::Tls(_));
+        let shared = Arc::new(Shared::new(address, limits, secret));
+        let (outbox, left) = Outbox::new(shared.limits.in_flight);
         match socket {
             Socket::Plain(socket) => {
                 let (input, output) = socket.into_split();
-                Self::over(input, output, Shared::new(address, limits, false), tasks)
+                talk(&shared, &tasks, input, outbox.share(output), left);
             }
             Socket::Tls(socket) => {
                 let (input, output) = tokio::io::split(socket);
-                Self::over(input, output, Shared::new(address, limits, true), tasks)
+                talk(&shared, &tasks, input, output, left);
             }
         }
-    }
-
-    fn over(
-        input: impl AsyncRead + Unpin + Send + 'static,
-        output: impl AsyncWrite + Unpin + Send + 'static,
-        shared: Shared,
-        tasks: TaskGroup,
-    ) -> Self {
-        let shared = Arc::new(shared);
-        let (requests, queue) = mpsc::channel(shared.limits.in_flight);
-        let (reader, writer) = (Arc::clone(&shared), Arc::clone(&shared));
-        let (stop_reading, stop_writing) = (tasks.stopping(), tasks.stopping());
-        let all = tasks.clone();
-        tasks.spawn("read", async move {
-            tokio::select! {
-                () = stop_reading => reader.fail("closed by this client".into()),
-                reason = read::read(&reader, input) => reader.fail(reason),
-            }
-            // The socket is closed when both have ended.
-            all.stop();
-        });
-        tasks.spawn("write", async move {
-            let patience = writer.limits.timeout;
-            tokio::select! {
-                () = stop_writing => {}
-                ended = write::write(queue, output, patience) => if let Err(reason) = ended {
-                    writer.fail(reason);
-                },
-            }
-        });
-        Self { shared, requests, tasks }
+        Self { shared, outbox, tasks }
     }
 
     /// How long an answer may take where its request does not say more.
@@ -152,8 +128,8 @@ impl Link {
         // Nobody waits for it, but it waits for whoever holds the link.
         let slot = self.shared.window.acquire().await;
         let _slot = slot.map_err(|_| self.shared.disconnected(api, false))?;
-        let room = self.requests.reserve().await;
-        let room = room.map_err(|_| self.shared.disconnected(api, false))?;
+        let room = self.outbox.room().await;
+        let room = room.ok_or_else(|| self.shared.disconnected(api, false))?;
         let request = encode(self.shared.new_id());
         let request = request.map_err(|source| self.shared.wire(api, source))?;
         self.shared.expect_nothing(api)?;
@@ -180,8 +156,8 @@ impl Link {
         after: Duration,
         encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
     ) -> Result<Ticket> {
-        let room = self.requests.reserve().await;
-        let room = room.map_err(|_| self.shared.disconnected(api, false))?;
+        let room = self.outbox.room().await;
+        let room = room.ok_or_else(|| self.shared.disconnected(api, false))?;
         let id = self.shared.new_id();
         let request = encode(id).map_err(|source| self.shared.wire(api, source))?;
         let (sender, answer) = oneshot::channel();
@@ -201,6 +177,36 @@ impl Link {
     pub(crate) fn tasks(&self) -> &TaskGroup {
         &self.tasks
     }
+}
+
+/// Starts the tasks of a link.
+fn talk(
+    shared: &Arc<Shared>,
+    tasks: &TaskGroup,
+    input: impl AsyncRead + Unpin + Send + 'static,
+    output: impl AsyncWrite + Unpin + Send + 'static,
+    left: Left,
+) {
+    let (reader, writer) = (Arc::clone(shared), Arc::clone(shared));
+    let (stop_reading, stop_writing) = (tasks.stopping(), tasks.stopping());
+    let all = tasks.clone();
+    tasks.spawn("read", async move {
+        tokio::select! {
+            () = stop_reading => reader.fail("closed by this client".into()),
+            reason = read::read(&reader, input) => reader.fail(reason),
+        }
+        // The socket is closed when both have ended.
+        all.stop();
+    });
+    tasks.spawn("write", async move {
+        let patience = writer.limits.timeout;
+        tokio::select! {
+            () = stop_writing => {}
+            ended = write::write(left, output, patience) => if let Err(reason) = ended {
+                writer.fail(reason);
+            },
+        }
+    });
 }
 
 impl Held<'_> {
@@ -290,6 +296,37 @@ mod tests {
         answer(&mut broker, first, b"one").await;
         assert_eq!(one.frame().await.unwrap()[4..], *b"one");
         assert_eq!(two.frame().await.unwrap()[4..], *b"two");
+    }
+
+    #[tokio::test]
+    async fn requests_arrive_whole_and_in_order_though_the_peer_is_slow() {
+        const REQUESTS: i32 = 64;
+        /// More than sockets hold.
+        const SIZE: i32 = 1 << 18;
+        let (link, mut broker) = linked(usize::try_from(REQUESTS).unwrap(), LONG).await;
+        let large = |id: i32| {
+            let mut w = klamm_protocol::wire::Writer::new(0, false);
+            w.put(&(SIZE + id).to_be_bytes());
+            w.put(&id.to_be_bytes());
+            w.put(&vec![u8::try_from(id).unwrap(); usize::try_from(SIZE + id - 4).unwrap()]);
+            w.finish()
+        };
+        let asking = async {
+            for _ in 0..REQUESTS {
+                drop(link.submit("Test", LONG, large).await.unwrap());
+                tokio::task::yield_now().await;
+            }
+        };
+        let hearing = async {
+            for id in 0..REQUESTS {
+                assert_eq!(broker.read_i32().await.unwrap(), SIZE + id);
+                assert_eq!(broker.read_i32().await.unwrap(), id);
+                let mut body = vec![0; usize::try_from(SIZE + id - 4).unwrap()];
+                broker.read_exact(&mut body).await.unwrap();
+                assert!(body.iter().all(|byte| i32::from(*byte) == id));
+            }
+        };
+        tokio::join!(asking, hearing);
     }
 
     #[tokio::test]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use klamm_client::{Answer, Error, Result};
-use klamm_protocol::api::produce;
+use klamm_client::Error;
 use klamm_utils::clock;
 
 use super::Sender;
+use super::answers::Answered;
 use crate::accumulate::Sealed;
 use crate::judge::judge;
 use crate::lane::Verdict;
@@ -15,15 +15,7 @@ use crate::request::{self, Sent};
 use crate::transaction::pause_after;
 
 impl Sender {
-    pub(super) fn answered(
-        &mut self,
-        node: i32,
-        sent: Vec<Sent>,
-        answer: Result<Answer<produce::Response>>,
-    ) {
-        if let Some(outlet) = self.outlets.get_mut(&node) {
-            outlet.in_flight -= 1;
-        }
+    pub(super) fn answered(&mut self, Answered { sent, answer }: Answered) {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.fail_all(sent, &error),

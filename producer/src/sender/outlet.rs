@@ -15,7 +15,6 @@ use crate::shared::PartitionQueue;
 
 /// The way to one broker.
 pub(super) struct Outlet {
-    pub(super) in_flight: usize,
     pub(super) retry_at: Option<Instant>,
     connection: Option<(Way, Connection)>,
     connecting: bool,
@@ -24,7 +23,7 @@ pub(super) struct Outlet {
 
 impl Outlet {
     fn new(backoff: Backoff) -> Self {
-        Self { in_flight: 0, retry_at: None, connection: None, connecting: false, backoff }
+        Self { retry_at: None, connection: None, connecting: false, backoff }
     }
 }
 
@@ -47,10 +46,8 @@ impl Sender {
             };
             report(&self.tasks, &self.reporter, "connect", connect);
         }
-        if outlet.in_flight >= settings.in_flight {
-            return None;
-        }
-        outlet.connection.clone()
+        let may_send = self.answers.count(node) < settings.in_flight;
+        outlet.connection.clone().filter(|_| may_send)
     }
 
     pub(super) fn connected(&mut self, node: i32, connected: Result<Connection>) {

@@ -3,25 +3,21 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use klamm_client::{Answer, Connection, Result, Topic};
-use klamm_protocol::api::produce;
+use klamm_client::{Connection, Result, Topic};
 use klamm_protocol::records::BatchProducer;
 use klamm_protocol::wire::Str;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::mpsc;
-
-use crate::request::Sent;
 
 /// What a task tells the sender.
 pub(super) enum Report {
     Connected(i32, Result<Connection>),
     Located(Str, Result<Arc<Topic>>),
     Identified(Result<BatchProducer>),
-    Answered(i32, Vec<Sent>, Result<Answer<produce::Response>>),
 }
 
-/// Does `work` beside the sender and reports what came of it. It is dropped, and with it the
-/// batches that it holds are given up, when the tasks are stopped.
+/// Does `work` beside the sender and reports what came of it. It is dropped when the tasks are
+/// stopped.
 pub(super) fn report(
     tasks: &TaskGroup,
     reporter: &mpsc::Sender<Report>,
