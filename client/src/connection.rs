@@ -15,7 +15,7 @@ use klamm_utils::task::TaskGroup;
 use crate::answer::{Answer, Origin};
 use crate::dial::Socket;
 use crate::error::{Error, Result, Subject};
-use crate::link::{Held, Limits, Link, Ticket};
+use crate::link::{self, Held, Limits, Link, Ticket};
 use crate::versions::Versions;
 
 /// A connection to one broker. Cloning shares it; the last clone closes it.
@@ -44,6 +44,14 @@ pub(crate) struct WeakConnection {
 pub(crate) struct Alone<'a> {
     connection: &'a Connection,
     held: Held<'a>,
+}
+
+/// The right to send one request on a connection, without waiting.
+#[derive(Debug)]
+#[must_use = "others wait for their turn meanwhile"]
+pub struct Turn<'a> {
+    connection: &'a Connection,
+    turn: link::Turn<'a>,
 }
 
 /// A request whose place in the order is fixed, and whose answer is yet to come.
@@ -117,8 +125,8 @@ impl Connection {
         })
     }
 
-    /// Sends a request. When this returns, its place in the order is fixed; the answer is waited
-    /// for by [`Pending::answer`].
+    /// Sends a request once there is room for it. When this returns, its place in the order is
+    /// fixed; the answer is waited for by [`Pending::answer`].
     ///
     /// # Errors
     /// The version cannot say the request, or the connection has failed.
@@ -126,25 +134,48 @@ impl Connection {
     /// # Cancel safety
     /// Dropped before it returns, it has sent nothing.
     pub async fn submit<A: Api>(&self, version: i16, request: &A::Request) -> Result<Pending<A>> {
-        let encode = |id| encode_request::<A>(version, id, Some(&self.client_id), request);
-        let ticket = self.link.submit(A::NAME, self.timeout, encode).await?;
-        Ok(Pending { ticket, version, origin: Origin::of::<A>(self.address()), api: PhantomData })
+        self.turn::<A>().await?.submit(version, request)
+    }
+
+    /// Waits until there is room for a request.
+    ///
+    /// # Errors
+    /// The connection has failed.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing.
+    pub async fn turn<A: Api>(&self) -> Result<Turn<'_>> {
+        Ok(Turn { connection: self, turn: self.link.turn(A::NAME).await? })
+    }
+
+    /// The right to send a request now; none if it would have to be waited for, or the connection
+    /// has failed.
+    #[must_use]
+    pub fn try_turn(&self) -> Option<Turn<'_>> {
+        Some(Turn { connection: self, turn: self.link.try_turn()? })
+    }
+}
+
+impl Turn<'_> {
+    /// Sends a request: see [`Connection::submit`].
+    ///
+    /// # Errors
+    /// The version cannot say the request, or the connection has failed.
+    pub fn submit<A: Api>(self, version: i16, request: &A::Request) -> Result<Pending<A>> {
+        let Connection { link, client_id, timeout, .. } = self.connection;
+        let encode = |id| encode_request::<A>(version, id, Some(client_id), request);
+        let ticket = self.turn.submit(A::NAME, *timeout, encode)?;
+        Ok(Pending { ticket, version, origin: Origin::of::<A>(link.address()), api: PhantomData })
     }
 
     /// Sends a request that the broker does not answer: Produce with acks of 0.
     ///
     /// # Errors
     /// The version cannot say the request, or the connection has failed.
-    ///
-    /// # Cancel safety
-    /// Dropped before it returns, it has sent nothing.
-    pub async fn submit_unanswered<A: Api>(
-        &self,
-        version: i16,
-        request: &A::Request,
-    ) -> Result<()> {
-        let encode = |id| encode_request::<A>(version, id, Some(&self.client_id), request);
-        self.link.submit_unanswered(A::NAME, encode).await
+    pub fn submit_unanswered<A: Api>(self, version: i16, request: &A::Request) -> Result<()> {
+        let client_id = &self.connection.client_id;
+        let encode = |id| encode_request::<A>(version, id, Some(client_id), request);
+        self.turn.submit_unanswered(A::NAME, encode)
     }
 }
 
@@ -235,7 +266,8 @@ async fn negotiate(link: &Link, client_id: &Str) -> Result<Versions> {
             client_software_version: Str::from_static(env!("CARGO_PKG_VERSION")),
         };
         let encode = |id| encode_request::<ApiVersions>(version, id, Some(client_id), &request);
-        let frame = link.submit(ApiVersions::NAME, link.timeout(), encode).await?.frame().await?;
+        let turn = link.turn(ApiVersions::NAME).await?;
+        let frame = turn.submit(ApiVersions::NAME, link.timeout(), encode)?.frame().await?;
         let wire = |source| {
             let address = Arc::clone(link.address());
             Error::Wire { address, api: ApiVersions::NAME, source }

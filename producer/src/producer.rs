@@ -10,7 +10,7 @@ use klamm_utils::task::TaskGroup;
 use crate::metrics::Snapshot;
 use crate::receipt::{Delivery, RecordMetadata};
 use crate::record::Record;
-use crate::sender::Sender;
+use crate::sender::post::Post;
 use crate::shared::{Shared, TopicQueues};
 use crate::sink::RecordSink;
 
@@ -28,6 +28,7 @@ pub struct Producer {
 struct Handle {
     shared: Arc<Shared>,
     tasks: TaskGroup,
+    post: Arc<Post>,
 }
 
 impl Drop for Handle {
@@ -81,8 +82,8 @@ impl Producer {
     pub(crate) fn start(shared: Shared) -> Self {
         let shared = Arc::new(shared);
         let tasks = TaskGroup::new("producer");
-        tasks.spawn("send", Sender::new(Arc::clone(&shared), tasks.clone()).run());
-        Self { handle: Arc::new(Handle { shared, tasks }) }
+        let post = Post::open(Arc::clone(&shared), &tasks);
+        Self { handle: Arc::new(Handle { shared, tasks, post }) }
     }
 
     /// What it shares with its sender.
@@ -159,7 +160,17 @@ impl Producer {
         let (queues, room) = admitted.map_err(blocked)??;
         // Much may have happened while it waited.
         shared.check(transaction)?;
-        shared.append(&queues, &record, room, shared.moment(clock::now(), transaction))
+        let moment = shared.moment(clock::now(), transaction);
+        let (delivery, is_news) = shared.append(&queues, &record, room, moment)?;
+        self.post(is_news);
+        Ok(delivery)
+    }
+
+    /// Has the news sent.
+    fn post(&self, is_news: bool) {
+        if is_news {
+            self.handle.post.send();
+        }
     }
 
     /// The record as the interceptors want it.
@@ -247,7 +258,10 @@ impl Producer {
             return Err(TryEnqueueError::Full(Box::new(record)));
         };
         match shared.append(&queues, &record, room, shared.moment(now, transaction)) {
-            Ok(delivery) => Ok(delivery),
+            Ok((delivery, is_news)) => {
+                self.post(is_news);
+                Ok(delivery)
+            }
             Err(error) => refuse(record, error),
         }
     }
@@ -313,7 +327,7 @@ impl Producer {
     /// # Cancel safety
     /// Dropped before it returns, the producer is closed and sends what it has in the background.
     pub async fn close(&self, deadline: Duration) -> Result<()> {
-        let Handle { shared, tasks } = &*self.handle;
+        let Handle { shared, tasks, .. } = &*self.handle;
         shared.close();
         let flushed = tokio::time::timeout(deadline, shared.ledger.flushed()).await;
         tasks.stop();

@@ -1,15 +1,15 @@
-//! The one task that sends: it takes sealed batches, asks for leaders, connections and a producer
-//! id where it has none, and hears what became of what it sent.
+//! What sends: it takes sealed batches, asks for leaders, connections and a producer id where it
+//! has none, and hears what became of what it sent.
 //!
-//! It never waits for one broker: what it has sent is answered when it is, and whatever else takes
-//! time is a task of its own that reports back.
+//! It never waits: what it has sent is answered when it is, and whatever else takes time is a task
+//! of its own that reports back. Who has it do its rounds is the [post](post)'s business.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::Acks;
-use klamm_client::{Connection, Error};
+use klamm_client::{Connection, Error, Turn};
 use klamm_protocol::api::produce::Produce;
 use klamm_protocol::records::BatchProducer;
 use klamm_protocol::wire::Str;
@@ -17,7 +17,7 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::mpsc;
 
-use self::answers::Answers;
+use self::answers::{Answered, Answers};
 use self::identity::Identity;
 use self::outlet::Outlet;
 use self::place::Place;
@@ -32,23 +32,24 @@ mod leaders;
 mod outcome;
 mod outlet;
 mod place;
+pub(crate) mod post;
 mod report;
 mod transaction;
 
-/// Reports that may wait for the sender; further reporters wait.
-const REPORTS: usize = 64;
 /// When to look again if nothing is expected.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// See the [module](self).
-pub(crate) struct Sender {
+struct Sender {
     shared: Arc<Shared>,
     tasks: TaskGroup,
     lanes: HashMap<usize, Place>,
     /// The lanes in which something waits.
     active: BTreeSet<usize>,
     outlets: HashMap<i32, Outlet>,
-    answers: Answers,
+    answers: Arc<Answers>,
+    /// Those that had no room in the last round.
+    congested: Vec<Connection>,
     /// How many connections there have been.
     ways: u64,
     identity: Identity,
@@ -57,25 +58,10 @@ pub(crate) struct Sender {
     /// Topics whose leaders are being asked for.
     locating: HashSet<Str>,
     reporter: mpsc::Sender<Report>,
-    reports: mpsc::Receiver<Report>,
-}
-
-impl Drop for Sender {
-    /// Nobody is left waiting, however it has ended.
-    fn drop(&mut self) {
-        self.shared.end();
-        for place in self.lanes.values_mut() {
-            for parcel in place.lane.drain() {
-                let subject = parcel.sealed.claim.subject();
-                self.shared.give_up(parcel, Error::Abandoned { subject });
-            }
-        }
-    }
 }
 
 impl Sender {
-    pub(crate) fn new(shared: Arc<Shared>, tasks: TaskGroup) -> Self {
-        let (reporter, reports) = mpsc::channel(REPORTS);
+    fn new(shared: Arc<Shared>, tasks: TaskGroup, reporter: mpsc::Sender<Report>) -> Self {
         let identity = Identity::of(&shared);
         Self {
             shared,
@@ -83,47 +69,43 @@ impl Sender {
             lanes: HashMap::new(),
             active: BTreeSet::new(),
             outlets: HashMap::new(),
-            answers: Answers::default(),
+            answers: Arc::default(),
+            congested: Vec::new(),
             ways: 0,
             identity,
             ends_epoch: false,
             locating: HashSet::new(),
             reporter,
-            reports,
         }
     }
 
-    /// Sends until the producer is closed and everything is settled, or until the tasks are
-    /// stopped: then what is left is given up.
-    pub(crate) async fn run(mut self) {
-        loop {
-            let now = clock::now();
-            self.collect(now);
-            self.expire(now);
-            if let Some(transactions) = self.shared.transactions.clone() {
-                self.follow(&transactions);
-            } else {
-                self.renew_identity(now);
-            }
-            self.send(now).await;
-            if self.shared.is_closed() && self.is_done() {
-                return;
-            }
-            let wake_at = self.next_moment(now);
-            let shared = Arc::clone(&self.shared);
-            tokio::select! {
-                () = self.tasks.stopping() => return,
-                answered = self.answers.next() => {
-                    answered.into_iter().for_each(|answered| self.answered(answered));
-                }
-                Some(report) = self.reports.recv() => self.hear(report),
-                () = shared.wake.notified() => {}
-                () = tokio::time::sleep_until(wake_at.into()) => {}
-            }
-            while let Ok(report) = self.reports.try_recv() {
-                self.hear(report);
+    /// Does all that can be done now. Tells when there will be something to do though nothing
+    /// happens.
+    fn round(&mut self) -> Instant {
+        let now = clock::now();
+        self.collect(now);
+        self.expire(now);
+        if let Some(transactions) = self.shared.transactions.clone() {
+            self.follow(&transactions);
+        } else {
+            self.renew_identity(now);
+        }
+        self.send(now);
+        self.next_moment(now)
+    }
+
+    /// Gives up whatever is left: nobody is left waiting.
+    fn end(&mut self) {
+        self.shared.end();
+        for place in self.lanes.values_mut() {
+            for parcel in place.lane.drain() {
+                let subject = parcel.sealed.claim.subject();
+                self.shared.give_up(parcel, Error::Abandoned { subject });
             }
         }
+        self.answers.forget();
+        self.outlets.clear();
+        self.congested.clear();
     }
 
     /// Takes over what callers have filled, and notes what has lingered long enough.
@@ -194,18 +176,23 @@ impl Sender {
     }
 
     /// Sends all that can be sent now.
-    async fn send(&mut self, now: Instant) {
+    fn send(&mut self, now: Instant) {
+        self.congested.clear();
         let Some(producer) = self.producer() else { return };
         let led = self.by_leader(now);
         self.include();
         for (node, mut lanes) in led {
             while !lanes.is_empty() {
                 let Some((way, connection)) = self.free_connection(node, now) else { break };
+                let Some(turn) = connection.try_turn() else {
+                    self.congested.push(connection);
+                    break;
+                };
                 let sent = self.pack(&mut lanes, way, producer, now);
                 if sent.is_empty() {
                     break;
                 }
-                self.submit(node, connection, sent).await;
+                self.submit(node, &connection, turn, sent);
             }
         }
     }
@@ -243,7 +230,7 @@ impl Sender {
         sent
     }
 
-    async fn submit(&mut self, node: i32, connection: Connection, sent: Vec<Sent>) {
+    fn submit(&mut self, node: i32, connection: &Connection, turn: Turn<'_>, sent: Vec<Sent>) {
         let shared = &self.shared;
         let metadata = shared.kafka.metadata();
         let at_most = if request::have_ids(&sent, &metadata) { BY_ID } else { BY_ID - 1 };
@@ -258,7 +245,7 @@ impl Sender {
             Err(error) => return self.fail_all(sent, &error),
         };
         if acks == Acks::None {
-            match connection.submit_unanswered::<Produce>(version, &request).await {
+            match turn.submit_unanswered::<Produce>(version, &request) {
                 Ok(()) => {
                     shared.metrics.requested(again as u64);
                     self.settle_unanswered(sent);
@@ -267,16 +254,21 @@ impl Sender {
             }
             return;
         }
-        match connection.submit::<Produce>(version, &request).await {
+        match turn.submit::<Produce>(version, &request) {
             Ok(pending) => {
                 shared.metrics.requested(again as u64);
-                self.answers.await_too(node, sent, pending);
+                self.answers.expect(node, sent, pending);
             }
             Err(error) => self.fail_all(sent, &error),
         }
     }
 
-    fn hear(&mut self, report: Report) {
+    fn hear(&mut self, answered: Vec<Answered>, reports: Vec<Report>) {
+        answered.into_iter().for_each(|answered| self.answered(answered));
+        reports.into_iter().for_each(|report| self.learn(report));
+    }
+
+    fn learn(&mut self, report: Report) {
         match report {
             Report::Connected(node, connected) => self.connected(node, connected),
             Report::Located(topic, located) => self.located(&topic, located),

@@ -177,14 +177,14 @@ impl Shared {
         Moment { now, now_ms: self.stamps.at(now), transaction }
     }
 
-    /// Writes a record into a batch of its partition.
+    /// Writes a record into a batch of its partition. Tells whether there is news for the sender.
     pub(crate) fn append(
         &self,
         queues: &TopicQueues,
         record: &Record,
         room: Room<'_>,
         moment: Moment,
-    ) -> Result<Delivery> {
+    ) -> Result<(Delivery, bool)> {
         let (partition, is_sticky) = queues.choose(record, &self.settings);
         let subject = || Subject::Partition(record.topic.clone(), partition);
         let index = usize::try_from(partition).ok().filter(|_| partition < queues.count);
@@ -199,7 +199,8 @@ impl Shared {
         if appended.sealed && is_sticky {
             queues.leave(partition);
         }
-        if appended.began || appended.sealed {
+        let is_news = appended.began || appended.sealed;
+        if is_news {
             let mut news = self.news();
             if appended.began {
                 let (began, transaction) = (moment.now, moment.transaction);
@@ -209,10 +210,8 @@ impl Shared {
             if appended.sealed {
                 news.ready.push(Arc::clone(place));
             }
-            drop(news);
-            self.wake.notify_one();
         }
-        Ok(appended.delivery)
+        Ok((appended.delivery, is_news))
     }
 
     /// Lets every batch go that still lingers.

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, oneshot};
 use tokio::time::Instant;
 
-use self::outbox::{Left, Outbox};
+use self::outbox::{Left, Outbox, Room};
 use self::shared::{Reason, Shared, Waiting};
 use crate::dial::Socket;
 use crate::error::{Error, Result};
@@ -49,6 +49,15 @@ pub(crate) struct Link {
 pub(crate) struct Held<'a> {
     link: &'a Link,
     _window: SemaphorePermit<'a>,
+}
+
+/// The right to send one request, without waiting.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    link: &'a Link,
+    room: Room<'a>,
+    /// Its place in the window; none if the whole window is held.
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 /// The right to one answer. Dropping it loses the answer and nothing else.
@@ -99,42 +108,30 @@ impl Link {
         self.shared.is_alive()
     }
 
-    /// Sends a request once the window has room. When this returns, the order among requests is
-    /// fixed. The answer may take as long as `after`; if it takes longer, the link fails. That
-    /// ends every wait for the window, too.
+    /// Waits until the window has room for a request.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, it has sent nothing.
-    pub(crate) async fn submit(
-        &self,
-        api: &'static str,
-        after: Duration,
-        encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
-    ) -> Result<Ticket> {
+    /// Dropped before it returns, it has changed nothing.
+    pub(crate) async fn turn(&self, api: &'static str) -> Result<Turn<'_>> {
         let slot = Arc::clone(&self.shared.window).acquire_owned().await;
         let slot = slot.map_err(|_| self.shared.disconnected(api, false))?;
-        self.send(Some(slot), api, after, encode).await
+        self.turn_with(Some(slot), api).await
     }
 
-    /// Sends a request that the broker does not answer.
-    ///
-    /// # Cancel safety
-    /// Dropped before it returns, it has sent nothing.
-    pub(crate) async fn submit_unanswered(
+    /// The same, if nothing is to be waited for.
+    pub(crate) fn try_turn(&self) -> Option<Turn<'_>> {
+        let slot = Arc::clone(&self.shared.window).try_acquire_owned().ok()?;
+        Some(Turn { link: self, room: self.outbox.try_room()?, slot: Some(slot) })
+    }
+
+    async fn turn_with(
         &self,
+        slot: Option<OwnedSemaphorePermit>,
         api: &'static str,
-        encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
-    ) -> Result<()> {
-        // Nobody waits for it, but it waits for whoever holds the link.
-        let slot = self.shared.window.acquire().await;
-        let _slot = slot.map_err(|_| self.shared.disconnected(api, false))?;
+    ) -> Result<Turn<'_>> {
         let room = self.outbox.room().await;
         let room = room.ok_or_else(|| self.shared.disconnected(api, false))?;
-        let request = encode(self.shared.new_id());
-        let request = request.map_err(|source| self.shared.wire(api, source))?;
-        self.shared.expect_nothing(api)?;
-        room.send(request);
-        Ok(())
+        Ok(Turn { link: self, room, slot })
     }
 
     /// Waits until all that was asked is answered, and keeps others from asking. An answer that
@@ -149,24 +146,6 @@ impl Link {
         Ok(Held { link: self, _window: window })
     }
 
-    async fn send(
-        &self,
-        slot: Option<OwnedSemaphorePermit>,
-        api: &'static str,
-        after: Duration,
-        encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
-    ) -> Result<Ticket> {
-        let room = self.outbox.room().await;
-        let room = room.ok_or_else(|| self.shared.disconnected(api, false))?;
-        let id = self.shared.new_id();
-        let request = encode(id).map_err(|source| self.shared.wire(api, source))?;
-        let (sender, answer) = oneshot::channel();
-        let deadline = Instant::now() + after;
-        self.shared.expect(id, Waiting { api, answer: sender, after, deadline, slot })?;
-        room.send(request);
-        Ok(Ticket { shared: Arc::clone(&self.shared), api, answer, after, deadline })
-    }
-
     /// Ends it for everyone.
     pub(crate) fn fail(&self, reason: &str) {
         self.shared.fail(reason.into());
@@ -176,6 +155,41 @@ impl Link {
     /// The tasks that live as long as it does.
     pub(crate) fn tasks(&self) -> &TaskGroup {
         &self.tasks
+    }
+}
+
+impl Turn<'_> {
+    /// Sends a request. When this returns, the order among requests is fixed. The answer may take
+    /// as long as `after`; if it takes longer, the link fails. That ends every wait for the window,
+    /// too.
+    pub(crate) fn submit(
+        self,
+        api: &'static str,
+        after: Duration,
+        encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
+    ) -> Result<Ticket> {
+        let Self { link: Link { shared, .. }, room, slot } = self;
+        let id = shared.new_id();
+        let request = encode(id).map_err(|source| shared.wire(api, source))?;
+        let (sender, answer) = oneshot::channel();
+        let deadline = Instant::now() + after;
+        shared.expect(id, Waiting { api, answer: sender, after, deadline, slot })?;
+        room.send(request);
+        Ok(Ticket { shared: Arc::clone(shared), api, answer, after, deadline })
+    }
+
+    /// Sends a request that the broker does not answer. Nobody waits for it, but it has waited for
+    /// whoever held the link.
+    pub(crate) fn submit_unanswered(
+        self,
+        api: &'static str,
+        encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
+    ) -> Result<()> {
+        let Self { link: Link { shared, .. }, room, .. } = self;
+        let request = encode(shared.new_id()).map_err(|source| shared.wire(api, source))?;
+        shared.expect_nothing(api)?;
+        room.send(request);
+        Ok(())
     }
 }
 
@@ -219,7 +233,8 @@ impl Held<'_> {
         api: &'static str,
         encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
     ) -> Result<Ticket> {
-        self.link.send(None, api, self.link.timeout(), encode).await
+        let turn = self.link.turn_with(None, api).await?;
+        turn.submit(api, self.link.timeout(), encode)
     }
 }
 
@@ -272,6 +287,10 @@ mod tests {
         (Arc::new(link), theirs.unwrap().0)
     }
 
+    async fn ask(link: &Link, api: &'static str, after: Duration) -> Result<Ticket> {
+        link.turn(api).await?.submit(api, after, request)
+    }
+
     async fn answer(broker: &mut TcpStream, id: i32, body: &[u8]) {
         let length = i32::try_from(4 + body.len()).unwrap();
         let frame = [&length.to_be_bytes()[..], &id.to_be_bytes(), body].concat();
@@ -288,8 +307,8 @@ mod tests {
     #[tokio::test]
     async fn answers_find_those_who_asked() {
         let (link, mut broker) = linked(5, LONG).await;
-        let one = link.submit("Test", link.timeout(), request).await.unwrap();
-        let two = link.submit("Test", link.timeout(), request).await.unwrap();
+        let one = ask(&link, "Test", link.timeout()).await.unwrap();
+        let two = ask(&link, "Test", link.timeout()).await.unwrap();
         let (first, second) = (asked(&mut broker).await, asked(&mut broker).await);
         assert!(first < second);
         answer(&mut broker, second, b"two").await;
@@ -313,7 +332,7 @@ mod tests {
         };
         let asking = async {
             for _ in 0..REQUESTS {
-                drop(link.submit("Test", LONG, large).await.unwrap());
+                drop(link.turn("Test").await.unwrap().submit("Test", LONG, large).unwrap());
                 tokio::task::yield_now().await;
             }
         };
@@ -332,13 +351,13 @@ mod tests {
     #[tokio::test]
     async fn a_caller_that_goes_disturbs_nobody() {
         let (link, mut broker) = linked(1, LONG).await;
-        drop(link.submit("Test", link.timeout(), request).await.unwrap());
+        drop(ask(&link, "Test", link.timeout()).await.unwrap());
         // The window is still taken: the next caller waits, and goes, too.
-        let waiting = link.submit("Test", link.timeout(), request);
+        let waiting = ask(&link, "Test", link.timeout());
         assert!(tokio::time::timeout(Duration::from_millis(1), waiting).await.is_err());
         let id = asked(&mut broker).await;
         answer(&mut broker, id, b"late").await;
-        let next = link.submit("Test", link.timeout(), request).await.unwrap();
+        let next = ask(&link, "Test", link.timeout()).await.unwrap();
         let id = asked(&mut broker).await;
         answer(&mut broker, id, b"next").await;
         assert_eq!(next.frame().await.unwrap()[4..], *b"next");
@@ -347,16 +366,16 @@ mod tests {
     #[tokio::test]
     async fn nonsense_and_silence_end_the_link_for_all() {
         let (link, mut broker) = linked(5, LONG).await;
-        let one = link.submit("Test", link.timeout(), request).await.unwrap();
+        let one = ask(&link, "Test", link.timeout()).await.unwrap();
         answer(&mut broker, 77, b"").await;
         let error = one.frame().await.unwrap_err();
         assert!(error.possibly_written() && error.to_string().contains("nobody asked"), "{error}");
         assert!(!link.is_alive());
-        let error = link.submit("Test", link.timeout(), request).await.unwrap_err();
+        let error = ask(&link, "Test", link.timeout()).await.unwrap_err();
         assert!(!error.possibly_written() && error.is_retriable());
 
         let (link, _broker) = linked(5, LONG).await;
-        let one = link.submit("Test", Duration::from_millis(1), request).await.unwrap();
+        let one = ask(&link, "Test", Duration::from_millis(1)).await.unwrap();
         assert!(matches!(one.frame().await, Err(Error::Timeout { .. })));
         assert!(!link.is_alive());
     }
@@ -364,21 +383,21 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_missed_though_its_caller_is_gone() {
         let (link, _broker) = linked(2, Duration::from_millis(1)).await;
-        drop(link.submit("Gone", link.timeout(), request).await.unwrap());
+        drop(ask(&link, "Gone", link.timeout()).await.unwrap());
         let error = link.hold("Test").await.unwrap_err().to_string();
         assert!(error.contains("no answer to Gone within"), "{error}");
         assert!(!link.is_alive());
 
         let (link, _broker) = linked(1, Duration::from_millis(1)).await;
-        drop(link.submit("Gone", link.timeout(), request).await.unwrap());
-        let error = link.submit("Test", LONG, request).await.unwrap_err();
+        drop(ask(&link, "Gone", link.timeout()).await.unwrap());
+        let error = ask(&link, "Test", LONG).await.unwrap_err();
         assert!(!error.possibly_written() && error.to_string().contains("no answer to Gone"));
     }
 
     #[tokio::test]
     async fn a_request_has_the_patience_of_its_caller() {
         let (link, mut broker) = linked(2, Duration::from_millis(1)).await;
-        let patient = link.submit("Test", LONG, request).await.unwrap();
+        let patient = ask(&link, "Test", LONG).await.unwrap();
         let id = asked(&mut broker).await;
         let waiting = tokio::time::timeout(Duration::from_millis(20), link.hold("Test")).await;
         assert!(waiting.is_err() && link.is_alive());
@@ -399,9 +418,9 @@ mod tests {
         answer(&mut broker, id, b"").await;
         ticket.frame().await.unwrap();
         drop(held);
-        link.submit_unanswered("Test", request).await.unwrap();
+        link.turn("Test").await.unwrap().submit_unanswered("Test", request).unwrap();
         assert_eq!(shared.asked(), Some(1));
-        let ticket = link.submit("Test", LONG, request).await.unwrap();
+        let ticket = ask(&link, "Test", LONG).await.unwrap();
         assert_eq!(shared.asked(), None);
         assert!(shared.fail_if_idle(2).is_none(), "an answer is awaited");
         asked(&mut broker).await;
@@ -410,7 +429,8 @@ mod tests {
         ticket.frame().await.unwrap();
         assert!(shared.fail_if_idle(1).is_none(), "something was asked in between");
         assert!(shared.fail_if_idle(2).is_some());
-        let error = link.submit_unanswered("Test", request).await.unwrap_err();
+        let error =
+            link.turn("Test").await.unwrap().submit_unanswered("Test", request).unwrap_err();
         assert!(!error.possibly_written() && error.to_string().contains("nobody used it"));
     }
 

@@ -78,6 +78,12 @@ impl Outbox {
         let permit = self.queue.reserve().await.ok()?;
         Some(Room { permit, straight: &self.straight })
     }
+
+    /// Room for a request, if there is any.
+    pub(super) fn try_room(&self) -> Option<Room<'_>> {
+        let permit = self.queue.try_reserve().ok()?;
+        Some(Room { permit, straight: &self.straight })
+    }
 }
 
 impl Room<'_> {

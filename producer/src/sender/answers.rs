@@ -2,22 +2,32 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::Poll;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use klamm_client::{Answer, Pending, Result};
 use klamm_protocol::api::produce::{self, Produce};
 
 use crate::request::Sent;
 
-/// The requests that are out, in order. The sender waits for their answers itself: a task for each
-/// would cost it a hop more.
+/// The requests that are out. One task waits for all their answers: a task for each would cost a
+/// hop more.
 #[derive(Default)]
-pub(super) struct Answers(Vec<Awaited>);
+pub(super) struct Answers(Mutex<Out>);
+
+#[derive(Default)]
+struct Out {
+    awaited: Vec<Awaited>,
+    /// Of the task that waits.
+    waker: Option<Waker>,
+}
 
 struct Awaited {
     node: i32,
     sent: Vec<Sent>,
     answer: Pin<Box<dyn Future<Output = Result<Answer<produce::Response>>> + Send>>,
+    /// What it has become, if nobody has taken it yet.
+    come: Option<Result<Answer<produce::Response>>>,
 }
 
 /// What a broker said of what was sent to it.
@@ -27,35 +37,66 @@ pub(super) struct Answered {
 }
 
 impl Answers {
-    /// Has this one awaited, too.
-    pub(super) fn await_too(&mut self, node: i32, sent: Vec<Sent>, pending: Pending<Produce>) {
-        self.0.push(Awaited { node, sent, answer: Box::pin(pending.answer()) });
+    /// Has this one awaited, too, whoever sends it: the task that waits need not be woken for that.
+    pub(super) fn expect(&self, node: i32, sent: Vec<Sent>, pending: Pending<Produce>) {
+        let answer = Box::pin(pending.answer());
+        let mut awaited = Awaited { node, sent, answer, come: None };
+        let mut out = self.lock();
+        if let Some(waker) = &out.waker
+            && awaited.look(&mut Context::from_waker(waker))
+        {
+            waker.wake_by_ref();
+        }
+        out.awaited.push(awaited);
     }
 
     /// How many requests to a broker are out.
     pub(super) fn count(&self, node: i32) -> usize {
-        self.0.iter().filter(|awaited| awaited.node == node).count()
+        self.lock().awaited.iter().filter(|awaited| awaited.node == node).count()
     }
 
-    /// Those that have come, of which there is at least one.
+    /// Those that have come, in the order in which they were asked for, of which there is at least
+    /// one.
     ///
     /// # Cancel safety
     /// May be dropped at any time, and asked again.
-    pub(super) async fn next(&mut self) -> Vec<Answered> {
+    pub(super) async fn next(&self) -> Vec<Answered> {
         poll_fn(|cx| {
-            let mut come = Vec::new();
-            let mut index = 0;
-            while let Some(awaited) = self.0.get_mut(index) {
-                match awaited.answer.as_mut().poll(cx) {
-                    Poll::Pending => index += 1,
-                    Poll::Ready(answer) => {
-                        let Awaited { sent, .. } = self.0.remove(index);
-                        come.push(Answered { sent, answer });
-                    }
-                }
+            let mut out = self.lock();
+            if out.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+                out.waker = Some(cx.waker().clone());
             }
+            let come = out.awaited.extract_if(.., |awaited| awaited.look(cx));
+            let come: Vec<_> = come.filter_map(Awaited::taken).collect();
             if come.is_empty() { Poll::Pending } else { Poll::Ready(come) }
         })
         .await
+    }
+
+    /// Waits for none of them any more, and gives up what was sent.
+    pub(super) fn forget(&self) {
+        let given_up = std::mem::take(&mut self.lock().awaited);
+        // Whoever hears of it may ask for anything.
+        drop(given_up);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Out> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Awaited {
+    /// Whether it has come.
+    fn look(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.come.is_none()
+            && let Poll::Ready(answer) = self.answer.as_mut().poll(cx)
+        {
+            self.come = Some(answer);
+        }
+        self.come.is_some()
+    }
+
+    fn taken(self) -> Option<Answered> {
+        Some(Answered { sent: self.sent, answer: self.come? })
     }
 }

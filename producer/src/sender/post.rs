@@ -1,0 +1,122 @@
+//! Who has the sender do its rounds: whoever has something for it, and a task that hears answers,
+//! reports and the time.
+//!
+//! A batch is sent by whom it was filled by, unless another is at it just then: so nobody is woken
+//! for it.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Instant;
+
+use klamm_client::Connection;
+use klamm_protocol::api::produce::Produce;
+use klamm_utils::clock;
+use klamm_utils::task::TaskGroup;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::Sender;
+use super::report::Report;
+use crate::shared::Shared;
+
+/// Reports that may wait for the sender; further reporters wait.
+const REPORTS: usize = 64;
+
+/// See the [module](self).
+pub(crate) struct Post {
+    shared: Arc<Shared>,
+    /// Held for a round, which waits for nothing.
+    desk: Mutex<Desk>,
+    /// Where its tasks run, whatever thread calls.
+    runtime: Handle,
+}
+
+/// The sender, and when its task will look.
+struct Desk {
+    sender: Sender,
+    /// When the task wakes though nothing happens.
+    wakes_at: Instant,
+}
+
+impl Post {
+    /// Starts the task, which ends when the producer is closed and everything is settled, or when
+    /// the tasks are stopped: then what is left is given up.
+    pub(crate) fn open(shared: Arc<Shared>, tasks: &TaskGroup) -> Arc<Self> {
+        let (reporter, reports) = mpsc::channel(REPORTS);
+        let sender = Sender::new(Arc::clone(&shared), tasks.clone(), reporter);
+        let desk = Mutex::new(Desk { sender, wakes_at: clock::now() });
+        let post = Arc::new(Self { shared, desk, runtime: Handle::current() });
+        let (serving, stopping) = (Serving(Arc::clone(&post)), tasks.stopping());
+        tasks.spawn("send", async move {
+            tokio::select! {
+                () = stopping => {}
+                () = serving.0.serve(reports) => {}
+            }
+        });
+        post
+    }
+
+    /// Sends what can be sent, or has it sent by whoever is at it.
+    pub(crate) fn send(&self) {
+        let is_heeded = self.desk.try_lock().is_ok_and(|mut desk| {
+            let _runtime = self.runtime.enter();
+            let next = desk.sender.round();
+            next >= desk.wakes_at && desk.sender.congested.is_empty()
+        });
+        if !is_heeded || self.shared.is_closed() {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    async fn serve(&self, mut reports: mpsc::Receiver<Report>) {
+        let (mut answered, mut heard) = (Vec::new(), Vec::new());
+        loop {
+            let (answers, wakes_at, congested) = {
+                // Whoever panicked in a round has left it half done.
+                let Ok(mut desk) = self.desk.lock() else { return };
+                desk.sender.hear(std::mem::take(&mut answered), std::mem::take(&mut heard));
+                desk.wakes_at = desk.sender.round();
+                if self.shared.is_closed() && desk.sender.is_done() {
+                    return;
+                }
+                let Desk { sender, wakes_at } = &*desk;
+                (Arc::clone(&sender.answers), *wakes_at, sender.congested.clone())
+            };
+            tokio::select! {
+                come = answers.next() => answered = come,
+                _ = reports.recv_many(&mut heard, REPORTS) => {}
+                () = self.shared.wake.notified() => {}
+                () = tokio::time::sleep_until(wakes_at.into()) => {}
+                () = room(&congested) => {}
+            }
+        }
+    }
+}
+
+/// Waits until one of these has room again, or has failed.
+async fn room(congested: &[Connection]) {
+    let mut turns: Vec<_> =
+        congested.iter().map(|connection| Box::pin(connection.turn::<Produce>())).collect();
+    poll_fn(|cx| {
+        let is_ready = turns.iter_mut().any(|turn| turn.as_mut().poll(cx).is_ready());
+        if is_ready { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Serves. However that ends, nobody is left waiting.
+struct Serving(Arc<Post>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.desk.lock().unwrap_or_else(PoisonError::into_inner).sender.end();
+    }
+}
+
+impl fmt::Debug for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Post").finish_non_exhaustive()
+    }
+}
