@@ -46,6 +46,8 @@ struct Sender {
     lanes: HashMap<usize, Place>,
     /// The lanes in which something waits.
     active: BTreeSet<usize>,
+    /// Batches were filled with several records since the task looked last: more will come.
+    fills: bool,
     outlets: HashMap<i32, Outlet>,
     answers: Arc<Answers>,
     /// Those that had no room in the last round.
@@ -68,6 +70,7 @@ impl Sender {
             tasks,
             lanes: HashMap::new(),
             active: BTreeSet::new(),
+            fills: false,
             outlets: HashMap::new(),
             answers: Arc::default(),
             congested: Vec::new(),
@@ -125,7 +128,8 @@ impl Sender {
         drop(news);
         for queue in ready {
             let shared = Arc::clone(&self.shared);
-            self.activate(queue).take_sealed(&shared);
+            let fills = self.activate(queue).take_sealed(&shared);
+            self.fills |= fills;
         }
         for Lingering { began, transaction, queue } in due {
             self.activate(queue).linger_ends(began, transaction);

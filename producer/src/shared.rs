@@ -11,7 +11,7 @@ use klamm_utils::clock::{self, Stamps, SystemClock};
 use klamm_utils::random::Random;
 use tokio::sync::Notify;
 
-use crate::accumulate::{Moment, Queue, Sealed};
+use crate::accumulate::{Appended, Made, Moment, Queue, Sealed, Shape};
 use crate::choose::{self, Sticky};
 use crate::interceptor::Interceptors;
 use crate::ledger::{Ledger, Room};
@@ -92,7 +92,16 @@ pub(crate) struct PartitionQueue {
     pub(crate) lane: usize,
     /// Held while a record is written into its batch, and while a full batch is compressed: by
     /// its caller, so that those who produce pay for it and not the one sender.
-    pub(crate) queue: Mutex<Queue>,
+    queue: Mutex<Queue>,
+    /// Never held for long, though the queue be busy. Taken after that.
+    tray: Mutex<Tray>,
+}
+
+/// What the sender sees of a queue.
+#[derive(Debug, Default)]
+struct Tray {
+    sealed: VecDeque<Made>,
+    open_since: Option<Instant>,
 }
 
 impl Shared {
@@ -152,7 +161,8 @@ impl Shared {
             queue.end();
         }
         let (lane, queue) = (queues.all.len(), Mutex::new(queue));
-        let queue = Arc::new(PartitionQueue { topic: topic.clone(), partition, lane, queue });
+        let (topic, tray) = (topic.clone(), Mutex::default());
+        let queue = Arc::new(PartitionQueue { topic, partition, lane, queue, tray });
         queues.all.push(Arc::clone(&queue));
         queue
     }
@@ -195,7 +205,7 @@ impl Shared {
         if bytes > max {
             return Err(Error::RecordTooLarge { subject: subject(), bytes, max });
         }
-        let appended = place.lock().append(record, room, &self.settings.shape, moment)?;
+        let appended = place.append(record, room, &self.settings.shape, moment)?;
         if appended.sealed && is_sticky {
             queues.leave(partition);
         }
@@ -217,7 +227,7 @@ impl Shared {
     /// Lets every batch go that still lingers.
     pub(crate) fn seal_all(&self) {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner).all.clone();
-        let sealed = queues.into_iter().filter(|queue| queue.lock().seal());
+        let sealed = queues.into_iter().filter(|queue| queue.seal());
         let sealed: Vec<_> = sealed.collect();
         self.news().ready.extend(sealed);
         self.wake.notify_one();
@@ -231,8 +241,7 @@ impl Shared {
         let all = queues.all.clone();
         drop(queues);
         for queue in all {
-            let left = queue.lock().end();
-            for made in &left {
+            for made in &queue.end() {
                 self.metrics.given_up(made.as_ref().map_or_else(|it| it.records, Sealed::records));
             }
         }
@@ -291,7 +300,68 @@ impl TopicQueues {
 }
 
 impl PartitionQueue {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
+    /// Writes a record into the open batch.
+    fn append(
+        &self,
+        record: &Record,
+        room: Room<'_>,
+        shape: &Shape,
+        moment: Moment,
+    ) -> Result<Appended> {
+        let mut queue = self.queue();
+        let appended = queue.append(record, room, shape, moment)?;
+        if appended.began || appended.sealed {
+            self.show(&mut queue);
+        }
+        Ok(appended)
+    }
+
+    /// Seals the open batch; tells whether there was one.
+    fn seal(&self) -> bool {
+        let mut queue = self.queue();
+        let was_open = queue.seal();
+        self.show(&mut queue);
+        was_open
+    }
+
+    /// Seals the open batch if it began at `moment` or before.
+    pub(crate) fn seal_if_began_by(&self, moment: Instant) {
+        let mut queue = self.queue();
+        queue.seal_if_began_by(moment);
+        self.show(&mut queue);
+    }
+
+    /// Takes no more records. Gives what was not taken over, to be given up.
+    fn end(&self) -> VecDeque<Made> {
+        let mut queue = self.queue();
+        let mut left = std::mem::take(&mut self.tray().sealed);
+        left.extend(queue.end());
+        left
+    }
+
+    /// When the batch began that is open, or being sealed.
+    pub(crate) fn open_since(&self) -> Option<Instant> {
+        self.tray().open_since
+    }
+
+    /// What was sealed, in order, and when the batch began that is open.
+    pub(crate) fn take_sealed(&self) -> (VecDeque<Made>, Option<Instant>) {
+        let mut tray = self.tray();
+        (std::mem::take(&mut tray.sealed), tray.open_since)
+    }
+
+    /// Has the sender see what has become of the queue.
+    fn show(&self, queue: &mut Queue) {
+        let mut tray = self.tray();
+        tray.sealed.extend(queue.take_sealed());
+        tray.open_since = queue.open_since();
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tray(&self) -> MutexGuard<'_, Tray> {
+        self.tray.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -242,6 +242,62 @@ async fn a_close_that_cannot_wait_leaves_nobody_waiting() {
     cluster.stop().await;
 }
 
+#[tokio::test]
+async fn a_batch_is_sent_by_whom_it_was_filled_by() {
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("at-once");
+    create(&kafka, topic(&kafka, &name, 1)).await;
+    let producer = kafka.producer().linger(Duration::ZERO).build().await.unwrap();
+    let record = || Record::to(name.as_str()).value("1");
+    producer.send(record()).await.unwrap();
+    // One thread, which gives no task a turn.
+    let before = producer.metrics().requests;
+    let delivery = producer.try_enqueue(record()).unwrap();
+    assert_eq!(producer.metrics().requests, before + 1);
+    assert_eq!(delivery.await.unwrap().offset, Some(1));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threads_that_produce_at_once_lose_nothing_and_keep_their_order() {
+    const THREADS: u64 = 4;
+    const RECORDS: u64 = 5_000;
+    let (cluster, kafka) = start().await;
+    for linger in [Duration::ZERO, Duration::from_millis(5)] {
+        let name = cluster.name(&format!("threads-{}", linger.as_millis()));
+        create(&kafka, topic(&kafka, &name, i32::try_from(THREADS).unwrap())).await;
+        let builder = kafka.producer().linger(linger).buffer_memory(100_000);
+        let producer = builder.set("batch.size", "2000").build().await.unwrap();
+        let warm = Record::to(name.as_str()).partition(0).value("0");
+        producer.send(warm).await.unwrap();
+        let threads = (0..THREADS).map(|thread| {
+            let (producer, name) = (producer.clone(), name.clone());
+            let partition = i32::try_from(thread).unwrap();
+            std::thread::spawn(move || {
+                for number in 1..=RECORDS {
+                    let value = number.to_string();
+                    let mut record = Record::to(name.as_str()).partition(partition).value(value);
+                    while let Err(full) = producer.try_enqueue(record) {
+                        assert!(matches!(full, TryEnqueueError::Full(_)), "{full}");
+                        record = full.into_record();
+                        std::thread::yield_now();
+                    }
+                }
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        let count = usize::try_from(THREADS * RECORDS + 1).unwrap();
+        let mut partitions = read(&kafka, &name, count).await;
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        partitions.get_mut(&0).unwrap().remove(0);
+        for records in partitions.values() {
+            assert_eq!(numbers(records), (1..=RECORDS).collect::<Vec<_>>());
+        }
+        producer.close(SOON).await.unwrap();
+    }
+    cluster.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_holds_the_room_that_is_waited_for_does_not_linger() {
     let (cluster, kafka) = start().await;

@@ -35,7 +35,7 @@ impl Place {
     /// The batch that began then, in this transaction, has lingered long enough, if it was not full
     /// before.
     pub(super) fn linger_ends(&mut self, began: Instant, transaction: u64) {
-        if self.queue.lock().open_since().is_some_and(|since| since <= began) {
+        if self.queue.open_since().is_some_and(|since| since <= began) {
             self.due = Some(Due { began, transaction });
         }
     }
@@ -75,7 +75,7 @@ impl Place {
     /// Seals the open batch if it is due.
     pub(super) fn seal_due(&mut self, shared: &Shared) {
         if let Some(Due { began, .. }) = self.due.take() {
-            self.queue.lock().seal_if_began_by(began);
+            self.queue.seal_if_began_by(began);
             self.take_sealed(shared);
         }
     }
@@ -96,16 +96,18 @@ impl Place {
         }
     }
 
-    /// Takes over what callers have sealed.
-    pub(super) fn take_sealed(&mut self, shared: &Shared) {
-        let mut queue = self.queue.lock();
-        let (made, open_since) = (queue.take_sealed(), queue.open_since());
-        drop(queue);
+    /// Takes over what callers have sealed. Tells whether there is a batch of several records.
+    pub(super) fn take_sealed(&mut self, shared: &Shared) -> bool {
+        let (made, open_since) = self.queue.take_sealed();
         // What was due may have become full since.
         self.due.take_if(|due| open_since.is_none_or(|began| began > due.began));
+        let mut has_several = false;
         for made in made {
             match made {
-                Ok(sealed) => self.lane.push(sealed),
+                Ok(sealed) => {
+                    has_several |= sealed.records() > 1;
+                    self.lane.push(sealed);
+                }
                 Err(spoiled) => {
                     shared.metrics.given_up(spoiled.records);
                     let error = shared.lose(spoiled.error.clone(), false);
@@ -113,5 +115,6 @@ impl Place {
                 }
             }
         }
+        has_several
     }
 }

@@ -2,13 +2,14 @@
 //! reports and the time.
 //!
 //! A batch is sent by whom it was filled by, unless another is at it just then: so nobody is woken
-//! for it.
+//! for it. Where batches of several records fill one after the other and records may linger, the
+//! task sends those of a moment together.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use klamm_client::Connection;
 use klamm_protocol::api::produce::Produce;
@@ -23,6 +24,9 @@ use crate::shared::Shared;
 
 /// Reports that may wait for the sender; further reporters wait.
 const REPORTS: usize = 64;
+/// How long batches that fill one after the other wait for each other, if records may linger that
+/// long: to wake a broker, and be woken by it, for each costs more than the batch.
+const COMPANY: Duration = Duration::from_millis(1);
 
 /// See the [module](self).
 pub(crate) struct Post {
@@ -38,6 +42,8 @@ struct Desk {
     sender: Sender,
     /// When the task wakes though nothing happens.
     wakes_at: Instant,
+    /// The task wakes in a moment, and sends what is filled until then.
+    gathers: bool,
 }
 
 impl Post {
@@ -46,7 +52,7 @@ impl Post {
     pub(crate) fn open(shared: Arc<Shared>, tasks: &TaskGroup) -> Arc<Self> {
         let (reporter, reports) = mpsc::channel(REPORTS);
         let sender = Sender::new(Arc::clone(&shared), tasks.clone(), reporter);
-        let desk = Mutex::new(Desk { sender, wakes_at: clock::now() });
+        let desk = Mutex::new(Desk { sender, wakes_at: clock::now(), gathers: false });
         let post = Arc::new(Self { shared, desk, runtime: Handle::current() });
         let (serving, stopping) = (Serving(Arc::clone(&post)), tasks.stopping());
         tasks.spawn("send", async move {
@@ -58,14 +64,17 @@ impl Post {
         post
     }
 
-    /// Sends what can be sent, or has it sent by whoever is at it.
+    /// Sends what can be sent now, or has it sent by whoever is at it.
     pub(crate) fn send(&self) {
-        let is_heeded = self.desk.try_lock().is_ok_and(|mut desk| {
+        let is_done = self.desk.try_lock().is_ok_and(|mut desk| {
+            if desk.gathers {
+                return true;
+            }
             let _runtime = self.runtime.enter();
             let next = desk.sender.round();
             next >= desk.wakes_at && desk.sender.congested.is_empty()
         });
-        if !is_heeded || self.shared.is_closed() {
+        if !is_done {
             self.shared.wake.notify_one();
         }
     }
@@ -78,10 +87,15 @@ impl Post {
                 let Ok(mut desk) = self.desk.lock() else { return };
                 desk.sender.hear(std::mem::take(&mut answered), std::mem::take(&mut heard));
                 desk.wakes_at = desk.sender.round();
+                let company = COMPANY.min(self.shared.settings.shape.linger);
+                desk.gathers = std::mem::take(&mut desk.sender.fills) && !company.is_zero();
+                if desk.gathers {
+                    desk.wakes_at = desk.wakes_at.min(clock::now() + company);
+                }
                 if self.shared.is_closed() && desk.sender.is_done() {
                     return;
                 }
-                let Desk { sender, wakes_at } = &*desk;
+                let Desk { sender, wakes_at, .. } = &*desk;
                 (Arc::clone(&sender.answers), *wakes_at, sender.congested.clone())
             };
             tokio::select! {
