@@ -11,6 +11,7 @@ use klamm_client::{ClientConfig, Kafka, Topic};
 use klamm_consumer::{ConsumeExt as _, Consumer};
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
+use tokio::runtime::Builder;
 
 use crate::failure::Failure;
 use crate::signals::Signals;
@@ -93,26 +94,42 @@ pub(crate) async fn find_topic(kafka: &Kafka, name: &str) -> klamm_client::Resul
 
 /// Runs a command that talks to brokers, until it ends or the user ends it.
 pub(crate) fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    run_to_end(async {
-        tokio::select! {
-            result = command => result,
-            interrupted = interrupted() => interrupted,
-        }
-    })
+    run_to_end(until_interrupted(command))
+}
+
+/// The same on one thread: nothing of it wakes another.
+pub(crate) fn run_alone(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    run_on(Builder::new_current_thread(), until_interrupted(command))
+}
+
+/// Runs a command that looks after interruptions itself.
+pub(crate) fn run_to_end(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    run_on(Builder::new_multi_thread(), command)
+}
+
+fn run_on(
+    mut runtime: Builder,
+    command: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let runtime = runtime.enable_all().build()?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_background();
+    result
+}
+
+async fn until_interrupted(
+    command: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        result = command => result,
+        interrupted = interrupted() => interrupted,
+    }
 }
 
 /// Fails when the user wants no more.
 pub(crate) async fn interrupted() -> anyhow::Result<()> {
     Signals::new()?.next().await;
     Err(Failure::Interrupted.into())
-}
-
-/// Runs a command that looks after interruptions itself.
-pub(crate) fn run_to_end(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(command);
-    runtime.shutdown_background();
-    result
 }
 
 /// Reads `key=value`.

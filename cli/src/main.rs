@@ -69,7 +69,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Cluster(command) => connect::run(cluster::run(command)),
         Command::Config(command) => connect::run(config::run(command)),
         Command::Log(command) => log::run(&command),
-        Command::Bench(command) => connect::run(bench::run(command)),
+        Command::Bench(command) => bench::run(command),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -24,7 +24,9 @@ const WAITING: usize = 1 << 16;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Records are sent at a rate, 1000 a second unless --rate says another.")]
+#[command(after_help = "\
+Records are sent at a rate, 1000 a second unless --rate says another. The producer and the consumer \
+share one thread.")]
 pub(crate) struct Args {
     #[command(flatten)]
     load: LoadArgs,

@@ -8,6 +8,8 @@ mod report;
 
 use clap::Subcommand;
 
+use crate::connect;
+
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 What was measured is said for people on standard error, and as one line of JSON on standard \
@@ -21,10 +23,10 @@ pub(crate) enum Command {
     E2e(e2e::Args),
 }
 
-pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
+pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Produce(args) => produce::run(args).await,
-        Command::Consume(args) => consume::run(args).await,
-        Command::E2e(args) => e2e::run(args).await,
+        Command::Produce(args) => connect::run(produce::run(args)),
+        Command::Consume(args) => connect::run(consume::run(args)),
+        Command::E2e(args) => connect::run_alone(e2e::run(args)),
     }
 }
