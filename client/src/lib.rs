@@ -34,6 +34,9 @@
 //! | `read`, `write` | one [`Connection`] | when the last clone goes, or the socket fails |
 //! | `authenticate` | one [`Connection`] | likewise; only where a session of SASL ends |
 //!
+//! Callers write their requests themselves as long as the socket takes them; `write` writes what it
+//! does not take at once.
+//!
 //! # Invariants
 //!
 //! - A caller may be dropped at any await: no answer is ever given to another caller.

@@ -73,16 +73,19 @@
 //! [`Producer::enqueue`] chooses a partition and writes the record straight into that partition's
 //! open batch, under the partition's lock. A batch that is full is compressed there and then, by
 //! the caller; one that is not is sealed when it has lingered. The sender takes sealed batches,
-//! gives them sequence numbers, and sends one of each partition in a request to their leader. The
-//! answer settles one receipt per batch, which every [`Delivery`] of its records looks at. Nothing
-//! is allocated, sent through a channel or woken for a single record.
+//! gives them sequence numbers, and sends one of each partition in a request to their leader. It is
+//! a machine that waits for nothing: whoever has filled a batch has it do a round, and writes the
+//! request itself; a task does so when an answer has come, or the time. While batches of several
+//! records fill one after the other, and records may linger, those of a millisecond go together.
+//! The answer settles one receipt per batch, which every [`Delivery`] of its records looks at.
+//! Nothing is allocated, sent through a channel or woken for a single record.
 //!
 //! # Tasks
 //!
 //! | task | owner | ends |
 //! |---|---|---|
 //! | `producer`: `send` | the [`Producer`] | when it is closed or dropped and all is settled |
-//! | `connect`, `locate`, `identify`, `answer` | the sender | when a broker has answered |
+//! | `connect`, `locate`, `identify` | the sender | when a broker has answered |
 //! | `include`, `end` | the sender | when the coordinator of the transactional id has answered |
 //! | `offsets` | the [`Transaction`] | when the coordinator of the group has answered |
 //!
