@@ -21,7 +21,9 @@ pub trait ProducerInterceptor: Send + Sync {
 
     /// A record was acknowledged, given up, or refused for good. Nothing is heard of one whose
     /// sender was dropped while it waited for room, or that was given back to be offered again.
-    /// Mostly called by the producer's own task, before those who wait for the record are told.
+    /// Called before those who wait for the record are told, by the producer's own task or by
+    /// whoever sends just then, even before its call returns: hold no lock over a call of the
+    /// producer that is wanted here.
     fn on_ack(&self, outcome: &Result<RecordMetadata>) {
         let _ = outcome;
     }

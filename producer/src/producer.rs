@@ -7,6 +7,7 @@ use klamm_client::{Error, Result, Subject};
 use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
+use crate::accumulate::Appended;
 use crate::metrics::Snapshot;
 use crate::receipt::{Delivery, RecordMetadata};
 use crate::record::Record;
@@ -161,16 +162,16 @@ impl Producer {
         // Much may have happened while it waited.
         shared.check(transaction)?;
         let moment = shared.moment(clock::now(), transaction);
-        let (delivery, is_news) = shared.append(&queues, &record, room, moment)?;
-        self.post(is_news);
-        Ok(delivery)
+        let appended = shared.append(&queues, &record, room, moment)?;
+        Ok(self.sent_on(appended))
     }
 
-    /// Has the news sent.
-    fn post(&self, is_news: bool) {
-        if is_news {
-            self.handle.post.send();
+    /// Has the sender see what a record that was accepted has changed.
+    fn sent_on(&self, Appended { delivery, began, sealed }: Appended) -> Delivery {
+        if began || sealed {
+            self.handle.post.send(sealed);
         }
+        delivery
     }
 
     /// The record as the interceptors want it.
@@ -258,10 +259,7 @@ impl Producer {
             return Err(TryEnqueueError::Full(Box::new(record)));
         };
         match shared.append(&queues, &record, room, shared.moment(now, transaction)) {
-            Ok((delivery, is_news)) => {
-                self.post(is_news);
-                Ok(delivery)
-            }
+            Ok(appended) => Ok(self.sent_on(appended)),
             Err(error) => refuse(record, error),
         }
     }

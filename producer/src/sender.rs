@@ -17,7 +17,7 @@ use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::mpsc;
 
-use self::answers::{Answered, Answers};
+use self::answers::Answers;
 use self::identity::Identity;
 use self::outlet::Outlet;
 use self::place::Place;
@@ -93,7 +93,12 @@ impl Sender {
         } else {
             self.renew_identity(now);
         }
+        let ended_epoch = self.ends_epoch;
         self.send(now);
+        if self.ends_epoch && !ended_epoch {
+            // Another may be begun at once.
+            self.shared.wake.notify_one();
+        }
         self.next_moment(now)
     }
 
@@ -113,10 +118,7 @@ impl Sender {
 
     /// Takes over what callers have filled, and notes what has lingered long enough.
     fn collect(&mut self, now: Instant) {
-        let linger = self.shared.settings.shape.linger;
-        // What lingers holds memory for which somebody waits.
-        let linger = if self.shared.ledger.is_short() { Duration::ZERO } else { linger };
-        let lingered = now.checked_sub(linger);
+        let lingered = now.checked_sub(self.shared.linger());
         let mut news = self.shared.news();
         let ready = std::mem::take(&mut news.ready);
         let mut due = Vec::new();
@@ -267,8 +269,9 @@ impl Sender {
         }
     }
 
-    fn hear(&mut self, answered: Vec<Answered>, reports: Vec<Report>) {
-        answered.into_iter().for_each(|answered| self.answered(answered));
+    /// Hears what has come since.
+    fn hear(&mut self, reports: Vec<Report>) {
+        self.answers.take().into_iter().for_each(|answered| self.answered(answered));
         reports.into_iter().for_each(|report| self.learn(report));
     }
 

@@ -79,8 +79,8 @@ impl TransactionSettings {
 }
 
 impl Settings {
-    /// The same, as far as the connections of a client with these settings go along: a request
-    /// for which a connection has no room would hold up those to other brokers.
+    /// The same, as far as the connections of a client with these settings go along: more requests
+    /// than one has room for would only wait for it.
     pub(crate) fn within(mut self, client: &ClientConfig) -> Self {
         self.in_flight = self.in_flight.min(client.get(&keys::MAX_IN_FLIGHT).max(1));
         self

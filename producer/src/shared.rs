@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use klamm_client::{Error, Kafka, Result, Subject, Topic};
 use klamm_protocol::wire::Str;
@@ -16,7 +16,6 @@ use crate::choose::{self, Sticky};
 use crate::interceptor::Interceptors;
 use crate::ledger::{Ledger, Room};
 use crate::metrics::{Metrics, Snapshot};
-use crate::receipt::Delivery;
 use crate::record::Record;
 use crate::settings::Settings;
 use crate::transaction::Transactions;
@@ -187,14 +186,15 @@ impl Shared {
         Moment { now, now_ms: self.stamps.at(now), transaction }
     }
 
-    /// Writes a record into a batch of its partition. Tells whether there is news for the sender.
+    /// Writes a record into a batch of its partition. If a batch has begun or is full by that, it
+    /// is to be [sent](crate::sender::post::Post::send).
     pub(crate) fn append(
         &self,
         queues: &TopicQueues,
         record: &Record,
         room: Room<'_>,
         moment: Moment,
-    ) -> Result<(Delivery, bool)> {
+    ) -> Result<Appended> {
         let (partition, is_sticky) = queues.choose(record, &self.settings);
         let subject = || Subject::Partition(record.topic.clone(), partition);
         let index = usize::try_from(partition).ok().filter(|_| partition < queues.count);
@@ -209,8 +209,7 @@ impl Shared {
         if appended.sealed && is_sticky {
             queues.leave(partition);
         }
-        let is_news = appended.began || appended.sealed;
-        if is_news {
+        if appended.began || appended.sealed {
             let mut news = self.news();
             if appended.began {
                 let (began, transaction) = (moment.now, moment.transaction);
@@ -221,7 +220,7 @@ impl Shared {
                 news.ready.push(Arc::clone(place));
             }
         }
-        Ok((appended.delivery, is_news))
+        Ok(appended)
     }
 
     /// Lets every batch go that still lingers.
@@ -261,6 +260,12 @@ impl Shared {
     /// Notes what goes wrong, or that something was stored again.
     pub(crate) fn set_trouble(&self, trouble: Option<Arc<Error>>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// How long a batch that is not full waits now: not at all while somebody waits for memory that
+    /// what lingers holds.
+    pub(crate) fn linger(&self) -> Duration {
+        if self.ledger.is_short() { Duration::ZERO } else { self.settings.shape.linger }
     }
 
     pub(crate) fn news(&self) -> MutexGuard<'_, News> {
@@ -334,7 +339,7 @@ impl PartitionQueue {
     /// Takes no more records. Gives what was not taken over, to be given up.
     fn end(&self) -> VecDeque<Made> {
         let mut queue = self.queue();
-        let mut left = std::mem::take(&mut self.tray().sealed);
+        let mut left = std::mem::take(&mut *self.tray()).sealed;
         left.extend(queue.end());
         left
     }

@@ -1,12 +1,13 @@
 //! A producer and a broker that fails on purpose.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may fail")]
 
 use std::time::Duration;
 
 use klamm_broker::Broker;
 use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
 use klamm_client::{ClientConfig, Kafka};
-use klamm_producer::{ProduceExt as _, Record};
+use klamm_producer::{Acks, ProduceExt as _, Record, TryEnqueueError};
+use klamm_utils::random::Random;
 
 /// How long anything may take.
 const SOON: Duration = Duration::from_secs(60);
@@ -38,6 +39,46 @@ async fn a_record_is_stored_once_though_its_answer_is_lost() {
     assert_eq!((stored.offset, lost.strikes()), (Some(1), 2));
     let stored = producer.send(Record::to("orders").value("three")).await.unwrap();
     assert_eq!(stored.offset, Some(2));
+    broker.stop().await;
+}
+
+/// One that sends does so while the answer to what it sent before is being heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_by_callers_overtakes_no_retry() {
+    let (broker, kafka) = start().await;
+    let builder = kafka.producer().acks(Acks::Leader).linger(Duration::ZERO);
+    let builder = builder.set("enable.idempotence", "false").set("max.in.flight", "1");
+    // Each record is a batch, which its caller sends if it may.
+    let builder = builder.set("batch.size", "1").set("retry.backoff.ms", "1");
+    let producer = builder.build().await.unwrap();
+    producer.send(Record::to("orders").value("first")).await.unwrap();
+    let seed = Random::new().bits();
+    println!("seed {seed}");
+    let refuse = Fault::error(ApiKey::Produce, ErrorCode::NOT_ENOUGH_REPLICAS);
+    broker.faults().add(refuse.at_random(0.2, seed)).unwrap();
+    let produced = std::thread::spawn({
+        let producer = producer.clone();
+        move || {
+            let enqueue = |number: u64| {
+                let record = || Record::to("orders").value(number.to_string());
+                loop {
+                    match producer.try_enqueue(record()) {
+                        Ok(delivery) => return delivery,
+                        Err(TryEnqueueError::Full(_)) => std::thread::yield_now(),
+                        Err(refused) => panic!("{refused}"),
+                    }
+                }
+            };
+            (0..1_000).map(enqueue).collect::<Vec<_>>()
+        }
+    });
+    producer.flush().await;
+    let mut last = Some(0);
+    for delivery in produced.join().unwrap() {
+        let offset = delivery.await.unwrap().offset;
+        assert!(offset > last, "{offset:?} behind {last:?}");
+        last = offset;
+    }
     broker.stop().await;
 }
 

@@ -47,7 +47,8 @@ impl TaskGroup {
             let _log = log;
             work.await;
         };
-        let span = tracing::trace_span!("task", group = %self.name, name = task);
+        // It may live longer than whatever it is started by.
+        let span = tracing::trace_span!(parent: None, "task", group = %self.name, name = task);
         tokio::spawn(self.tasks.track_future(work.instrument(span)))
     }
 

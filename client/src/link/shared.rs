@@ -105,8 +105,11 @@ impl Shared {
         let id = id.ok_or("an answer without a correlation id")?;
         let waiting = self.lock().waiting.remove(&id);
         let waiting = waiting.ok_or_else(|| format!("an answer {id} that nobody asked for"))?;
+        let Waiting { answer, slot, .. } = waiting;
+        // Whoever hears the answer finds its place free.
+        drop(slot);
         // The caller may have gone.
-        let _ = waiting.answer.send(frame);
+        let _ = answer.send(frame);
         Ok(())
     }
 

@@ -39,7 +39,8 @@ pub(super) struct Answered {
 impl Answers {
     /// Has this one awaited, too, whoever sends it: the task that waits need not be woken for that.
     pub(super) fn expect(&self, node: i32, sent: Vec<Sent>, pending: Pending<Produce>) {
-        let answer = Box::pin(pending.answer());
+        // To be heard when it comes, whoever has sent it, and whatever else that task has done.
+        let answer = Box::pin(tokio::task::unconstrained(pending.answer()));
         let mut awaited = Awaited { node, sent, answer, come: None };
         let mut out = self.lock();
         if let Some(waker) = &out.waker
@@ -55,22 +56,32 @@ impl Answers {
         self.lock().awaited.iter().filter(|awaited| awaited.node == node).count()
     }
 
-    /// Those that have come, in the order in which they were asked for, of which there is at least
-    /// one.
+    /// Waits until one has come.
     ///
     /// # Cancel safety
     /// May be dropped at any time, and asked again.
-    pub(super) async fn next(&self) -> Vec<Answered> {
+    pub(super) async fn come(&self) {
         poll_fn(|cx| {
             let mut out = self.lock();
             if out.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
                 out.waker = Some(cx.waker().clone());
             }
-            let come = out.awaited.extract_if(.., |awaited| awaited.look(cx));
-            let come: Vec<_> = come.filter_map(Awaited::taken).collect();
-            if come.is_empty() { Poll::Pending } else { Poll::Ready(come) }
+            let mut has_come = false;
+            // All are looked at: whichever comes next is to wake the task.
+            for awaited in &mut out.awaited {
+                has_come |= awaited.look(cx);
+            }
+            if has_come { Poll::Ready(()) } else { Poll::Pending }
         })
         .await
+    }
+
+    /// Those that have come, in the order in which they were asked for. Until they are taken their
+    /// requests count as out.
+    pub(super) fn take(&self) -> Vec<Answered> {
+        let mut out = self.lock();
+        let come = out.awaited.extract_if(.., |awaited| awaited.come.is_some());
+        come.filter_map(Awaited::taken).collect()
     }
 
     /// Waits for none of them any more, and gives up what was sent.

@@ -64,28 +64,35 @@ impl Post {
         post
     }
 
-    /// Sends what can be sent now, or has it sent by whoever is at it.
-    pub(crate) fn send(&self) {
+    /// Has the sender see that a batch has begun, or that one is full: it sends what can be sent
+    /// now, unless the task does.
+    pub(crate) fn send(&self, is_full: bool) {
+        let wake = Wake(&self.shared);
         let is_done = self.desk.try_lock().is_ok_and(|mut desk| {
+            let linger = self.shared.linger();
             if desk.gathers {
                 return true;
             }
+            if !is_full && !linger.is_zero() {
+                return clock::now() + linger >= desk.wakes_at;
+            }
             let _runtime = self.runtime.enter();
             let next = desk.sender.round();
-            next >= desk.wakes_at && desk.sender.congested.is_empty()
+            let goes_on = desk.sender.congested.is_empty() && !self.shared.is_closed();
+            next >= desk.wakes_at && goes_on
         });
-        if !is_done {
-            self.shared.wake.notify_one();
+        if is_done {
+            std::mem::forget(wake);
         }
     }
 
     async fn serve(&self, mut reports: mpsc::Receiver<Report>) {
-        let (mut answered, mut heard) = (Vec::new(), Vec::new());
+        let mut heard = Vec::new();
         loop {
             let (answers, wakes_at, congested) = {
                 // Whoever panicked in a round has left it half done.
                 let Ok(mut desk) = self.desk.lock() else { return };
-                desk.sender.hear(std::mem::take(&mut answered), std::mem::take(&mut heard));
+                desk.sender.hear(std::mem::take(&mut heard));
                 desk.wakes_at = desk.sender.round();
                 let company = COMPANY.min(self.shared.settings.shape.linger);
                 desk.gathers = std::mem::take(&mut desk.sender.fills) && !company.is_zero();
@@ -99,7 +106,7 @@ impl Post {
                 (Arc::clone(&sender.answers), *wakes_at, sender.congested.clone())
             };
             tokio::select! {
-                come = answers.next() => answered = come,
+                () = answers.come() => {}
                 _ = reports.recv_many(&mut heard, REPORTS) => {}
                 () = self.shared.wake.notified() => {}
                 () = tokio::time::sleep_until(wakes_at.into()) => {}
@@ -118,6 +125,15 @@ async fn room(congested: &[Connection]) {
         if is_ready { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+}
+
+/// Wakes the task when it is dropped: by a panic, too.
+struct Wake<'a>(&'a Shared);
+
+impl Drop for Wake<'_> {
+    fn drop(&mut self) {
+        self.0.wake.notify_one();
+    }
 }
 
 /// Serves. However that ends, nobody is left waiting.
