@@ -2,8 +2,9 @@
 //! producer that is closed in the middle.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
-use std::future::Future as _;
-use std::task::{Context, Waker};
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
@@ -188,9 +189,18 @@ async fn a_record_that_waited_for_room_is_not_part_of_the_next_transaction() {
             builder.linger(Duration::from_secs(600)).build_transactional().await.unwrap();
         let tx = producer.begin().await.unwrap();
         let first = tx.enqueue(place.record("1".repeat(700))).await.unwrap();
-        // It waits for room, and gets it when the first is given up.
+        // It waits for room, and gets it when the first is given up, or acknowledged: not before
+        // the producer is closed.
+        place.broker().pause();
         let second = tx.enqueue(place.record("2".repeat(700)));
-        let (second, closed) = tokio::join!(second, producer.close(SOON));
+        let close = async {
+            let mut close = pin!(producer.close(SOON));
+            let waits = poll_fn(|cx| Poll::Ready(close.as_mut().poll(cx).is_pending())).await;
+            assert!(waits, "nobody has answered");
+            place.broker().resume();
+            close.await
+        };
+        let (second, closed) = tokio::join!(second, close);
         assert!(matches!(second, Err(Error::Closed)), "{second:?}");
         closed.unwrap();
         // It may have gone out when the second waited for its room.
