@@ -35,10 +35,18 @@ group.initial.rebalance.delay.ms=0
 KLAMM_SETTINGS = ("group.initial.rebalance.delay.ms=0",)
 
 
+given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that is free, and that was given to no other: who was may not listen yet."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in given_ports:
+            given_ports.add(port)
+            return port
 
 
 def klamm_binary() -> Path:

@@ -1,15 +1,14 @@
 //! `demo up`: each service a process of its own, on PostgreSQL, two of Redis, and nginx.
 
 mod nginx;
+mod ports;
 mod process;
 mod programs;
 mod servers;
 mod stage;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -22,6 +21,7 @@ use crate::proxy::Proxy;
 use crate::record::{Folder, Record};
 use crate::settings::Told;
 use nginx::{Upstreams, nginx};
+use ports::Ports;
 use process::{LOOK, Ready, Spec};
 use servers::{POSTGRES_DATABASE, POSTGRES_USER, postgres, redis, redis_replica};
 use stage::Processes;
@@ -84,7 +84,7 @@ pub async fn up(options: Options) -> anyhow::Result<()> {
 struct Play {
     folder: Folder,
     options: Options,
-    ports: BTreeMap<String, u16>,
+    ports: Ports,
     /// Signs tokens.
     secret: String,
     /// Of the database.
@@ -95,24 +95,16 @@ impl Play {
     fn new(folder: Folder, options: Options) -> anyhow::Result<Self> {
         let secret = folder.keep("jwt-secret", crate::settings::new_secret)?;
         let password = folder.keep("postgres-password", crate::settings::new_secret)?;
-        let ports = options.ports.iter().cloned().collect();
+        let pages = ("nginx".to_owned(), options.port);
+        let ports = Ports::new(options.ports.iter().cloned().chain([pages]));
         Ok(Self { folder, options, ports, secret, password })
-    }
-
-    /// Where the service `name` is to listen: a port of this machine that is free now.
-    fn place(&self, name: &str) -> io::Result<SocketAddr> {
-        let port = match self.ports.get(name) {
-            Some(port) => *port,
-            None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
-        };
-        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
     }
 
     async fn start(&self, processes: &Processes, proxy: &Proxy) -> anyhow::Result<()> {
         let own = programs::own()?;
         let path = self.folder.path();
-        let (database, master) = (self.place("postgres")?, self.place("redis")?);
-        let (auxiliary, kafka) = (self.place("redis-aux")?, self.place("klamm")?);
+        let (database, master) = (self.ports.place("postgres")?, self.ports.place("redis")?);
+        let (auxiliary, kafka) = (self.ports.place("redis-aux")?, self.ports.place("klamm")?);
         let replica = self.options.auxiliary == "redis-replica";
         let klamm = Spec::new("klamm", "broker", own.join("klamm"))
             .arguments(["serve", "--listen", &kafka.to_string(), "--http-listen", "127.0.0.1:0"])
@@ -133,7 +125,7 @@ impl Play {
         let settings = self.settings(database, (master, auxiliary), kafka);
         let mut cast: Vec<(Part, SocketAddr)> = Vec::new();
         for part in CAST {
-            let place = self.place(part.name)?;
+            let place = self.ports.place(part.name)?;
             let spec = Spec::new(part.name, part.role.kind(), own.join(part.role.program()))
                 .environment(settings.iter().cloned())
                 .environment(part.settings(place));
@@ -155,7 +147,7 @@ impl Play {
 
     /// The buttons of the demo, which this process serves itself.
     async fn buttons(&self, processes: &Processes, proxy: &Proxy) -> anyhow::Result<SocketAddr> {
-        let listener = tokio::net::TcpListener::bind(self.place("demo")?).await?;
+        let listener = tokio::net::TcpListener::bind(self.ports.place("demo")?).await?;
         let address = listener.local_addr()?;
         let buttons = control::routes(processes.clone(), true);
         proxy.serve(listener, axum::Router::new().nest("/demo/api", buttons));
