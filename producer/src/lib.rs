@@ -111,6 +111,7 @@ mod lane;
 mod lane_model;
 mod ledger;
 mod metrics;
+mod partition_queue;
 mod producer;
 mod receipt;
 mod record;

@@ -23,8 +23,9 @@ use self::outlet::Outlet;
 use self::place::Place;
 use self::report::Report;
 use crate::lane::Way;
+use crate::partition_queue::PartitionQueue;
 use crate::request::{self, BY_ID, Sent};
-use crate::shared::{Lingering, PartitionQueue, Shared};
+use crate::shared::{Lingering, Shared};
 
 mod answers;
 mod identity;

@@ -11,11 +11,12 @@ use klamm_utils::clock::{self, Stamps, SystemClock};
 use klamm_utils::random::Random;
 use tokio::sync::Notify;
 
-use crate::accumulate::{Appended, Made, Moment, Queue, Sealed, Shape};
+use crate::accumulate::{Appended, Moment, Queue, Sealed};
 use crate::choose::{self, Sticky};
 use crate::interceptor::Interceptors;
 use crate::ledger::{Ledger, Room};
 use crate::metrics::{Metrics, Snapshot};
+use crate::partition_queue::PartitionQueue;
 use crate::record::Record;
 use crate::settings::Settings;
 use crate::transaction::Transactions;
@@ -82,27 +83,6 @@ pub(crate) struct TopicQueues {
     heard: Instant,
 }
 
-/// The queue of one partition, which callers fill and the sender empties.
-#[derive(Debug)]
-pub(crate) struct PartitionQueue {
-    pub(crate) topic: Str,
-    pub(crate) partition: i32,
-    /// The number of its lane.
-    pub(crate) lane: usize,
-    /// Held while a record is written into its batch, and while a full batch is compressed: by
-    /// its caller, so that those who produce pay for it and not the one sender.
-    queue: Mutex<Queue>,
-    /// Never held for long, though the queue be busy. Taken after that.
-    tray: Mutex<Tray>,
-}
-
-/// What the sender sees of a queue.
-#[derive(Debug, Default)]
-struct Tray {
-    sealed: VecDeque<Made>,
-    open_since: Option<Instant>,
-}
-
 impl Shared {
     pub(crate) fn new(
         kafka: Kafka,
@@ -154,14 +134,13 @@ impl Shared {
 
     /// A new queue.
     fn queue(&self, topic: &Str, partition: i32) -> Arc<PartitionQueue> {
-        let mut queue = Queue::new(topic.clone(), partition, self.interceptors.clone());
+        let queue = Queue::new(topic.clone(), partition, self.interceptors.clone());
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let (topic, lane) = (topic.clone(), queues.all.len());
+        let queue = Arc::new(PartitionQueue::new(topic, partition, lane, queue));
         if queues.ended {
             queue.end();
         }
-        let (lane, queue) = (queues.all.len(), Mutex::new(queue));
-        let (topic, tray) = (topic.clone(), Mutex::default());
-        let queue = Arc::new(PartitionQueue { topic, partition, lane, queue, tray });
         queues.all.push(Arc::clone(&queue));
         queue
     }
@@ -301,72 +280,5 @@ impl TopicQueues {
 
     fn sticky(&self) -> MutexGuard<'_, Sticky> {
         self.sticky.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl PartitionQueue {
-    /// Writes a record into the open batch.
-    fn append(
-        &self,
-        record: &Record,
-        room: Room<'_>,
-        shape: &Shape,
-        moment: Moment,
-    ) -> Result<Appended> {
-        let mut queue = self.queue();
-        let appended = queue.append(record, room, shape, moment)?;
-        if appended.began || appended.sealed {
-            self.show(&mut queue);
-        }
-        Ok(appended)
-    }
-
-    /// Seals the open batch; tells whether there was one.
-    fn seal(&self) -> bool {
-        let mut queue = self.queue();
-        let was_open = queue.seal();
-        self.show(&mut queue);
-        was_open
-    }
-
-    /// Seals the open batch if it began at `moment` or before.
-    pub(crate) fn seal_if_began_by(&self, moment: Instant) {
-        let mut queue = self.queue();
-        queue.seal_if_began_by(moment);
-        self.show(&mut queue);
-    }
-
-    /// Takes no more records. Gives what was not taken over, to be given up.
-    fn end(&self) -> VecDeque<Made> {
-        let mut queue = self.queue();
-        let mut left = std::mem::take(&mut *self.tray()).sealed;
-        left.extend(queue.end());
-        left
-    }
-
-    /// When the batch began that is open, or being sealed.
-    pub(crate) fn open_since(&self) -> Option<Instant> {
-        self.tray().open_since
-    }
-
-    /// What was sealed, in order, and when the batch began that is open.
-    pub(crate) fn take_sealed(&self) -> (VecDeque<Made>, Option<Instant>) {
-        let mut tray = self.tray();
-        (std::mem::take(&mut tray.sealed), tray.open_since)
-    }
-
-    /// Has the sender see what has become of the queue.
-    fn show(&self, queue: &mut Queue) {
-        let mut tray = self.tray();
-        tray.sealed.extend(queue.take_sealed());
-        tray.open_since = queue.open_since();
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tray(&self) -> MutexGuard<'_, Tray> {
-        self.tray.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,7 +10,7 @@ use klamm_utils::clock;
 
 use super::Sender;
 use super::report::{Report, report};
-use crate::shared::PartitionQueue;
+use crate::partition_queue::PartitionQueue;
 
 impl Sender {
     /// The lanes that can send, by the brokers that lead their partitions; leaders that are not

@@ -11,7 +11,7 @@ use klamm_utils::clock;
 use super::Sender;
 use super::report::{Report, report};
 use crate::lane::Way;
-use crate::shared::PartitionQueue;
+use crate::partition_queue::PartitionQueue;
 
 /// The way to one broker.
 pub(super) struct Outlet {

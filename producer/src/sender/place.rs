@@ -7,7 +7,8 @@ use klamm_client::Error;
 use klamm_utils::backoff::Backoff;
 
 use crate::lane::{Lane, Parcel};
-use crate::shared::{PartitionQueue, Shared};
+use crate::partition_queue::PartitionQueue;
+use crate::shared::Shared;
 
 /// A partition and its lane.
 pub(super) struct Place {

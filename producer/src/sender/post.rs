@@ -69,10 +69,10 @@ impl Post {
     pub(crate) fn send(&self, is_full: bool) {
         let wake = Wake(&self.shared);
         let is_done = self.desk.try_lock().is_ok_and(|mut desk| {
-            let linger = self.shared.linger();
             if desk.gathers {
                 return true;
             }
+            let linger = self.shared.linger();
             if !is_full && !linger.is_zero() {
                 return clock::now() + linger >= desk.wakes_at;
             }
