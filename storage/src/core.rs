@@ -1,6 +1,7 @@
 //! What the logs of one storage share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use klamm_utils::clock::Clock;
 
@@ -13,6 +14,8 @@ use crate::sweep::Sweeper;
 pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) committer: Arc<Committer>,
+    /// The longest that a sync waits for company.
+    pub(crate) gather_max: Duration,
     pub(crate) sweeper: Arc<Sweeper>,
     pub(crate) buffers: Buffers,
 }

@@ -17,7 +17,7 @@ use crate::disk::{self, Disk, DiskLock, FileCache, Space};
 use crate::durable::{DurablePoint, Sidecar};
 use crate::error::{At, DiskError, OpenError};
 use crate::log::aborted::AbortedFiles;
-use crate::log::{CommitListener, Log, LogInner, Pending, State, Unsynced};
+use crate::log::{CommitListener, Company, Log, LogInner, Pending, State, Unsynced};
 use crate::options::{LogOptions, StorageOptions};
 use crate::recover::{self, Recovered, RecoveryReport};
 use crate::segment::{Place, Segment};
@@ -78,7 +78,8 @@ impl Storage {
         let was_clean = summaries.is_some();
         registry.summaries = summaries.unwrap_or_default();
         let files = Arc::new(FileCache::new(disk, options.open_files_max));
-        let core = Arc::new(Core { clock, committer, sweeper, buffers: Buffers::default() });
+        let (gather_max, buffers) = (options.gather_max, Buffers::default());
+        let core = Arc::new(Core { clock, committer, gather_max, sweeper, buffers });
         let storage =
             Self { dir: dir.to_owned(), files, core, was_clean, registry: Mutex::new(registry) };
         storage.sweep_leftovers()?;
@@ -130,6 +131,7 @@ impl Storage {
             durable_file: self.files.new_id(),
             state: Mutex::new(new_state(&self.files, options, recovered)),
             sync_ended: std::sync::Condvar::new(),
+            gathered: std::sync::Condvar::new(),
             layout: Mutex::new(()),
             compacting: Mutex::new(()),
         };
@@ -337,6 +339,7 @@ fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> St
         append_time_ms: 0,
         has_folder: false,
         unsynced: Unsynced::default(),
+        company: Company::default(),
         durable: DurablePoint::default(),
         sidecar: Sidecar::default(),
         first_dirty: None,

@@ -64,6 +64,9 @@ impl Log {
             return result.map(|(ticket, _)| ticket);
         }
         let (ticket, queued) = result?;
+        if state.company.has_come(state.pending.len()) {
+            inner.gathered.notify_one();
+        }
         let high_watermark = state.high_watermark;
         drop(state);
         inner.hand_over(queued);

@@ -3,6 +3,7 @@
 pub(crate) mod aborted;
 mod append;
 mod change;
+mod company;
 mod read;
 mod retention;
 mod span;
@@ -34,6 +35,7 @@ pub use span::Span;
 pub use times::TimestampedOffset;
 
 pub(crate) use append::jitter;
+pub(crate) use company::Company;
 pub(crate) use sync::Unsynced;
 pub(crate) use times::RECORDS_SIZE_MAX;
 
@@ -81,6 +83,8 @@ pub(crate) struct LogInner {
     pub(crate) state: Mutex<State>,
     /// Signalled when a sync of this log ends.
     pub(crate) sync_ended: Condvar,
+    /// Signalled when the appends are there that a sync of this log waits for.
+    pub(crate) gathered: Condvar,
     /// Held through a change of full segments that takes several steps. Taken before `state`.
     pub(crate) layout: Mutex<()>,
     /// Held by a compaction pass. Taken before `layout`.
@@ -120,6 +124,7 @@ pub(crate) struct State {
     /// Whether the folder exists. It is made by the first append.
     pub(crate) has_folder: bool,
     pub(crate) unsynced: Unsynced,
+    pub(crate) company: Company,
     pub(crate) durable: DurablePoint,
     pub(crate) sidecar: Sidecar,
     /// The offset up to which the log was compacted; `None` until somebody asks.

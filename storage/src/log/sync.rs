@@ -213,10 +213,15 @@ impl LogInner {
     }
 
     fn sync_now(self: &Arc<Self>, everything: bool) -> bool {
-        let Some(job) = self.lock().begin_sync(everything) else { return false };
+        let mut state = if everything { self.lock() } else { self.lock_gathered() };
+        let job = state.begin_sync(everything);
+        drop(state);
+        let Some(job) = job else { return false };
+        let before = self.core.clock.elapsed();
         let result = self.run(&job);
+        let took = self.core.clock.elapsed() - before;
         match result {
-            Ok(()) => self.publish(&job),
+            Ok(()) => self.publish(&job, took),
             Err(error) => self.give_up(&error),
         }
         self.write_epochs(&job);
@@ -273,7 +278,7 @@ impl LogInner {
         }
     }
 
-    fn publish(self: &Arc<Self>, job: &SyncJob) {
+    fn publish(self: &Arc<Self>, job: &SyncJob, took: Duration) {
         let mut state = self.lock();
         let before = state.high_watermark;
         let resolved = match state.options.durability {
@@ -281,6 +286,8 @@ impl LogInner {
             _ => Vec::new(),
         };
         let high_watermark = state.high_watermark;
+        let waiting = state.pending.len();
+        state.company.synced(resolved.len(), waiting, self.gather_until(took));
         drop(state);
         for ticket in resolved {
             ticket.resolve(Outcome::Committed);

@@ -3,12 +3,15 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use klamm_utils::clock::ManualClock;
 
 use super::support::*;
 use crate::disk::{Disk, DiskFile, DiskLock, Entry, Mapping, MemoryDisk, OpenMode, Space};
-use crate::{Append, AppendError, Bound, Durability, Outcome, Storage, StorageOptions};
+use crate::{
+    Append, AppendError, Bound, Durability, Log, Outcome, Storage, StorageOptions, Ticket,
+};
 
 /// A memory disk whose segment syncs stop at a gate.
 #[derive(Clone, Debug)]
@@ -155,6 +158,43 @@ fn appends_gather_while_a_sync_runs_and_share_the_next_one() {
     }
     assert_eq!(world.log.offsets().high_watermark.0, 50);
     assert_eq!(gate.passed(), 2, "fifty appends, two syncs");
+}
+
+/// A log whose first sync has taken an hour and answered one append, while another waited.
+fn after_a_long_sync(gather_max: Duration) -> (Storage, Log, Arc<Gate>, Ticket) {
+    let gate = Arc::new(Gate::default());
+    let disk = GatedDisk { inner: MemoryDisk::new(), gate: gate.clone() };
+    let options = StorageOptions { gather_max, ..StorageOptions::default() };
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let storage = Storage::open(Arc::new(disk), Path::new(DIR), &options, clock.clone()).unwrap();
+    let listener = Arc::new(Heard::default());
+    let opened = storage.open_log("t-0", TOPIC, with(Durability::Synced), listener);
+    let log = opened.unwrap().0;
+    gate.close();
+    let answered = append(&log, plain(1, 0));
+    gate.wait_for_sync();
+    let waiting = append(&log, plain(1, 1));
+    clock.advance(Duration::from_secs(3600));
+    gate.open();
+    assert_eq!(wait(answered), Outcome::Committed);
+    (storage, log, gate, waiting)
+}
+
+#[test]
+fn a_sync_waits_for_who_was_just_answered_and_covers_both() {
+    let (storage, log, gate, waiting) = after_a_long_sync(Duration::from_secs(3600));
+    let again = append(&log, plain(1, 2));
+    assert_eq!([wait(waiting), wait(again)], [Outcome::Committed; 2]);
+    assert_eq!(gate.passed(), 2, "three appends, two syncs");
+    storage.close().unwrap();
+}
+
+#[test]
+fn a_sync_does_not_wait_for_ever_for_who_does_not_come_again() {
+    let (storage, _log, gate, waiting) = after_a_long_sync(Duration::from_millis(1));
+    assert_eq!(wait(waiting), Outcome::Committed);
+    assert_eq!(gate.passed(), 2);
+    storage.close().unwrap();
 }
 
 #[test]
