@@ -210,7 +210,7 @@ impl BrokerBuilder {
         let mut listeners = Vec::with_capacity(config.listeners.len());
         for configured in &config.listeners {
             let held = holds.then_some(&mut self.place.held);
-            let bound = Listener::bind(configured, config.sockets.backlog, held).await;
+            let bound = Listener::bind(configured, &config.sockets, held).await;
             listeners.push(bound.map_err(StartError::Listen)?);
         }
         Ok(listeners)

@@ -234,7 +234,7 @@ mod tests {
     }
 
     /// Keys of ours, and those whose defaults are safer or fit a single broker.
-    const OURS: [&str; 23] = [
+    const OURS: [&str; 25] = [
         "allow.insecure.listeners",
         "broker.id",
         "cluster.id",
@@ -256,6 +256,8 @@ mod tests {
         "share.coordinator.state.topic.min.isr",
         "share.coordinator.state.topic.replication.factor",
         "shutdown.timeout.ms",
+        "socket.receive.buffer.bytes",
+        "socket.send.buffer.bytes",
         "transaction.state.log.min.isr",
         "transaction.state.log.replication.factor",
     ];

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use super::Peer;
 use super::connection::{self, ConnectionError, End};
-use crate::config::{self, Address, Advertise, Bind};
+use crate::config::{self, Address, Advertise, Bind, SocketOptions};
 use crate::node::Node;
 
 /// How long to wait when no connection can be accepted: files may become free.
@@ -41,13 +41,13 @@ impl Listener {
     /// does not have is passed over.
     pub(crate) async fn bind(
         configured: &config::Listener,
-        backlog: i32,
+        options: &SocketOptions,
         mut held: Option<&mut HeldPorts>,
     ) -> io::Result<Self> {
         let addresses = addresses(configured).await?;
         let mut tries = 1..PORT_TRIES;
         let sockets = loop {
-            match listen_all(&addresses, backlog, held.as_deref_mut()) {
+            match listen_all(&addresses, options, held.as_deref_mut()) {
                 Err(error)
                     if is_taken(&error) && configured.port == 0 && tries.next().is_some() =>
                 {
@@ -102,7 +102,7 @@ async fn addresses(configured: &config::Listener) -> io::Result<Vec<SocketAddr>>
 
 fn listen_all(
     addresses: &[SocketAddr],
-    backlog: i32,
+    options: &SocketOptions,
     held: Option<&mut HeldPorts>,
 ) -> io::Result<Vec<TcpListener>> {
     let mut holding = held.is_some().then(Vec::new);
@@ -111,7 +111,7 @@ fn listen_all(
         if let Some(first) = sockets.first() {
             address.set_port(first.local_addr()?.port());
         }
-        match listen(address, backlog, holding.as_mut()) {
+        match listen(address, options, holding.as_mut()) {
             Ok(socket) => sockets.push(socket),
             Err(error) if is_missing_family(&error) => {
                 tracing::debug!(%address, %error, "an address family is missing");
@@ -130,7 +130,7 @@ fn listen_all(
 
 fn listen(
     mut address: SocketAddr,
-    backlog: i32,
+    options: &SocketOptions,
     holding: Option<&mut Vec<Socket>>,
 ) -> io::Result<TcpListener> {
     // The holder comes first: beside a socket that listens, no other can be bound.
@@ -141,7 +141,14 @@ fn listen(
     }
     let socket = bound(address)?;
     socket.set_nonblocking(true)?;
-    socket.listen(backlog)?;
+    // Those that it accepts have the same.
+    if let Some(bytes) = options.receive_buffer_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = options.send_buffer_bytes {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    socket.listen(options.backlog)?;
     TcpListener::from_std(socket.into())
 }
 
@@ -242,5 +249,26 @@ fn advertised(advertise: &Advertise, local: SocketAddr) -> Option<Address> {
             let ip = local.ip().to_canonical();
             (!ip.is_unspecified()).then(|| Address { host: ip.to_string(), port: local.port() })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_have_the_buffers_that_were_asked_for() {
+        let (receive_buffer_bytes, send_buffer_bytes) = (Some(20_000), Some(30_000));
+        let options = SocketOptions { receive_buffer_bytes, send_buffer_bytes, backlog: 5 };
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into(), &options, None).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let socket = SockRef::from(&stream);
+        // Linux doubles what it is asked for, since it also keeps its own notes there.
+        let (receive, send) = (socket.recv_buffer_size(), socket.send_buffer_size());
+        assert!((20_000..=40_000).contains(&receive.unwrap()));
+        assert!((30_000..=60_000).contains(&send.unwrap()));
     }
 }

@@ -32,6 +32,7 @@ class Deliberate:
 
 
 OLD_VERSIONS = "clients that are older than Kafka 4 are served too"
+SIZED = "the system sizes the buffers of sockets as they are needed"
 BOUNDED = "ours are bounded unless the operator says otherwise"
 UNREAD = "a batch is judged by its header and checksum; its records are never decoded on the way in"
 AT_ONCE = "a topic that is made by asking for it is there in the same answer, not only in the next"
@@ -56,6 +57,8 @@ DELIBERATE = (
     Deliberate("configs", (), "configs[max.connections].value", ("10000",), BOUNDED),
     Deliberate("configs", (), "configs[max.connections.per.ip].value", ("1000",), BOUNDED),
     Deliberate("configs", (), "configs[queued.max.request.bytes].value", ("268435456",), BOUNDED),
+    Deliberate("configs", (), "configs[socket.receive.buffer.bytes].value", ("-1",), SIZED),
+    Deliberate("configs", (), "configs[socket.send.buffer.bytes].value", ("-1",), SIZED),
     Deliberate("configs", (), "configs[min.insync.replicas].configSource", (5,), ELR),
     Deliberate("topics", (), "configs[min.insync.replicas].configSource", (5,), ELR),
     Deliberate("configs", ("a topic with settings, synonyms too",), "", (), ELR),

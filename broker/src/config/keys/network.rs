@@ -61,9 +61,9 @@ pub(super) const KEYS: &[Key] = &[
     int("socket.listen.backlog.size", "50")
         .at_least(1)
         .used("Connections that may wait to be accepted."),
-    int("socket.receive.buffer.bytes", "102400")
-        .used("Receive buffer of each socket; -1 leaves it to the system."),
+    int("socket.receive.buffer.bytes", "-1")
+        .used("Receive buffer of each socket; -1 has the system size it as it is needed."),
     int("socket.request.max.bytes", "104857600").at_least(1).used("The largest request taken."),
-    int("socket.send.buffer.bytes", "102400")
-        .used("Send buffer of each socket; -1 leaves it to the system."),
+    int("socket.send.buffer.bytes", "-1")
+        .used("Send buffer of each socket; -1 has the system size it as it is needed."),
 ];
