@@ -1,9 +1,8 @@
 //! The committer threads: group commit.
 //!
 //! A log that has something to sync is queued once. While a sync runs, later appends gather, and
-//! one following sync covers them all; latency follows the device by itself. It may wait a little
-//! for those whom the one before has answered (`log/company.rs`). Each log is synced by one thread
-//! at a time, different logs by different threads. The queue holds each log of the
+//! one following sync covers them all, which may wait a little for more (`log/company.rs`). Latency
+//! follows the device by itself. Each log is synced by one thread at a time, different logs by different threads. The queue holds each log of the
 //! storage at most once (and at most once more with a deadline), which bounds it.
 //!
 //! There are as many threads as syncs under way pay for, and one more that waits: a log that is

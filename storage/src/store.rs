@@ -168,7 +168,10 @@ impl Storage {
             registry.summaries.remove(name);
             registry.logs.remove(name)
         };
-        let pending = log.as_ref().map_or_else(Pending::new, |log| log.0.close());
+        let pending = log.as_ref().map_or_else(Pending::new, |log| {
+            log.0.lock().removed = true;
+            log.0.close()
+        });
         let removed = self.remove_folder(name);
         if let Some(log) = log {
             log.0.forget_files();
@@ -224,7 +227,7 @@ impl Storage {
         registry.closed = true;
         drop(registry);
         for log in logs.values() {
-            log.0.lock().closed = true;
+            log.0.refuse();
         }
         // A pass may need the threads to come to its end.
         for log in logs.values() {
@@ -296,10 +299,16 @@ impl Drop for Storage {
 }
 
 impl LogInner {
+    /// Refuses everything from now on.
+    fn refuse(&self) {
+        self.lock().closed = true;
+        self.gathered.notify_one();
+    }
+
     /// Refuses everything from now on, and waits for a compaction pass to see it. Returns what
     /// waits for a commit that will not come.
     fn close(&self) -> Pending {
-        self.lock().closed = true;
+        self.refuse();
         let _pass = self.hold_compaction();
         let _layout = self.hold_layout();
         std::mem::take(&mut self.lock_between_syncs().pending)
@@ -332,6 +341,7 @@ fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> St
         epochs: crate::epochs::Epochs::default(),
         fault: None,
         closed: false,
+        removed: false,
         pending: std::collections::VecDeque::new(),
         generation: 0,
         roll_due: false,

@@ -208,7 +208,7 @@ pub struct TransactionConfig {
     pub topic_segment_bytes: u32,
 }
 
-/// Options of every socket; `None` leaves the choice to the system.
+/// Options of the sockets of clients; `None` leaves the choice to the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
     /// `socket.receive.buffer.bytes`.

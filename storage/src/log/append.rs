@@ -64,11 +64,12 @@ impl Log {
             return result.map(|(ticket, _)| ticket);
         }
         let (ticket, queued) = result?;
-        if state.company.has_come(state.pending.len()) {
-            inner.gathered.notify_one();
-        }
+        let all_are_there = state.company.is_just_complete(state.pending.len());
         let high_watermark = state.high_watermark;
         drop(state);
+        if all_are_there {
+            inner.gathered.notify_one();
+        }
         inner.hand_over(queued);
         if high_watermark > before {
             inner.listener.committed(HighWatermark(high_watermark));

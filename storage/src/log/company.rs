@@ -1,12 +1,12 @@
 //! Whom the next sync of a log waits for.
 //!
-//! Clients with several requests under way fall into two halves: while the sync for one half runs,
-//! the other is answered and comes again, so that each sync covers half of what it could and costs
-//! nearly as much. So a sync waits for those whom the last one has just answered, for a part of the
-//! time which that one took.
+//! Clients fall into two halves where several appends are under way: while the sync for one half
+//! runs, the other is answered and comes again, so that each sync covers half of what it could and
+//! costs nearly as much. So a sync waits for as many appends as the last one has just committed
+//! beside those that waited then, for a part of the time which that one took.
 //!
 //! That pays only with clients who wait for answers before they send more. If they don't come in
-//! time, or if others come all the same while the sync runs, some syncs begin at once: the more of
+//! time, or if others come all the same while the sync runs, some syncs do not wait: the more of
 //! them, the oftener it happens in a row. Nobody waits in a log that was idle, nor for one client
 //! with one request under way.
 
@@ -15,44 +15,51 @@ use std::time::Duration;
 
 use super::{LogInner, State};
 
-/// How many syncs begin at once after one that waited in vain: the first time, and at most.
+/// A shorter wait ends later than it should: timers are that coarse.
+const WAIT_MIN: Duration = Duration::from_micros(50);
+/// How many syncs do not wait after one that did in vain: the first time, and at most.
 const ALONE: (u8, u8) = (4, 128);
 
 /// What a log remembers of its last sync, and of whether waiting pays.
 #[derive(Debug)]
 pub(crate) struct Company {
-    /// Appends that the last sync answered, and those that waited when it ended.
+    /// Appends that the last sync committed, and those that waited when it ended.
     expected: usize,
     /// When nobody is expected any more.
     until: Duration,
-    phase: Phase,
-    /// Syncs that are to begin at once.
+    wait: Wait,
+    /// Syncs that are not to wait though they could.
     alone: u8,
-    /// How many will, after the next one that waits in vain.
+    /// How many there will be after the next wait in vain.
     alone_next: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// No sync waits or has waited.
-    Alone,
+enum Wait {
+    /// None, or one in vain.
+    None,
     /// A sync waits.
-    Gathering,
-    /// The sync has waited until all were there.
-    Gathered,
+    UnderWay,
+    /// The sync that is due or runs has waited until all were there.
+    Complete,
 }
 
 impl Default for Company {
     fn default() -> Self {
-        let (expected, until, phase) = (0, Duration::ZERO, Phase::Alone);
-        Self { expected, until, phase, alone: 0, alone_next: ALONE.0 }
+        let (expected, until, wait) = (0, Duration::ZERO, Wait::None);
+        Self { expected, until, wait, alone: 0, alone_next: ALONE.0 }
     }
 }
 
 impl Company {
-    /// Whether a sync waits that need not any more, with so many appends there.
-    pub(super) fn has_come(&self, appends: usize) -> bool {
-        self.phase == Phase::Gathering && self.is_complete(appends)
+    /// Whether a sync waits.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.wait == Wait::UnderWay
+    }
+
+    /// Whether a sync waits that need not any more, now that the last of so many appends is there.
+    pub(super) fn is_just_complete(&self, appends: usize) -> bool {
+        self.is_awaited() && appends == self.expected
     }
 
     fn is_complete(&self, appends: usize) -> bool {
@@ -61,37 +68,42 @@ impl Company {
 
     /// How long a sync waits that is due at `now` with so many appends; `None`: not at all.
     fn begin(&mut self, now: Duration, appends: usize) -> Option<Duration> {
-        let wait = self.until.checked_sub(now).filter(|wait| !wait.is_zero());
-        let wait = wait.filter(|_| !self.is_complete(appends))?;
+        self.wait = Wait::None;
+        let left = self.until.saturating_sub(now);
+        if left < WAIT_MIN || self.is_complete(appends) {
+            return None;
+        }
         if let Some(alone) = self.alone.checked_sub(1) {
             self.alone = alone;
             return None;
         }
-        self.phase = Phase::Gathering;
-        Some(wait)
+        self.wait = Wait::UnderWay;
+        Some(left)
     }
 
     /// The wait is over, with so many appends.
     fn end(&mut self, appends: usize) {
-        let is_complete = self.is_complete(appends);
-        self.phase = if is_complete { Phase::Gathered } else { Phase::Alone };
-        if !is_complete {
+        if self.is_complete(appends) {
+            self.wait = Wait::Complete;
+        } else {
             self.was_in_vain();
         }
     }
 
-    /// A sync has answered so many appends, while others wait. The next may wait until then.
-    pub(super) fn synced(&mut self, answered: usize, waiting: usize, until: Duration) {
-        match std::mem::replace(&mut self.phase, Phase::Alone) {
-            Phase::Gathered if waiting > 0 => self.was_in_vain(),
-            Phase::Gathered => self.alone_next = ALONE.0,
-            Phase::Alone | Phase::Gathering => {}
+    /// A sync has committed so many appends, while others wait. The next may wait until then.
+    pub(super) fn synced(&mut self, committed: usize, waiting: usize, until: Duration) {
+        match self.wait {
+            Wait::Complete if waiting > 0 => self.was_in_vain(),
+            Wait::Complete => self.alone_next = ALONE.0,
+            Wait::None | Wait::UnderWay => {}
         }
-        self.expected = answered + waiting;
+        self.wait = Wait::None;
+        self.expected = committed + waiting;
         self.until = until;
     }
 
     fn was_in_vain(&mut self) {
+        self.wait = Wait::None;
         self.alone = self.alone_next;
         self.alone_next = self.alone_next.saturating_mul(2).min(ALONE.1);
     }
@@ -99,13 +111,13 @@ impl Company {
 
 impl LogInner {
     /// Locks the log for a sync to begin, once those are there whom it waits for.
-    pub(super) fn lock_gathered(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock_in_company(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         let appends = state.pending.len();
-        let Some(wait) = state.company.begin(self.core.clock.elapsed(), appends) else {
-            return state;
-        };
-        let is_short = |state: &mut State| !state.company.has_come(state.pending.len());
+        let wait = state.company.begin(self.core.clock.elapsed(), appends);
+        let Some(wait) = wait else { return state };
+        let is_short =
+            |state: &mut State| !state.closed && !state.company.is_complete(state.pending.len());
         let waited = self.gathered.wait_timeout_while(state, wait, is_short);
         let (mut state, _) = waited.expect("no code panics while it holds the log");
         let appends = state.pending.len();
@@ -126,7 +138,7 @@ mod tests {
     const LATER: Duration = Duration::from_millis(3);
     const NOW: Duration = Duration::from_millis(2);
 
-    /// After a sync that has answered three while two waited.
+    /// After a sync that has committed three while two waited.
     fn after_a_sync() -> Company {
         let mut company = Company::default();
         company.synced(3, 2, LATER);
@@ -134,13 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_waits_for_those_whom_the_last_one_answered() {
+    fn a_sync_waits_for_as_many_as_the_last_one_committed() {
         let mut company = after_a_sync();
         assert_eq!(company.begin(NOW, 2), Some(LATER - NOW));
-        assert!(!company.has_come(4));
-        assert!(company.has_come(5));
+        assert_eq!([3, 4, 5].map(|there| company.is_just_complete(there)), [false, false, true]);
         company.end(5);
-        assert!(!company.has_come(5), "nobody waits any more");
+        assert!(!company.is_just_complete(5), "nobody waits any more");
     }
 
     #[test]
@@ -148,6 +159,7 @@ mod tests {
         assert_eq!(Company::default().begin(NOW, 1), None);
         assert_eq!(after_a_sync().begin(NOW, 5), None, "all are there");
         assert_eq!(after_a_sync().begin(LATER, 2), None, "it was long ago");
+        assert_eq!(after_a_sync().begin(LATER - WAIT_MIN / 2, 2), None, "too short to be timed");
         let mut company = Company::default();
         company.synced(1, 0, LATER);
         assert_eq!(company.begin(NOW, 1), None, "one client with one request");
@@ -180,5 +192,15 @@ mod tests {
             before
         };
         assert_eq!([1, 1, 0, 0, 1, 0].map(&mut gathered), [0, 4, 8, 0, 0, 4]);
+    }
+
+    #[test]
+    fn a_sync_that_failed_says_nothing_of_the_next_one() {
+        let mut company = after_a_sync();
+        company.begin(NOW, 2);
+        company.end(5);
+        assert_eq!(company.begin(LATER, 1), None);
+        company.synced(3, 2, LATER);
+        assert_eq!(alone(&mut company), 0, "the wait was not in vain");
     }
 }

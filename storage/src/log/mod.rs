@@ -83,7 +83,7 @@ pub(crate) struct LogInner {
     pub(crate) state: Mutex<State>,
     /// Signalled when a sync of this log ends.
     pub(crate) sync_ended: Condvar,
-    /// Signalled when the appends are there that a sync of this log waits for.
+    /// Signalled when the appends are there that a sync of this log waits for, and when it closes.
     pub(crate) gathered: Condvar,
     /// Held through a change of full segments that takes several steps. Taken before `state`.
     pub(crate) layout: Mutex<()>,
@@ -110,6 +110,8 @@ pub(crate) struct State {
     /// The failure since which the log takes no appends.
     pub(crate) fault: Option<DiskError>,
     pub(crate) closed: bool,
+    /// Whether the folder goes: it is not synced any more.
+    pub(crate) removed: bool,
     /// As many as the owner has appends under way: who bounds requests bounds this.
     pub(crate) pending: Pending,
     /// Raised when bytes that a reader may be looking at changed or went away.

@@ -145,7 +145,7 @@ impl State {
     }
 
     fn begin_sync(&mut self, everything: bool) -> Option<SyncJob> {
-        if self.fault.is_some() {
+        if self.fault.is_some() || self.removed {
             self.unsynced.phase = Phase::Idle;
             return None;
         }
@@ -213,7 +213,7 @@ impl LogInner {
     }
 
     fn sync_now(self: &Arc<Self>, everything: bool) -> bool {
-        let mut state = if everything { self.lock() } else { self.lock_gathered() };
+        let mut state = if everything { self.lock() } else { self.lock_in_company() };
         let job = state.begin_sync(everything);
         drop(state);
         let Some(job) = job else { return false };

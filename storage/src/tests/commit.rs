@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -160,29 +161,47 @@ fn appends_gather_while_a_sync_runs_and_share_the_next_one() {
     assert_eq!(gate.passed(), 2, "fifty appends, two syncs");
 }
 
-/// A log whose first sync has taken an hour and answered one append, while another waited.
-fn after_a_long_sync(gather_max: Duration) -> (Storage, Log, Arc<Gate>, Ticket) {
+/// A log whose first sync has taken an hour and committed one append, while another waited.
+struct AfterLongSync {
+    storage: Storage,
+    log: Log,
+    listener: Arc<Heard>,
+    gate: Arc<Gate>,
+    waiting: Ticket,
+}
+
+/// The next sync may wait for a minute, and does when this returns.
+fn in_company() -> AfterLongSync {
+    let after = after_a_long_sync(Duration::from_secs(60));
+    while !after.log.0.lock().company.is_awaited() {
+        std::thread::yield_now();
+    }
+    after
+}
+
+fn after_a_long_sync(gather_max: Duration) -> AfterLongSync {
     let gate = Arc::new(Gate::default());
     let disk = GatedDisk { inner: MemoryDisk::new(), gate: gate.clone() };
     let options = StorageOptions { gather_max, ..StorageOptions::default() };
     let clock = Arc::new(ManualClock::at(1_000_000));
     let storage = Storage::open(Arc::new(disk), Path::new(DIR), &options, clock.clone()).unwrap();
     let listener = Arc::new(Heard::default());
-    let opened = storage.open_log("t-0", TOPIC, with(Durability::Synced), listener);
+    let opened = storage.open_log("t-0", TOPIC, with(Durability::Synced), listener.clone());
     let log = opened.unwrap().0;
     gate.close();
-    let answered = append(&log, plain(1, 0));
+    let committed = append(&log, plain(1, 0));
     gate.wait_for_sync();
     let waiting = append(&log, plain(1, 1));
     clock.advance(Duration::from_secs(3600));
     gate.open();
-    assert_eq!(wait(answered), Outcome::Committed);
-    (storage, log, gate, waiting)
+    assert_eq!(wait(committed), Outcome::Committed);
+    AfterLongSync { storage, log, listener, gate, waiting }
 }
 
 #[test]
 fn a_sync_waits_for_who_was_just_answered_and_covers_both() {
-    let (storage, log, gate, waiting) = after_a_long_sync(Duration::from_secs(3600));
+    let AfterLongSync { storage, log, gate, waiting, .. } = in_company();
+    assert_eq!(waiting.outcome(), None);
     let again = append(&log, plain(1, 2));
     assert_eq!([wait(waiting), wait(again)], [Outcome::Committed; 2]);
     assert_eq!(gate.passed(), 2, "three appends, two syncs");
@@ -191,10 +210,27 @@ fn a_sync_waits_for_who_was_just_answered_and_covers_both() {
 
 #[test]
 fn a_sync_does_not_wait_for_ever_for_who_does_not_come_again() {
-    let (storage, _log, gate, waiting) = after_a_long_sync(Duration::from_millis(1));
+    let AfterLongSync { storage, gate, waiting, .. } = after_a_long_sync(Duration::from_millis(1));
     assert_eq!(wait(waiting), Outcome::Committed);
     assert_eq!(gate.passed(), 2);
     storage.close().unwrap();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_company() {
+    let AfterLongSync { storage, waiting, .. } = in_company();
+    storage.close().unwrap();
+    assert_eq!(waiting.outcome(), Some(Outcome::Committed));
+}
+
+#[test]
+fn a_log_that_goes_while_its_sync_waits_is_not_synced_any_more() {
+    let AfterLongSync { storage, listener, gate, waiting, .. } = in_company();
+    storage.remove_log("t-0").unwrap();
+    assert_eq!(waiting.outcome(), Some(Outcome::Void));
+    storage.close().unwrap();
+    assert_eq!(gate.passed(), 1, "of the sync before");
+    assert_eq!(listener.failures.load(Ordering::SeqCst), 0);
 }
 
 #[test]

@@ -62,8 +62,10 @@ pub(super) const KEYS: &[Key] = &[
         .at_least(1)
         .used("Connections that may wait to be accepted."),
     int("socket.receive.buffer.bytes", "-1")
-        .used("Receive buffer of each socket; -1 has the system size it as it is needed."),
+        .between_or(1, i32::MAX as i64, -1)
+        .used("Receive buffer of clients' connections, of which the system may give less; -1 has it size them as needed."),
     int("socket.request.max.bytes", "104857600").at_least(1).used("The largest request taken."),
     int("socket.send.buffer.bytes", "-1")
-        .used("Send buffer of each socket; -1 has the system size it as it is needed."),
+        .between_or(1, i32::MAX as i64, -1)
+        .used("Send buffer of clients' connections, of which the system may give less; -1 has it size them as needed."),
 ];
