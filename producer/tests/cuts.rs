@@ -100,8 +100,10 @@ async fn a_record_whose_fate_is_unknown_is_not_seen_and_the_next_ones_are() {
         let proxy = Proxy::bind().await;
         let place = Place::at("cut", behind(&proxy).await).await;
         let builder = place.builder(generation);
-        let builder = builder.delivery_timeout(Duration::from_millis(300)).linger(Duration::ZERO);
-        let builder = builder.set("request.timeout.ms", "300");
+        let builder = builder.delivery_timeout(Duration::from_secs(1)).linger(Duration::ZERO);
+        let builder = builder.set("request.timeout.ms", "1000");
+        // The record after the cuts has no longer either until it counts as lost.
+        let builder = builder.set("reconnect.backoff.max.ms", "50");
         let producer = builder.build_transactional().await.unwrap();
         let tx = producer.begin().await.unwrap();
         tx.send(place.record("lost").partition(0)).await.unwrap();
