@@ -108,6 +108,11 @@ impl Segment {
         Self { base, log, index, time_index, size, reserved, facts, recent, recent_times, notes }
     }
 
+    /// Whether blocks are reserved behind the end.
+    pub(crate) fn has_more_reserved(&self) -> bool {
+        (self.size + 1..u32::MAX).contains(&self.reserved)
+    }
+
     /// The segment file.
     pub(crate) fn log_file(&self, place: &Place, mode: OpenMode) -> io::Result<Arc<CachedFile>> {
         place.files.open(self.log, mode, || place.path(self.base, LOG))

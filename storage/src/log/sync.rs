@@ -204,7 +204,7 @@ impl LogInner {
     pub(crate) fn trim(&self) -> Result<(), DiskError> {
         let state = self.lock();
         let active = &state.active;
-        if !(active.size + 1..u32::MAX).contains(&active.reserved) {
+        if !active.has_more_reserved() {
             return Ok(());
         }
         let path = self.place.path(active.base, segment::LOG);
@@ -254,10 +254,12 @@ impl LogInner {
     fn sync_sealed(&self, rolled: &Rolled) -> Result<(), DiskError> {
         let segment = &rolled.segment;
         let path = self.place.path(segment.base, segment::LOG);
-        if rolled.dirty {
+        if rolled.dirty || segment.has_more_reserved() {
             let file = self.log_file(rolled).at("open", &path)?;
             file.file().set_len(segment.size.into()).at("trim", &path)?;
-            file.file().sync_data().at("sync", &path)?;
+            if rolled.dirty {
+                file.file().sync_data().at("sync", &path)?;
+            }
         }
         let indexes = [
             segment.index_file(&self.place, OpenMode::Create),

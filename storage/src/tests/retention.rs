@@ -1,10 +1,14 @@
 //! Rolling, retention and the start of a log.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
+use klamm_utils::clock::ManualClock;
+
 use super::support::*;
-use crate::disk::MemoryDisk;
-use crate::{Append, Bound, ChangeError, LogOptions, ReadError};
+use crate::disk::{MemoryDisk, RealDisk};
+use crate::{Append, Bound, ChangeError, LogOptions, ReadError, Storage, StorageOptions};
 
 /// Five batches per segment, of 100-odd bytes each, with rising timestamps.
 fn world(options: LogOptions) -> World {
@@ -38,6 +42,25 @@ fn segments_roll_by_the_time_between_their_first_batch_and_the_append() {
     world.clock.advance(Duration::from_secs(60));
     commit(&world.log, batch(&[11_000], 1, 10));
     assert_eq!(bases(&world), [0, 6], "the clock does not count where records have timestamps");
+}
+
+#[test]
+fn a_segment_that_rolls_gives_back_what_was_reserved_behind_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let disk = Arc::new(RealDisk);
+    let storage = Storage::open(disk, dir.path(), &StorageOptions::default(), clock).unwrap();
+    let options = LogOptions { segment_ms: 5000, segment_bytes: 1 << 20, ..small() };
+    let (log, _) = storage.open_log("t-0", TOPIC, options, Arc::new(crate::NoListener)).unwrap();
+    // Each is on the disk before the next one comes, so that the roll finds nothing to sync.
+    for _ in 0..70 {
+        commit(&log, batch(&[1000], 1, 1000));
+    }
+    commit(&log, batch(&[7000], 1, 1000));
+    let file = std::fs::metadata(dir.path().join("t-0/00000000000000000000.log")).unwrap();
+    assert_eq!(file.len(), u64::from(log.segments()[0].size_bytes));
+    let allocated = file.blocks() * 512;
+    assert!(allocated < file.len() + (16 << 10), "{allocated} for {}", file.len());
 }
 
 #[test]
