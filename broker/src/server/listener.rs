@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use super::Peer;
@@ -15,6 +15,12 @@ use crate::node::Node;
 
 /// How long to wait when no connection can be accepted: files may become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes under way to a client on this machine, unless the settings say otherwise. No distance is to
+/// be bridged, and a reader that is as fast as the broker then finds much whenever it wakes: what
+/// the system allows, some megabytes, is not filled before it wakes, so that it does so for each
+/// little piece, which costs the broker more than the piece itself.
+const NEAR_SEND_BUFFER_BYTES: usize = 256 << 10;
 
 /// How often to ask the system for another port when the one it chose is taken in the other family.
 const PORT_TRIES: usize = 8;
@@ -209,13 +215,13 @@ fn admit(node: &Arc<Node>, stream: TcpStream, address: SocketAddr, advertise: &A
             });
         }
     };
-    let Some(advertised) = stream.local_addr().ok().and_then(|local| advertised(advertise, local))
-    else {
-        return;
+    let local = match tune(&stream, address, &node.config().sockets) {
+        Ok(local) => local,
+        Err(error) => {
+            return tracing::debug!(peer = %address, %error, "the client left at once");
+        }
     };
-    if let Err(error) = stream.set_nodelay(true) {
-        return tracing::debug!(peer = %address, %error, "the client left at once");
-    }
+    let Some(advertised) = advertised(advertise, local) else { return };
     let peer = Arc::new(Peer { address, advertised, software: OnceLock::new() });
     let tasks = node.tasks.clone();
     let node = Arc::clone(node);
@@ -224,6 +230,16 @@ fn admit(node: &Arc<Node>, stream: TcpStream, address: SocketAddr, advertise: &A
         let end = connection::serve(Arc::clone(&node), peer, stream).await;
         report(&node, address, end);
     });
+}
+
+/// Prepares the socket of a client, and tells which of our addresses it has reached.
+fn tune(stream: &TcpStream, peer: SocketAddr, options: &SocketOptions) -> io::Result<SocketAddr> {
+    let local = stream.local_addr()?;
+    stream.set_nodelay(true)?;
+    if options.send_buffer_bytes.is_none() && local.ip() == peer.ip() {
+        SockRef::from(stream).set_send_buffer_size(NEAR_SEND_BUFFER_BYTES)?;
+    }
+    Ok(local)
 }
 
 fn report(node: &Node, peer: SocketAddr, end: Result<End, ConnectionError>) {
@@ -254,21 +270,35 @@ fn advertised(advertise: &Advertise, local: SocketAddr) -> Option<Address> {
 
 #[cfg(test)]
 mod tests {
-    use socket2::SockRef;
-
     use super::*;
+
+    /// The sizes of the buffers of a connection from this machine: receive, send.
+    async fn buffers(options: &SocketOptions) -> (usize, usize) {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into(), options, None).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        tune(&stream, peer, options).unwrap();
+        let socket = SockRef::from(&stream);
+        (socket.recv_buffer_size().unwrap(), socket.send_buffer_size().unwrap())
+    }
+
+    // Linux doubles what it is asked for, since it also keeps its own notes there, and gives no
+    // more than `net.core.wmem_max` allows, of which most machines have 208 KiB.
 
     #[tokio::test]
     async fn connections_have_the_buffers_that_were_asked_for() {
         let (receive_buffer_bytes, send_buffer_bytes) = (Some(20_000), Some(30_000));
         let options = SocketOptions { receive_buffer_bytes, send_buffer_bytes, backlog: 5 };
-        let listener = listen((Ipv4Addr::LOCALHOST, 0).into(), &options, None).unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let socket = SockRef::from(&stream);
-        // Linux doubles what it is asked for, since it also keeps its own notes there.
-        let (receive, send) = (socket.recv_buffer_size(), socket.send_buffer_size());
-        assert!((20_000..=40_000).contains(&receive.unwrap()));
-        assert!((30_000..=60_000).contains(&send.unwrap()));
+        let (receive, send) = buffers(&options).await;
+        assert!((20_000..=40_000).contains(&receive));
+        assert!((30_000..=60_000).contains(&send));
+    }
+
+    #[tokio::test]
+    async fn little_is_under_way_to_a_client_on_this_machine() {
+        let options =
+            SocketOptions { receive_buffer_bytes: None, send_buffer_bytes: None, backlog: 5 };
+        let (_, send) = buffers(&options).await;
+        assert!((100_000..=2 * NEAR_SEND_BUFFER_BYTES).contains(&send), "{send}");
     }
 }

@@ -67,5 +67,5 @@ pub(super) const KEYS: &[Key] = &[
     int("socket.request.max.bytes", "104857600").at_least(1).used("The largest request taken."),
     int("socket.send.buffer.bytes", "-1")
         .between_or(1, i32::MAX as i64, -1)
-        .used("Send buffer of clients' connections, of which the system may give less; -1 has it size them as needed."),
+        .used("Send buffer of clients' connections, of which the system may give less; -1 has it size them as needed, and clients on this machine have 256 KiB."),
 ];
