@@ -77,6 +77,7 @@ WHAT = {cell.name: cell.what for cell in CELLS} | {WHOLE: "all of its cells"}
 
 # What plain programs do, by the load generator's names.
 MACHINE = (
+    ("memory that was free, written to for the first time", "first_touch_gb_per_s", "GB/s"),
     ("one stream over loopback", "stream_gb_per_s", "GB/s"),
     ("receive over one connection, checksum, write", "produce_floor_gb_per_s", "GB/s"),
     ("`sendfile` to one connection", "sendfile_gb_per_s", "GB/s"),

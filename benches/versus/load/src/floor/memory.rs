@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use klamm_protocol::records::crc32c;
 
+/// More than was free a moment ago.
+const TOUCHED: usize = 1 << 30;
+const PAGE: usize = 4096;
 /// Larger than any cache.
 const COPIED: usize = 128 << 20;
 const CHECKED: usize = 64 * 1024;
@@ -21,6 +24,16 @@ pub(super) fn checksum_gb_per_second(span: Duration) -> f64 {
     rate(span, CHECKED, || {
         black_box(crc32c(black_box(&block)));
     })
+}
+
+/// How fast memory is written to for the first time: slowly where a guest has to ask its host.
+pub(super) fn first_touch_gb_per_second() -> f64 {
+    let mut memory = vec![0_u8; TOUCHED];
+    let began = Instant::now();
+    for page in memory.chunks_exact_mut(PAGE) {
+        *black_box(&mut page[0]) = 1;
+    }
+    TOUCHED as f64 / began.elapsed().as_secs_f64() / 1e9
 }
 
 fn rate(span: Duration, bytes: usize, mut work: impl FnMut()) -> f64 {

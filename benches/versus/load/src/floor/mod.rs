@@ -46,7 +46,8 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let span = Duration::try_from_secs_f64(args.seconds)?;
     let (began, cpu, machine) = (Instant::now(), own_cpu_seconds(), MachineState::look());
     let mut report = Report::new("floor");
-    // The sync goes first: what the others write would be written back beside it.
+    report.figure("first_touch_gb_per_s", memory::first_touch_gb_per_second());
+    // The sync goes before the others: what they write would be written back beside it.
     let synced = sync(&Scratch::create(&args.dir)?.file, PAGE, span)?;
     report.figure("sync_per_s", synced.per_second);
     report.latencies("sync", &synced.latencies);

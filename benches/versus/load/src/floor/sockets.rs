@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use klamm_protocol::records::crc32c;
+use rustix::net::sockopt;
 
 use super::GIB;
 use super::files::{FILE, FILE_MAX};
@@ -19,6 +20,8 @@ use crate::process::thread_cpu_seconds;
 const PIECE: usize = 256 * 1024;
 /// What is sent at once from a file.
 const FILE_PIECE: usize = 1 << 20;
+/// What may be under way from a file: with more, the receiver wakes for every little piece.
+const UNDER_WAY: usize = 256 * 1024;
 /// What goes to and fro.
 const MESSAGE: usize = 64;
 
@@ -46,13 +49,13 @@ impl Stream {
 
 /// Bytes from memory to nowhere.
 pub(super) fn stream(span: Duration) -> Result<Stream> {
-    run(span, from_memory(), |_| Ok(()))
+    run(pair()?, span, from_memory(), |_| Ok(()))
 }
 
 /// What every broker must do with what is produced: receive it, check it, write it.
 pub(super) fn receive_check_write(file: &File, span: Duration) -> Result<Stream> {
     let mut at = 0;
-    run(span, from_memory(), |piece| {
+    run(pair()?, span, from_memory(), |piece| {
         std::hint::black_box(crc32c(piece));
         file.write_all_at(piece, at % FILE_MAX)?;
         at += piece.len() as u64;
@@ -70,7 +73,7 @@ pub(super) fn sendfile(file: &File, span: Duration) -> Result<Stream> {
         }
         Ok(())
     };
-    run(span, send, |_| Ok(()))
+    run(bounded_pair()?, span, send, |_| Ok(()))
 }
 
 /// Bytes from the page cache to memory, and from there to the socket.
@@ -82,7 +85,7 @@ pub(super) fn read_and_send(file: &File, span: Duration) -> Result<Stream> {
         at = (at + FILE_PIECE as u64) % FILE;
         Ok(socket.write_all(&piece)?)
     };
-    run(span, send, |_| Ok(()))
+    run(bounded_pair()?, span, send, |_| Ok(()))
 }
 
 /// From a request of 64 bytes to its echo: what no answer can be faster than.
@@ -116,11 +119,11 @@ fn from_memory() -> impl FnMut(&mut TcpStream) -> Result<()> {
 
 /// Has a thread `send` for so long, while this one receives and hands on what came.
 fn run(
+    (mut here, mut there): (TcpStream, TcpStream),
     span: Duration,
     mut send: impl FnMut(&mut TcpStream) -> Result<()> + Send,
     mut take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<Stream> {
-    let (mut here, mut there) = pair()?;
     thread::scope(|scope| {
         let began = Instant::now();
         let sending = scope.spawn(move || -> Result<f64> {
@@ -170,5 +173,12 @@ fn pair() -> Result<(TcpStream, TcpStream)> {
     let (there, _) = listener.accept()?;
     here.set_nodelay(true)?;
     there.set_nodelay(true)?;
+    Ok((here, there))
+}
+
+/// The same, with little under way from the second to the first.
+fn bounded_pair() -> Result<(TcpStream, TcpStream)> {
+    let (here, there) = pair()?;
+    sockopt::set_socket_send_buffer_size(&there, UNDER_WAY)?;
     Ok((here, there))
 }
