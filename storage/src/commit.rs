@@ -18,9 +18,7 @@ use std::{io, thread};
 use klamm_utils::clock::Clock;
 
 use crate::log::LogInner;
-
-/// How long a thread beyond the one that always waits stays without work.
-const IDLE_MAX: Duration = Duration::from_secs(10);
+use crate::options::StorageOptions;
 
 /// The queue of logs that are to be synced.
 #[derive(Debug)]
@@ -29,6 +27,8 @@ pub(crate) struct Committer {
     /// Signalled when a thread ends.
     ended: Condvar,
     threads_max: usize,
+    /// How long a thread beyond the one that always waits stays without work.
+    idle_max: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -46,10 +46,11 @@ struct Queue {
 }
 
 impl Committer {
-    /// A committer of at most so many threads, of which none runs yet.
-    pub(crate) fn new(threads_max: usize, clock: Arc<dyn Clock>) -> Self {
+    /// A committer of which no thread runs yet.
+    pub(crate) fn new(options: &StorageOptions, clock: Arc<dyn Clock>) -> Self {
         let (queue, ended) = (Mutex::default(), Condvar::new());
-        Self { queue, ended, threads_max: threads_max.max(1), clock }
+        let threads_max = options.committers_max.max(1);
+        Self { queue, ended, threads_max, idle_max: options.committer_idle_max, clock }
     }
 
     /// Starts the first thread; the others follow as they are needed. They run until
@@ -105,7 +106,7 @@ impl Committer {
     /// The next log to sync; `None` when the thread is to end, and is no longer counted.
     fn next(self: &Arc<Self>) -> Option<Arc<LogInner>> {
         let mut queue = self.lock();
-        let idle_until = self.clock.elapsed() + IDLE_MAX;
+        let idle_until = self.clock.elapsed() + self.idle_max;
         loop {
             let now = self.clock.elapsed();
             queue.bring_due(now);
@@ -116,6 +117,10 @@ impl Committer {
             let is_spare = !queue.idle.is_empty() && now >= idle_until;
             if queue.ending || is_spare {
                 queue.threads -= 1;
+                if !queue.later.is_empty() {
+                    // Those that stay may sleep without a deadline: this one has watched it.
+                    queue.wake_one();
+                }
                 self.ended.notify_all();
                 return None;
             }
@@ -146,6 +151,13 @@ impl Committer {
                 tracing::warn!(%error, "no further committer thread");
             }
         }
+    }
+
+    /// How many threads there are, and how many of them are without work.
+    #[cfg(test)]
+    pub(crate) fn threads(&self) -> (usize, usize) {
+        let queue = self.lock();
+        (queue.threads, queue.idle.len())
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

@@ -86,6 +86,8 @@ pub struct StorageOptions {
     /// The most syncs under way at a time, each on a thread of its own. One file is synced by one
     /// thread at a time.
     pub committers_max: usize,
+    /// How long such a thread stays without work. One always does.
+    pub committer_idle_max: Duration,
     /// The longest that a sync waits for the appends of clients whom the one before has answered,
     /// so that it covers theirs, too. Zero: not at all.
     pub gather_max: Duration,
@@ -95,6 +97,7 @@ impl Default for StorageOptions {
     fn default() -> Self {
         // What an answer and the next request take where syncs are what takes the time.
         let gather_max = Duration::from_micros(500);
-        Self { open_files_max: 4096, committers_max: 64, gather_max }
+        let committer_idle_max = Duration::from_secs(10);
+        Self { open_files_max: 4096, committers_max: 64, committer_idle_max, gather_max }
     }
 }

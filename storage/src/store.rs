@@ -70,7 +70,7 @@ impl Storage {
             return Err(OpenError::Locked { path });
         };
         let summaries = take_summaries(&*disk, dir)?;
-        let committer = Arc::new(Committer::new(options.committers_max, clock.clone()));
+        let committer = Arc::new(Committer::new(options, clock.clone()));
         let sweeper = Arc::new(Sweeper::new(disk.clone(), clock.clone()));
         let mut registry = Registry { lock: Some(lock), ..Registry::default() };
         registry.sweeper = Some(sweeper.start().at("start the sweeper of", dir)?);
@@ -206,6 +206,7 @@ impl Storage {
                 summaries.insert(name, summary);
             }
         }
+        self.core.sweeper.remove_files();
         summary::checkpoint(&self.dir).write(&**self.files.disk(), &summaries)?;
         drop(lock);
         Ok(())
@@ -322,6 +323,10 @@ impl LogInner {
             return None;
         }
         let mut state = self.lock();
+        if state.roll_due {
+            tracing::warn!(log = %self.name, "left to be recovered at the next start: a segment was not made whole");
+            return None;
+        }
         if let Err(error) = state.active.write_entries(&self.place) {
             tracing::warn!(log = %self.name, %error, "left to be recovered at the next start");
             return None;

@@ -11,9 +11,8 @@ use klamm_utils::clock::Clock;
 
 use crate::disk::{self, Disk};
 
-/// Files and folders that wait to be removed. Each has a name that says so, so that what is left
-/// here when the process ends is removed at the next start; the queue is bounded by what is on
-/// disk.
+/// Files and folders that wait to be removed. Each has a name that says so, so that what a crash
+/// leaves is removed at the next start; the queue is bounded by what is on disk.
 #[derive(Debug)]
 pub(crate) struct Sweeper {
     queue: Mutex<Queue>,
@@ -58,10 +57,18 @@ impl Sweeper {
         self.wake.notify_one();
     }
 
-    /// Lets the thread end now; what is queued is left for the next start.
+    /// Lets the thread end now; what is queued stays.
     pub(crate) fn end(&self) {
         self.lock().ending = true;
         self.wake.notify_all();
+    }
+
+    /// Removes the files that are queued, before their time: for a clean stop, after which nobody
+    /// reads them and the folders of logs are not looked into. Folders are found by the next start.
+    pub(crate) fn remove_files(&self) {
+        let rubbish = std::mem::take(&mut self.lock().rubbish);
+        let files = rubbish.values().filter(|rubbish| matches!(rubbish, Rubbish::File(_)));
+        files.for_each(|file| file.remove(&*self.disk));
     }
 
     fn run(&self) {

@@ -177,6 +177,9 @@ impl Log {
     /// stronger one asks for a sync of what is not durable yet.
     pub fn set_options(&self, options: LogOptions) {
         let mut state = self.0.lock();
+        if options.window < state.options.window {
+            state.unsynced.forget_deadline();
+        }
         state.options = options;
         let resolved = match state.options.durability {
             Durability::Synced => Vec::new(),
@@ -190,6 +193,12 @@ impl Log {
         let high_watermark = state.high_watermark;
         drop(state);
         self.0.settle(resolved, HighWatermark(high_watermark), queued);
+    }
+
+    /// Whether there is anything of the log on the disk: its folder is made by the first append.
+    #[must_use]
+    pub fn has_folder(&self) -> bool {
+        self.0.lock().has_folder
     }
 
     /// The failure since which the log takes no appends, if there was one.

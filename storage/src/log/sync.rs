@@ -95,6 +95,11 @@ impl Unsynced {
         *self = Self { phase, timed, ..Self::default() };
     }
 
+    /// The deadline that is set is later than the next one would be, and passes for nothing.
+    pub(crate) fn forget_deadline(&mut self) {
+        self.timed = false;
+    }
+
     fn request(&mut self) -> Request {
         match self.phase {
             Phase::Idle => {

@@ -260,6 +260,49 @@ fn as_many_syncs_run_at_once_as_logs_wait_for_one_up_to_a_bound() {
 }
 
 #[test]
+fn a_thread_that_ends_leaves_the_deadlines_to_another() {
+    let gate = Arc::new(Gate::default());
+    let disk = GatedDisk { inner: MemoryDisk::new(), gate: gate.clone() };
+    let committer_idle_max = Duration::from_millis(1);
+    let options = StorageOptions { committer_idle_max, ..StorageOptions::default() };
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let storage = Storage::open(Arc::new(disk), Path::new(DIR), &options, clock.clone()).unwrap();
+    let listener = Arc::new(Heard::default());
+    let log = storage.open_log("t-0", TOPIC, with(Durability::Synced), listener).unwrap().0;
+    let committer = &log.0.core.committer;
+    let until = |threads| {
+        while committer.threads() != threads {
+            std::thread::yield_now();
+        }
+    };
+    commit(&log, plain(1, 0));
+    until((2, 2));
+    let window = Duration::from_millis(50);
+    log.set_options(crate::LogOptions { window, ..with(Durability::Interval) });
+    drop(append(&log, plain(1, 1)));
+    clock.advance(Duration::from_millis(10));
+    until((1, 1));
+    clock.advance(window);
+    while gate.passed() < 2 {
+        std::thread::yield_now();
+    }
+    storage.close().unwrap();
+}
+
+#[test]
+fn a_shorter_window_holds_from_the_next_append_on() {
+    let (world, gate) = gated(Durability::Interval);
+    let shorter = |window| crate::LogOptions { window, ..world.log.options() };
+    world.log.set_options(shorter(Duration::from_secs(3600)));
+    drop(append(&world.log, plain(1, 0)));
+    world.log.set_options(shorter(Duration::ZERO));
+    drop(append(&world.log, plain(1, 1)));
+    while gate.passed() < 1 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn written_is_committed_where_nobody_asked_for_syncs() {
     for durability in [Durability::Interval, Durability::OsCached] {
         let (world, gate) = gated(durability);

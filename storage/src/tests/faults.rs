@@ -95,6 +95,34 @@ fn a_disk_that_stays_full_loses_nothing() {
 }
 
 #[test]
+fn what_a_full_disk_left_half_done_is_not_forgotten_by_a_clean_stop() {
+    let script_calls = {
+        let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+        script(&try_open(Arc::new(disk.clone()), small()).unwrap().log);
+        disk.calls()
+    };
+    for first in 1..=script_calls {
+        let memory = MemoryDisk::new();
+        let disk = FaultyDisk::new(Arc::new(memory.clone()));
+        disk.fail(Some(Fault { first, count: u64::MAX, kind: ErrorKind::StorageFull }));
+        let Ok(world) = try_open(Arc::new(disk.clone()), small()) else { continue };
+        let acknowledged = script(&world.log);
+        disk.fail(None);
+        world.storage.close().unwrap();
+        let world = open(&memory, small());
+        // Small enough for what is left of a segment in which the others had no room.
+        for tag in 50..53 {
+            commit(&world.log, batch(&[1], tag, 1));
+        }
+        let before = contents(&world.log, Bound::HighWatermark);
+        let world = open(&memory.after_kill(), small());
+        let place = format!("call {first} of {script_calls}");
+        assert_eq!(contents(&world.log, Bound::HighWatermark), before, "{place}");
+        all_there(&world.log, &acknowledged, &place);
+    }
+}
+
+#[test]
 fn a_full_disk_refuses_appends_until_there_is_space() {
     let memory = MemoryDisk::with_capacity(3000);
     let world = open(&memory, small());

@@ -1,13 +1,14 @@
 //! Rolling, retention and the start of a log.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_utils::clock::ManualClock;
 
 use super::support::*;
-use crate::disk::{MemoryDisk, RealDisk};
+use crate::disk::{Disk as _, MemoryDisk, RealDisk};
 use crate::{Append, Bound, ChangeError, LogOptions, ReadError, Storage, StorageOptions};
 
 /// Five batches per segment, of 100-odd bytes each, with rising timestamps.
@@ -87,6 +88,26 @@ fn old_segments_go_whole_and_the_active_one_rolls_first() {
     assert_eq!((world.log.offsets().start.0, world.log.offsets().end.0), (20, 20));
     assert_eq!(world.log.apply_retention(i64::MAX).unwrap(), 0);
     assert_eq!(commit(&world.log, plain(1, 9)), 20);
+}
+
+#[test]
+fn a_clean_stop_leaves_no_deleted_segment_on_the_disk() {
+    let disk = MemoryDisk::new();
+    let file_delete_delay = Duration::from_secs(60);
+    let options =
+        LogOptions { segment_bytes: 600, retention_ms: Some(0), file_delete_delay, ..small() };
+    let world = open(&disk, options);
+    for tag in 0..20u8 {
+        commit(&world.log, batch(&[1000 * i64::from(tag)], tag, 40));
+    }
+    assert!(world.log.apply_retention(i64::MAX).unwrap() > 2);
+    let deleted = || {
+        let entries = disk.list(&Path::new(DIR).join("t-0")).unwrap();
+        entries.iter().filter(|entry| entry.name.ends_with(".deleted")).count()
+    };
+    assert!(deleted() > 2);
+    world.storage.close().unwrap();
+    assert_eq!(deleted(), 0);
 }
 
 #[test]
