@@ -6,7 +6,10 @@
 //! of bytes that were promised: it is reported, passed over and left in place, and reading it is
 //! an error ([`Corrupt`]), while what lies before and behind it stays readable.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use klamm_protocol::records::BatchHeader;
 
 use crate::checkpoint::Checkpoint;
 use crate::compaction;
@@ -246,6 +249,8 @@ impl Recovery<'_> {
         segment.facts.next_offset = next;
         let known = self.believe_indexes(&mut segment, next);
         if matches!(known, Ok(true)) {
+            let first = header_at(&**file.file(), base, 0..len).at("read", &path)?;
+            segment.facts.first_time = first.map(|first| first.max_timestamp);
             return Ok(segment);
         }
         self.report.indexes_rebuilt += 1;
@@ -288,6 +293,8 @@ impl Recovery<'_> {
         let path = self.place.path(base, segment::LOG);
         disk::found(self.place.files.disk().remove_file(&path)).at("remove", path)?;
         self.touched.retain(|(touched, _)| *touched != base);
+        let aborted = self.place.path(base, segment::ABORTED);
+        disk::found(self.place.files.disk().remove_file(&aborted)).at("remove", aborted)?;
         self.changed = true;
         self.remove_indexes(base)
     }
@@ -434,14 +441,7 @@ impl Recovery<'_> {
         len: u64,
     ) -> std::io::Result<Option<i64>> {
         let file = segment.log_file(self.place, OpenMode::Existing)?;
-        let header =
-            |position| match Scanner::new(&**file.file(), position..len, segment.base..i64::MAX)
-                .next_header()
-            {
-                Ok(found) => Ok(found.map(|found| found.header)),
-                Err(ScanError::Damage(_)) => Ok(None),
-                Err(ScanError::Io(error)) => Err(error),
-            };
+        let header = |position| header_at(&**file.file(), segment.base, position..len);
         let expected = segment.base + i64::from(entry.relative);
         let batch = header(entry.position.into())?.filter(|h| h.last_offset() == expected);
         let first = header(0)?;
@@ -555,6 +555,19 @@ impl Recovery<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The header of the batch with which a range of a segment begins, if one does.
+fn header_at(
+    file: &dyn disk::DiskFile,
+    base: i64,
+    positions: Range<u64>,
+) -> std::io::Result<Option<BatchHeader>> {
+    match Scanner::new(file, positions, base..i64::MAX).next_header() {
+        Ok(found) => Ok(found.map(|found| found.header)),
+        Err(ScanError::Damage(_)) => Ok(None),
+        Err(ScanError::Io(error)) => Err(error),
     }
 }
 

@@ -72,6 +72,11 @@ pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<(Producers, Option<i64>
     let mut producers = Producers::default();
     let mut kept_at = None;
     if offsets.end.get() == 0 {
+        // What a crash took the records of would be believed once there are others.
+        if log.has_folder() {
+            forget(disk, log);
+            log.forget_aborted(0)?;
+        }
         return Ok((producers, kept_at));
     }
     match checkpoint(log).read::<Snapshot>(disk) {
@@ -209,31 +214,54 @@ mod tests {
 
     use klamm_storage::disk::MemoryDisk;
     use klamm_storage::{
-        Append, Durability, LogOptions, NoListener, Storage, StorageOptions, TopicId,
+        AbortedTransaction, Append, Durability, LogOptions, NoListener, Storage, StorageOptions,
+        TopicId,
     };
     use klamm_utils::clock::ManualClock;
 
     use super::*;
 
-    #[test]
-    fn what_was_kept_of_a_log_that_was_cut_is_not_believed_once_it_has_grown() {
-        let disk = MemoryDisk::new();
+    /// An empty log, and what keeps it open.
+    fn empty(disk: &MemoryDisk) -> (Storage, Log) {
         let clock = Arc::new(ManualClock::at(1_000));
         let options = StorageOptions::default();
         let storage = Storage::open(Arc::new(disk.clone()), Path::new("/d"), &options, clock);
         let storage = storage.unwrap();
         let options = LogOptions { durability: Durability::OsCached, ..LogOptions::default() };
         let opened = storage.open_log("t-0", TopicId([7; 16]), options, Arc::new(NoListener));
-        let (log, _) = opened.unwrap();
+        (storage, opened.unwrap().0)
+    }
+
+    fn append(log: &Log) {
         let end = EndTransaction { outcome: Outcome::Commit, coordinator_epoch: 0 };
-        let append = || {
-            let batch = end.batch(1, 0, 1_000).unwrap();
-            drop(log.enqueue(Append::new(0, vec![batch])).unwrap());
-        };
-        append();
+        let batch = end.batch(1, 0, 1_000).unwrap();
+        drop(log.enqueue(Append::new(0, vec![batch])).unwrap());
+    }
+
+    #[test]
+    fn what_was_kept_of_a_log_that_was_cut_is_not_believed_once_it_has_grown() {
+        let disk = MemoryDisk::new();
+        let (_storage, log) = empty(&disk);
+        append(&log);
         write(&disk, &log, &Producers::default(), 2);
         assert_eq!(read(&disk, &log).unwrap().1, None, "the log ends before");
-        append();
+        append(&log);
         assert_eq!(read(&disk, &log).unwrap().1, None, "it ends there now, and is another");
+    }
+
+    #[test]
+    fn nothing_is_believed_of_a_log_of_which_nothing_is_left() {
+        let disk = MemoryDisk::new();
+        let (_storage, log) = empty(&disk);
+        append(&log);
+        log.truncate(0).unwrap();
+        write(&disk, &log, &Producers::default(), 1);
+        let (producer_id, first_offset, last_offset, stable_offset) = (1, 0, 0, 1);
+        let aborted = AbortedTransaction { producer_id, first_offset, last_offset, stable_offset };
+        log.add_aborted(&aborted).unwrap();
+        assert_eq!(read(&disk, &log).unwrap().1, None);
+        append(&log);
+        assert_eq!(read(&disk, &log).unwrap().1, None, "it is another");
+        assert_eq!(log.aborted(0..1).unwrap(), []);
     }
 }

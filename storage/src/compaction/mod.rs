@@ -229,16 +229,18 @@ impl LogInner {
             tombstone_retention_ms: millis(options.tombstone_retention),
         };
         let rules = Rules { filter, producers, transactions: Transactions::default() };
-        let mut pass = Pass { source, rules, compacted: Compacted::default() };
+        let mut pass = Pass { source, rules, compacted: Compacted::default(), is_whole: true };
         let limits = SegmentLimits {
             bytes: log_options.segment_bytes,
             index_bytes: log_options.index_bytes_max,
         };
         pass.run(segments, limits, log_options.index_interval_bytes)?;
-        let compacted =
-            Compacted { keys: newest.keys(), end_offset: newest.end(), ..pass.compacted };
-        if newest.end() > first_dirty {
-            self.save_first_dirty(newest.end());
+        // The next pass does not know the keys of this one: what still holds older records of them
+        // is to be compacted by their newest ones again.
+        let end_offset = if pass.is_whole { newest.end() } else { first_dirty };
+        let compacted = Compacted { keys: newest.keys(), end_offset, ..pass.compacted };
+        if end_offset > first_dirty {
+            self.save_first_dirty(end_offset);
         }
         Ok(compacted)
     }
@@ -249,6 +251,8 @@ struct Pass<'a> {
     source: &'a Source<'a>,
     rules: Rules<'a>,
     compacted: Compacted,
+    /// No group is left as it was that should have been replaced.
+    is_whole: bool,
 }
 
 impl Pass<'_> {
@@ -276,6 +280,9 @@ impl Pass<'_> {
                 let sizes = group.iter().map(|segment| u64::from(segment.size));
                 self.compacted.bytes_before += sizes.sum::<u64>();
                 self.compacted.bytes_after += bytes_after;
+            } else {
+                // Some of it was deleted meanwhile.
+                self.is_whole = false;
             }
         }
         Ok(())
@@ -294,6 +301,8 @@ impl Pass<'_> {
         {
             return Ok(Some(new.clone()));
         }
+        let is_too_large = matches!(new, Ok(None));
+        self.is_whole &= !is_too_large;
         if let Some(first) = group.first() {
             rewrite::discard(&source.inner.place, first.base)?;
         }

@@ -1,5 +1,6 @@
 //! Compaction against a plain list of records.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -366,6 +367,55 @@ fn what_a_batch_with_more_keys_than_there_is_room_for_deletes_stays_deleted() {
     }
     let found = entries(&records(&world.log).0);
     assert!(found.iter().all(|(_, (key, _))| *key == 99), "{found:?}");
+}
+
+#[test]
+fn a_pass_that_could_not_replace_everything_is_done_again() {
+    let disk = MemoryDisk::new();
+    let world = updates(&disk, LogOptions { segment_bytes: 600, ..small() });
+    let segments = world.log.segments();
+    let (second, active) = (segments[1].base_offset, segments.last().unwrap().base_offset);
+    // The pace is asked before each batch and at the end of each segment.
+    let mut read_once = segments.len() - 1;
+    world.log.scan(0, |header, _| read_once += usize::from(header.base_offset < active)).unwrap();
+    // The first segment is deleted while it is being read for the second time.
+    let calls = Cell::new(0);
+    let pace = |_| {
+        calls.set(calls.get() + 1);
+        if calls.get() == read_once + 2 {
+            world.log.delete_records(second).unwrap();
+        }
+        Pace::Go
+    };
+    let compacted = world.log.compact(&options(), 0, &HashMap::new(), &pace).unwrap();
+    assert_eq!((compacted.end_offset, world.log.offsets().start.0), (0, second));
+    assert_eq!(compact(&world).end_offset, active);
+    let found = entries(&records(&world.log).0);
+    let mut keys: Vec<u8> =
+        found.iter().filter(|(at, _)| *at < active).map(|(_, (key, _))| *key).collect();
+    let count = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), count, "one record of each key: {found:?}");
+    is_sound(&disk);
+}
+
+#[test]
+fn how_long_something_has_waited_for_a_pass_is_known_after_a_crash() {
+    let disk = MemoryDisk::new();
+    let world = updates(&disk, LogOptions { segment_bytes: 600, ..small() });
+    // The active segment has waited for less.
+    let before = world.log.segments().len();
+    while world.log.segments().len() == before {
+        commit(&world.log, batch(&[15_000], 1, 100));
+    }
+    let disk = disk.after_kill();
+    let world = open(&disk, LogOptions { segment_bytes: 600, ..small() });
+    assert!(!world.report.clean);
+    let lag_max = Duration::from_secs(10);
+    let old = CompactOptions { lag_max, dirty_ratio_min: 1.0, ..options() };
+    assert!(!world.log.should_compact(&old, 10_000));
+    assert!(world.log.should_compact(&old, 20_000));
 }
 
 #[test]
