@@ -158,6 +158,16 @@ async fn a_request_that_never_ends_is_ended() {
 }
 
 #[tokio::test]
+async fn a_request_that_never_ends_is_ended_behind_one_that_came_with_it() {
+    let broker = Broker::builder().ephemeral().set("request.receive.timeout.ms", "50");
+    let broker = broker.start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    client.send_bytes(&[frame(&header(18, 0)), vec![0, 0, 1, 0, 0, 3]].concat()).await;
+    client.answer::<ApiVersions>(0, 7).await;
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
 async fn a_silent_connection_is_ended() {
     let broker = Broker::builder().ephemeral().set("connections.max.idle.ms", "50");
     let broker = broker.start().await.unwrap();

@@ -65,8 +65,8 @@ pub struct ConnectionLimits {
     pub per_ip_max: usize,
     /// `max.connections.per.ip.overrides`.
     pub per_ip_exceptions: BTreeMap<IpAddr, usize>,
-    /// `connections.max.idle.ms`: how long one may be silent.
-    pub idle_max: Duration,
+    /// `connections.max.idle.ms`: how long one may be silent; `None`: for ever.
+    pub idle_max: Option<Duration>,
     /// `request.receive.timeout.ms`: how long a request that has begun may take to arrive.
     pub receive_timeout: Duration,
     /// `max.in.flight.requests.per.connection`.
@@ -428,7 +428,9 @@ impl Read<'_> {
             count_max: self.number("max.connections"),
             per_ip_max: self.number("max.connections.per.ip"),
             per_ip_exceptions: exceptions.collect::<Result<_, _>>()?,
-            idle_max: self.millis("connections.max.idle.ms"),
+            idle_max: self
+                .limit("connections.max.idle.ms")
+                .map(|ms| Duration::from_millis(ms as u64)),
             receive_timeout: self.millis("request.receive.timeout.ms"),
             in_flight_max: self.number("max.in.flight.requests.per.connection"),
         })
@@ -514,13 +516,19 @@ mod tests {
         assert_eq!(config.data_dir, PathBuf::from("./klamm-data"));
         assert_eq!(config.http_listen, Address::parse("127.0.0.1:8082"));
         assert_eq!((config.connections.count_max, config.connections.per_ip_max), (10_000, 1_000));
-        assert_eq!(config.connections.idle_max, Duration::from_secs(600));
+        assert_eq!(config.connections.idle_max, Some(Duration::from_secs(600)));
         assert_eq!(config.requests.request_bytes_max, 100 << 20);
         assert_eq!(config.requests.memory_bytes, Some(256 << 20));
         assert_eq!(config.sockets.backlog, 50);
         assert!(config.auto_create_topics && config.delete_topics);
         assert_eq!((&config.cluster_id, &config.rack), (&None, &None));
         assert_eq!(BrokerConfig::default(), config);
+    }
+
+    #[test]
+    fn connections_may_be_silent_for_ever() {
+        let config = of(&[("connections.max.idle.ms", "-1")]).unwrap();
+        assert_eq!(config.connections.idle_max, None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::chunks::Chunks;
 use super::dispatch::{Dispatched, dispatch};
 use super::memory::Reservation;
 use super::pipeline::{Answer, Pipeline, Slot, UnderWay};
+use crate::config::ConnectionLimits;
 use crate::node::Node;
 
 /// A client must take some bytes of an answer within this time.
@@ -80,7 +81,7 @@ pub(super) async fn serve(
         out: Chunks::default(),
         answered: Vec::new(),
         reserved: None,
-        deadline: Box::pin(sleep_until(Instant::now() + limits.idle_max.min(REST_AFTER))),
+        deadline: Box::pin(sleep_until(Instant::now() + first_deadline(limits))),
         arrived: Instant::now(),
         last_active: Instant::now(),
         frame_started: None,
@@ -94,6 +95,11 @@ pub(super) async fn serve(
         Err(ConnectionError::Killed) => Ok(End::Cut),
         end => end,
     }
+}
+
+/// When to look for the first time at what is overdue.
+fn first_deadline(limits: &ConnectionLimits) -> Duration {
+    limits.idle_max.map_or(REST_AFTER, |idle_max| idle_max.min(REST_AFTER))
 }
 
 struct Connection<'a> {
@@ -114,6 +120,7 @@ struct Connection<'a> {
     arrived: Instant,
     /// When bytes last went in or out.
     last_active: Instant,
+    /// Since when the broker waits for the rest of a request.
     frame_started: Option<Instant>,
     /// Something came that ends the connection once the answers before it are written.
     broken: bool,
@@ -194,7 +201,12 @@ impl Connection<'_> {
         while self.pipeline.has_room() && !self.broken && self.node.gate.is_open() {
             match self.take_request().await {
                 Ok(Taken::Request) => {}
-                Ok(Taken::Nothing) => return None,
+                Ok(Taken::Nothing) => {
+                    if !self.inbox.unread().is_empty() {
+                        self.await_rest(Instant::now());
+                    }
+                    return None;
+                }
                 Ok(Taken::NoMemory(bytes)) => return Some(bytes),
                 Err(error) => {
                     self.broken = true;
@@ -202,6 +214,8 @@ impl Connection<'_> {
                 }
             }
         }
+        // As long as nothing is read, no client can be too slow.
+        self.frame_started = None;
         None
     }
 
@@ -231,9 +245,15 @@ impl Connection<'_> {
         self.node.metrics.count_received(bytes);
         self.arrived = Instant::now();
         self.last_active = self.arrived;
+        self.await_rest(self.arrived);
+    }
+
+    /// A request has begun and is not whole: from now on, unless it has been so, its client has
+    /// only so much time.
+    fn await_rest(&mut self, now: Instant) {
         if self.frame_started.is_none() {
-            self.frame_started = Some(self.arrived);
-            let due = self.arrived + self.node.config().connections.receive_timeout;
+            self.frame_started = Some(now);
+            let due = now + self.node.config().connections.receive_timeout;
             if self.deadline.deadline() > due {
                 self.deadline.as_mut().reset(due);
             }
@@ -323,13 +343,16 @@ impl Connection<'_> {
             self.deadline.as_mut().reset(started + time_max);
             return Ok(None);
         }
-        let due = self.last_active + self.node.config().connections.idle_max;
-        if now >= due && self.pipeline.is_empty() && self.inbox.unread().is_empty() {
+        let idle_max = self.node.config().connections.idle_max;
+        let due = idle_max.map(|idle_max| self.last_active + idle_max);
+        let is_quiet = self.pipeline.is_empty() && self.inbox.unread().is_empty();
+        if is_quiet && due.is_some_and(|due| now >= due) {
             return Ok(Some(End::Idle));
         }
         self.inbox.rest();
         self.out.rest();
-        self.deadline.as_mut().reset(due.max(now + REST_AFTER));
+        let rested = now + REST_AFTER;
+        self.deadline.as_mut().reset(due.map_or(rested, |due| due.max(rested)));
         Ok(None)
     }
 }

@@ -27,11 +27,17 @@ pub(super) struct UnderWay {
     pub(super) _memory: Option<Reservation>,
 }
 
+/// With as many bytes of answers no further request is carried out before some are written: small
+/// requests may have large answers.
+const READY_BYTES_MAX: usize = 1 << 20;
+
 /// Answers in the order of their requests.
 pub(super) struct Pipeline {
     /// As many may wait at a time; then the connection is not read.
     depth_max: usize,
     slots: VecDeque<(Slot, Option<UnderWay>)>,
+    /// Bytes of the answers that are there.
+    ready_bytes: usize,
 }
 
 pub(super) enum Slot {
@@ -39,13 +45,23 @@ pub(super) enum Slot {
     Later(LaterAnswer),
 }
 
+impl Slot {
+    /// Bytes of the answer, if it is there.
+    fn ready_bytes(&self) -> usize {
+        match self {
+            Self::Ready(Ok(answer)) => answer.len(),
+            Self::Ready(Err(_)) | Self::Later(_) => 0,
+        }
+    }
+}
+
 impl Pipeline {
     pub(super) fn new(depth_max: usize) -> Self {
-        Self { depth_max, slots: VecDeque::new() }
+        Self { depth_max, slots: VecDeque::new(), ready_bytes: 0 }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.slots.len() < self.depth_max
+        self.slots.len() < self.depth_max && self.ready_bytes < READY_BYTES_MAX
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -53,6 +69,7 @@ impl Pipeline {
     }
 
     pub(super) fn push(&mut self, slot: Slot, request: Option<UnderWay>) {
+        self.ready_bytes += slot.ready_bytes();
         self.slots.push_back((slot, request));
     }
 
@@ -67,15 +84,44 @@ impl Pipeline {
         context: &mut Context<'_>,
     ) -> Poll<(Answer, Option<UnderWay>)> {
         let Some((slot, _)) = self.slots.front_mut() else { return Poll::Pending };
-        if let Slot::Later(answer) = slot {
-            match answer.as_mut().poll(context) {
+        match slot {
+            Slot::Ready(_) => self.ready_bytes -= slot.ready_bytes(),
+            Slot::Later(answer) => match answer.as_mut().poll(context) {
                 Poll::Ready(answer) => *slot = Slot::Ready(answer),
                 Poll::Pending => return Poll::Pending,
-            }
+            },
         }
         match self.slots.pop_front() {
             Some((Slot::Ready(answer), request)) => Poll::Ready((answer, request)),
             _ => Poll::Pending,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use klamm_protocol::wire::Writer;
+
+    use super::*;
+
+    fn answer(bytes: usize) -> Slot {
+        let mut writer = Writer::new(0, false);
+        writer.put(&vec![0; bytes]);
+        Slot::Ready(Ok(writer.finish().unwrap()))
+    }
+
+    #[tokio::test]
+    async fn large_answers_leave_no_room_until_they_are_taken() {
+        let mut pipeline = Pipeline::new(10);
+        pipeline.push(answer(10), None);
+        assert!(pipeline.has_room());
+        pipeline.push(answer(READY_BYTES_MAX), None);
+        assert!(!pipeline.has_room());
+        pipeline.push(Slot::Later(Box::pin(async { Ok(Encoded::default()) })), None);
+        for has_room in [false, true, true] {
+            pipeline.next().await.0.unwrap();
+            assert_eq!(pipeline.has_room(), has_room);
+        }
+        assert!(pipeline.is_empty() && pipeline.ready_bytes == 0);
     }
 }

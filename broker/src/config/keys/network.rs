@@ -11,7 +11,7 @@ pub(super) const KEYS: &[Key] = &[
     boolean("allow.insecure.listeners", "false")
         .used("Must be true for a listener without TLS that others than this machine can reach."),
     long("connections.max.idle.ms", "600000")
-        .used("How long a connection may be silent before it is closed."),
+        .used("How long a connection may be silent before it is closed; -1 never closes it."),
     unset("early.start.listeners", Kind::List),
     int("fetch.max.bytes", "57671680")
         .at_least(1024)
