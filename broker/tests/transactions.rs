@@ -89,6 +89,25 @@ async fn who_is_replaced_is_fenced_and_what_it_had_open_is_aborted() {
 }
 
 #[tokio::test]
+async fn a_batch_that_overtook_the_first_of_its_transaction_waits_for_it() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 1, &[]).await;
+    let mut producer = Producer::connect(&broker, "tx", Generation::Second).await;
+    producer.init().await;
+    producer.go_on_with("t", 0, 1);
+    let refused = producer.try_write("t", 0, "second").await;
+    assert_eq!(refused, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    producer.go_on_with("t", 0, 0);
+    producer.write("t", 0, "first").await;
+    producer.write("t", 0, "second").await;
+    producer.commit().await;
+    producer.settled().await;
+    assert_eq!(client.committed("t", 0).await.0, ["first", "second"]);
+    broker.stop().await;
+}
+
+#[tokio::test]
 async fn nothing_is_written_that_no_transaction_includes() {
     let broker = ephemeral().await;
     let mut client = Client::connect(&broker).await;

@@ -96,8 +96,9 @@ pub(crate) enum Refusal {
 impl Producers {
     /// Judges a batch before it is stored. Batches without a producer id always pass.
     ///
-    /// A producer that is not known may begin anywhere: its state may have expired. A transaction
-    /// begins only with a verification that still counts.
+    /// A producer that is not known may begin anywhere, since its state may have expired; but not in
+    /// a transaction with an epoch of its own: there a batch before this one is still to come
+    /// (KAFKA-18202). A transaction begins only with a verification that still counts.
     pub(crate) fn judge(
         &self,
         batch: &BatchHeader,
@@ -120,11 +121,15 @@ impl Producers {
         if self.begins_transaction(batch) && !verification.is_some_and(is_valid) {
             return Err(Refusal::NoTransaction { id });
         }
-        let Some(entry) = known else { return Ok(Verdict::Append) };
-        let expected = if epoch == entry.epoch { entry.next_sequence() } else { 0 };
+        let expected = match known {
+            Some(entry) if epoch == entry.epoch => entry.next_sequence(),
+            None if !verification.is_some_and(Verification::begins_at_zero) => sequence,
+            Some(_) | None => 0,
+        };
         if has_sequence && sequence != expected {
             return Err(Refusal::OutOfOrder { id, sequence, expected });
         }
+        let Some(entry) = known else { return Ok(Verdict::Append) };
         if entry.open.is_some() && !batch.attributes.is_transactional() {
             return Err(Refusal::InTransaction { id });
         }
@@ -418,6 +423,25 @@ mod tests {
         check(&producers, &transactional(0, 10, 1), no);
         assert!(producers.judge(&transactional(0, 10, 1), Some(verification)).is_err());
         check(&producers, &batch(0, 10, 1), Ok(None));
+    }
+
+    #[test]
+    fn a_transaction_of_the_second_generation_begins_with_its_first_batch() {
+        let mut producers = after(&[]);
+        let verification = producers.transactions.verify(7, 1);
+        let (first, second) = (transactional(1, 0, 10), transactional(1, 10, 10));
+        let early = Refusal::OutOfOrder { id: 7, sequence: 10, expected: 0 };
+        let judge = |producers: &Producers, batch, verification| {
+            producers.judge(batch, Some(verification)).map(|_| ())
+        };
+        assert_eq!(judge(&producers, &second, verification.that_begins()), Err(early));
+        assert_eq!(judge(&producers, &second, verification), Ok(()), "it may have been forgotten");
+        assert_eq!(judge(&producers, &first, verification.that_begins()), Ok(()));
+        // What a coordinator writes for it has no sequence.
+        let offsets = transactional(1, -1, 1);
+        assert_eq!(judge(&producers, &offsets, verification.that_begins()), Ok(()));
+        producers.stored(&first, 100, 0);
+        check(&producers, &second, Ok(None));
     }
 
     #[test]

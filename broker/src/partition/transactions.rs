@@ -18,7 +18,24 @@ pub(crate) struct Transactions {
 /// Stands for a question to the coordinator, whether a producer's transaction includes the
 /// partition. No marker has come since it was asked as long as [`Transactions::is_valid`] says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verification(u64);
+pub(crate) struct Verification {
+    number: u64,
+    /// Whether the transaction begins with this: its epoch is its own, and so are its sequences.
+    begins: bool,
+}
+
+impl Verification {
+    /// It was what has the partition take part in the transaction, as clients of the second
+    /// generation do it.
+    pub(crate) fn that_begins(self) -> Self {
+        Self { begins: true, ..self }
+    }
+
+    /// Whether the first batch here has sequence 0, unless one is missing before it.
+    pub(super) fn begins_at_zero(self) -> bool {
+        self.begins
+    }
+}
 
 impl Transactions {
     /// The first offset that no reader of committed records may see yet.
@@ -56,7 +73,7 @@ impl Transactions {
             return *known;
         }
         self.last_verification += 1;
-        let verification = Verification(self.last_verification);
+        let verification = Verification { number: self.last_verification, begins: false };
         self.verifications.insert(producer, verification);
         verification
     }
@@ -68,7 +85,8 @@ impl Transactions {
         epoch: i16,
         verification: Verification,
     ) -> bool {
-        self.verifications.get(&(producer_id, epoch)) == Some(&verification)
+        let known = self.verifications.get(&(producer_id, epoch));
+        known.is_some_and(|known| known.number == verification.number)
     }
 
     /// What was asked about a producer is not true.

@@ -79,7 +79,11 @@ pub(crate) async fn include(
         Inclusion::ByClient => vec![Ok(()); count],
     };
     let answered = askings.into_iter().zip(outcomes);
-    answered.map(|(asking, outcome)| asking.answered(outcome)).collect()
+    let answered = answered.map(|(asking, outcome)| asking.answered(outcome));
+    match inclusion {
+        Inclusion::ByWrite => answered.map(|it| it.map(Verification::that_begins)).collect(),
+        Inclusion::ByClient => answered.collect(),
+    }
 }
 
 /// Has partitions take part.

@@ -110,6 +110,11 @@ impl Producer {
         code
     }
 
+    /// Has the next record for a partition this sequence.
+    pub fn go_on_with(&mut self, topic: &str, partition: i32, sequence: i32) {
+        self.sequences.insert((topic.to_owned(), partition), sequence);
+    }
+
     fn batch(&self, base_sequence: i32, value: &str) -> Bytes {
         let options = BatchOptions { transactional: true, ..BatchOptions::default() };
         let mut builder = BatchBuilder::new(options);
