@@ -342,11 +342,20 @@ impl Consumer {
 
     /// Its group, and who it is in it now: for a producer that commits offsets of the group in a
     /// transaction. None without a group. Ask for it in each transaction, for it changes when the
-    /// group rebalances; and let the consumer commit nothing by itself (`enable.auto.commit`).
+    /// group rebalances: the group refuses it where the batch that was taken last is another
+    /// member's by now. And let the consumer commit nothing by itself (`enable.auto.commit`).
     #[must_use]
     pub fn group_metadata(&self) -> Option<GroupMetadata> {
         let group = self.shared.group.as_ref()?;
-        let committer = group.committer(&group.identity());
+        // The two change together.
+        let assignment = self.shared.assignment();
+        let identity = group.identity();
+        let committer = match group.subscribes() {
+            true if !identity.is_member() || assignment.has_lost_what_is_in_hand() => {
+                group.fenced(&identity)
+            }
+            _ => group.committer(&identity),
+        };
         Some(GroupMetadata { id: group.id.clone(), committer })
     }
 
@@ -363,7 +372,6 @@ impl Consumer {
     /// Dropped before it returns, the consumer is closed in the background.
     pub async fn close(self, deadline: Duration) -> Result<()> {
         let begun = tokio::time::Instant::now();
-        let until = begun + deadline;
         self.note_worked();
         if self.rest.is_none() {
             self.shared.assignment().put_down();
@@ -376,7 +384,7 @@ impl Consumer {
         let outcome = self.commit_last(committing.saturating_sub(begun.elapsed())).await;
         self.shared.assignment().close();
         self.tasks.stop();
-        self.tasks.join(until.saturating_duration_since(tokio::time::Instant::now())).await;
+        self.tasks.join(deadline.saturating_sub(begun.elapsed())).await;
         outcome
     }
 

@@ -13,8 +13,12 @@ use futures_core::Stream as _;
 use klamm_consumer::{
     Assignor, ConsumeExt as _, ConsumerEvent, Error, OffsetReset, Position, Start,
 };
+use klamm_producer::ProduceExt as _;
 
+use cluster::somewhere_can;
 use support::{SOON, World, assigning, event, next, protocols, settle};
+
+const TXN_OFFSET_COMMIT: i16 = 28;
 
 #[tokio::test]
 async fn a_lost_partition_keeps_no_other_from_being_committed() {
@@ -58,6 +62,30 @@ async fn a_stream_ends_where_its_partition_was_lost() {
         let told = record().await.unwrap_err();
         assert!(matches!(told, Error::PollInterval { .. }), "{told}");
         assert_eq!(record().await.unwrap().offset, 0, "nothing was committed");
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_lost_is_committed_with_no_transaction() {
+    if !somewhere_can(TXN_OFFSET_COMMIT, 3, "members in transactions").await {
+        return;
+    }
+    for protocol in protocols().await {
+        let world = World::speaking(protocol, 1).await;
+        let slow = world.member().auto_commit(false).set("max.poll.interval.ms", "700");
+        let mut slow = slow.build().await.unwrap();
+        let mut events = slow.events();
+        let read = next(&mut slow).await;
+        while !matches!(event(&mut events).await.unwrap(), ConsumerEvent::Lost(_)) {}
+        let id = format!("copier of {}", world.topic);
+        let producer = world.kafka.producer().transactional_id(&id);
+        let producer = producer.build_transactional().await.unwrap();
+        let tx = producer.begin().await.unwrap();
+        let group = slow.group_metadata().unwrap();
+        let error = tx.send_offsets(&group, [read.end()]).await.unwrap_err();
+        assert!(error.requires_abort(), "{error}");
+        tx.abort().await.unwrap();
         world.stop().await;
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_client::config::Acks;
-use klamm_client::{Connection, Error, Turn};
+use klamm_client::{Connection, Error, Subject, Turn};
 use klamm_protocol::api::produce::Produce;
 use klamm_protocol::records::BatchProducer;
 use klamm_protocol::wire::Str;
@@ -105,6 +105,15 @@ impl Sender {
 
     /// Gives up whatever is left: nobody is left waiting.
     fn end(&mut self) {
+        if let Some(transactions) = &self.shared.transactions
+            && self.shared.ledger.unsettled() > 0
+        {
+            // Whoever commits waits for what is given up here, and must not take it for stored.
+            transactions.change(|machine| {
+                machine.lose_sequence();
+                machine.fail(Error::Abandoned { subject: Subject::Cluster });
+            });
+        }
         self.shared.end();
         for place in self.lanes.values_mut() {
             for parcel in place.lane.drain() {
@@ -264,7 +273,7 @@ impl Sender {
         match turn.submit::<Produce>(version, &request) {
             Ok(pending) => {
                 shared.metrics.requested(again as u64);
-                self.answers.expect(node, sent, pending);
+                self.answers.expect(node, metadata, sent, pending);
             }
             Err(error) => self.fail_all(sent, &error),
         }

@@ -42,6 +42,27 @@ async fn a_record_is_stored_once_though_its_answer_is_lost() {
     broker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_counts_though_its_topic_is_not_heard_of_meanwhile() {
+    let (broker, kafka) = start().await;
+    let producer = kafka.producer().build().await.unwrap();
+    producer.send(Record::to("orders").value("one")).await.unwrap();
+    let late = broker.faults().add(Fault::delay(ApiKey::Produce, Duration::from_secs(1))).unwrap();
+    let delivery = producer.enqueue(Record::to("orders").value("two")).await.unwrap();
+    while late.strikes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    late.remove();
+    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    let unheard = Fault::error(ApiKey::Metadata, code).topic("orders");
+    let unheard = broker.faults().add(unheard).unwrap();
+    kafka.refresh(Some(&["orders".into()])).await.unwrap();
+    assert!(kafka.metadata().topic("orders").is_none());
+    unheard.remove();
+    assert_eq!(delivery.await.unwrap().offset, Some(1));
+    broker.stop().await;
+}
+
 /// One that sends does so while the answer to what it sent before is being heard.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_by_callers_overtakes_no_retry() {

@@ -1,6 +1,6 @@
 //! What was given of a partition, and may still be worked on.
 
-use crate::cursor::{Cursor, Fetched};
+use crate::cursor::{Cursor, Fetched, tenure_of};
 use crate::position::Reached;
 
 /// See the [module](self).
@@ -27,6 +27,11 @@ impl InHand {
     /// it; none if the partition now goes on before that, or was sent elsewhere by the application.
     pub(crate) fn begin(&self, cursor: &Cursor) -> Option<(i64, i32)> {
         cursor.counts(self.term, self.from).then_some((self.from, self.from_epoch))
+    }
+
+    /// Whether the partition was taken away since it was given, be it for a while.
+    pub(crate) fn is_lost(&self, cursor: Option<&Cursor>) -> bool {
+        cursor.map(Cursor::tenure) != Some(tenure_of(self.term))
     }
 
     /// It was worked on up to this offset, which lies within the batch or at its end.

@@ -389,6 +389,12 @@ impl Assignment {
         Some(cursor.position().unwrap_or(i64::MAX))
     }
 
+    /// Whether the partition of which the application has something in hand was taken away since.
+    pub(crate) fn has_lost_what_is_in_hand(&self) -> bool {
+        let in_hand = self.application.in_hand.as_ref();
+        in_hand.is_some_and(|(place, in_hand)| in_hand.is_lost(self.cursors.get(place)))
+    }
+
     /// The application has worked on all that it was given.
     pub(crate) fn put_down(&mut self) {
         self.application.in_hand = None;

@@ -77,6 +77,17 @@ impl Group {
         }
     }
 
+    /// As somebody whose offsets no group takes: it was a member, and what it has read may be
+    /// another's.
+    pub(crate) fn fenced(&self, identity: &Identity) -> Committer {
+        let mut committer = self.committer(identity);
+        committer.generation = i32::MAX;
+        if committer.member.is_empty() {
+            committer.member = Str::from_static("lost");
+        }
+        committer
+    }
+
     /// The member id and the member epoch of a member that speaks the consumer protocol.
     pub(crate) fn epoch(&self) -> Option<(Str, i32)> {
         let Identity { member, generation } = self.identity();

@@ -2,10 +2,10 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use klamm_client::{Answer, Pending, Result};
+use klamm_client::{Answer, Metadata, Pending, Result};
 use klamm_protocol::api::produce::{self, Produce};
 
 use crate::request::Sent;
@@ -24,6 +24,7 @@ struct Out {
 
 struct Awaited {
     node: i32,
+    metadata: Arc<Metadata>,
     sent: Vec<Sent>,
     answer: Pin<Box<dyn Future<Output = Result<Answer<produce::Response>>> + Send>>,
     /// What it has become, if nobody has taken it yet.
@@ -32,16 +33,24 @@ struct Awaited {
 
 /// What a broker said of what was sent to it.
 pub(super) struct Answered {
+    /// By which its topics were named. What is known now may be another.
+    pub(super) metadata: Arc<Metadata>,
     pub(super) sent: Vec<Sent>,
     pub(super) answer: Result<Answer<produce::Response>>,
 }
 
 impl Answers {
     /// Has this one awaited, too, whoever sends it: the task that waits need not be woken for that.
-    pub(super) fn expect(&self, node: i32, sent: Vec<Sent>, pending: Pending<Produce>) {
+    pub(super) fn expect(
+        &self,
+        node: i32,
+        metadata: Arc<Metadata>,
+        sent: Vec<Sent>,
+        pending: Pending<Produce>,
+    ) {
         // To be heard when it comes, whoever has sent it, and whatever else that task has done.
         let answer = Box::pin(tokio::task::unconstrained(pending.answer()));
-        let mut awaited = Awaited { node, sent, answer, come: None };
+        let mut awaited = Awaited { node, metadata, sent, answer, come: None };
         let mut out = self.lock();
         if let Some(waker) = &out.waker
             && awaited.look(&mut Context::from_waker(waker))
@@ -108,6 +117,6 @@ impl Awaited {
     }
 
     fn taken(self) -> Option<Answered> {
-        Some(Answered { sent: self.sent, answer: self.come? })
+        Some(Answered { metadata: self.metadata, sent: self.sent, answer: self.come? })
     }
 }

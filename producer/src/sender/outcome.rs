@@ -15,12 +15,11 @@ use crate::request::{self, Sent};
 use crate::transaction::pause_after;
 
 impl Sender {
-    pub(super) fn answered(&mut self, Answered { sent, answer }: Answered) {
+    pub(super) fn answered(&mut self, Answered { metadata, sent, answer }: Answered) {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.fail_all(sent, &error),
         };
-        let metadata = self.shared.kafka.metadata();
         let outcomes = request::outcomes(answer, &sent, &metadata);
         for (sent, outcome) in sent.into_iter().zip(outcomes) {
             match outcome {

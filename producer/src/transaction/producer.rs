@@ -97,13 +97,14 @@ impl TransactionalProducer {
             shared.ledger.flushed().await;
         };
         let settled = tokio::time::timeout(deadline, settled).await;
-        self.producer.tasks().stop();
         let subject = subject(&self.transactions);
         if settled.is_err() {
             let subject = subject.clone();
             self.transactions.tell(Err(Error::Undecided { subject, after: deadline }));
         }
         self.transactions.change(|machine| machine.cut());
+        // Not before: what the sender gives up then must not be missing from a commit under way.
+        self.producer.tasks().stop();
         settled.map_err(|_| Error::Abandoned { subject })
     }
 }
