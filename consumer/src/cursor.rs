@@ -286,6 +286,11 @@ impl Cursor {
         is_full
     }
 
+    /// Whether anything is fetched that is not delivered.
+    pub(crate) fn has_buffered(&self) -> bool {
+        !self.buffered.is_empty()
+    }
+
     /// Whether there is room now for which somebody waits. Told once.
     pub(crate) fn made_room(&mut self) -> bool {
         let buffered = self.buffered_bytes;

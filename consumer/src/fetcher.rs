@@ -468,7 +468,11 @@ impl Fetcher {
                 stale.push(ask.place.0.clone());
             }
         } else if error.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE) {
-            if cursor.reset(self.shared.settings.reset_start()) {
+            if cursor.has_buffered() {
+                // First what is fetched already: it is asked again when that is delivered.
+                tracing::debug!(%error, "asked again later");
+                self.pause(cursor);
+            } else if cursor.reset(self.shared.settings.reset_start()) {
                 self.shared.note_move();
                 tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
             } else {

@@ -97,3 +97,30 @@ async fn what_is_written_while_a_time_is_looked_up_is_read() {
     consumer.close(SOON).await.unwrap();
     world.stop().await;
 }
+
+/// What was fetched before the broker refused to go on was thrown away with it.
+#[tokio::test]
+async fn what_is_fetched_is_delivered_though_the_offset_behind_it_is_out_of_range() {
+    let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+    let world = World::at(Cluster::of(broker), GroupProtocol::Classic, 1).await;
+    let faults = world.broker.as_ref().unwrap().faults();
+    let refused = Fault::error(ApiKey::Fetch, ErrorCode::OFFSET_OUT_OF_RANGE).after(1).times(1);
+    faults.add(refused.partition(&world.topic, 0)).unwrap();
+    // The third one is sent by who has heard what became of the second.
+    let third = faults.add(Fault::delay(ApiKey::Fetch, Duration::ZERO).after(2).times(1)).unwrap();
+    let consumer = world.kafka.consumer().assign_topic(world.topic.clone(), Start::Earliest);
+    let consumer = consumer.set("auto.offset.reset", "latest").set("fetch.max.bytes", "1");
+    let mut consumer = consumer.build().await.unwrap();
+    while third.strikes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut expected = 0;
+    while expected < 100 {
+        for record in next(&mut consumer).await.records() {
+            assert_eq!(record.offset, expected);
+            expected += 1;
+        }
+    }
+    consumer.close(SOON).await.unwrap();
+    world.stop().await;
+}
