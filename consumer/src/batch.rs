@@ -6,7 +6,7 @@ use klamm_protocol::records::{Header, Record};
 use klamm_protocol::wire::Str;
 
 use crate::assignment::Place;
-use crate::cursor::Fetched;
+use crate::cursor::{Fetched, tenure_of};
 use crate::position::Position;
 use crate::shared::Settings;
 
@@ -19,6 +19,8 @@ pub struct ConsumerBatch {
     records: Vec<Record>,
     end_offset: i64,
     leader_epoch: i32,
+    /// The number of the assignment in which it was given.
+    tenure: u64,
 }
 
 /// One record, with where it came from.
@@ -62,7 +64,8 @@ impl ConsumerBatch {
         }
         let end_offset = fetched.end();
         let leader_epoch = batch.header().leader_epoch;
-        Ok(Self { topic, partition, records, end_offset, leader_epoch })
+        let tenure = tenure_of(fetched.term);
+        Ok(Self { topic, partition, records, end_offset, leader_epoch, tenure })
     }
 
     /// The topic.
@@ -94,11 +97,12 @@ impl ConsumerBatch {
         self.end_offset
     }
 
-    /// The position after this batch, to be committed.
+    /// The position after this batch, to be committed: for as long as the partition is not taken
+    /// away, not even for a while.
     #[must_use]
     pub fn end(&self) -> Position {
         let position = Position::new(self.topic.clone(), self.partition, self.end_offset);
-        position.with_epoch(self.leader_epoch)
+        Position { tenure: Some(self.tenure), ..position.with_epoch(self.leader_epoch) }
     }
 }
 
@@ -116,9 +120,9 @@ impl IntoIterator for ConsumerBatch {
     type IntoIter = ConsumerRecords;
 
     fn into_iter(self) -> ConsumerRecords {
-        let Self { topic, partition, records, end_offset, leader_epoch } = self;
+        let Self { topic, partition, records, end_offset, leader_epoch, tenure } = self;
         let records = records.into_iter();
-        ConsumerRecords { topic, partition, records, end_offset, leader_epoch }
+        ConsumerRecords { topic, partition, records, end_offset, leader_epoch, tenure }
     }
 }
 
@@ -130,6 +134,7 @@ pub struct ConsumerRecords {
     records: std::vec::IntoIter<Record>,
     end_offset: i64,
     leader_epoch: i32,
+    tenure: u64,
 }
 
 impl ConsumerRecords {
@@ -161,9 +166,9 @@ impl ConsumerRecords {
 /// What is left of them.
 impl From<ConsumerRecords> for ConsumerBatch {
     fn from(rest: ConsumerRecords) -> Self {
-        let ConsumerRecords { topic, partition, records, end_offset, leader_epoch } = rest;
+        let ConsumerRecords { topic, partition, records, end_offset, leader_epoch, tenure } = rest;
         let records = records.collect();
-        Self { topic, partition, records, end_offset, leader_epoch }
+        Self { topic, partition, records, end_offset, leader_epoch, tenure }
     }
 }
 

@@ -67,8 +67,8 @@
 //! - **Commits.** By default the consumer commits what has been worked on every
 //!   `auto.commit.interval.ms`, before a partition goes to another member, and when it is closed.
 //!   [`Consumer::commit`] takes [`ConsumerBatch::end`], or any other [`Position`], with metadata;
-//!   [`Consumer::commit_delivered`] commits everything. A partition that was taken away can no
-//!   longer be committed: [`Error::NotAssigned`].
+//!   [`Consumer::commit_delivered`] commits everything. What was delivered before a partition was
+//!   taken away can no longer be committed: [`Error::NotAssigned`].
 //! - **Rebalances** need no callbacks. Who wants to know of them reads [`Consumer::events`]: a
 //!   [`ConsumerEvent::Revoking`] holds a [`Revocation`], and its partitions go to others when that
 //!   is dropped, so that work can be finished and committed first. With

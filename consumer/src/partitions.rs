@@ -197,7 +197,7 @@ impl PartitionStream {
     pub async fn commit_to(&self, position: Position) -> Result<()> {
         let offset = position.offset;
         let place = (position.topic.clone(), position.partition);
-        if place != self.place {
+        if place != self.place || position.tenure.is_some_and(|tenure| tenure != self.tenure) {
             return Err(not_assigned(&place));
         }
         let term = {

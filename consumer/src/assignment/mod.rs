@@ -420,11 +420,14 @@ impl Assignment {
         self.cursors.iter().filter_map(of).collect()
     }
 
-    /// What the application says that it has reached, in the assignment that there is now.
+    /// What the application says that it has reached, in the assignment that there is now unless
+    /// it was delivered in another.
     pub(crate) fn reached(&self, positions: impl IntoIterator<Item = Position>) -> Vec<Reached> {
         let of = |position: Position| {
             let cursor = self.cursors.get(&(position.topic.clone(), position.partition));
-            Reached { position, term: cursor.map(Cursor::term) }
+            let is_of = |cursor: &&Cursor| position.tenure.is_none_or(|it| it == cursor.tenure());
+            let term = cursor.filter(is_of).map(Cursor::term);
+            Reached { position, term }
         };
         positions.into_iter().map(of).collect()
     }

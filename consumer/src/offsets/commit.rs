@@ -221,7 +221,7 @@ pub(crate) async fn commit_always(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::{Cursor, Start};
+    use crate::cursor::{Cursor, Start, tenure_of};
 
     #[test]
     fn what_was_lost_in_between_is_not_committed_again() {
@@ -243,5 +243,10 @@ mod tests {
         assignment.note_committed(&late);
         let committed = |place| assignment.cursor(place).and_then(Cursor::committed);
         assert_eq!(committed(&places[0]), None, "that was of the assignment before");
+        // What was delivered before, and is committed only now, may be behind another member's.
+        let tenure = late.term.map(tenure_of);
+        let mut left = assignment.reached(positions.map(|it| Position { tenure, ..it }));
+        let lost = give_up_lost(&assignment, &mut left);
+        assert_eq!((lost.len(), lost[0].0.position.partition), (1, 0));
     }
 }
