@@ -54,6 +54,10 @@ pub struct Turn<'a> {
     turn: link::Turn<'a>,
 }
 
+/// A request that is not answered, and whose place in the order is fixed.
+#[derive(Debug)]
+pub struct Going(link::Going);
+
 /// A request whose place in the order is fixed, and whose answer is yet to come.
 #[derive(Debug)]
 #[must_use = "the answer is lost if nobody waits for it"]
@@ -168,14 +172,29 @@ impl Turn<'_> {
         Ok(Pending { ticket, version, origin: Origin::of::<A>(link.address()), api: PhantomData })
     }
 
-    /// Sends a request that the broker does not answer: Produce with acks of 0.
+    /// Sends a request that the broker does not answer: Produce with acks of 0. It has gone when
+    /// [`Going::gone`] says so.
     ///
     /// # Errors
     /// The version cannot say the request, or the connection has failed.
-    pub fn submit_unanswered<A: Api>(self, version: i16, request: &A::Request) -> Result<()> {
+    pub fn submit_unanswered<A: Api>(self, version: i16, request: &A::Request) -> Result<Going> {
         let client_id = &self.connection.client_id;
         let encode = |id| encode_request::<A>(version, id, Some(client_id), request);
-        self.turn.submit_unanswered(A::NAME, encode)
+        Ok(Going(self.turn.submit_unanswered(A::NAME, encode)?))
+    }
+}
+
+impl Going {
+    /// Waits until the socket has all of the request: the connection may end then. Whether the
+    /// broker takes it nobody will say.
+    ///
+    /// # Errors
+    /// The connection failed before.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing: the request goes on.
+    pub async fn gone(self) -> Result<()> {
+        self.0.gone().await
     }
 }
 

@@ -68,7 +68,7 @@ mod versions;
 pub use answer::{Answer, Origin};
 pub use cluster::Kafka;
 pub use config::{ClientConfig, ConfigError};
-pub use connection::{Connection, Pending, Turn};
+pub use connection::{Connection, Going, Pending, Turn};
 pub use coordinator::CoordinatorKind;
 pub use error::{Error, Result, Subject};
 pub use group_offsets::GroupMetadata;

@@ -260,20 +260,14 @@ impl Sender {
             Ok(version) => version,
             Err(error) => return self.fail_all(sent, &error),
         };
-        if acks == Acks::None {
-            match turn.submit_unanswered::<Produce>(version, &request) {
-                Ok(()) => {
-                    shared.metrics.requested(again as u64);
-                    self.settle_unanswered(sent);
-                }
-                Err(error) => self.fail_all(sent, &error),
-            }
-            return;
-        }
-        match turn.submit::<Produce>(version, &request) {
-            Ok(pending) => {
+        let submitted = match acks {
+            Acks::None => turn.submit_unanswered::<Produce>(version, &request).map(answers::none),
+            Acks::Leader | Acks::All => turn.submit(version, &request).map(answers::one),
+        };
+        match submitted {
+            Ok(coming) => {
                 shared.metrics.requested(again as u64);
-                self.answers.expect(node, metadata, sent, pending);
+                self.answers.expect(node, metadata, sent, coming);
             }
             Err(error) => self.fail_all(sent, &error),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use klamm_broker::Broker;
 use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
 use klamm_client::{ClientConfig, Kafka};
+use klamm_consumer::{ConsumeExt as _, Start};
 use klamm_producer::{Acks, ProduceExt as _, Record, TryEnqueueError};
 use klamm_utils::random::Random;
 
@@ -117,5 +118,36 @@ async fn a_producer_that_may_have_no_id_says_so() {
     let stored = producer.send(Record::to("orders").value("two"));
     let stored = tokio::time::timeout(SOON, stored).await.unwrap().unwrap();
     assert_eq!(stored.offset, Some(0));
+    broker.stop().await;
+}
+
+/// It was closed over what its socket had not taken yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_acknowledges_is_sent_before_the_producer_ends() {
+    /// More than sockets hold.
+    const RECORDS: usize = 64;
+    const RECORD: usize = 512 << 10;
+    let (broker, kafka) = start().await;
+    let builder = kafka.producer().acks(Acks::None).buffer_memory(2 * RECORDS * RECORD);
+    let producer = builder.build().await.unwrap();
+    producer.send(Record::to("orders").value("first")).await.unwrap();
+    broker.pause();
+    for _ in 0..RECORDS {
+        let record = Record::to("orders").value(vec![b'x'; RECORD]);
+        drop(producer.enqueue(record).await.unwrap());
+    }
+    let closing = producer.close(SOON);
+    tokio::pin!(closing);
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut closing).await.is_err());
+    broker.resume();
+    closing.await.unwrap();
+    let reader = Kafka::connect(ClientConfig::new(&broker.bootstrap())).await.unwrap();
+    let consumer = reader.consumer().assign_topic("orders", Start::Earliest);
+    let mut consumer = consumer.build().await.unwrap();
+    let mut read = 0;
+    while read <= RECORDS {
+        let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap();
+        read += batch.records().len();
+    }
     broker.stop().await;
 }

@@ -17,7 +17,7 @@ impl Chunks {
     }
 
     /// One behind the other.
-    pub(super) fn joined(all: Vec<Self>) -> Self {
+    pub(super) fn joined(all: impl IntoIterator<Item = Self>) -> Self {
         Self(all.into_iter().flat_map(|chunks| chunks.0).collect())
     }
 }
@@ -64,7 +64,7 @@ mod tests {
         let parts = ["ab", "c", "def"].map(Bytes::from);
         for step in 1..=6 {
             let one_each = parts.iter().map(|part| Chunks(VecDeque::from([part.clone()])));
-            let mut chunks = Chunks::joined(one_each.collect());
+            let mut chunks = Chunks::joined(one_each);
             let mut read = Vec::new();
             while chunks.has_remaining() {
                 let count = step.min(chunks.remaining());

@@ -70,6 +70,14 @@ pub(crate) struct Ticket {
     deadline: Instant,
 }
 
+/// What tells when a request that is not answered has gone.
+#[derive(Debug)]
+pub(crate) struct Going {
+    shared: Arc<Shared>,
+    api: &'static str,
+    written: oneshot::Receiver<()>,
+}
+
 impl Link {
     /// Takes over a connected socket.
     pub(crate) fn open(
@@ -174,7 +182,7 @@ impl Turn<'_> {
         let (sender, answer) = oneshot::channel();
         let deadline = Instant::now() + after;
         shared.expect(id, Waiting { api, answer: sender, after, deadline, slot })?;
-        room.send(request);
+        room.send(request, None);
         Ok(Ticket { shared: Arc::clone(shared), api, answer, after, deadline })
     }
 
@@ -184,12 +192,13 @@ impl Turn<'_> {
         self,
         api: &'static str,
         encode: impl FnOnce(i32) -> std::result::Result<Encoded, WireError>,
-    ) -> Result<()> {
+    ) -> Result<Going> {
         let Self { link: Link { shared, .. }, room, .. } = self;
         let request = encode(shared.new_id()).map_err(|source| shared.wire(api, source))?;
         shared.expect_nothing(api)?;
-        room.send(request);
-        Ok(())
+        let (sender, written) = oneshot::channel();
+        room.send(request, Some(sender));
+        Ok(Going { shared: Arc::clone(shared), api, written })
     }
 }
 
@@ -259,6 +268,17 @@ impl Ticket {
                 Err(Error::Timeout { address: Arc::clone(&shared.address), api, after })
             }
         }
+    }
+}
+
+impl Going {
+    /// Waits until the socket has all of the request.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it has changed nothing: the request goes on.
+    pub(crate) async fn gone(self) -> Result<()> {
+        let Self { shared, api, written } = self;
+        written.await.map_err(|_| shared.disconnected(api, true))
     }
 }
 
@@ -418,7 +438,8 @@ mod tests {
         answer(&mut broker, id, b"").await;
         ticket.frame().await.unwrap();
         drop(held);
-        link.turn("Test").await.unwrap().submit_unanswered("Test", request).unwrap();
+        let going = link.turn("Test").await.unwrap().submit_unanswered("Test", request).unwrap();
+        going.gone().await.unwrap();
         assert_eq!(shared.asked(), Some(1));
         let ticket = ask(&link, "Test", LONG).await.unwrap();
         assert_eq!(shared.asked(), None);

@@ -11,7 +11,7 @@ use bytes::Buf as _;
 use klamm_protocol::wire::Encoded;
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::chunks::Chunks;
 
@@ -21,22 +21,37 @@ const PIECES: usize = 64;
 /// Where requests are put. See the [module](self).
 #[derive(Debug)]
 pub(super) struct Outbox {
-    queue: mpsc::Sender<Chunks>,
+    queue: mpsc::Sender<Request>,
     straight: Arc<Straight>,
 }
 
 /// Room for one request.
 #[derive(Debug)]
 pub(super) struct Room<'a> {
-    permit: mpsc::Permit<'a, Chunks>,
+    permit: mpsc::Permit<'a, Request>,
     straight: &'a Straight,
 }
 
 /// What is left to the task.
 #[derive(Debug)]
 pub(super) struct Left {
-    queue: mpsc::Receiver<Chunks>,
+    queue: mpsc::Receiver<Request>,
     straight: Arc<Straight>,
+}
+
+/// What is left of a request, and who is to be told when it is written, if anybody is.
+#[derive(Debug)]
+struct Request {
+    chunks: Chunks,
+    written: Option<oneshot::Sender<()>>,
+}
+
+/// What the task writes together.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) chunks: Chunks,
+    count: usize,
+    written: Vec<oneshot::Sender<()>>,
 }
 
 /// The socket for those who ask. Held while they write, which waits for nothing.
@@ -87,8 +102,8 @@ impl Outbox {
 }
 
 impl Room<'_> {
-    /// Sends a request behind all that were sent before.
-    pub(super) fn send(self, request: Encoded) {
+    /// Sends a request behind all that were sent before, and tells when the socket has all of it.
+    pub(super) fn send(self, request: Encoded, written: Option<oneshot::Sender<()>>) {
         let mut chunks = Chunks::of(request);
         let mut state = self.straight.lock();
         if state.left == 0
@@ -101,8 +116,18 @@ impl Room<'_> {
         }
         if chunks.has_remaining() {
             state.left += 1;
-            self.permit.send(chunks);
+            self.permit.send(Request { chunks, written });
+        } else {
+            drop(state);
+            tell(written);
         }
+    }
+}
+
+/// Those who have gone need not be told.
+fn tell(written: impl IntoIterator<Item = oneshot::Sender<()>>) {
+    for written in written {
+        let _ = written.send(());
     }
 }
 
@@ -117,15 +142,18 @@ fn write(socket: &OwnedWriteHalf, chunks: &Chunks) -> io::Result<usize> {
 
 impl Left {
     /// Waits for up to so many requests, and takes them together; none when there will be no more.
-    pub(super) async fn take(&mut self, at_most: usize) -> Option<(usize, Chunks)> {
+    pub(super) async fn take(&mut self, at_most: usize) -> Option<Taken> {
         let mut requests = Vec::with_capacity(at_most);
         let count = self.queue.recv_many(&mut requests, at_most).await;
-        (count > 0).then(|| (count, Chunks::joined(requests)))
+        let written = requests.iter_mut().filter_map(|request| request.written.take()).collect();
+        let chunks = Chunks::joined(requests.into_iter().map(|request| request.chunks));
+        (count > 0).then_some(Taken { chunks, count, written })
     }
 
-    /// Tells that so many of them are written.
-    pub(super) fn written(&self, count: usize) {
-        self.straight.lock().left -= count;
+    /// Tells that they are written.
+    pub(super) fn written(&self, taken: Taken) {
+        self.straight.lock().left -= taken.count;
+        tell(taken.written);
     }
 }
 

@@ -20,15 +20,15 @@ pub(super) async fn write(
     mut output: impl AsyncWrite + Unpin,
     patience: Duration,
 ) -> Result<(), Reason> {
-    while let Some((count, mut chunks)) = left.take(WRITE_TOGETHER).await {
-        while chunks.has_remaining() {
-            if within(patience, output.write_buf(&mut chunks)).await? == 0 {
+    while let Some(mut taken) = left.take(WRITE_TOGETHER).await {
+        while taken.chunks.has_remaining() {
+            if within(patience, output.write_buf(&mut taken.chunks)).await? == 0 {
                 return Err(Reason::of_io(&io::ErrorKind::WriteZero.into()));
             }
         }
         // What is encrypted may wait for room in the socket.
         within(patience, output.flush()).await?;
-        left.written(count);
+        left.written(taken);
     }
     within(patience, output.shutdown()).await
 }
@@ -54,7 +54,7 @@ mod tests {
         let (outbox, left) = Outbox::new(1);
         let mut request = klamm_protocol::wire::Writer::new(0, false);
         request.put(&[0; 8]);
-        outbox.room().await.unwrap().send(request.finish().unwrap());
+        outbox.room().await.unwrap().send(request.finish().unwrap(), None);
         let reason = write(left, ours, Duration::from_millis(1)).await.unwrap_err();
         assert!(reason.to_string().contains("took nothing"), "{reason}");
     }

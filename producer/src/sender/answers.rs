@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use klamm_client::{Answer, Metadata, Pending, Result};
+use klamm_client::{Answer, Going, Metadata, Pending, Result};
 use klamm_protocol::api::produce::{self, Produce};
 
 use crate::request::Sent;
@@ -26,9 +26,26 @@ struct Awaited {
     node: i32,
     metadata: Arc<Metadata>,
     sent: Vec<Sent>,
-    answer: Pin<Box<dyn Future<Output = Result<Answer<produce::Response>>> + Send>>,
+    coming: Coming,
     /// What it has become, if nobody has taken it yet.
-    come: Option<Result<Answer<produce::Response>>>,
+    come: Option<Heard>,
+}
+
+/// What a broker answered; nothing where it does not answer and all has gone.
+pub(super) type Heard = Result<Option<Answer<produce::Response>>>;
+
+/// What will be heard. To be heard when it comes, whoever has sent the request, and whatever else
+/// that task has done.
+pub(super) type Coming = Pin<Box<dyn Future<Output = Heard> + Send>>;
+
+/// What is heard of a request that is answered.
+pub(super) fn one(pending: Pending<Produce>) -> Coming {
+    Box::pin(tokio::task::unconstrained(async { pending.answer().await.map(Some) }))
+}
+
+/// What is heard of a request that is not answered.
+pub(super) fn none(going: Going) -> Coming {
+    Box::pin(tokio::task::unconstrained(async { going.gone().await.map(|()| None) }))
 }
 
 /// What a broker said of what was sent to it.
@@ -36,7 +53,7 @@ pub(super) struct Answered {
     /// By which its topics were named. What is known now may be another.
     pub(super) metadata: Arc<Metadata>,
     pub(super) sent: Vec<Sent>,
-    pub(super) answer: Result<Answer<produce::Response>>,
+    pub(super) answer: Heard,
 }
 
 impl Answers {
@@ -46,11 +63,9 @@ impl Answers {
         node: i32,
         metadata: Arc<Metadata>,
         sent: Vec<Sent>,
-        pending: Pending<Produce>,
+        coming: Coming,
     ) {
-        // To be heard when it comes, whoever has sent it, and whatever else that task has done.
-        let answer = Box::pin(tokio::task::unconstrained(pending.answer()));
-        let mut awaited = Awaited { node, metadata, sent, answer, come: None };
+        let mut awaited = Awaited { node, metadata, sent, coming, come: None };
         let mut out = self.lock();
         if let Some(waker) = &out.waker
             && awaited.look(&mut Context::from_waker(waker))
@@ -109,7 +124,7 @@ impl Awaited {
     /// Whether it has come.
     fn look(&mut self, cx: &mut Context<'_>) -> bool {
         if self.come.is_none()
-            && let Poll::Ready(answer) = self.answer.as_mut().poll(cx)
+            && let Poll::Ready(answer) = self.coming.as_mut().poll(cx)
         {
             self.come = Some(answer);
         }

@@ -17,7 +17,8 @@ use crate::transaction::pause_after;
 impl Sender {
     pub(super) fn answered(&mut self, Answered { metadata, sent, answer }: Answered) {
         let answer = match answer {
-            Ok(answer) => answer,
+            Ok(Some(answer)) => answer,
+            Ok(None) => return self.gone(sent),
             Err(error) => return self.fail_all(sent, &error),
         };
         let outcomes = request::outcomes(answer, &sent, &metadata);
@@ -30,7 +31,7 @@ impl Sender {
     }
 
     /// What is sent with acks of 0 counts as stored, though nobody says where.
-    pub(super) fn settle_unanswered(&mut self, sent: Vec<Sent>) {
+    fn gone(&mut self, sent: Vec<Sent>) {
         for sent in sent {
             self.stored(sent, Stored { base_offset: None, append_time: None });
         }
