@@ -10,6 +10,8 @@ use klamm_client::Error as ClientError;
 use klamm_protocol::error_code::ErrorCode;
 use serde_json::json;
 
+use crate::output::say;
+
 /// How a process ends, for those who look at nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -129,17 +131,16 @@ impl Failure {
 }
 
 /// Says on standard error what went wrong, and gives the exit code for it.
-#[expect(clippy::print_stderr, reason = "this is where failures are told")]
 pub(crate) fn tell(error: &anyhow::Error, style: ErrorStyle) -> ExitCode {
     if let Some(Failure::OutputClosed) = error.downcast_ref() {
         return ExitCode::SUCCESS;
     }
     let exit = exit_of(error);
     match style {
-        ErrorStyle::Json => eprintln!("{}", as_json(error, exit)),
+        ErrorStyle::Json => say(as_json(error, exit)),
         ErrorStyle::Text if exit == Exit::Interrupted => {}
         ErrorStyle::Text => {
-            message(error).lines().for_each(|line| eprintln!("error: {line}"));
+            message(error).lines().for_each(|line| say(format_args!("error: {line}")));
         }
     }
     ExitCode::from(exit as u8)

@@ -1,13 +1,13 @@
 //! Commands that do something to several items: asking first, and telling what was done.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use klamm_client::Error as ClientError;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::failure::{ErrorStyle, Failure};
-use crate::output::{OutputArgs, Row, Stdout, table};
+use crate::output::{OutputArgs, Row, Stdout, ask, say, table};
 
 /// What was done with one item.
 #[derive(Debug)]
@@ -90,27 +90,23 @@ pub(crate) fn settle(
 ///
 /// # Errors
 /// It is not.
-#[expect(clippy::print_stderr, reason = "a question to the user")]
-pub(crate) fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
+pub(crate) async fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
     let may_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if yes || !may_ask {
         return Ok(());
     }
-    eprint!("{question} [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        Ok(())
-    } else {
-        Err(Failure::Interrupted.into())
+    ask(format_args!("{question} [y/N]"));
+    // On another thread, so that signals are heard meanwhile.
+    let answer = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
+    match answer.transpose()?.as_deref().map(str::trim) {
+        Some("y" | "Y" | "yes") => Ok(()),
+        _ => Err(Failure::Interrupted.into()),
     }
 }
 
 /// Tells people what they should know besides. Machines are not told, as they get one object.
-#[expect(clippy::print_stderr, reason = "what was not asked for goes to standard error")]
 pub(crate) fn note(style: ErrorStyle, text: &str) {
     if style == ErrorStyle::Text {
-        eprintln!("note: {text}");
+        say(format_args!("note: {text}"));
     }
 }

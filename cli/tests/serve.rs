@@ -90,3 +90,25 @@ fn a_file_an_argument_and_a_flag_say_what_holds() {
     let listed = server.run(&["topic", "list", "-o", "json"]).exits(0).json();
     assert_eq!(listed[0]["partitions"], 3);
 }
+
+/// Its next line of log ended the task that wrote it, and with that the process.
+#[test]
+fn it_goes_on_though_nobody_reads_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = klamm(&["serve", "-o", "json", "--listen", "localhost:0"]);
+    command.args(["--http-listen", "", "--data-dir"]).arg(folder.path());
+    let mut child = command.spawn().unwrap();
+    let banner: serde_json::Value = serde_json::from_str(&line(&mut child)).unwrap();
+    let bootstrap = banner["bootstrap"].as_str().unwrap();
+    drop(child.stderr.take());
+    // No Kafka client: it is told, and the connection ended.
+    let mut stranger = TcpStream::connect(bootstrap).unwrap();
+    write!(stranger, "GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut nothing = Vec::new();
+    // What it has not read is thrown away, and that said.
+    let _ = stranger.read_to_end(&mut nothing);
+    assert!(nothing.is_empty(), "{nothing:?}");
+    run(&["topic", "list", "-b", bootstrap]).exits(0);
+    common::send("-INT", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

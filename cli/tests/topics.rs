@@ -2,7 +2,11 @@
 
 mod common;
 
-use common::{Server, run};
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+
+use common::{Server, klamm, run};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
 #[test]
@@ -118,4 +122,33 @@ fn wrong_usage_is_named() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         assert!(run(&["completions", shell]).exits(0).text().contains("consume"), "{shell}");
     }
+}
+
+/// A terminal: what a user would see and type, and what a command takes for its own.
+fn terminal() -> (File, File) {
+    let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&user).unwrap();
+    unlockpt(&user).unwrap();
+    let name = ptsname(&user, Vec::new()).unwrap().into_string().unwrap();
+    let command = OpenOptions::new().read(true).write(true).open(name).unwrap();
+    (user.into(), command)
+}
+
+/// It waited for the answer, and then deleted and said that it was interrupted.
+#[test]
+fn who_is_asked_may_interrupt() {
+    let server = Server::start();
+    server.run(&["topic", "create", "orders"]).exits(0);
+    let (mut user, ours) = terminal();
+    let mut command = klamm(&server.args(&["topic", "delete", "orders"]));
+    let command = command.stdin(ours.try_clone().unwrap()).stderr(ours);
+    let mut child = command.spawn().unwrap();
+    let (mut asked, mut byte) = (Vec::new(), [0]);
+    while !asked.ends_with(b"[y/N] ") {
+        user.read_exact(&mut byte).unwrap();
+        asked.extend(byte);
+    }
+    common::send("-TERM", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(server.run(&["topic", "list", "-o", "name"]).exits(0).text(), "orders\n");
 }

@@ -66,7 +66,13 @@ pub(super) async fn run(mut args: Args) -> anyhow::Result<()> {
     let settings = Settings { linger_ms: 0, ..args.load.settings(&kafka, 1) };
     let report = Report::new("e2e", &args.load.topic, serde_json::json!(settings), volume);
     report.at(&kafka).with_latencies(&arrivals.latencies).print()?;
-    fates.outcome()
+    fates.outcome()?;
+    anyhow::ensure!(
+        arrivals.arrived >= expected,
+        "{} of {expected} records that were acknowledged did not arrive within {PATIENCE:?}",
+        expected - arrivals.arrived,
+    );
+    Ok(())
 }
 
 /// A consumer of what comes from now on.

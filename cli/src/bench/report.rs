@@ -7,7 +7,7 @@ use klamm_client::Kafka;
 use klamm_client::config::{Value as _, keys};
 use serde::Serialize;
 
-use crate::output::Stdout;
+use crate::output::{Stdout, say};
 
 /// Latencies above this count as this.
 const LATENCY_MAX_US: u64 = 3_600_000_000;
@@ -92,9 +92,8 @@ impl<'a> Report<'a> {
     }
 
     /// Tells people on standard error, and machines on standard output.
-    #[expect(clippy::print_stderr, reason = "the words beside the numbers")]
     pub(super) fn print(&self) -> anyhow::Result<()> {
-        eprintln!(
+        say(format_args!(
             "{}: {} records, {} bytes in {:.3} s: {:.0} records/s, {:.1} MB/s, {} failed",
             self.bench,
             self.records,
@@ -103,12 +102,12 @@ impl<'a> Report<'a> {
             self.records_per_second,
             self.megabytes_per_second,
             self.failed,
-        );
+        ));
         if let Some(LatencyReport { mean, p50, p90, p95, p99, p999, max }) = &self.latency_ms {
-            eprintln!(
+            say(format_args!(
                 "latency in ms: mean {mean:.3}, p50 {p50:.3}, p90 {p90:.3}, p95 {p95:.3}, \
                  p99 {p99:.3}, p99.9 {p999:.3}, max {max:.3}"
-            );
+            ));
         }
         let mut stdout = Stdout::new();
         stdout.json_line(self)?;

@@ -62,10 +62,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let admin = args.connection.connect().await?.admin();
     let groups = args.groups.join(", ");
     if args.offsets {
-        confirm(args.yes, &format!("Delete offsets of {groups}?"))?;
+        confirm(args.yes, &format!("Delete offsets of {groups}?")).await?;
         return delete_offsets(&admin, &args).await;
     }
-    confirm(args.yes, &format!("Delete {groups} and all that is committed?"))?;
+    confirm(args.yes, &format!("Delete {groups} and all that is committed?")).await?;
     let names: Vec<_> = args.groups.iter().map(|name| Str::from(name.as_str())).collect();
     let outcomes = admin.delete_groups(&names).await?;
     tell_who_is_there(&admin, &outcomes, &args).await?;

@@ -2,6 +2,7 @@
 
 mod json;
 mod progress;
+mod stderr;
 mod stdout;
 mod table;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 pub(crate) use json::{Base64, Bytes, Time};
 pub(crate) use progress::Progress;
+pub(crate) use stderr::{ask, say};
 pub(crate) use stdout::Stdout;
 pub(crate) use table::{or_dash, table};
 

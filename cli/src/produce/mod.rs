@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::connect::{ConnectArgs, find_topic, interrupted, pair};
 use crate::failure::ErrorStyle;
-use crate::output::Stdout;
+use crate::output::{Stdout, say};
 
 use input::Input;
 use lines::Lines;
@@ -160,10 +160,9 @@ async fn send(
 }
 
 /// Tells who sits at a terminal what the command waits for.
-#[expect(clippy::print_stderr, reason = "a hint to the user")]
 fn hint(topic: &str) {
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-        eprintln!("Each line becomes a record of {topic}. Ctrl-D ends.");
+        say(format_args!("Each line becomes a record of {topic}. Ctrl-D ends."));
     }
 }
 

@@ -66,7 +66,10 @@ impl Args {
         }
         if let Some(folder) = &self.data_dir {
             let flag = Origin::Flag { flag: "--data-dir" };
-            settings.set("log.dirs", folder.to_string_lossy(), flag);
+            let name = folder.to_str().ok_or_else(|| {
+                Failure::Usage(format!("--data-dir {}: not UTF-8", folder.display()))
+            })?;
+            settings.set("log.dirs", name, flag);
         }
         if !self.listen.is_empty() {
             settings.set_listen(&self.listen, Origin::Flag { flag: "--listen" });
@@ -86,6 +89,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .with_env_filter(filter.map_err(|error| Failure::Usage(error.to_string()))?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // To tell that a line could not be written would end the task that wrote it.
+        .log_internal_errors(false)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(args));

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let kafka = args.connection.connect().await?;
-    confirm(args.yes, &format!("Delete {} and all records?", args.topics.join(", ")))?;
+    confirm(args.yes, &format!("Delete {} and all records?", args.topics.join(", "))).await?;
     let names: Vec<_> = args.topics.iter().map(|name| Str::from(name.as_str())).collect();
     let outcomes = kafka.admin().delete_topics(&names).await?;
     let done = outcomes

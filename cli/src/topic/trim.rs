@@ -88,7 +88,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         return args.output.print(&rows);
     }
     let count = steps.iter().map(|step| step.start - step.old_start).sum::<i64>();
-    confirm(args.yes, &format!("Delete {count} offsets of {} partitions?", steps.len()))?;
+    confirm(args.yes, &format!("Delete {count} offsets of {} partitions?", steps.len())).await?;
     carry_out(&admin, &steps, args.output).await
 }
 
