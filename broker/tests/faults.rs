@@ -14,6 +14,11 @@ use klamm_protocol::api::{
 };
 use klamm_protocol::wire::{Records, Uuid};
 use support::{Client, batch, ephemeral, fetch_request, produce_request, values};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// How long anything may take.
+const SOON: Duration = Duration::from_secs(60);
 
 /// A broker with the topic `orders` of two partitions.
 async fn start() -> (Broker, Client) {
@@ -416,4 +421,34 @@ async fn a_port_that_is_taken_is_named() {
     let said = refused.to_string();
     let port = address.rsplit(':').next().unwrap();
     assert!(said.starts_with("cannot listen on ") && said.contains(port), "{said}");
+}
+
+/// It was waited for until whoever was behind it went away.
+#[tokio::test]
+async fn an_http_request_that_does_not_end_keeps_no_broker_from_ending() {
+    for kills in [false, true] {
+        let builder = Broker::builder().ephemeral().set("http.listen", "127.0.0.1:0");
+        let broker = builder.set("shutdown.timeout.ms", "100").start().await.unwrap();
+        let address = broker.http_address().unwrap();
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        let mut half = TcpStream::connect(address).await.unwrap();
+        half.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+        let mut whole = TcpStream::connect(address).await.unwrap();
+        whole.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // Each connection has one answer, and so this one has ended, and the others have begun.
+        let mut answer = String::new();
+        whole.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let end = async {
+            if kills {
+                broker.kill().await
+            } else {
+                broker.stop().await
+            };
+        };
+        tokio::time::timeout(SOON, end).await.unwrap();
+        for open in [&mut idle, &mut half] {
+            assert!(matches!(open.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+        }
+    }
 }

@@ -8,6 +8,7 @@
 
 mod exporter;
 mod group_exporter;
+mod serve;
 
 pub(crate) use exporter::escape;
 
@@ -59,13 +60,7 @@ impl Http {
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .with_state(Arc::clone(node));
-        let stopping = node.tasks.stopping();
-        node.tasks.spawn("http", async move {
-            let served = axum::serve(self.listener, router).with_graceful_shutdown(stopping);
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the HTTP address is no longer served");
-            }
-        });
+        node.tasks.spawn("http", serve::serve(Arc::clone(node), self.listener, router));
     }
 }
 

@@ -33,7 +33,8 @@ use klamm_protocol::wire::{Str, Uuid};
 use klamm_utils::random::Random;
 
 use self::client::{Client, Wrong};
-use self::series::SeriesSet;
+use self::otlp::Numbers;
+use self::series::{CLIENT_LABELS, SeriesSet};
 use crate::catalog::Image;
 
 pub(crate) use self::pattern::Pattern;
@@ -146,8 +147,8 @@ impl Telemetry {
         if wanted.metrics.is_empty() {
             return Ok(());
         }
-        let samples = otlp::samples(&plain).map_err(|_| ErrorCode::INVALID_RECORD)?;
-        let samples = samples.into_iter().filter(|sample| wanted.wants(&sample.name));
+        let told = Numbers::read(&plain).map_err(|_| ErrorCode::INVALID_RECORD)?;
+        let samples = told.samples().filter(|sample| wanted.wants(sample.name));
         let mut state = self.lock();
         let room = SERIES_MAX.saturating_sub(state.series);
         if let Some(known) = state.clients.get_mut(&facts.instance_id) {
@@ -173,8 +174,8 @@ impl Telemetry {
 
 impl Known {
     fn labels(&self, id: &Uuid) -> String {
-        let id = id.to_string();
-        series::labels(&[("client_id", self.client_id.as_str()), ("client_instance_id", &id)])
+        let values = [self.client_id.as_str().into(), id.to_string().into()];
+        series::labels(CLIENT_LABELS.into_iter().zip(values))
     }
 }
 

@@ -3,16 +3,18 @@
 //!
 //! Source: `opentelemetry/proto/metrics/v1/metrics.proto`.
 
+use std::borrow::Cow;
+
 use prost::{DecodeError, Message};
 
 /// One number of one series.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Sample {
-    pub(super) name: String,
-    /// Names and values, of the resource and of the point.
-    pub(super) labels: Vec<(String, String)>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample<'a> {
+    pub(super) name: &'a str,
     pub(super) kind: Kind,
     pub(super) value: f64,
+    resource: &'a [KeyValue],
+    point: &'a [KeyValue],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,37 +27,63 @@ pub(super) enum Kind {
     Growth,
 }
 
-/// All numbers of a push.
-///
-/// # Errors
-/// The bytes are no `MetricsData`.
-pub(super) fn samples(bytes: &[u8]) -> Result<Vec<Sample>, DecodeError> {
-    let mut samples = Vec::new();
-    for of_resource in MetricsData::decode(bytes)?.resource_metrics {
-        let resource = of_resource.resource.unwrap_or_default().attributes;
-        let metrics = of_resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics);
-        for metric in metrics {
-            let (kind, points) = match metric.data {
-                Some(Data::Gauge(gauge)) => (Kind::Gauge, gauge.data_points),
-                Some(Data::Sum(sum)) if sum.aggregation_temporality == DELTA => {
-                    (Kind::Growth, sum.data_points)
-                }
-                Some(Data::Sum(sum)) => (Kind::Sum, sum.data_points),
-                None => continue,
-            };
-            for point in points {
-                let value = match point.value {
-                    Some(Value::Double(value)) => value,
-                    Some(Value::Int(value)) => value as f64,
-                    None => continue,
-                };
-                let attributes = resource.iter().chain(&point.attributes);
-                let labels = attributes.filter_map(KeyValue::label).collect();
-                samples.push(Sample { name: metric.name.clone(), labels, kind, value });
-            }
-        }
+/// All that was pushed at once.
+#[derive(Debug)]
+pub(super) struct Numbers(MetricsData);
+
+impl Numbers {
+    /// # Errors
+    /// The bytes are no `MetricsData`.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        MetricsData::decode(bytes).map(Self)
     }
-    Ok(samples)
+
+    /// One after the other, so that what many have in common is never there more than once.
+    pub(super) fn samples(&self) -> impl Iterator<Item = Sample<'_>> {
+        self.0.resource_metrics.iter().flat_map(|of_resource| {
+            let resource = of_resource.resource.as_ref().map_or(&[][..], |it| &it.attributes);
+            let metrics = of_resource.scope_metrics.iter().flat_map(|scope| &scope.metrics);
+            metrics.flat_map(move |metric| metric.samples(resource))
+        })
+    }
+}
+
+impl Metric {
+    fn samples<'a>(&'a self, resource: &'a [KeyValue]) -> impl Iterator<Item = Sample<'a>> {
+        let (kind, points) = match &self.data {
+            Some(Data::Gauge(gauge)) => (Kind::Gauge, &gauge.data_points[..]),
+            Some(Data::Sum(sum)) if sum.aggregation_temporality == DELTA => {
+                (Kind::Growth, &sum.data_points[..])
+            }
+            Some(Data::Sum(sum)) => (Kind::Sum, &sum.data_points[..]),
+            None => (Kind::Gauge, &[][..]),
+        };
+        points.iter().filter_map(move |Point { attributes: point, value }| {
+            let value = match (*value)? {
+                Value::Double(value) => value,
+                Value::Int(value) => value as f64,
+            };
+            Some(Sample { name: &self.name, kind, value, resource, point })
+        })
+    }
+}
+
+impl<'a> Sample<'a> {
+    /// Names and values, of the resource and of the point.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
+        self.attributes().filter_map(KeyValue::label)
+    }
+
+    /// Whether its name and labels are longer than this, together. Looks no further than that.
+    pub(super) fn is_longer_than(&self, max: usize) -> bool {
+        let left = max.checked_sub(self.name.len());
+        let rest = |left: usize, it: &KeyValue| left.checked_sub(it.least_len());
+        left.and_then(|left| self.attributes().try_fold(left, rest)).is_none()
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = &'a KeyValue> + use<'a> {
+        self.resource.iter().chain(self.point)
+    }
 }
 
 /// The temporality of sums that tell their growth.
@@ -134,7 +162,7 @@ enum Value {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct KeyValue {
+pub(super) struct KeyValue {
     #[prost(string, tag = "1")]
     key: String,
     #[prost(message, optional, tag = "2")]
@@ -160,24 +188,43 @@ enum Any {
 }
 
 impl KeyValue {
-    fn label(&self) -> Option<(String, String)> {
+    fn label(&self) -> Option<(&str, Cow<'_, str>)> {
         let value = match self.value.as_ref()?.value.as_ref()? {
-            Any::Text(text) => text.clone(),
-            Any::Bool(value) => value.to_string(),
-            Any::Int(value) => value.to_string(),
-            Any::Double(value) => value.to_string(),
+            Any::Text(text) => Cow::Borrowed(text.as_str()),
+            Any::Bool(value) => value.to_string().into(),
+            Any::Int(value) => value.to_string().into(),
+            Any::Double(value) => value.to_string().into(),
         };
-        Some((self.key.clone(), value))
+        Some((&self.key, value))
+    }
+
+    /// Less than this it does not take as a label.
+    fn least_len(&self) -> usize {
+        let value = match self.value.as_ref().and_then(|value| value.value.as_ref()) {
+            Some(Any::Text(text)) => text.len(),
+            _ => 0,
+        };
+        self.key.len() + value + r#"="""#.len()
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn attribute(key: &str, value: &str) -> KeyValue {
+    pub(in super::super) fn attribute(key: &str, value: &str) -> KeyValue {
         let value = AnyValue { value: Some(Any::Text(value.into())) };
         KeyValue { key: key.into(), value: Some(value) }
+    }
+
+    /// A number of a client that tells nothing of itself.
+    pub(in super::super) fn sample<'a>(
+        name: &'a str,
+        kind: Kind,
+        value: f64,
+        point: &'a [KeyValue],
+    ) -> Sample<'a> {
+        Sample { name, kind, value, resource: &[], point }
     }
 
     #[test]
@@ -201,12 +248,15 @@ mod tests {
             scope_metrics: vec![ScopeMetrics { metrics }],
         };
         let data = MetricsData { resource_metrics: vec![of_resource] };
-        let told = samples(&data.encode_to_vec()).unwrap();
-        let kinds: Vec<_> = told.iter().map(|it| (it.name.as_str(), it.kind, it.value)).collect();
+        let told = Numbers::read(&data.encode_to_vec()).unwrap();
+        let told: Vec<_> = told.samples().collect();
+        let kinds: Vec<_> = told.iter().map(|it| (it.name, it.kind, it.value)).collect();
         let all = [("a", Kind::Gauge, 0.5), ("b", Kind::Growth, 7.0), ("c", Kind::Sum, 7.0)];
         assert_eq!(kinds, all);
-        let labels = [("rack".to_owned(), "r".to_owned()), ("node".to_owned(), "1".to_owned())];
-        assert_eq!(told[0].labels, labels);
-        assert!(samples(b"noise").is_err());
+        let labels: Vec<_> = told[0].labels().collect();
+        assert_eq!(labels, [("rack", "r".into()), ("node", "1".into())]);
+        let len = r#"a{rack="r",node="1"}"#.len() - "{,}".len();
+        assert_eq!([len - 1, len].map(|max| told[0].is_longer_than(max)), [true, false]);
+        assert!(Numbers::read(b"noise").is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! Kafka's names keep their words: `org.apache.kafka.producer.connection.creation.rate` becomes
 //! `kafka_client_producer_connection_creation_rate`. Growth is summed up: what is told is a counter.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
@@ -12,6 +13,8 @@ use crate::http::escape;
 
 /// Names and labels of a series, together; a longer one is left out.
 const LINE_LEN_MAX: usize = 1024;
+/// What the series of each client bear besides their own labels.
+pub(super) const CLIENT_LABELS: [&str; 2] = ["client_id", "client_instance_id"];
 const PREFIX: &str = "org.apache.kafka.";
 
 /// The series of one client.
@@ -34,14 +37,18 @@ impl SeriesSet {
     }
 
     /// Takes samples in, and at most `room` series that were not there. How many came.
-    pub(super) fn take_in(&mut self, samples: impl Iterator<Item = Sample>, room: usize) -> usize {
+    pub(super) fn take_in<'a>(
+        &mut self,
+        samples: impl Iterator<Item = Sample<'a>>,
+        room: usize,
+    ) -> usize {
         let before = self.values.len();
-        for sample in samples {
-            let pairs = sample.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        for sample in samples.filter(|sample| !sample.is_longer_than(LINE_LEN_MAX)) {
+            let of_client = |key: &str| CLIENT_LABELS.contains(&word(key).as_str());
             let series = Series {
-                name: name(&sample.name, sample.kind != Kind::Gauge),
+                name: name(sample.name, sample.kind != Kind::Gauge),
                 is_counter: sample.kind != Kind::Gauge,
-                labels: labels(&pairs.collect::<Vec<_>>()),
+                labels: labels(sample.labels().filter(|(key, _)| !of_client(key))),
             };
             if series.name.len() + series.labels.len() > LINE_LEN_MAX {
                 continue;
@@ -102,40 +109,45 @@ pub(super) fn write_all(
 fn name(told: &str, is_counter: bool) -> String {
     let told = told.strip_prefix(PREFIX).unwrap_or(told);
     let told = if is_counter { told.strip_suffix(".total").unwrap_or(told) } else { told };
-    format!("kafka_client_{}", word(told))
+    format!("kafka_client_{}", legal(told))
 }
 
-/// `key="value"` between commas.
-pub(super) fn labels(pairs: &[(&str, &str)]) -> String {
-    let mut pairs: Vec<(String, &str)> =
-        pairs.iter().map(|(key, value)| (word(key), *value)).collect();
+/// `key="value"` between commas, without what has no key.
+pub(super) fn labels<'a>(pairs: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> String {
+    let named = pairs.filter(|(key, _)| !key.is_empty());
+    let mut pairs: Vec<_> = named.map(|(key, value)| (word(key), value)).collect();
     pairs.sort();
     pairs.dedup_by(|next, before| next.0 == before.0);
-    let pair = |(key, value): (String, &str)| format!("{key}=\"{}\"", escape(value));
+    let pair = |(key, value): (String, Cow<'_, str>)| format!("{key}=\"{}\"", escape(&value));
     pairs.into_iter().map(pair).collect::<Vec<_>>().join(",")
 }
 
-/// What Prometheus takes for a name.
+/// What Prometheus takes for the name of a label.
 fn word(text: &str) -> String {
+    let begins = text.starts_with(|first: char| first.is_ascii_digit());
+    if begins { format!("_{}", legal(text)) } else { legal(text) }
+}
+
+/// What Prometheus takes in a name.
+fn legal(text: &str) -> String {
     let legal = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
     text.chars().map(legal).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::otlp::tests::{attribute, sample};
     use super::*;
-
-    fn sample(name: &str, kind: Kind, value: f64) -> Sample {
-        Sample { name: name.into(), labels: vec![("node-id".into(), "1\"".into())], kind, value }
-    }
 
     #[test]
     fn growth_is_summed_up_and_a_gauge_is_what_was_told_last() {
         let mut set = SeriesSet::default();
         let rate = "org.apache.kafka.producer.connection.creation.rate";
         let total = "org.apache.kafka.producer.connection.creation.total";
+        let labels = [attribute("node-id", "1\"")];
         for value in [2.0, 3.0] {
-            let samples = [sample(rate, Kind::Gauge, value), sample(total, Kind::Growth, value)];
+            let (rate, total) = ((rate, Kind::Gauge), (total, Kind::Growth));
+            let samples = [rate, total].map(|(name, kind)| sample(name, kind, value, &labels));
             set.take_in(samples.into_iter(), 10);
         }
         let mut text = String::new();
@@ -153,11 +165,26 @@ kafka_client_producer_connection_creation_rate{client_id="c",node_id="1\""} 3
     #[test]
     fn there_is_room_for_so_many_series_and_known_ones_go_on() {
         let mut set = SeriesSet::default();
-        let samples = |value| (0..5).map(move |n| sample(&format!("m{n}"), Kind::Sum, value));
+        let names = ["m0", "m1", "m2", "m3", "m4"];
+        let samples = |value| names.iter().map(move |name| sample(name, Kind::Sum, value, &[]));
         assert_eq!(set.take_in(samples(1.0), 3), 3);
         assert_eq!(set.take_in(samples(2.0), 0), 0);
         assert!(set.values.values().all(|value| *value == 2.0));
-        let long = sample(&"x".repeat(2000), Kind::Sum, 1.0);
-        assert_eq!(set.take_in([long].into_iter(), 3), 0);
+        let long = "x".repeat(2000);
+        let label = [attribute("a", &long)];
+        let long = [sample(&long, Kind::Sum, 1.0, &[]), sample("short", Kind::Sum, 1.0, &label)];
+        assert_eq!(set.take_in(long.into_iter(), 3), 0);
+    }
+
+    /// One such label, and Prometheus takes nothing of what the broker tells.
+    #[test]
+    fn labels_are_such_as_prometheus_takes() {
+        let keys = ["1x", "", "client_id", "client-instance-id", "a.b", "a-b", "é"];
+        let labels = keys.map(|key| attribute(key, "v"));
+        let mut set = SeriesSet::default();
+        set.take_in([sample("1m", Kind::Gauge, 1.0, &labels)].into_iter(), 1);
+        let series = set.values.keys().next().unwrap();
+        assert_eq!(series.labels, r#"_="v",_1x="v",a_b="v""#);
+        assert_eq!(series.name, "kafka_client_1m");
     }
 }
