@@ -12,9 +12,17 @@ use crate::node::Node;
 use crate::topics::Topic;
 use crate::txn::{STATE_TOPIC, state_topic};
 
-/// Opens everything that the catalog names. Blocks.
+/// Opens everything that the catalog names, and sets aside what it does not. Blocks.
 pub(crate) fn open_all(node: &Node) -> Result<(), OpenError> {
-    node.topics.follow(&node.catalog.version())
+    node.topics.follow(&node.catalog.version())?;
+    for (log, place) in node.storage.set_aside_strays()? {
+        // A crash came between the end of a topic and that of its files, or the disk refused.
+        tracing::warn!(
+            log, place = %place.display(),
+            "files of no topic that is known, probably a deleted one; remove them if so"
+        );
+    }
+    Ok(())
 }
 
 impl Node {
@@ -62,6 +70,7 @@ impl Node {
         let node = Arc::clone(self);
         let following = tokio::task::spawn_blocking(move || node.topics.follow(&planned));
         let followed = following.await;
+        self.transactions.forget_removed();
         self.groups.topics_deleted(&deleted).await;
         match followed {
             Ok(Ok(())) => Ok(()),

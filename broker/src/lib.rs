@@ -67,6 +67,7 @@
 //! | `accept` | one a socket | the listening socket | at stop |
 //! | `connection` | one a connection | the socket, the requests in flight | with the connection; at stop, once its answers are written |
 //! | `http` | one | the HTTP socket | at stop |
+//! | `http connection` | one a connection to it | that socket | when it has its one answer, or after a minute |
 //! | `groups` | one a partition of `__consumer_offsets` that is in use | its groups and offsets | with the partition; at stop, once what it appended is durable |
 //! | `transactions` | one a partition of `__transaction_state` that is in use | its transactional ids | with the partition; at stop, once what it appended is durable |
 //! | `markers` | one a transaction whose end is being told | nothing | when all markers are durable; before its shard reads its log anew; at stop |
@@ -101,6 +102,7 @@ mod metrics;
 mod node;
 mod partition;
 mod producer_ids;
+mod regex;
 mod server;
 mod shard;
 mod telemetry;

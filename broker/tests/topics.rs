@@ -181,6 +181,33 @@ async fn one_folder_serves_one_broker() {
     start().await.unwrap().stop().await;
 }
 
+/// Nothing named them any more, and nothing removed them.
+#[tokio::test]
+async fn files_that_outlive_their_topic_are_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let start =
+        async || Broker::builder().ephemeral().data_dir(folder.path()).start().await.unwrap();
+    let broker = start().await;
+    let mut client = Client::connect(&broker).await;
+    for topic in ["orders", "bills"] {
+        client.create_topic(topic, 1, &[]).await;
+        client.produce(topic, batch(&["a"])).await;
+    }
+    broker.kill().await;
+    // As a crash leaves it that comes behind the topic's end and before that of its files.
+    std::fs::rename(folder.path().join("orders-0"), folder.path().join("orders-1")).unwrap();
+    let broker = start().await;
+    let names = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let count = |is: &dyn Fn(&str) -> bool| names().iter().filter(|name| is(name)).count();
+    assert_eq!(count(&|name| name == "orders-1"), 0);
+    assert_eq!(count(&|name| name.starts_with("orders-1.") && name.ends_with("-stray")), 1);
+    assert_eq!(count(&|name| name == "bills-0"), 1);
+    broker.stop().await;
+}
+
 #[tokio::test]
 async fn health_and_metrics_are_served() {
     let broker = Broker::builder().ephemeral().set("http.listen", "127.0.0.1:0");

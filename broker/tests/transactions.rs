@@ -6,8 +6,10 @@ mod support;
 use std::path::Path;
 
 use klamm_broker::Broker;
-use klamm_protocol::api::{ApiVersions, DescribeProducers, ListTransactions, WriteTxnMarkers};
-use klamm_protocol::api::{api_versions, describe_producers, list_transactions, write_txn_markers};
+use klamm_protocol::api::{
+    ApiVersions, DeleteTopics, DescribeProducers, ListTransactions, WriteTxnMarkers, api_versions,
+    delete_topics, describe_producers, list_transactions, write_txn_markers,
+};
 use klamm_protocol::error_code::ErrorCode;
 
 use support::transaction::{Generation, Producer};
@@ -226,8 +228,20 @@ async fn transactions_are_described_and_listed() {
         assert!(listed.transaction_states.is_empty());
         assert_eq!(listed.unknown_state_filters.len(), usize::from(states == &["Nothing"]));
     }
-    let listed = client.call::<ListTransactions>(2, &list("(", &[])).await;
-    assert_eq!(listed.error_code, ErrorCode::INVALID_REGULAR_EXPRESSION);
+    // What is no expression by itself, and what would take long to match.
+    for pattern in ["(", "t)|(t", "((a{9}){99}){999}"] {
+        let listed = client.call::<ListTransactions>(2, &list(pattern, &[])).await;
+        assert_eq!(listed.error_code, ErrorCode::INVALID_REGULAR_EXPRESSION, "{pattern}");
+    }
+    // Who has transactions no more lists none.
+    let request = delete_topics::Request {
+        topic_names: vec!["__transaction_state".into()],
+        timeout_ms: 1_000,
+        ..Default::default()
+    };
+    client.call::<DeleteTopics>(5, &request).await;
+    let listed = client.call::<ListTransactions>(2, &list("", &[])).await;
+    assert_eq!((listed.error_code, listed.transaction_states), (ErrorCode::NONE, vec![]));
     broker.stop().await;
 }
 

@@ -23,12 +23,14 @@ use crate::recover::{self, Recovered, RecoveryReport};
 use crate::segment::{Place, Segment};
 use crate::summary::{self, LogSummary, Summaries};
 use crate::sweep::{Rubbish, Sweeper};
-use crate::topic_id::TopicId;
+use crate::topic_id::{self, TopicId};
 
 /// Name of the lock file, as in Kafka.
 const LOCK: &str = ".lock";
 /// Ends the name of a folder that is to be removed, as in Kafka.
 const DELETED: &str = "-delete";
+/// Ends the name of a folder that was set aside, as in Kafka.
+const STRAY: &str = "-stray";
 /// What a file system takes as a name.
 const NAME_LEN_MAX: usize = 255 - 1 - 32 - DELETED.len();
 
@@ -150,8 +152,28 @@ impl Storage {
     /// The names of all folders that look like those of logs, open or not.
     pub fn names_on_disk(&self) -> Result<Vec<String>, DiskError> {
         let entries = self.files.disk().list(&self.dir).at("list", &self.dir)?;
-        let is_log = |entry: &disk::Entry| entry.is_dir && !entry.name.ends_with(DELETED);
+        let is_log = |entry: &disk::Entry| {
+            entry.is_dir && ![DELETED, STRAY].iter().any(|ending| entry.name.ends_with(ending))
+        };
         Ok(entries.into_iter().filter(is_log).map(|entry| entry.name).collect())
+    }
+
+    /// Sets aside the logs that are on the disk and were not opened, for nobody is going to ask for
+    /// them: their folders get names that end in `-stray`, and are left there. Gives the names of
+    /// the logs and their new places. Blocks.
+    pub fn set_aside_strays(&self) -> Result<Vec<(String, PathBuf)>, DiskError> {
+        let disk = self.files.disk();
+        let mut strays = Vec::new();
+        for name in self.names_on_disk()? {
+            let is_open = self.registry().logs.contains_key(&name);
+            // Whatever else is in the folder is not ours.
+            if is_open || topic_id::read(&**disk, &self.dir.join(&name))?.is_none() {
+                continue;
+            }
+            self.registry().summaries.remove(&name);
+            strays.extend(self.rename_folder(&name, STRAY)?.map(|place| (name, place)));
+        }
+        Ok(strays)
     }
 
     /// How large the disk is, and what is left of it.
@@ -185,15 +207,23 @@ impl Storage {
     }
 
     fn remove_folder(&self, name: &str) -> Result<(), DiskError> {
-        let mut random = Random::new();
-        let target = format!("{name}.{:016x}{:016x}{DELETED}", random.bits(), random.bits());
-        let (from, to) = (self.dir.join(name), self.dir.join(target));
-        let renamed = self.files.disk().rename(&from, &to);
-        if disk::found(renamed).at("rename", &from)?.is_some() {
-            self.files.disk().sync_dir(&self.dir).at("sync", &self.dir)?;
-            self.core.sweeper.remove(Rubbish::Folder(to), Duration::ZERO);
+        if let Some(folder) = self.rename_folder(name, DELETED)? {
+            self.core.sweeper.remove(Rubbish::Folder(folder), Duration::ZERO);
         }
         Ok(())
+    }
+
+    /// Gives the folder of a log a name of its own that ends so, for good; none if there is none.
+    fn rename_folder(&self, name: &str, ending: &str) -> Result<Option<PathBuf>, DiskError> {
+        let mut random = Random::new();
+        let target = format!("{name}.{:016x}{:016x}{ending}", random.bits(), random.bits());
+        let (from, to) = (self.dir.join(name), self.dir.join(target));
+        let renamed = self.files.disk().rename(&from, &to);
+        if disk::found(renamed).at("rename", &from)?.is_none() {
+            return Ok(None);
+        }
+        self.files.disk().sync_dir(&self.dir).at("sync", &self.dir)?;
+        Ok(Some(to))
     }
 
     /// Stops cleanly: refuses appends, syncs everything whatever the durability, trims reserved

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::ConnectionLimits;
 
+/// Places beyond `max.connections` for the machine itself. A tool may take two or three.
+const RESERVED: usize = 8;
+
 /// Counts connections, in all and by address.
 ///
 /// Guarded by a mutex that is held for a map look-up, once when a connection comes and once when
@@ -29,15 +32,17 @@ pub(super) struct Admission {
 }
 
 impl Connections {
-    /// Lets a connection in, or says which limit it breaks. The limit by address does not hold
-    /// for the machine itself: an administrator there must always get in.
+    /// Lets a connection in, or says which limit it breaks. For the machine itself there are a few
+    /// places more, and the limit by address does not hold: an administrator there must always get
+    /// in, if only to set another limit.
     pub(super) fn admit(
         self: &Arc<Self>,
         address: IpAddr,
         limits: &ConnectionLimits,
     ) -> Result<Admission, &'static str> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.total >= limits.count_max {
+        let reserved = if address.is_loopback() { RESERVED } else { 0 };
+        if open.total >= limits.count_max.saturating_add(reserved) {
             return Err("max.connections is reached");
         }
         let allowed = limits.per_ip_exceptions.get(&address).copied();
@@ -86,13 +91,25 @@ mod tests {
         let refused = connections.admit(far, &limits).unwrap_err();
         assert_eq!(refused, "max.connections.per.ip is reached");
         let _third = connections.admit(near, &limits).unwrap();
-        let refused = connections.admit(near, &limits).unwrap_err();
+        let refused = connections.admit(IpAddr::from([10, 0, 0, 2]), &limits).unwrap_err();
         assert_eq!(refused, "max.connections is reached");
         drop(first);
         assert_eq!(connections.open(), 2);
         assert!(connections.admit(far, &limits).is_ok());
         assert_eq!(connections.open(), 2);
         limits.count_max = 2;
-        assert!(connections.admit(near, &limits).is_err());
+        assert!(connections.admit(far, &limits).is_err());
+    }
+
+    #[test]
+    fn the_machine_itself_gets_in_whatever_the_limit() {
+        let mut limits = crate::config::BrokerConfig::default().connections;
+        limits.count_max = 0;
+        let connections = Arc::new(Connections::default());
+        let near = IpAddr::from([127, 0, 0, 1]);
+        let admitted: Vec<_> =
+            std::iter::from_fn(|| connections.admit(near, &limits).ok()).collect();
+        assert_eq!(admitted.len(), RESERVED);
+        assert!(connections.admit(IpAddr::from([10, 0, 0, 1]), &limits).is_err());
     }
 }

@@ -3,6 +3,7 @@
 use regex_lite::Regex;
 
 use super::Facts;
+use crate::regex;
 
 /// One condition, written `what=expression`: the expression matches what the client is as a whole.
 #[derive(Debug)]
@@ -28,8 +29,7 @@ impl Pattern {
         if expression.is_empty() || expression.contains('=') {
             return None;
         }
-        let expression = Regex::new(&format!("^(?:{expression})$")).ok()?;
-        Some(Self { what, expression })
+        Some(Self { what, expression: regex::whole(expression).ok()? })
     }
 
     /// Whether a client is one of those that the condition is for.

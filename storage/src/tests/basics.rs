@@ -6,7 +6,7 @@ use std::sync::Arc;
 use klamm_utils::clock::ManualClock;
 
 use super::support::*;
-use crate::disk::{FaultyDisk, MemoryDisk};
+use crate::disk::{Disk as _, FaultyDisk, MemoryDisk};
 use crate::{Bound, Durability, NoListener, OpenError, Outcome, ReadError, Storage};
 
 #[test]
@@ -147,4 +147,31 @@ fn a_folder_has_one_user_and_a_log_one_opener() {
     drop(world);
     let opened = try_open(Arc::new(disk), small());
     assert!(matches!(opened, Err(OpenError::OtherTopic { found, .. }) if found == other));
+}
+
+#[test]
+fn a_log_that_nobody_opens_is_set_aside() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, small());
+    commit(&world.log, plain(1, 1));
+    let open_log =
+        |name| world.storage.open_log(name, TOPIC, small(), Arc::new(NoListener)).unwrap().0;
+    commit(&open_log("t-1"), plain(1, 2));
+    world.storage.close().unwrap();
+    // Whoever has a disk of its own has this on it.
+    disk.create_dir(&world.storage.dir().join("lost+found")).unwrap();
+
+    let world = open(&disk, small());
+    let strays = world.storage.set_aside_strays().unwrap();
+    let [(name, place)] = &strays[..] else { panic!("{strays:?}") };
+    assert_eq!(name, "t-1");
+    let place = place.to_str().unwrap();
+    assert!(place.contains("/t-1.") && place.ends_with("-stray"), "{place}");
+    let mut left = world.storage.names_on_disk().unwrap();
+    left.sort();
+    assert_eq!(left, ["lost+found", "t-0"]);
+    assert_eq!(world.storage.set_aside_strays().unwrap(), []);
+    world.storage.close().unwrap();
+    let world = open(&disk, small());
+    assert_eq!(contents(&world.log, Bound::End), [(0, 0, 1)]);
 }

@@ -9,6 +9,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use regex_lite::Regex;
 
+use crate::regex;
 use crate::server::{Call, Reply};
 use crate::txn::machine::State;
 use crate::txn::shard::command::{Command, Listed};
@@ -58,7 +59,7 @@ impl Choice {
         let unknown = request.state_filters.iter().filter(|name| !is_known(name));
         let states = request.state_filters.iter().filter_map(|name| State::from_name(name));
         let pattern = request.transactional_id_pattern.as_deref().filter(|it| !it.is_empty());
-        let pattern = pattern.map(|pattern| Regex::new(&format!("^(?:{pattern})$")));
+        let pattern = pattern.map(regex::whole);
         let duration_ms = Some(request.duration_filter).filter(|duration| *duration >= 0);
         Ok(Self {
             states: (!request.state_filters.is_empty()).then(|| states.collect()),

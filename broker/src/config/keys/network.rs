@@ -30,7 +30,7 @@ pub(super) const KEYS: &[Key] = &[
     int("max.connections", "10000")
         .at_least(0)
         .cluster_wide()
-        .used("Connections at most, from all addresses together."),
+        .used("Connections at most, from all addresses together; eight more from the machine itself."),
     int("max.connections.per.ip", "1000")
         .at_least(0)
         .cluster_wide()

@@ -1,18 +1,13 @@
-//! Regular expressions over the names of topics, as RE2 has them: without look-around or
-//! back-references, so that matching takes no longer than the text and the pattern are. Names are
-//! ASCII, and so are the classes.
+//! The regular expressions over the names of topics that a group has.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_protocol::wire::Str;
-use regex_lite::{Error, Regex, RegexBuilder};
+use regex_lite::{Error, Regex};
 
 use super::topics::Topics;
-
-/// So many bytes a pattern may take when it is compiled: the more it has, the longer it takes to
-/// match a name.
-const COMPILED_BYTES_MAX: usize = 64 << 10;
+use crate::regex;
 
 /// The patterns of a group, each compiled once.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +21,7 @@ impl Compiled {
     pub(super) fn add(&mut self, pattern: &Str) -> Result<&Regex, Error> {
         Ok(match self.0.entry(pattern.detached()) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(free) => free.insert(compile(pattern)?),
+            Entry::Vacant(free) => free.insert(regex::whole(pattern)?),
         })
     }
 
@@ -42,72 +37,9 @@ impl Compiled {
     }
 }
 
-/// Reads a pattern, which is to match whole names.
-fn compile(pattern: &str) -> Result<Regex, Error> {
-    let build = |text: &str| RegexBuilder::new(text).size_limit(COMPILED_BYTES_MAX).build();
-    let pattern = unquoted(pattern);
-    // By itself first: `)|(` is one only within the parentheses.
-    build(&pattern)?;
-    build(&format!("^(?:{pattern})$"))
-}
-
-/// Without `\Q` and `\E`, between which RE2 takes everything for what it is.
-fn unquoted(pattern: &str) -> String {
-    let mut plain = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some((before, escaped)) = rest.split_once('\\') {
-        plain.push_str(before);
-        if let Some(quoted) = escaped.strip_prefix('Q') {
-            let (text, behind) = quoted.split_once("\\E").unwrap_or((quoted, ""));
-            plain.push_str(&regex_lite::escape(text));
-            rest = behind;
-        } else {
-            let (letter, behind) = escaped.split_at(escaped.ceil_char_boundary(1));
-            plain.push('\\');
-            plain.push_str(letter);
-            rest = behind;
-        }
-    }
-    plain + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn whole_names_are_matched() {
-        let check = |pattern, name, expected| {
-            let is_match = compile(pattern).unwrap().is_match(name);
-            assert_eq!(is_match, expected, "{pattern} {name}");
-        };
-        check("order", "order", true);
-        check("order", "orders", false);
-        check("order|bill", "bill", true);
-        check("order|bill", "bills", false);
-        check("(?i)ORDER.*", "orders", true);
-        check(r"\Qa.b\E.*", "a.b-1", true);
-        check(r"\Qa.b\E.*", "a-b-1", false);
-        check(r"\Qa.b", "a.b", true);
-        check(r"\\Q", r"\Q", true);
-        check(r"\d+", "12", true);
-    }
-
-    #[test]
-    fn what_is_no_pattern_is_refused() {
-        for pattern in ["(", ")|(", "a{2", "(?<=a)b", r"(a)\1", "\\"] {
-            assert!(compile(pattern).is_err(), "{pattern}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_that_takes_too_long_to_match_is_refused() {
-        let names = |count| (0..count).map(|at| format!("orders-{at}")).collect::<Vec<_>>();
-        assert!(compile(&names(100).join("|")).is_ok());
-        for pattern in [names(1000).join("|"), "(a?){1000}".into(), "((a{9}){99}){999}".into()] {
-            assert!(compile(&pattern).is_err(), "{pattern}");
-        }
-    }
 
     #[test]
     fn what_nobody_uses_is_not_kept() {
