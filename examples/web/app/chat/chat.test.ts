@@ -218,6 +218,20 @@ test("without an answer it is not sent, and a retry has the same id", async () =
   expect(room.store.get().room.outgoing).toEqual([]);
 });
 
+test("what is written while there is no connection is sent when there is one", async () => {
+  await last().say(hello, joined);
+  room.send("on its way");
+  last().onclose?.({ code: 1006 });
+  room.send("waits");
+  await vi.advanceTimersByTimeAsync(15_000);
+  expect(room.store.get().room.outgoing.map((each) => each.state)).toEqual(["sending", "sending"]);
+  last().onopen?.();
+  await last().say(hello, joined);
+  expect(last().of("chat_message").map((frame) => frame["client_msg_id"])).toEqual(["c1", "c2"]);
+  await vi.advanceTimersByTimeAsync(SEND_MS);
+  expect(room.store.get().room.outgoing.map((each) => each.state)).toEqual(["failed", "failed"]);
+});
+
 test("who wrote too fast is told so until the next message is taken", async () => {
   await last().say(hello, joined);
   room.send("one");
