@@ -172,6 +172,7 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(10))
+            .with_regexp()
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
         Ok(Self::Sqlite(pool, Arc::default()))
@@ -179,7 +180,8 @@ impl Database {
 
     /// One that is gone with its last handle, for tests.
     pub async fn in_memory() -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+        let options =
+            SqliteConnectOptions::new().in_memory(true).with_regexp().disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
