@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
+use common::auth::Identity;
 use common::hub::Frame;
 use uuid::Uuid;
 
+use crate::attendance;
 use crate::frames::{self, Reply, Seen};
 use crate::instance::{DATABASE_WITHIN, Instance, NoRoom};
 use crate::message::is_room;
@@ -75,10 +77,13 @@ pub(crate) async fn joined(
 }
 
 /// What a page is told that has left a room.
-pub(crate) async fn left(instance: &Instance, room: String, user: Uuid) -> Utf8Bytes {
-    let removed = store::remove_member(&instance.database, &room, user);
+pub(crate) async fn left(instance: &Instance, room: String, who: &Identity) -> Utf8Bytes {
+    let removed = store::remove_member(&instance.database, &room, who.user_id);
     match tokio::time::timeout(DATABASE_WITHIN, removed).await {
-        Ok(Ok(())) => return Reply::LeaveRoom { room, success: true }.text(),
+        Ok(Ok(())) => {
+            attendance::announce_no_member(instance, &room, who).await;
+            return Reply::LeaveRoom { room, success: true }.text();
+        }
         Ok(Err(error)) => tracing::warn!(%error, room, "a member is still written down"),
         Err(_) => tracing::warn!(room, "a member may still be written down: no answer"),
     }

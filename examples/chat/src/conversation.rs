@@ -187,8 +187,9 @@ impl Conversation {
         }
         self.instance.show_no_more(&room, &self.socket, &self.identity);
         let (instance, socket) = (Arc::clone(&self.instance), Arc::clone(&self.socket));
+        let who = self.identity.clone();
         self.errands.push_back(Box::pin(async move {
-            let left = catch_up::left(&instance, room, socket.user).await;
+            let left = catch_up::left(&instance, room, &who).await;
             socket.mailbox.push(Frame::lasting(left));
         }));
     }

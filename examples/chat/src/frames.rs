@@ -57,8 +57,8 @@ pub(crate) enum Reply {
     MessageFailed { client_msg_id: Option<String>, code: Failure, retryable: bool },
     /// Somebody is there now.
     MemberJoined { room: String, user: Uuid, name: String, server: String },
-    /// Somebody is not there any more.
-    MemberLeft { room: String, user: Uuid, name: String, server: String },
+    /// Somebody is not there any more, and may be no member any more either.
+    MemberLeft { room: String, user: Uuid, name: String, server: String, member: bool },
     /// Somebody writes.
     Typing { room: String, user: Uuid, name: String },
     /// These have seen everything up to here.

@@ -35,12 +35,12 @@ pub(crate) fn page(
     // What lies between is neither here nor there.
     let page = match range {
         Range::Before(before) if before <= written => return (stored, false),
-        Range::After(after) if after + 1 < from => {
+        Range::After(after) if after.saturating_add(1) < from => {
             stored.into_iter().filter(|placed| placed.offset < written).collect()
         }
         Range::Before(_) | Range::After(_) => merged(Vec::new(), tail.collect(), range, limit),
     };
-    let reaches_across = matches!(range, Range::After(after) if from <= after + 1);
+    let reaches_across = matches!(range, Range::After(after) if from <= after.saturating_add(1));
     let delayed = page.len() < limit && !reaches_across;
     (page, delayed)
 }
@@ -119,6 +119,7 @@ mod tests {
         assert_eq!(page(&[8, 9], Range::After(7), 5), (vec![8, 9], true));
         assert_eq!(page(&[8, 9], Range::After(7), 2), (vec![8, 9], false));
         assert_eq!(page(&[], Range::After(19), 5), (vec![20, 25, 30], false));
+        assert_eq!(page(&[], Range::After(i64::MAX), 5), (vec![], false));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Presence {
             let (told, server) = (room.clone(), server.clone());
             let reply = match came {
                 true => Reply::MemberJoined { room, user, name, server },
-                false => Reply::MemberLeft { room, user, name, server },
+                false => Reply::MemberLeft { room, user, name, server, member: true },
             };
             (told, reply)
         });

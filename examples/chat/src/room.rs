@@ -186,7 +186,7 @@ impl Room {
         let first = inner.tail.partition_point(|placed| placed.offset <= offset);
         let newer = inner.tail.range(first..).map(Arc::clone).collect();
         match inner.complete_from {
-            Some(from) if from <= offset + 1 => Missed::All(newer),
+            Some(from) if from <= offset.saturating_add(1) => Missed::All(newer),
             from => Missed::From(from.unwrap_or(i64::MAX), newer),
         }
     }

@@ -357,6 +357,7 @@ mod tests {
         rooms.begin(0, 10);
         assert_eq!(rooms.after(0, "a", 9), Missed::All(vec![]));
         assert_eq!(rooms.after(0, "a", 8), Missed::From(10, vec![]));
+        assert_eq!(rooms.after(0, "a", i64::MAX), Missed::All(vec![]));
         for offset in 10..10 + TAIL_MAX as i64 + 5 {
             show(&rooms, 0, placed("a", offset));
         }

@@ -110,29 +110,51 @@ async fn identify(
 
 /// Attends to a page until one side ends.
 async fn attend(instance: Arc<Instance>, place: Place, identity: Identity, web_socket: WebSocket) {
-    let instance = &instance;
-    instance.metrics.sockets.inc();
-    let (user, session) = (identity.user_id, identity.session);
-    let socket = Arc::new(Socket::new(user, session, identity.username.clone()));
-    instance.rooms.open(&socket);
+    let open = Open::new(Arc::clone(&instance), identity.clone());
+    let (instance, socket) = (&instance, Arc::clone(&open.socket));
     if instance.tasks.is_stopping() {
         socket.mailbox.close(GOING_AWAY);
     }
     socket.mailbox.push(Frame::lasting(hello(instance, socket.id).text()));
     let (sink, stream) = web_socket.split();
-    let mut talk = Conversation::new(Arc::clone(instance), Arc::clone(&socket), identity.clone());
+    let mut talk = Conversation::new(Arc::clone(instance), Arc::clone(&socket), identity);
     tokio::select! {
         () = read(&mut talk, &socket, stream) => {}
         () = write(instance, &socket, sink) => {}
     }
-    instance.metrics.left_out.inc_by(socket.mailbox.left_out());
-    for room in instance.rooms.close(&socket) {
-        attendance::announce(instance, &room, &identity, false);
-    }
-    instance.metrics.sockets.dec();
+    drop(open);
     // Another page may have it, whatever there is left to do for this one.
     drop(place);
     talk.finish().await;
+}
+
+/// A page that is open. However its task ends, it is closed: who would stay in its rooms would be
+/// there for ever.
+struct Open {
+    instance: Arc<Instance>,
+    socket: Arc<Socket>,
+    identity: Identity,
+}
+
+impl Open {
+    fn new(instance: Arc<Instance>, identity: Identity) -> Self {
+        let Identity { user_id, session, .. } = identity;
+        let socket = Arc::new(Socket::new(user_id, session, identity.username.clone()));
+        instance.metrics.sockets.inc();
+        instance.rooms.open(&socket);
+        Self { instance, socket, identity }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Self { instance, socket, identity } = self;
+        instance.metrics.left_out.inc_by(socket.mailbox.left_out());
+        for room in instance.rooms.close(socket) {
+            attendance::announce(instance, &room, identity, false);
+        }
+        instance.metrics.sockets.dec();
+    }
 }
 
 fn hello(instance: &Instance, connection_id: Uuid) -> Reply {
@@ -222,4 +244,40 @@ async fn write(instance: &Instance, socket: &Socket, mut sink: SplitSink<WebSock
     };
     // Whether it hears why or not, it is over.
     let _ = tokio::time::timeout(CLOSE_WITHIN, farewell).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use common::bus::Bus;
+    use common::db::Database;
+    use common::telemetry::Telemetry;
+    use klamm_utils::task::TaskGroup;
+
+    use super::*;
+    use crate::server::{Backends, Settings};
+
+    /// It was: whoever's task had panicked was in the room until the server ended.
+    #[tokio::test]
+    async fn a_page_whose_task_panics_is_closed() {
+        let (tasks, telemetry) = (TaskGroup::new("test"), Telemetry::new());
+        let backends =
+            Backends { database: Database::in_memory().await.unwrap(), bus: Bus::memory() };
+        let instance = Instance::new(Settings::dev("Asia", ""), backends, telemetry, tasks.clone());
+        let instance = Arc::new(instance);
+        let identity = Identity {
+            user_id: Uuid::from_u128(7),
+            username: "alice".into(),
+            session: Uuid::from_u128(8),
+            expires_at: u64::MAX,
+        };
+        let open = Open::new(Arc::clone(&instance), identity);
+        instance.rooms.join(0, "a", &open.socket);
+        assert_eq!(instance.rooms.count("a"), 1);
+        tasks.spawn("socket", async move {
+            let _open = open;
+            panic!("a fault");
+        });
+        tasks.join(CLOSE_WITHIN).await;
+        assert_eq!(instance.rooms.count("a"), 0);
+    }
 }

@@ -111,11 +111,34 @@ pub(crate) async fn search(
     user: Uuid,
     text: &str,
 ) -> Result<Vec<Placed>, sqlx::Error> {
+    let (has_it, pattern) = has(database, text);
     let select = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM messages WHERE lower(content) LIKE $1 ESCAPE '!'
+        "SELECT {COLUMNS} FROM messages WHERE {has_it}
          AND room IN (SELECT room FROM room_members WHERE user_id = $2)
          ORDER BY created_at DESC LIMIT 50"
     ));
+    let rows: Vec<Row> = on!(database, pool => {
+        let mut transaction = pool.begin().await?;
+        sqlx::query(database.ends_within(searches::WITHIN)).execute(&mut *transaction).await?;
+        let search = sqlx::query_as(select).bind(pattern).bind(user);
+        search.fetch_all(&mut *transaction).await?
+    });
+    Ok(rows.into_iter().map(placed).collect())
+}
+
+/// The condition that a message has this text in it, whatever the case, and the pattern for it.
+fn has(database: &Database, text: &str) -> (&'static str, String) {
+    match database {
+        // Its `lower` and `LIKE` take Ä and ä for two letters.
+        Database::Sqlite(..) => {
+            let letters = text.chars().map(|letter| format!(r"\x{{{:x}}}", u32::from(letter)));
+            ("content REGEXP $1", format!("(?i){}", letters.collect::<String>()))
+        }
+        Database::Postgres(_) => ("lower(content) LIKE $1 ESCAPE '!'", like(text)),
+    }
+}
+
+fn like(text: &str) -> String {
     let mut escaped = String::from("%");
     for letter in text.to_lowercase().chars() {
         if matches!(letter, '%' | '_' | '!') {
@@ -123,14 +146,7 @@ pub(crate) async fn search(
         }
         escaped.push(letter);
     }
-    escaped.push('%');
-    let rows: Vec<Row> = on!(database, pool => {
-        let mut transaction = pool.begin().await?;
-        sqlx::query(database.ends_within(searches::WITHIN)).execute(&mut *transaction).await?;
-        let search = sqlx::query_as(select).bind(escaped).bind(user);
-        search.fetch_all(&mut *transaction).await?
-    });
-    Ok(rows.into_iter().map(placed).collect())
+    escaped + "%"
 }
 
 /// The rooms of this user, with what it has not read, and then the others: where something was said
@@ -279,4 +295,48 @@ pub(crate) async fn read_and_head(
     let select = "SELECT (SELECT read_offset FROM room_members WHERE room = $1 AND user_id = $2),
                          (SELECT MAX(off) FROM messages WHERE room = $1)";
     on!(database, pool => sqlx::query_as(select).bind(room).bind(user).fetch_one(pool).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn database(contents: &[&str]) -> (Database, Uuid) {
+        let (database, user) = (Database::in_memory().await.unwrap(), Uuid::from_u128(7));
+        database.migrate(&migrations()).await.unwrap();
+        add_member(&database, "a", (user, "alice"), -1).await.unwrap();
+        begin_era(&database, "t", "id").await.unwrap();
+        let rows = contents.iter().zip(0..).map(|(content, offset)| {
+            let mut message = crate::room::placed("a", offset).message;
+            (*content).clone_into(&mut message.content);
+            NewRow { message, part: 0, offset }
+        });
+        let rows: Vec<_> = rows.collect();
+        write(&database, ("g", "t", "id"), &rows, &[]).await.unwrap();
+        (database, user)
+    }
+
+    /// It was: capitals other than A to Z were found by nobody.
+    #[tokio::test]
+    async fn letters_of_all_languages_are_found_whatever_their_case() {
+        let (database, user) = database(&["Kein Ärger", "Привет", "100% a.b!_", "a\nb"]).await;
+        for (text, count) in [
+            ("Ärger", 1),
+            ("ärger", 1),
+            ("ПРИВЕТ", 1),
+            ("привет", 1),
+            ("KEIN", 1),
+            ("0% A.B!_", 1),
+            ("a.b", 1),
+            ("%", 1),
+            ("_", 1),
+            (".*", 0),
+            ("\\x", 0),
+            ("(", 0),
+            ("A\nB", 1),
+        ] {
+            let found = search(&database, user, text).await.unwrap();
+            assert_eq!(found.len(), count, "{text:?}");
+        }
+    }
 }

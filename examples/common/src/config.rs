@@ -18,12 +18,13 @@
 //! # }
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsString;
 use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 /// What settings are read from, and what was asked for so far.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Config {
     layers: Vec<(Origin, HashMap<String, String>)>,
     asked: BTreeMap<String, Asked>,
     problems: Vec<String>,
+    /// Variables of the environment whose values are no text.
+    unreadable: HashSet<String>,
 }
 
 /// Where a value came from; the first that has one wins.
@@ -66,12 +69,15 @@ struct Asked {
 /// Flags that have no value.
 const SWITCHES: [&str; 2] = ["PRINT_CONFIG", "HELP"];
 
+/// Settings that say where other settings are.
+const FILES: [&str; 2] = ["CONFIG", "ENV_FILE"];
+
 impl Config {
     /// Settings of this process.
     pub fn load() -> anyhow::Result<Self> {
-        let mut config = Self::from_arguments(std::env::args().skip(1))?;
-        let environment = std::env::vars().map(|(name, value)| (canonical(&name), value)).collect();
-        config.layers.push((Origin::Environment, environment));
+        let arguments = std::env::args_os().skip(1).map(readable);
+        let mut config = Self::from_arguments(arguments.collect::<Result<Vec<_>, _>>()?)?;
+        config.add_environment(std::env::vars_os());
         match config.lookup("ENV_FILE").map(|(path, _)| PathBuf::from(path)) {
             Some(path) => config.add_dot_env(&path)?,
             None if Path::new(".env").exists() => config.add_dot_env(Path::new(".env"))?,
@@ -106,7 +112,22 @@ impl Config {
             flags.insert(name, value);
         }
         let layers = vec![(Origin::Flag, flags)];
-        Ok(Self { layers, asked: BTreeMap::new(), problems: Vec::new() })
+        let (asked, problems, unreadable) = (BTreeMap::new(), Vec::new(), HashSet::new());
+        Ok(Self { layers, asked, problems, unreadable })
+    }
+
+    /// Takes the environment of a process, in which others may have put what is no text: that
+    /// matters only if it is asked for.
+    fn add_environment(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
+        let mut environment = HashMap::new();
+        let named = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        for (name, value) in named {
+            match value.into_string() {
+                Ok(value) => drop(environment.insert(canonical(&name), value)),
+                Err(_) => drop(self.unreadable.insert(canonical(&name))),
+            }
+        }
+        self.layers.push((Origin::Environment, environment));
     }
 
     /// Takes lines of the form `NAME=value` from this file, after what was added before.
@@ -190,7 +211,7 @@ impl Config {
 
     /// Ends reading: fails if a value could not be read or a flag is not known.
     pub fn finish(mut self) -> anyhow::Result<Finished> {
-        for name in ["CONFIG", "ENV_FILE"] {
+        for name in FILES {
             if let Some((path, origin)) = self.lookup(name) {
                 self.remember(name, path, origin);
             }
@@ -202,6 +223,15 @@ impl Config {
         for name in flags.flat_map(|(_, entries)| entries.keys()) {
             if !self.asked.contains_key(name) {
                 self.problems.push(format!("--{} is not a flag of this program", kebab(name)));
+            }
+        }
+        for name in &self.unreadable {
+            let is_asked = match self.asked.get(name) {
+                Some(asked) => asked.origin != Origin::Flag,
+                None => FILES.contains(&name.as_str()),
+            };
+            if is_asked {
+                self.problems.push(format!("{name} in the environment is not UTF-8"));
             }
         }
         if !self.problems.is_empty() {
@@ -255,6 +285,10 @@ pub fn kafka(config: &mut Config) -> String {
         false => format!("{host}:{port}"),
     });
     hosts.collect::<Vec<_>>().join(",")
+}
+
+fn readable(argument: OsString) -> anyhow::Result<String> {
+    argument.into_string().map_err(|argument| anyhow!("`{}` is not UTF-8", argument.display()))
 }
 
 fn canonical(name: &str) -> String {
@@ -336,6 +370,27 @@ mod tests {
         let error = config.finish().unwrap_err().to_string();
         assert!(error.contains("PORT=many: invalid digit"), "{error}");
         assert!(error.contains("--colour is not a flag"), "{error}");
+    }
+
+    /// It was: a service did not start, with a panic, whatever the variable was for.
+    #[test]
+    fn what_is_no_text_matters_only_if_it_is_asked_for() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let rubbish = || OsString::from_vec(vec![0xff]);
+        let config = || {
+            let mut config = arguments(&["--topic=t"]);
+            let names = ["OTHER".into(), rubbish(), "TOPIC".into(), "port".into()];
+            config.add_environment(names.into_iter().map(|name| (name, rubbish())));
+            config
+        };
+        let mut fine = config();
+        assert_eq!(fine.text("TOPIC", ""), "t");
+        fine.finish().unwrap();
+        let mut asked = config();
+        assert_eq!((asked.text("TOPIC", ""), asked.value("PORT", 7)), ("t".into(), 7_u16));
+        let error = asked.finish().unwrap_err().to_string();
+        assert_eq!(error, "PORT in the environment is not UTF-8");
+        assert!(readable(rubbish()).is_err());
     }
 
     #[test]

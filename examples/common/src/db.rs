@@ -172,6 +172,7 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(10))
+            .with_regexp()
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
         Ok(Self::Sqlite(pool, Arc::default()))
@@ -179,7 +180,8 @@ impl Database {
 
     /// One that is gone with its last handle, for tests.
     pub async fn in_memory() -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+        let options =
+            SqliteConnectOptions::new().in_memory(true).with_regexp().disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
@@ -298,6 +300,15 @@ pub fn is_duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
+/// The same of the key on one column. PostgreSQL names the key after the column, SQLite tells the
+/// column in words.
+#[must_use]
+pub fn is_duplicate_of(error: &sqlx::Error, column: &str) -> bool {
+    let told = error.as_database_error().map(|error| error.constraint().unwrap_or(error.message()));
+    let keys = [format!("_{column}_key"), format!(".{column}")];
+    is_duplicate(error) && told.is_some_and(|told| keys.iter().any(|key| told.ends_with(key)))
+}
+
 /// Whether the database refuses what it was given (SQLSTATE classes 22 and 23), and would refuse it
 /// again however long one waits.
 #[must_use]
@@ -313,13 +324,14 @@ pub fn is_refusal(error: &sqlx::Error) -> bool {
 
 /// What every kind of database does; compat runs it on a real PostgreSQL, too.
 pub mod conformance {
-    use super::{Database, Migration, is_duplicate};
+    use super::{Database, Migration, is_duplicate, is_duplicate_of};
     use sqlx::PgPool;
     use uuid::Uuid;
 
     const TABLE: &[Migration] = &[Migration {
         name: "conformance",
-        sql: "CREATE TABLE conformance(id UUID PRIMARY KEY, text TEXT, at BIGINT, hash BYTEA);
+        sql: "CREATE TABLE conformance(
+                id UUID PRIMARY KEY, text TEXT, at BIGINT UNIQUE, hash BYTEA);
               CREATE INDEX conformance_at ON conformance(at)",
     }];
 
@@ -335,6 +347,10 @@ pub mod conformance {
             row().execute(pool).await?;
             let again = row().execute(pool).await;
             anyhow::ensure!(again.is_err_and(|error| is_duplicate(&error)), "a second of an id");
+            let again = sqlx::query(insert).bind(Uuid::now_v7()).bind("ü").bind(7_i64);
+            let again = again.bind(&b""[..]).execute(pool).await;
+            let of = |column| again.as_ref().is_err_and(|error| is_duplicate_of(error, column));
+            anyhow::ensure!(of("at") && !of("id"), "which column: {again:?}");
             let found: (Uuid, String, i64, Vec<u8>) =
                 sqlx::query_as("SELECT id, text, at, hash FROM conformance WHERE id = $1")
                     .bind(id)

@@ -13,7 +13,11 @@ use tracing_subscriber::EnvFilter;
 /// Writes log lines to standard error: `RUST_LOG` says which, `LOG_FORMAT=json` in which form.
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Of a line that cannot be written nothing can be written either: to try would be a panic.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     // A second call has no effect: the first one's lines go on.
     let _ = if std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json") {
         lines.json().try_init()
@@ -157,6 +161,23 @@ impl Component {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It was: services ended when whoever read their lines was gone.
+    #[test]
+    fn lines_that_nobody_reads_end_nothing() {
+        const NAME: &str = "telemetry::tests::lines_that_nobody_reads_end_nothing";
+        const CHILD: &str = "COMMON_TEST_LINES_THAT_NOBODY_READS";
+        if std::env::var_os(CHILD).is_some() {
+            log_to_stderr();
+            return tracing::error!("nobody reads this");
+        }
+        let (reader, nobody) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", NAME, "--nocapture"]).env(CHILD, "yes").env_remove("RUST_LOG");
+        let status = child.stdout(std::process::Stdio::null()).stderr(nobody).status().unwrap();
+        assert!(status.success(), "{status}");
+    }
 
     #[test]
     fn a_service_is_ready_when_what_it_needs_is_there() {

@@ -67,6 +67,9 @@ use sockets::Sockets;
 
 /// Messages that wait for a worker, at most.
 const QUEUE: usize = 1_024;
+/// New tokens of one user within a time: all pages may send theirs together.
+const RENEWALS: u32 = 20;
+const RENEWALS_WITHIN: Duration = Duration::from_secs(20);
 /// The ways of the latest messages that are remembered.
 const HOPS: usize = 20;
 
@@ -165,6 +168,8 @@ struct Inner {
     metrics: Metrics,
     /// Who writes too fast.
     limiter: Limiter<String>,
+    /// Who sends new tokens too fast.
+    renewals: Limiter<String>,
     /// The tasks of sockets, which end first.
     socket_tasks: TaskGroup,
     /// To `kafka-pub` workers, by receiver.
@@ -246,6 +251,7 @@ fn new(settings: Settings, backends: Backends, telemetry: &Telemetry) -> (Pod, r
         sockets: Sockets::new(settings.sockets_per_user),
         metrics: Metrics::new(telemetry),
         limiter: Limiter::new(burst, Duration::from_secs(2)),
+        renewals: Limiter::new(RENEWALS, RENEWALS_WITHIN),
         socket_tasks: TaskGroup::new("sockets"),
         publish,
         write,

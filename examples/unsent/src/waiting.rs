@@ -13,7 +13,7 @@ use common::kv::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::keys;
-use crate::wire::{Event, HandedOver, Message, Sender};
+use crate::wire::{Event, HandedOver, Message, Sender, preview};
 
 /// The newest messages of a sender whose text is kept. Older ones are counted only.
 pub(crate) const TEXTS_MAX: usize = 100;
@@ -29,6 +29,7 @@ pub(crate) struct Waiting {
     count: u64,
     first_at: i64,
     last_at: i64,
+    /// That of the last message, whether that waits or not: what lies before it was counted.
     last_offset: Option<i64>,
     preview: String,
     /// The newest, oldest first.
@@ -40,6 +41,7 @@ struct Text {
     offset: i64,
     id: String,
     at: i64,
+    preview: String,
 }
 
 /// A message as a store holds it, under its offset.
@@ -71,7 +73,8 @@ impl Waiting {
         };
         let texts = bodies.iter().filter_map(|(offset, body)| {
             let body: Body = serde_json::from_str(body).ok()?;
-            Some(Text { offset: offset.parse().ok()?, id: body.message_id, at: body.at })
+            let (offset, preview) = (offset.parse().ok()?, preview(&body.message));
+            Some(Text { offset, id: body.message_id, at: body.at, preview })
         });
         let mut texts: Vec<_> = texts.collect();
         texts.sort_by_key(|text| text.offset);
@@ -153,7 +156,8 @@ impl Waiting {
         }
         (self.last_at, self.last_offset) = (at, Some(offset));
         self.preview = message.preview();
-        self.texts.push_back(Text { offset, id: message.message_id.clone(), at });
+        let (id, preview) = (message.message_id.clone(), self.preview.clone());
+        self.texts.push_back(Text { offset, id, at, preview });
         if self.count == self.texts.len() as u64 {
             self.first_at = self.texts.front().map_or(at, |oldest| oldest.at);
         }
@@ -202,6 +206,9 @@ impl Waiting {
         self.count = older + self.texts.len() as u64;
         if let (0, Some(oldest)) = (older, self.texts.front()) {
             self.first_at = oldest.at;
+        }
+        if let Some(newest) = self.texts.back() {
+            (self.last_at, self.preview) = (newest.at, newest.preview.clone());
         }
         Outcome::Changed
     }
@@ -284,6 +291,19 @@ mod tests {
         check(&with(arrived(&["a", "a"])), 2, 1_001, 2);
         check(&with(arrived(&["a", "b", "c"])), 0, 0, 0);
         check(&with(arrived(&["nobody wrote this"])), 3, 1_000, 2);
+    }
+
+    /// It was: the one that had arrived was still shown as the last that waits.
+    #[test]
+    fn what_waits_is_shown_by_the_newest_of_it() {
+        let mut waiting = Waiting::default();
+        let events = [message("a"), message("b"), message("c"), arrived(&["b", "c"])];
+        for (event, offset) in events.iter().zip(0..) {
+            waiting.apply(event, offset, 1_000 + offset, &mut Vec::new());
+        }
+        let sender = waiting.sender("alice").unwrap();
+        assert_eq!((&*sender.preview, sender.last_at, sender.last_offset), ("text of a", 1_000, 2));
+        assert_eq!(waiting.apply(&message("c"), 2, 1_002, &mut Vec::new()), Outcome::Known);
     }
 
     /// Of more than are kept, the older ones are counted until the last that is known has gone.

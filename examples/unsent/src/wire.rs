@@ -93,9 +93,14 @@ impl Message {
     /// Its beginning, on one line.
     #[must_use]
     pub fn preview(&self) -> String {
-        let line = self.message.chars().map(|char| if char.is_control() { ' ' } else { char });
-        line.take(PREVIEW_CHARS).collect()
+        preview(&self.message)
     }
+}
+
+/// The beginning of a text, on one line.
+pub(crate) fn preview(text: &str) -> String {
+    let line = text.chars().map(|char| if char.is_control() { ' ' } else { char });
+    line.take(PREVIEW_CHARS).collect()
 }
 
 impl HandedOver {

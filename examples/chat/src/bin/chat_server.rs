@@ -1,6 +1,7 @@
 //! A chat server: `chat-server --server-name Asia --server-port 8081`.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "a program prints")]
+
+use std::io::Write as _;
 
 use chat::server::{self, Backends, Settings};
 use common::bus::{self, Bus};
@@ -16,8 +17,7 @@ async fn main() -> anyhow::Result<()> {
     let settings = Settings::read(&mut config);
     let (database, bus) = (db::Settings::read(&mut config), bus::Settings::read(&mut config));
     if let Finished::Print(text) = config.finish()? {
-        print!("{text}");
-        return Ok(());
+        return Ok(std::io::stdout().write_all(text.as_bytes())?);
     }
     telemetry::log_to_stderr();
     let (tasks, telemetry) = (TaskGroup::new("chat-server"), Telemetry::new());

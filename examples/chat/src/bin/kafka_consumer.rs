@@ -1,6 +1,7 @@
 //! The database writer: start up to as many as the topic has partitions.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "a program prints")]
+
+use std::io::Write as _;
 
 use chat::persister::{self, Settings};
 use common::config::{Config, Finished};
@@ -13,8 +14,7 @@ async fn main() -> anyhow::Result<()> {
     let mut config = Config::load()?;
     let (settings, database) = (Settings::read(&mut config), db::Settings::read(&mut config));
     if let Finished::Print(text) = config.finish()? {
-        print!("{text}");
-        return Ok(());
+        return Ok(std::io::stdout().write_all(text.as_bytes())?);
     }
     telemetry::log_to_stderr();
     let running = persister::start(settings, Database::open(&database).await?).await?;

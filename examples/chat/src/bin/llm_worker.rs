@@ -1,6 +1,7 @@
 //! `SuperChat`: start as many as there is work for.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "a program prints")]
+
+use std::io::Write as _;
 
 use chat::llm::{self, Settings};
 use common::bus::{self, Bus};
@@ -14,8 +15,7 @@ async fn main() -> anyhow::Result<()> {
     let mut config = Config::load()?;
     let (settings, bus) = (Settings::read(&mut config), bus::Settings::read(&mut config));
     if let Finished::Print(text) = config.finish()? {
-        print!("{text}");
-        return Ok(());
+        return Ok(std::io::stdout().write_all(text.as_bytes())?);
     }
     telemetry::log_to_stderr();
     let (tasks, telemetry) = (TaskGroup::new("llm-worker"), Telemetry::new());

@@ -47,6 +47,25 @@ async fn two_people_talk_at_two_instances() {
     set.stop().await;
 }
 
+/// It was: pages waited for ever until somebody had read what was said after it had left.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_a_room_for_good_is_told_to_be_no_member() {
+    let set = Set::start().await;
+    for server in [0, 1] {
+        let (mut alice, mut bob) = (set.page(0, "alice").await, set.page(server, "bob").await);
+        alice.join("a").await;
+        bob.join("a").await;
+        bob.reaches(&mut alice, "a").await;
+        bob.say(json!({"type": "leave_room", "room": "a"})).await;
+        while alice.hears_of("member_left", "bob").await["member"] != json!(false) {}
+        bob.join("a").await;
+        bob.go().await;
+        assert_eq!(alice.hears_of("member_left", "bob").await["member"], json!(true));
+        alice.go().await;
+    }
+    set.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_sent_again_is_one_message() {
     let set = Set::start().await;

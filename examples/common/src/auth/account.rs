@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
 use super::{AuthError, password};
-use crate::db::{Database, Migration, is_duplicate};
+use crate::db::{Database, Migration, is_duplicate, is_duplicate_of};
 use crate::on;
 
 pub(super) const TABLE: Migration = Migration {
@@ -123,6 +123,7 @@ pub(super) async fn insert(
     });
     match inserted {
         Ok(()) => Ok(user),
+        Err(error) if is_duplicate_of(&error, "email") => Err(AuthError::EmailTaken),
         Err(error) if is_duplicate(&error) => Err(AuthError::Taken),
         Err(error) => Err(error.into()),
     }

@@ -112,6 +112,9 @@ pub enum AuthError {
     /// Somebody else is called so.
     #[error("Username is already taken")]
     Taken,
+    /// Somebody else has this address.
+    #[error("E-mail address is already in use")]
+    EmailTaken,
     /// A name or password that is not possible.
     #[error("{0}")]
     Invalid(&'static str),

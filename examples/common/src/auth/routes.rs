@@ -47,7 +47,7 @@ impl AuthError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::WrongPassword | Self::NotLoggedIn | Self::Replayed => StatusCode::UNAUTHORIZED,
-            Self::Taken | Self::Refreshing => StatusCode::CONFLICT,
+            Self::Taken | Self::EmailTaken | Self::Refreshing => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -35,6 +35,20 @@ async fn an_account_is_made_once_and_gives_sessions() {
     assert_eq!(auth.users("", 10).await.unwrap(), [user]);
 }
 
+/// It was: whoever came with another name was told that the name is taken.
+#[tokio::test]
+async fn an_address_has_one_account() {
+    let auth = auth().await;
+    let called = |username: &str, email: &str| {
+        let (username, email) = (username.to_owned(), Some(email.to_owned()));
+        auth.signup(NewUser { username, email, ..alice() })
+    };
+    called("alice", "a@b.c").await.unwrap();
+    assert!(matches!(called("bob", "A@b.c").await, Err(AuthError::EmailTaken)));
+    assert!(matches!(called("alice", "a@b.c").await, Err(AuthError::Taken)));
+    called("bob", "bob@b.c").await.unwrap();
+}
+
 #[tokio::test]
 async fn impossible_names_and_passwords_are_refused() {
     let auth = auth().await;

@@ -93,10 +93,16 @@ impl Seen {
         self.messages.put(id, State::Sent { at: now, times });
     }
 
-    /// The other side has it.
-    pub(super) fn acknowledged(&mut self, id: Uuid) {
+    /// The other side says that it has it. Whether that is news: of what it was not sent, or has
+    /// acknowledged before, it could say so without end.
+    #[must_use]
+    pub(super) fn acknowledged(&mut self, id: Uuid) -> bool {
+        if !matches!(self.messages.get(&id), Some(State::Sent { .. })) {
+            return false;
+        }
         (self.in_vain, self.has_sent) = (0, false);
         self.messages.put(id, State::Acknowledged);
+        true
     }
 }
 
@@ -114,9 +120,20 @@ mod tests {
         assert!(seen.is_new(id));
         seen.sent(id, now);
         assert!(!seen.is_new(id));
-        seen.acknowledged(id);
+        assert!(seen.acknowledged(id));
         assert!(!seen.is_new(id));
         assert!(!seen.is_due(id, now + 9 * AGAIN), "the database hears of it a little later");
+    }
+
+    /// It was: each of them was told to the database, however many there were.
+    #[test]
+    fn only_what_was_sent_is_acknowledged_and_only_once() {
+        let (mut seen, id) = (Seen::new(AGAIN), Uuid::now_v7());
+        assert!(!seen.acknowledged(id));
+        assert!(seen.is_new(id));
+        seen.sent(id, Instant::now());
+        assert!(seen.acknowledged(id));
+        assert!(!seen.acknowledged(id));
     }
 
     /// It was: the original's client, which acknowledges nothing, got everything every 30 s.
@@ -182,7 +199,7 @@ mod tests {
             assert!(sent(&mut seen, &all) <= 61);
         }
         assert_eq!(sent(&mut seen, &all), 0);
-        seen.acknowledged(all[0].message_id);
+        assert!(seen.acknowledged(all.last().unwrap().message_id));
         assert!(sent(&mut seen, &all) > 1_000, "somebody is there");
     }
 

@@ -213,8 +213,12 @@ impl Socket {
         Ok(())
     }
 
+    /// Tells that a message has arrived. What this socket was not sent is left out; what it was
+    /// sent so long ago that it is forgotten is sent again, and acknowledged then.
     async fn delivered(&mut self, message_id: Uuid) {
-        self.seen.acknowledged(message_id);
+        if !self.seen.acknowledged(message_id) {
+            return;
+        }
         let by = Some(self.user.username.clone());
         let advance = Advance { message_id, status: Status::Delivered, by };
         // Closed only when the pod stops: then it is sent and acknowledged again.
@@ -260,9 +264,7 @@ impl Socket {
         if let Some(fault) = fault_of(sender, &reciever_id, &payload) {
             return Err(fault);
         }
-        if let Err(wait) = self.pod.0.limiter.check(&self.user.username) {
-            return Err(format!("too fast: wait {} ms", wait.as_millis()));
-        }
+        self.pod.0.limiter.check(&self.user.username).map_err(too_fast)?;
         let message = Message {
             message_id: message_id(sender, &reciever_id, client_msg_id.as_deref()),
             sender_id: sender.into(),
@@ -287,6 +289,10 @@ impl Socket {
 
     /// Goes on with a newer token of the same session.
     async fn renew(&mut self, token: &str) -> Result<(), End> {
+        // Each asks the database.
+        if let Err(wait) = self.pod.0.renewals.check(&self.user.username) {
+            return self.refuse(too_fast(wait), None).await;
+        }
         match self.pod.0.auth.renew(&self.user, token).await {
             Ok(identity) => {
                 self.user = identity;
@@ -328,4 +334,8 @@ impl Socket {
             let _ = tokio::time::timeout(CLOSE_WITHIN, closing).await;
         }
     }
+}
+
+fn too_fast(wait: Duration) -> String {
+    format!("too fast: wait {} ms", wait.as_millis())
 }

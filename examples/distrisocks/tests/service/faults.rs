@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::db::Database;
 use common::registry::Registry;
 use distrisocks::pod::{Backends, Settings};
 use distrisocks::status::Status;
@@ -321,5 +322,46 @@ async fn what_was_told_before_a_pod_follows_statuses_reaches_its_pages() {
     let gate = gate.open(&world.broker);
     assert_eq!(alice.status("DELIVERED").await["message_id"], json!(id));
     gate.stop();
+    world.stop().await;
+}
+
+/// It was: each of them was to be written down, and who sent many held up everybody's statuses.
+#[tokio::test]
+async fn acknowledgements_of_what_was_never_sent_are_left_out() {
+    let world = World::start(1).await;
+    let mut mallory = world.connect("mallory", 0).await;
+    let Database::Sqlite(pool, _) = &world.backends.database else { panic!("it is SQLite") };
+    let nobody_writes = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    for _ in 0..5_000 {
+        mallory.send(json!({"type": "ack", "message_id": uuid::Uuid::now_v7()})).await;
+    }
+    mallory.send(json!({"type": "ping"})).await;
+    while mallory.next().await["type"] != "pong" {}
+    nobody_writes.rollback().await.unwrap();
+    world.stop().await;
+}
+
+/// It was: each of them asked the database, however many there were.
+#[tokio::test]
+async fn new_tokens_are_taken_now_and_then() {
+    let world = World::start(1).await;
+    let mut mallory = world.connect("mallory", 0).await;
+    let token = world.token("mallory").await;
+    for _ in 0..100 {
+        mallory.send(json!({"type": "auth", "token": token})).await;
+    }
+    mallory.send(json!({"type": "ping"})).await;
+    let mut refused = 0;
+    loop {
+        let frame = mallory.next().await;
+        match frame["type"].as_str() {
+            Some("pong") => break,
+            Some("error") if frame["message"].as_str().unwrap().starts_with("too fast") => {
+                refused += 1
+            }
+            _ => {}
+        }
+    }
+    assert!(refused > 50, "{refused}");
     world.stop().await;
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openRoom, READ_EVERY_MS, SEND_MS, type OpenRoom, type Page } from "./chat.ts";
 import { KEPT, KEPT_MAX } from "./room.ts";
+import { tick } from "./ticks.ts";
 
 /** The other end of the wire: what it was sent, and what it says. */
 class FakeSocket {
@@ -94,6 +95,22 @@ test("who had read is known after a reload, and pointers do not go back", async 
   const behind = { user: "u3", name: "eve", online: false, read_offset: 2 };
   await last().say({ ...joined, members: [...members, behind] });
   expect(room.store.get().room.reads).toEqual({ u2: 7, u3: 5 });
+});
+
+test("who has left the room for good is not waited for, in whatever order that is told", async () => {
+  const members = ["u2", "u3", "u4"].map((user) => ({ user, name: user, online: true }));
+  await last().say(hello, { ...joined, members }, { ...message(3), sender: "u1" });
+  await last().say({ type: "read", room: "general", users: { u2: 3 } });
+  const went = (user: string, member: boolean) => {
+    const frame = { type: "member_left", room: "general", user, name: user, server: "Asia" };
+    return { ...frame, member };
+  };
+  const own = () => tick(room.store.get().room, room.store.get().room.messages[0]!, "u1");
+  await last().say(went("u3", true), went("u4", true));
+  expect(own()).toBe("delivered");
+  await last().say(went("u3", false), went("u4", false), went("u4", true));
+  expect(own()).toBe("read");
+  expect(room.store.get().room.notices.filter((each) => each.text.endsWith("left"))).toHaveLength(2);
 });
 
 test("who is there is asked for when somebody looks, since large rooms do not tell", async () => {
@@ -216,6 +233,20 @@ test("without an answer it is not sent, and a retry has the same id", async () =
   await last().say(ack, ack);
   expect(offsets()).toEqual([7]);
   expect(room.store.get().room.outgoing).toEqual([]);
+});
+
+test("what is written while there is no connection is sent when there is one", async () => {
+  await last().say(hello, joined);
+  room.send("on its way");
+  last().onclose?.({ code: 1006 });
+  room.send("waits");
+  await vi.advanceTimersByTimeAsync(15_000);
+  expect(room.store.get().room.outgoing.map((each) => each.state)).toEqual(["sending", "sending"]);
+  last().onopen?.();
+  await last().say(hello, joined);
+  expect(last().of("chat_message").map((frame) => frame["client_msg_id"])).toEqual(["c1", "c2"]);
+  await vi.advanceTimersByTimeAsync(SEND_MS);
+  expect(room.store.get().room.outgoing.map((each) => each.state)).toEqual(["failed", "failed"]);
 });
 
 test("who wrote too fast is told so until the next message is taken", async () => {

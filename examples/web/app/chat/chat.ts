@@ -49,7 +49,7 @@ export interface OpenRoom {
 }
 
 export const PAGE = 50;
-/** After this long without an answer a message counts as not sent. */
+/** This long after it went out without an answer a message counts as not sent. */
 export const SEND_MS = 10_000;
 const TYPING_EVERY_MS = 3_000;
 /** What is read in a rush is told now and then. */
@@ -68,6 +68,7 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
   let resyncs = { count: 0, last: -Infinity, planned: false };
   let loading = 0;
   let atEnd = true;
+  const deadlines = new Map<string, ReturnType<typeof setTimeout>>();
 
   const arrived = coalesce<ChatFrame>((frames) => {
     const now = world.now();
@@ -198,19 +199,24 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
   /** Who has not joined may not write yet: until then a message waits for `sendWaiting`. */
   function post({ clientId, content }: rooms.Outgoing): void {
     if (!store.get().room.joined) return;
-    link.send({ type: "chat_message", room: name, content, client_msg_id: clientId });
+    const frame = { type: "chat_message", room: name, content, client_msg_id: clientId };
+    if (!link.send(frame)) return;
+    clearTimeout(deadlines.get(clientId));
+    deadlines.set(clientId, setTimeout(() => giveUp(clientId), SEND_MS));
   }
 
-  /** Sends it, now or when the room is joined, and gives up when that takes too long. */
+  /** Nobody has answered. What the connection took with it is sent again when it is back. */
+  function giveUp(clientId: string): void {
+    deadlines.delete(clientId);
+    const connected = link.state.get().phase === "open" && store.get().room.joined;
+    if (!connected || onItsWay(clientId) === undefined) return;
+    store.update((chat) => inRoom(chat, (room) => rooms.fail(room, clientId, "Not sent", true)));
+  }
+
+  /** Sends it, now or when the room is joined. */
   function trySending(clientId: string): void {
     const message = onItsWay(clientId);
-    if (message === undefined) return;
-    post(message);
-    setTimeout(() => {
-      const waiting = onItsWay(clientId);
-      if (waiting === undefined || world.now() - waiting.at < SEND_MS) return;
-      store.update((chat) => inRoom(chat, (room) => rooms.fail(room, clientId, "Not sent", true)));
-    }, SEND_MS);
+    if (message !== undefined) post(message);
   }
 
   function onItsWay(clientId: string): rooms.Outgoing | undefined {

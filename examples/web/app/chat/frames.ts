@@ -8,7 +8,7 @@ export type ChatFrame =
   | { type: "chat_message"; room: string; message: Stored }
   | { type: "message_ack"; clientId: string; id: string; offset: number; at: number }
   | { type: "message_failed"; clientId: string; code: string; retryable: boolean }
-  | { type: "member_joined" | "member_left"; room: string; member: Member; server: string }
+  | CameOrWent
   | { type: "typing"; room: string; user: string; name: string }
   | { type: "read" | "delivered"; room: string; users: Record<string, number> }
   | { type: "llm_delta"; room: string; id: string; text: string }
@@ -18,6 +18,15 @@ export type ChatFrame =
   | { type: "resync"; room: string }
   | { type: "resumed"; room: string }
   | { type: "error"; code: string; message: string };
+
+export interface CameOrWent {
+  type: "member_joined" | "member_left";
+  room: string;
+  member: Member;
+  server: string;
+  /** Who is not here may still be a member, unless the room was left for good. */
+  belongs: boolean;
+}
 
 export interface Joined {
   type: "join_room";
@@ -94,7 +103,13 @@ export function readFrame(raw: unknown, now: number): ChatFrame | undefined {
       };
     case "member_joined":
     case "member_left":
-      return { type: frame["type"], room, member: member(frame), server: text(frame, "server") };
+      return {
+        type: frame["type"],
+        room,
+        member: member(frame),
+        server: text(frame, "server"),
+        belongs: frame["member"] !== false,
+      };
     default:
       return readFleeting(frame, room);
   }

@@ -228,6 +228,11 @@ export function setMember(room: Room, member: Member): Room {
   return { ...room, members: [...others, member] };
 }
 
+/** Nobody waits for this one to read anything any more. */
+export function dropMember(room: Room, user: string): Room {
+  return { ...room, members: room.members.filter((each) => each.user !== user) };
+}
+
 /** Pointers only move forward. */
 export function point(room: Room, kind: "reads" | "deliveries", user: string, to: number): Room {
   if ((room[kind][user] ?? -1) >= to) return room;

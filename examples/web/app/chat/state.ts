@@ -1,4 +1,4 @@
-import type { ChatFrame } from "./frames.ts";
+import type { CameOrWent, ChatFrame } from "./frames.ts";
 import * as rooms from "./room.ts";
 import type { Room } from "./room.ts";
 
@@ -103,16 +103,17 @@ function joined(chat: Chat, frame: Extract<ChatFrame, { type: "join_room" }>): C
   return { ...chat, room: greeting, greeted: true, problem: undefined };
 }
 
-function cameOrWent(
-  chat: Chat,
-  frame: Extract<ChatFrame, { type: "member_joined" | "member_left" }>,
-): Chat {
-  const { member, server } = frame;
+function cameOrWent(chat: Chat, frame: CameOrWent): Chat {
+  const { member, server, belongs } = frame;
   const came = frame.type === "member_joined";
   if (member.user === chat.me.userId) return chat;
   return inRoom(chat, (room) => {
     const before = room.members.find((each) => each.user === member.user);
-    const next = rooms.setMember(room, { ...member, online: came });
+    // That somebody is not here may be told after that the room was left for good.
+    if (!came && before === undefined) return room;
+    const next = belongs
+      ? rooms.setMember(room, { ...member, online: came })
+      : rooms.dropMember(room, member.user);
     // A second tab, or a connection that came back, is no news.
     if (came === (before?.online ?? false)) return next;
     const from = server === "" ? "" : ` from server ${server}`;

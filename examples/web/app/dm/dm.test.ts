@@ -91,6 +91,18 @@ test("without an answer it is not sent; a refused one at once", async () => {
   expect(thread().map((each) => each.status)).toEqual(["failed", "failed"]);
 });
 
+test("what is written while there is no connection is sent when there is one", async () => {
+  messenger.send("bob", "on its way");
+  last().onclose?.({ code: 1006 });
+  messenger.send("bob", "waits");
+  await vi.advanceTimersByTimeAsync(15_000);
+  expect(thread().map((each) => each.status)).toEqual(["sending", "sending"]);
+  last().onopen?.();
+  expect(last().sent.map((frame) => frame["client_msg_id"])).toEqual(["c1", "c2"]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(thread().map((each) => each.status)).toEqual(["failed", "failed"]);
+});
+
 test("frames of somebody else's, and nonsense, are left out", () => {
   last().say({ ...delivery, reciever_id: "zoe" });
   last().say({ ...delivery, message_id: 7 });

@@ -38,6 +38,7 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
   const complete = new Set<string>();
   const loading = new Set<string>();
   const catching = new Set<string>();
+  const deadlines = new Map<string, ReturnType<typeof setTimeout>>();
   const link = createLink(world, {
     opened() {
       void loadPeople();
@@ -147,8 +148,18 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
   function post(message: Message): void {
     const { clientId, to, text } = message;
     if (clientId === undefined) return;
-    link.send({ payload: text, sender_id: me, reciever_id: to, client_msg_id: clientId });
-    setTimeout(() => store.update((state) => dm.fail(state, clientId)), SEND_MS);
+    const frame = { payload: text, sender_id: me, reciever_id: to, client_msg_id: clientId };
+    // Until there is a connection it waits.
+    if (!link.send(frame)) return;
+    clearTimeout(deadlines.get(clientId));
+    deadlines.set(clientId, setTimeout(() => giveUp(clientId), SEND_MS));
+  }
+
+  /** Nobody has answered. What the connection took with it is sent again when it is back. */
+  function giveUp(clientId: string): void {
+    deadlines.delete(clientId);
+    if (link.state.get().phase !== "open") return;
+    store.update((state) => dm.fail(state, clientId));
   }
 
   function postAgain(clientId: string): void {
