@@ -2,11 +2,9 @@
 
 mod common;
 
-use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 
-use common::{Server, klamm, run};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use common::{Server, klamm, run, terminal};
 use serde_json::{Value, json};
 
 #[test]
@@ -122,16 +120,6 @@ fn wrong_usage_is_named() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         assert!(run(&["completions", shell]).exits(0).text().contains("consume"), "{shell}");
     }
-}
-
-/// A terminal: what a user would see and type, and what a command takes for its own.
-fn terminal() -> (File, File) {
-    let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&user).unwrap();
-    unlockpt(&user).unwrap();
-    let name = ptsname(&user, Vec::new()).unwrap().into_string().unwrap();
-    let command = OpenOptions::new().read(true).write(true).open(name).unwrap();
-    (user.into(), command)
 }
 
 /// It waited for the answer, and then deleted and said that it was interrupted.

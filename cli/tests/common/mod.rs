@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is tests")]
 
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -156,4 +158,14 @@ pub(crate) fn line(child: &mut Child) -> String {
         line.extend(byte);
     }
     String::from_utf8(line).unwrap()
+}
+
+/// A terminal: what a user would see and type, and what a command takes for its own.
+pub(crate) fn terminal() -> (File, File) {
+    let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&user).unwrap();
+    unlockpt(&user).unwrap();
+    let name = ptsname(&user, Vec::new()).unwrap().into_string().unwrap();
+    let command = OpenOptions::new().read(true).write(true).open(name).unwrap();
+    (user.into(), command)
 }
