@@ -181,6 +181,31 @@ async fn one_folder_serves_one_broker() {
     start().await.unwrap().stop().await;
 }
 
+/// One of these could not be opened, nothing that came after it either, and the next start failed.
+#[tokio::test]
+async fn topics_may_have_every_name_that_kafka_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let start =
+        async || Broker::builder().ephemeral().data_dir(folder.path()).start().await.unwrap();
+    let broker = start().await;
+    let mut client = Client::connect(&broker).await;
+    let long = "x".repeat(249);
+    let names = [".hidden", "...", "a-delete", "-", &long, "plain"];
+    for name in names {
+        client.create_topic(name, 1, &[]).await;
+        client.produce(name, batch(&["a"])).await;
+    }
+    broker.stop().await;
+    let broker = start().await;
+    let mut client = Client::connect(&broker).await;
+    for name in names {
+        client.produce(name, batch(&["b"])).await;
+        assert_eq!(delete(&mut client, name).await, ErrorCode::NONE, "{name}");
+    }
+    broker.stop().await;
+    start().await.stop().await;
+}
+
 /// Nothing named them any more, and nothing removed them.
 #[tokio::test]
 async fn files_that_outlive_their_topic_are_set_aside() {

@@ -32,7 +32,7 @@ const DELETED: &str = "-delete";
 /// Ends the name of a folder that was set aside, as in Kafka.
 const STRAY: &str = "-stray";
 /// What a file system takes as a name.
-const NAME_LEN_MAX: usize = 255 - 1 - 32 - DELETED.len();
+const NAME_LEN_MAX: usize = 255;
 
 /// An open storage folder. Dropping it ends its threads without the marks of a clean stop: the
 /// next start recovers, as after a crash. [`close`](Self::close) stops cleanly.
@@ -152,9 +152,7 @@ impl Storage {
     /// The names of all folders that look like those of logs, open or not.
     pub fn names_on_disk(&self) -> Result<Vec<String>, DiskError> {
         let entries = self.files.disk().list(&self.dir).at("list", &self.dir)?;
-        let is_log = |entry: &disk::Entry| {
-            entry.is_dir && ![DELETED, STRAY].iter().any(|ending| entry.name.ends_with(ending))
-        };
+        let is_log = |entry: &disk::Entry| entry.is_dir && !is_out_of_use(&entry.name);
         Ok(entries.into_iter().filter(is_log).map(|entry| entry.name).collect())
     }
 
@@ -215,9 +213,7 @@ impl Storage {
 
     /// Gives the folder of a log a name of its own that ends so, for good; none if there is none.
     fn rename_folder(&self, name: &str, ending: &str) -> Result<Option<PathBuf>, DiskError> {
-        let mut random = Random::new();
-        let target = format!("{name}.{:016x}{:016x}{ending}", random.bits(), random.bits());
-        let (from, to) = (self.dir.join(name), self.dir.join(target));
+        let (from, to) = (self.dir.join(name), self.dir.join(new_name(name, ending)));
         let renamed = self.files.disk().rename(&from, &to);
         if disk::found(renamed).at("rename", &from)?.is_none() {
             return Ok(None);
@@ -276,8 +272,8 @@ impl Storage {
     }
 
     fn reserve_name(&self, name: &str) -> Result<Option<LogSummary>, OpenError> {
-        let bad = name.is_empty() || name.len() > NAME_LEN_MAX || name.starts_with('.');
-        if bad || name.contains(['/', '\0']) || name.ends_with(DELETED) {
+        let bad = matches!(name, "" | "." | "..") || name.len() > NAME_LEN_MAX;
+        if bad || name.contains(['/', '\0']) || is_out_of_use(name) {
             return Err(OpenError::BadName { name: name.to_owned() });
         }
         let mut registry = self.registry();
@@ -363,6 +359,21 @@ impl LogInner {
         }
         Some(LogSummary::new(self.topic_id, &state))
     }
+}
+
+/// Whether a folder of this name was that of a log, and is no more.
+fn is_out_of_use(name: &str) -> bool {
+    [DELETED, STRAY].iter().any(|ending| name.ends_with(ending))
+}
+
+/// A name of its own, that ends so, for the folder of a log that goes out of use. Where it would be
+/// too long the topic's name is cut, as in Kafka, and not the partition's number.
+fn new_name(name: &str, ending: &str) -> String {
+    let (topic, partition) = name.rsplit_once('-').unwrap_or((name, ""));
+    let mut random = Random::new();
+    let rest = format!("-{partition}.{:016x}{:016x}{ending}", random.bits(), random.bits());
+    let room = topic.len().min(NAME_LEN_MAX.saturating_sub(rest.len()));
+    format!("{}{rest}", &topic[..topic.floor_char_boundary(room)])
 }
 
 fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> State {

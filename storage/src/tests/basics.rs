@@ -132,7 +132,7 @@ fn a_folder_has_one_user_and_a_log_one_opener() {
         world.storage.open_log(name, topic, small(), Arc::new(NoListener)).map(|_| ())
     };
     assert!(matches!(again("t-0", TOPIC), Err(OpenError::AlreadyOpen { .. })));
-    for name in ["", ".", "..", "a/b", "x-delete", &"x".repeat(250)] {
+    for name in ["", ".", "..", "a/b", "x-delete", "x-stray", &"x".repeat(256)] {
         assert!(matches!(again(name, TOPIC), Err(OpenError::BadName { .. })), "{name}");
     }
     commit(&world.log, plain(1, 1));
@@ -147,6 +147,23 @@ fn a_folder_has_one_user_and_a_log_one_opener() {
     drop(world);
     let opened = try_open(Arc::new(disk), small());
     assert!(matches!(opened, Err(OpenError::OtherTopic { found, .. }) if found == other));
+}
+
+/// A topic may have a name of 249 letters, and of what letters Kafka takes: the broker had one
+/// that it could not open, and did not start any more.
+#[test]
+fn every_name_that_a_topic_may_have_is_one_for_a_log() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, small());
+    let long = format!("{}-9999", "x".repeat(249));
+    for name in [long.as_str(), ".hidden-0", "..-0", "a-delete-0", "--0"] {
+        let open_log = || world.storage.open_log(name, TOPIC, small(), Arc::new(NoListener));
+        let (log, _) = open_log().unwrap();
+        commit(&log, plain(1, 1));
+        world.storage.remove_log(name).unwrap();
+        let (log, _) = open_log().unwrap();
+        assert!(contents(&log, Bound::End).is_empty());
+    }
 }
 
 #[test]

@@ -51,16 +51,16 @@ async fn two_people_talk_at_two_instances() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_a_room_for_good_is_told_to_be_no_member() {
     let set = Set::start().await;
-    for server in [0, 1] {
-        let (mut alice, mut bob) = (set.page(0, "alice").await, set.page(server, "bob").await);
+    for (server, name) in [(0, "bob"), (1, "carol")] {
+        let (mut alice, mut other) = (set.page(0, "alice").await, set.page(server, name).await);
         alice.join("a").await;
-        bob.join("a").await;
-        bob.reaches(&mut alice, "a").await;
-        bob.say(json!({"type": "leave_room", "room": "a"})).await;
-        while alice.hears_of("member_left", "bob").await["member"] != json!(false) {}
-        bob.join("a").await;
-        bob.go().await;
-        assert_eq!(alice.hears_of("member_left", "bob").await["member"], json!(true));
+        other.join("a").await;
+        other.reaches(&mut alice, "a").await;
+        other.say(json!({"type": "leave_room", "room": "a"})).await;
+        while alice.hears_of("member_left", name).await["member"] != json!(false) {}
+        other.join("a").await;
+        other.go().await;
+        assert_eq!(alice.hears_of("member_left", name).await["member"], json!(true));
         alice.go().await;
     }
     set.stop().await;
