@@ -7,12 +7,14 @@ use klamm_protocol::api::list_transactions::{self, ListTransactions};
 use klamm_protocol::api::write_txn_markers::{self, WriteTxnMarkers};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
+use klamm_utils::clock;
 
 use super::offsets::{Told, by_topic};
 use super::{Admin, Effect, Outcomes};
 use crate::answer::Answer;
 use crate::coordinator::CoordinatorKind;
 use crate::error::{Result, Subject};
+use crate::together::together;
 
 /// Which transactions are wanted; what is empty or not set matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,25 +109,22 @@ impl Admin {
             duration_filter: filter.longer_than_ms.unwrap_or(-1),
             transactional_id_pattern: filter.pattern.clone(),
         };
+        let began = clock::now();
         let brokers = self.describe_cluster().await?.brokers;
-        let mut outcomes = Vec::with_capacity(brokers.len());
-        for broker in brokers {
-            let node = broker.id;
-            let attempt = async || {
-                let Answer { body, origin } =
-                    self.kafka.call::<ListTransactions>(node, &request).await?;
-                origin.check(body.error_code, None, Subject::Broker(node))?;
-                let listed = body.transaction_states.into_iter().map(|told| ListedTransaction {
-                    id: told.transactional_id,
-                    producer_id: told.producer_id,
-                    state: told.transaction_state,
-                    coordinator: node,
-                });
-                Ok(listed.collect())
-            };
-            outcomes.push((node, self.retry(Effect::Reads, attempt).await));
-        }
-        Ok(outcomes)
+        let list = async |node| {
+            let Answer { body, origin } =
+                self.kafka.call::<ListTransactions>(node, &request).await?;
+            origin.check(body.error_code, None, Subject::Broker(node))?;
+            let listed = body.transaction_states.into_iter().map(|told| ListedTransaction {
+                id: told.transactional_id,
+                producer_id: told.producer_id,
+                state: told.transaction_state,
+                coordinator: node,
+            });
+            Ok(listed.collect())
+        };
+        let nodes = brokers.iter().map(|broker| broker.id);
+        Ok(self.since(began).of_each(nodes, list).await)
     }
 
     /// What the coordinators of these transactional ids know of them.
@@ -190,8 +189,7 @@ impl Admin {
         &self,
         hanging: &[HangingTransaction],
     ) -> Result<Outcomes<HangingTransaction, ()>> {
-        let mut outcomes = Vec::with_capacity(hanging.len());
-        for transaction in hanging {
+        let abort = async |transaction: &HangingTransaction| {
             let place = (transaction.topic.clone(), transaction.partition);
             let ask = async |node, _| {
                 let request = write_txn_markers::Request { markers: vec![transaction.marker()] };
@@ -201,9 +199,9 @@ impl Admin {
             let aborted = self.by_leader([place].into_iter(), Effect::Changes, ask).await;
             let outcome = aborted
                 .and_then(|mut outcomes| outcomes.pop().expect("one outcome for each partition").1);
-            outcomes.push((transaction.clone(), outcome));
-        }
-        Ok(outcomes)
+            (transaction.clone(), outcome)
+        };
+        Ok(together(hanging.iter().map(abort)).await)
     }
 
     /// Fences off whoever produces under these transactional ids, and aborts what they have left
