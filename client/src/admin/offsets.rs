@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use klamm_protocol::api::delete_records::{self, DeleteRecords};
 use klamm_protocol::api::list_offsets::{self, ListOffsets};
@@ -14,6 +15,7 @@ use crate::answer::Answer;
 use crate::config::{IsolationLevel, keys};
 use crate::error::{Error, Result, Subject};
 use crate::metadata::Topic;
+use crate::together::together;
 
 /// What a leader says of one partition.
 pub(super) type Told<T> = ((Str, i32), ErrorCode, T);
@@ -140,21 +142,25 @@ impl Admin {
     ) -> Result<Outcomes<(Str, i32), T>> {
         let order: BTreeMap<_, usize> = partitions.zip(0..).collect();
         let (mut left, mut outcomes) = (order.keys().cloned().collect(), Vec::new());
-        let deadline = clock::now() + self.timeout;
+        let deadline = self.deadline();
         let mut backoff = self.kafka.retry_backoff();
         loop {
-            let last_try = clock::now() >= deadline;
-            let (led, mut again) = self.leaders(left, last_try, &mut outcomes).await?;
-            for (node, partitions) in led {
-                let answer = self.retry(effect, || ask(node, partitions.clone())).await;
-                sort_answers(answer, partitions, last_try, &mut outcomes, &mut again);
-            }
-            if again.is_empty() {
+            // Leaders are looked up anew each time: a broker that is gone leads nothing any more.
+            let (led, mut answers) = self.leaders(left, deadline, &mut outcomes).await?;
+            let asked = led.into_iter().map(async |(node, partitions)| {
+                let answer = self.until(deadline, ask(node, partitions.clone())).await;
+                read_answer(answer, partitions)
+            });
+            answers.extend(together(asked).await.into_iter().flatten());
+            let pause = backoff.next_pause();
+            let last_try = clock::now() + pause > deadline;
+            let is_final = |error: &Error| last_try || !is_worth_asking_again(error, effect);
+            left = sort_answers(answers, is_final, &mut outcomes);
+            if left.is_empty() {
                 outcomes.sort_by_key(|(item, _)| order.get(item).copied());
                 return Ok(outcomes);
             }
-            left = again;
-            tokio::time::sleep(backoff.next_pause()).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -163,20 +169,20 @@ impl Admin {
     async fn leaders<T>(
         &self,
         partitions: Vec<(Str, i32)>,
-        last_try: bool,
+        deadline: Instant,
         outcomes: &mut Outcomes<(Str, i32), T>,
-    ) -> Result<(BTreeMap<i32, Vec<(Str, i32)>>, Vec<(Str, i32)>)> {
+    ) -> Result<(BTreeMap<i32, Vec<(Str, i32)>>, Outcomes<(Str, i32), T>)> {
         let mut names: Vec<_> = partitions.iter().map(|(name, _)| name.clone()).collect();
         names.sort_unstable();
         names.dedup();
-        let (_, topics) =
-            self.retry(Effect::Reads, async || self.kafka.refresh(Some(&names)).await).await?;
+        let refresh = async || self.kafka.refresh(Some(&names)).await;
+        let (_, topics) = self.retry_until(deadline, Effect::Reads, refresh).await?;
         let topics: HashMap<_, _> = topics.into_iter().collect();
         let (mut led, mut leaderless) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
         for item in partitions {
             match leader(&topics[&item.0], &item) {
                 Ok(node) => led.entry(node).or_default().push(item),
-                Err(Error::NoLeader { .. }) if !last_try => leaderless.push(item),
+                Err(error @ Error::NoLeader { .. }) => leaderless.push((item, Err(error))),
                 Err(error) => outcomes.push((item, Err(error))),
             }
         }
@@ -221,35 +227,52 @@ fn deleted(answer: delete_records::Response) -> Vec<Told<i64>> {
     partitions.collect()
 }
 
-/// Puts what a broker answered to the outcomes, and the partitions that it leads no more to those
-/// that are to be asked again.
-fn sort_answers<T>(
+/// What a broker answered of each partition that it was asked about.
+fn read_answer<T>(
     answer: Result<Answer<Vec<Told<T>>>>,
     partitions: Vec<(Str, i32)>,
-    last_try: bool,
-    outcomes: &mut Outcomes<(Str, i32), T>,
-    again: &mut Vec<(Str, i32)>,
-) {
+) -> Outcomes<(Str, i32), T> {
     let Answer { body, origin } = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            let failed = partitions.into_iter().map(|item| (item, Err(error.clone())));
-            return outcomes.extend(failed);
+            return partitions.into_iter().map(|item| (item, Err(error.clone()))).collect();
         }
     };
     let mut told: HashMap<_, _> =
         body.into_iter().map(|(item, code, value)| (item, (code, value))).collect();
-    for item in partitions {
+    let outcome = |item: (Str, i32)| {
         let subject = Subject::Partition(item.0.clone(), item.1);
         let outcome = match told.remove(&item) {
             Some((code, value)) => origin.check(code, None, subject).map(|()| value),
             None => Err(origin.unanswered(subject)),
         };
+        (item, outcome)
+    };
+    partitions.into_iter().map(outcome).collect()
+}
+
+/// Puts answers to the outcomes, and gives the partitions that are to be asked about again.
+fn sort_answers<T>(
+    answers: Outcomes<(Str, i32), T>,
+    is_final: impl Fn(&Error) -> bool,
+    outcomes: &mut Outcomes<(Str, i32), T>,
+) -> Vec<(Str, i32)> {
+    let mut again = Vec::new();
+    for (item, outcome) in answers {
         match outcome {
-            Err(error) if error.is_stale_metadata() && !last_try => again.push(item),
+            Err(error) if !is_final(&error) => again.push(item),
             outcome => outcomes.push((item, outcome)),
         }
     }
+    again
+}
+
+/// Whether the partition may have another leader by now, and asking that one does no harm.
+fn is_worth_asking_again(error: &Error, effect: Effect) -> bool {
+    // A broker that refuses because it does not lead has changed nothing.
+    let is_refused = matches!(error, Error::Broker { .. });
+    let is_safe = is_refused || effect == Effect::Reads || !error.possibly_written();
+    error.is_stale_metadata() && is_safe
 }
 
 /// Partitions gathered under their topics.
@@ -259,4 +282,70 @@ pub(crate) fn by_topic<T>(partitions: &[(Str, i32)], topic: impl Fn(Str, Vec<i32
         topics.entry(name.clone()).or_default().push(*index);
     }
     topics.into_iter().map(|(name, indexes)| topic(name, indexes)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+    use crate::{ClientConfig, Kafka};
+    use klamm_protocol::api::metadata::Metadata;
+    use klamm_protocol::declare::Api as _;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+    use tokio::net::TcpListener;
+
+    /// An answer of "a", partition 0.
+    fn listed(asked: &fake::Served, error_code: ErrorCode, offset: i64) -> bytes::Bytes {
+        let partition = list_offsets::PartitionAnswer { error_code, offset, ..Default::default() };
+        let topic = list_offsets::TopicAnswer { name: "a".into(), partitions: vec![partition] };
+        let body = list_offsets::Response { topics: vec![topic], ..Default::default() };
+        fake::answer::<ListOffsets>(asked, &body)
+    }
+
+    #[tokio::test]
+    async fn the_next_leader_is_asked_where_the_last_is_gone() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = gone.local_addr().unwrap().to_string();
+        drop(gone);
+        let looked = AtomicU32::new(0);
+        let address = fake::broker(move |asked| {
+            Some(match asked.api_key {
+                Metadata::KEY => {
+                    // The client connects, and then looks who leads.
+                    let is_known = looked.fetch_add(1, Ordering::Relaxed) >= 2;
+                    fake::metadata(asked, &[&asked.address, &place], i32::from(!is_known))
+                }
+                ListOffsets::KEY => listed(asked, ErrorCode::NONE, 7),
+                _ => fake::versions(asked, &[(Metadata::KEY, 12), (ListOffsets::KEY, 7)]),
+            })
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+        let admin = kafka.admin().with_timeout(Duration::from_secs(10));
+        let wanted = [("a".into(), 0, OffsetSpec::Latest)];
+        let found = admin.list_offsets(&wanted).await.unwrap();
+        assert_eq!(found[0].1.as_ref().unwrap().offset, Some(7));
+    }
+
+    #[test]
+    fn what_may_have_been_changed_is_not_asked_for_again() {
+        let lost = |sent| Error::Disconnected {
+            address: "a:1".into(),
+            api: "DeleteRecords",
+            reason: "it ended".into(),
+            sent,
+        };
+        let origin = crate::answer::Origin::of::<DeleteRecords>(&"a:1".into());
+        let moved = origin.error(ErrorCode::NOT_LEADER_OR_FOLLOWER, Subject::Cluster);
+        let refused = origin.error(ErrorCode::TOPIC_AUTHORIZATION_FAILED, Subject::Cluster);
+        for (error, reads, changes) in [
+            (lost(false), true, true),
+            (lost(true), true, false),
+            (moved, true, true),
+            (refused, false, false),
+        ] {
+            let again = |effect| is_worth_asking_again(&error, effect);
+            assert_eq!((again(Effect::Reads), again(Effect::Changes)), (reads, changes), "{error}");
+        }
+    }
 }
