@@ -10,7 +10,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
-use super::{Admin, Effect, Outcomes};
+use super::{Admin, Effect, Outcomes, may_help};
 use crate::answer::Answer;
 use crate::config::{IsolationLevel, keys};
 use crate::error::{Error, Result, Subject};
@@ -267,12 +267,11 @@ fn sort_answers<T>(
     again
 }
 
-/// Whether the partition may have another leader by now, and asking that one does no harm.
+/// Whether to ask again may help, and does no harm; maybe another leader.
 fn is_worth_asking_again(error: &Error, effect: Effect) -> bool {
     // A broker that refuses because it does not lead has changed nothing.
-    let is_refused = matches!(error, Error::Broker { .. });
-    let is_safe = is_refused || effect == Effect::Reads || !error.possibly_written();
-    error.is_stale_metadata() && is_safe
+    let is_moved = matches!(error, Error::Broker { .. }) && error.is_stale_metadata();
+    is_moved || may_help(error, effect)
 }
 
 /// Partitions gathered under their topics.
@@ -321,10 +320,31 @@ mod tests {
             })
         });
         let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
-        let admin = kafka.admin().with_timeout(Duration::from_secs(10));
         let wanted = [("a".into(), 0, OffsetSpec::Latest)];
-        let found = admin.list_offsets(&wanted).await.unwrap();
+        let admin = kafka.admin();
+        let found = tokio::time::timeout(Duration::from_secs(10), admin.list_offsets(&wanted));
+        let found = found.await.unwrap().unwrap();
         assert_eq!(found[0].1.as_ref().unwrap().offset, Some(7));
+    }
+
+    #[test]
+    fn partitions_whose_leader_is_not_ready_are_asked_for_again() {
+        let origin = crate::answer::Origin::of::<ListOffsets>(&"a:1".into());
+        let told = |index, code| ((Str::from("a"), index), code, index);
+        let codes =
+            [ErrorCode::NONE, ErrorCode::OFFSET_NOT_AVAILABLE, ErrorCode::INVALID_TIMESTAMP];
+        let body = (0..).zip(codes).map(|(index, code)| told(index, code)).collect();
+        let partitions = [0, 1, 2, 3].map(|index| (Str::from("a"), index)).into();
+        let answers = read_answer(Ok(Answer { body, origin }), partitions);
+        let sort = |last_try| {
+            let mut outcomes = Vec::new();
+            let is_final = |error: &Error| last_try || !is_worth_asking_again(error, Effect::Reads);
+            let again = sort_answers(answers.clone(), is_final, &mut outcomes);
+            assert_eq!(outcomes[0].1.as_ref().ok(), Some(&0));
+            (outcomes.len(), again)
+        };
+        assert_eq!(sort(false), (3, vec![("a".into(), 1)]));
+        assert_eq!(sort(true), (4, vec![]));
     }
 
     #[test]
@@ -337,11 +357,13 @@ mod tests {
         };
         let origin = crate::answer::Origin::of::<DeleteRecords>(&"a:1".into());
         let moved = origin.error(ErrorCode::NOT_LEADER_OR_FOLLOWER, Subject::Cluster);
+        let unready = origin.error(ErrorCode::OFFSET_NOT_AVAILABLE, Subject::Cluster);
         let refused = origin.error(ErrorCode::TOPIC_AUTHORIZATION_FAILED, Subject::Cluster);
         for (error, reads, changes) in [
             (lost(false), true, true),
             (lost(true), true, false),
             (moved, true, true),
+            (unready, true, true),
             (refused, false, false),
         ] {
             let again = |effect| is_worth_asking_again(&error, effect);
