@@ -20,6 +20,9 @@ use crate::together::together;
 /// What a leader says of one partition.
 pub(super) type Told<T> = ((Str, i32), ErrorCode, T);
 
+/// Which offset is wanted of each partition.
+type Specs = HashMap<(Str, i32), OffsetSpec>;
+
 /// Which offset of a partition is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OffsetSpec {
@@ -27,7 +30,7 @@ pub enum OffsetSpec {
     Earliest,
     /// One more than the last.
     Latest,
-    /// That of the record with the greatest timestamp.
+    /// That of the record with the greatest timestamp. Brokers before Kafka 3.0 do not find it.
     MaxTimestamp,
     /// The first whose timestamp, in milliseconds since 1970, is this or later.
     Timestamp(i64),
@@ -53,6 +56,15 @@ impl OffsetSpec {
             Self::Timestamp(ms) => ms.max(0),
         }
     }
+
+    /// The first version in which brokers know it: an older one takes any number below zero that
+    /// it does not know for the time before all records.
+    fn version(self) -> i16 {
+        match self {
+            Self::MaxTimestamp => 7,
+            Self::Latest | Self::Earliest | Self::Timestamp(_) => 1,
+        }
+    }
 }
 
 impl Admin {
@@ -67,34 +79,56 @@ impl Admin {
         &self,
         wanted: &[(Str, i32, OffsetSpec)],
     ) -> Result<Outcomes<(Str, i32), FoundOffset>> {
-        let isolation = self.kafka.config().get(&keys::ISOLATION_LEVEL);
-        let partitions = wanted.iter().map(|(topic, index, _)| (topic.clone(), *index));
-        let spec: HashMap<_, _> =
+        let specs: Specs =
             wanted.iter().map(|(topic, index, spec)| ((topic.clone(), *index), *spec)).collect();
-        self.by_leader(partitions, Effect::Reads, async |node, partitions| {
-            let request = list_offsets::Request {
-                replica_id: -1,
-                isolation_level: i8::from(isolation == IsolationLevel::ReadCommitted),
-                topics: by_topic(&partitions, |name, indexes| list_offsets::Topic {
-                    partitions: indexes
-                        .into_iter()
-                        .map(|index| list_offsets::Partition {
-                            partition_index: index,
-                            timestamp: spec
-                                .get(&(name.clone(), index))
-                                .map_or(OffsetSpec::Latest, |spec| *spec)
-                                .to_wire(),
-                            ..list_offsets::Partition::default()
-                        })
-                        .collect(),
-                    name,
-                }),
-                timeout_ms: self.timeout_ms(),
-            };
-            let answer = self.kafka.call::<ListOffsets>(node, &request).await?;
-            Ok(answer.map(found))
-        })
-        .await
+        let partitions = wanted.iter().map(|(topic, index, _)| (topic.clone(), *index));
+        let ask = async |node, partitions| self.list_at(node, partitions, &specs).await;
+        self.by_leader(partitions, Effect::Reads, ask).await
+    }
+
+    /// What one leader tells of its partitions.
+    async fn list_at(
+        &self,
+        node: i32,
+        partitions: Vec<(Str, i32)>,
+        specs: &Specs,
+    ) -> Result<Outcomes<(Str, i32), FoundOffset>> {
+        let connection = self.kafka.broker(node).await?;
+        let version = connection.version::<ListOffsets>(i16::MAX)?;
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            partitions.into_iter().partition(|item| specs[item].version() <= version);
+        let unsupported = |item| {
+            let error = connection.unsupported::<ListOffsets>(specs[&item].version());
+            (item, Err(error))
+        };
+        let mut outcomes: Vec<_> = unknown.into_iter().map(unsupported).collect();
+        if !known.is_empty() {
+            let request = self.question(&known, specs);
+            let pending = connection.submit::<ListOffsets>(version, &request).await?;
+            outcomes.extend(read_answer(pending.answer().await?.map(found), known));
+        }
+        Ok(outcomes)
+    }
+
+    fn question(&self, partitions: &[(Str, i32)], specs: &Specs) -> list_offsets::Request {
+        let isolation = self.kafka.config().get(&keys::ISOLATION_LEVEL);
+        let topic = |name: Str, indexes: Vec<i32>| list_offsets::Topic {
+            partitions: indexes
+                .into_iter()
+                .map(|partition_index| list_offsets::Partition {
+                    partition_index,
+                    timestamp: specs[&(name.clone(), partition_index)].to_wire(),
+                    ..list_offsets::Partition::default()
+                })
+                .collect(),
+            name,
+        };
+        list_offsets::Request {
+            replica_id: -1,
+            isolation_level: i8::from(isolation == IsolationLevel::ReadCommitted),
+            topics: by_topic(partitions, topic),
+            timeout_ms: self.timeout_ms(),
+        }
     }
 
     /// Deletes what lies below an offset of each partition; -1 stands for all. Gives the first
@@ -127,14 +161,14 @@ impl Admin {
                 timeout_ms: self.timeout_ms(),
             };
             let answer = self.kafka.call::<DeleteRecords>(node, &request).await?;
-            Ok(answer.map(deleted))
+            Ok(read_answer(answer.map(deleted), partitions))
         })
         .await
     }
 
     /// Asks each partition's leader, and again those whose leader has moved. Each partition has its
     /// outcome, in the order of the question.
-    pub(super) async fn by_leader<T, F: Future<Output = Result<Answer<Vec<Told<T>>>>>>(
+    pub(super) async fn by_leader<T, F: Future<Output = Result<Outcomes<(Str, i32), T>>>>(
         &self,
         partitions: impl Iterator<Item = (Str, i32)>,
         effect: Effect,
@@ -148,8 +182,11 @@ impl Admin {
             // Leaders are looked up anew each time: a broker that is gone leads nothing any more.
             let (led, mut answers) = self.leaders(left, deadline, &mut outcomes).await?;
             let asked = led.into_iter().map(async |(node, partitions)| {
-                let answer = self.until(deadline, ask(node, partitions.clone())).await;
-                read_answer(answer, partitions)
+                let told = self.until(deadline, ask(node, partitions.clone())).await;
+                let failed = |error: Error| {
+                    partitions.into_iter().map(|item| (item, Err(error.clone()))).collect()
+                };
+                told.unwrap_or_else(failed)
             });
             answers.extend(together(asked).await.into_iter().flatten());
             let pause = backoff.next_pause();
@@ -228,16 +265,10 @@ fn deleted(answer: delete_records::Response) -> Vec<Told<i64>> {
 }
 
 /// What a broker answered of each partition that it was asked about.
-fn read_answer<T>(
-    answer: Result<Answer<Vec<Told<T>>>>,
+pub(super) fn read_answer<T>(
+    Answer { body, origin }: Answer<Vec<Told<T>>>,
     partitions: Vec<(Str, i32)>,
 ) -> Outcomes<(Str, i32), T> {
-    let Answer { body, origin } = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            return partitions.into_iter().map(|item| (item, Err(error.clone()))).collect();
-        }
-    };
     let mut told: HashMap<_, _> =
         body.into_iter().map(|(item, code, value)| (item, (code, value))).collect();
     let outcome = |item: (Str, i32)| {
@@ -327,6 +358,31 @@ mod tests {
         assert_eq!(found[0].1.as_ref().unwrap().offset, Some(7));
     }
 
+    #[tokio::test]
+    async fn old_brokers_are_not_asked_for_what_they_do_not_know() {
+        for (max_version, known) in [(6, false), (7, true)] {
+            let address = fake::broker(move |asked| {
+                let apis = [(Metadata::KEY, 12), (ListOffsets::KEY, max_version)];
+                Some(match asked.api_key {
+                    Metadata::KEY => fake::metadata(asked, &[&asked.address], 0),
+                    ListOffsets::KEY => listed(asked, ErrorCode::NONE, 7),
+                    _ => fake::versions(asked, &apis),
+                })
+            });
+            let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+            let find = async |spec| {
+                let found = kafka.admin().list_offsets(&[("a".into(), 0, spec)]).await;
+                found.unwrap().remove(0).1
+            };
+            assert_eq!(find(OffsetSpec::Latest).await.unwrap().offset, Some(7));
+            match find(OffsetSpec::MaxTimestamp).await {
+                Ok(found) => assert!(known && found.offset == Some(7)),
+                Err(Error::Unsupported { ours, .. }) => assert!(!known && &*ours == "7-11"),
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+
     #[test]
     fn partitions_whose_leader_is_not_ready_are_asked_for_again() {
         let origin = crate::answer::Origin::of::<ListOffsets>(&"a:1".into());
@@ -335,7 +391,7 @@ mod tests {
             [ErrorCode::NONE, ErrorCode::OFFSET_NOT_AVAILABLE, ErrorCode::INVALID_TIMESTAMP];
         let body = (0..).zip(codes).map(|(index, code)| told(index, code)).collect();
         let partitions = [0, 1, 2, 3].map(|index| (Str::from("a"), index)).into();
-        let answers = read_answer(Ok(Answer { body, origin }), partitions);
+        let answers = read_answer(Answer { body, origin }, partitions);
         let sort = |last_try| {
             let mut outcomes = Vec::new();
             let is_final = |error: &Error| last_try || !is_worth_asking_again(error, Effect::Reads);

@@ -9,7 +9,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
-use super::offsets::{Told, by_topic};
+use super::offsets::{Told, by_topic, read_answer};
 use super::{Admin, Effect, Outcomes};
 use crate::answer::Answer;
 use crate::coordinator::CoordinatorKind;
@@ -164,18 +164,7 @@ impl Admin {
                 |name, partition_indexes| describe_producers::Topic { name, partition_indexes };
             let request = describe_producers::Request { topics: by_topic(&partitions, topic) };
             let answer = self.kafka.call::<DescribeProducers>(node, &request).await?;
-            Ok(answer.map(|body| {
-                let told = body.topics.into_iter().flat_map(|topic| {
-                    let name = topic.name;
-                    topic.partitions.into_iter().map(move |partition| {
-                        let item = (name.clone(), partition.partition_index);
-                        let producers = partition.active_producers.into_iter();
-                        let producers = producers.map(ProducerState::from_wire).collect();
-                        (item, partition.error_code, producers)
-                    })
-                });
-                told.collect()
-            }))
+            Ok(read_answer(answer.map(producers), partitions))
         })
         .await
     }
@@ -191,10 +180,10 @@ impl Admin {
     ) -> Result<Outcomes<HangingTransaction, ()>> {
         let abort = async |transaction: &HangingTransaction| {
             let place = (transaction.topic.clone(), transaction.partition);
-            let ask = async |node, _| {
+            let ask = async |node, partitions| {
                 let request = write_txn_markers::Request { markers: vec![transaction.marker()] };
                 let answer = self.kafka.call::<WriteTxnMarkers>(node, &request).await?;
-                Ok(answer.map(marked))
+                Ok(read_answer(answer.map(marked), partitions))
             };
             let aborted = self.by_leader([place].into_iter(), Effect::Changes, ask).await;
             let outcome = aborted
@@ -271,6 +260,19 @@ impl ProducerState {
             transaction_start: (start >= 0).then_some(start),
         }
     }
+}
+
+/// What an answer says of those who have produced to each partition.
+fn producers(answer: describe_producers::Response) -> Vec<Told<Vec<ProducerState>>> {
+    let told = answer.topics.into_iter().flat_map(|topic| {
+        let name = topic.name;
+        topic.partitions.into_iter().map(move |partition| {
+            let item = (name.clone(), partition.partition_index);
+            let producers = partition.active_producers.into_iter();
+            (item, partition.error_code, producers.map(ProducerState::from_wire).collect())
+        })
+    });
+    told.collect()
 }
 
 /// What an answer says of each partition that a marker was written to.
