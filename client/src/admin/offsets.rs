@@ -68,7 +68,7 @@ impl OffsetSpec {
 }
 
 impl Admin {
-    /// Finds one offset of each partition.
+    /// Finds an offset of each partition, or several of one that is named as often.
     ///
     /// # Errors
     /// No broker answers.
@@ -79,11 +79,23 @@ impl Admin {
         &self,
         wanted: &[(Str, i32, OffsetSpec)],
     ) -> Result<Outcomes<(Str, i32), FoundOffset>> {
-        let specs: Specs =
-            wanted.iter().map(|(topic, index, spec)| ((topic.clone(), *index), *spec)).collect();
-        let partitions = wanted.iter().map(|(topic, index, _)| (topic.clone(), *index));
-        let ask = async |node, partitions| self.list_at(node, partitions, &specs).await;
-        self.by_leader(partitions, Effect::Reads, ask).await
+        let (rounds, round_of) = rounds(wanted);
+        let asked = together(rounds.iter().map(|specs| self.list(specs))).await;
+        let mut found = HashMap::with_capacity(wanted.len());
+        for (round, outcomes) in asked.into_iter().enumerate() {
+            found.extend(outcomes?.into_iter().map(|(item, outcome)| ((round, item), outcome)));
+        }
+        let outcome = |(round, (topic, index, _)): (usize, &(Str, i32, OffsetSpec))| {
+            let place = (round, (topic.clone(), *index));
+            let outcome = found.remove(&place).expect("one outcome of each partition");
+            (place.1, outcome)
+        };
+        Ok(round_of.into_iter().zip(wanted).map(outcome).collect())
+    }
+
+    async fn list(&self, specs: &Specs) -> Result<Outcomes<(Str, i32), FoundOffset>> {
+        let ask = async |node, partitions| self.list_at(node, partitions, specs).await;
+        self.by_leader(specs.keys().cloned(), Effect::Reads, ask).await
     }
 
     /// What one leader tells of its partitions.
@@ -225,6 +237,22 @@ impl Admin {
         }
         Ok((led, leaderless))
     }
+}
+
+/// What is wanted, in as many questions as it takes for none to name a partition twice, which
+/// brokers refuse; and in which of them each is.
+fn rounds(wanted: &[(Str, i32, OffsetSpec)]) -> (Vec<Specs>, Vec<usize>) {
+    let (mut rounds, mut round_of) = (Vec::<Specs>::new(), Vec::with_capacity(wanted.len()));
+    for (topic, index, spec) in wanted {
+        let item = (topic.clone(), *index);
+        let round = rounds.iter().take_while(|specs| specs.contains_key(&item)).count();
+        if round == rounds.len() {
+            rounds.push(Specs::new());
+        }
+        rounds[round].insert(item, *spec);
+        round_of.push(round);
+    }
+    (rounds, round_of)
 }
 
 fn leader(topic: &Result<Arc<Topic>>, (name, index): &(Str, i32)) -> Result<i32> {
