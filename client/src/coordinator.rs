@@ -1,6 +1,6 @@
 //! Which broker coordinates a group or a transactional id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_protocol::api::find_coordinator::{self, FindCoordinator};
@@ -84,11 +84,12 @@ impl Kafka {
         let known = |key: &Str| self.known_coordinators().lock().get(&(kind, key.clone())).copied();
         let mut outcomes: HashMap<_, _> =
             keys.iter().filter_map(|key| Some((key.clone(), Ok(known(key)?)))).collect();
-        let unknown: Vec<_> =
+        // Each once: an answer is about a key, however often it is asked for.
+        let unknown: BTreeSet<_> =
             keys.iter().filter(|key| !outcomes.contains_key(*key)).cloned().collect();
         if !unknown.is_empty() {
             let connection = self.any_broker().await?;
-            let found = find(&connection, kind, unknown).await?;
+            let found = find(&connection, kind, unknown.into_iter().collect()).await?;
             self.keep_coordinators(kind, &found).await?;
             let nodes = found.into_iter().map(|(key, found)| (key, found.map(|found| found.node)));
             outcomes.extend(nodes);
@@ -201,22 +202,19 @@ fn read(told: find_coordinator::Coordinator, origin: &Origin) -> Result<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ClientConfig;
     use crate::fake::{self, Served};
     use bytes::Bytes;
-    use klamm_protocol::api::api_versions::{self, ApiVersion, ApiVersions};
     use klamm_protocol::api::find_coordinator::{Coordinator, Response};
-    use klamm_protocol::header::encode_response;
+    use klamm_protocol::api::metadata::Metadata;
+    use klamm_protocol::declare::Api as _;
 
     /// A broker that speaks FindCoordinator up to `max_version`, coordinates "a", and has no
     /// coordinator for anything else: in the old form it says so when it is asked a second time.
     fn answer(max_version: i16, asked: &Served) -> Bytes {
         let (id, version) = (asked.correlation_id, asked.api_version);
-        if asked.api_key == 18 {
-            let own = ApiVersion { api_key: 18, min_version: 0, max_version: 4 };
-            let find = ApiVersion { api_key: 10, min_version: 0, max_version };
-            let api_keys = vec![find, own];
-            let answer = api_versions::Response { api_keys, ..Default::default() };
-            return encode_response::<ApiVersions>(version, id, &answer).unwrap().into_bytes();
+        if asked.api_key != FindCoordinator::KEY {
+            return fake::versions(asked, &[(FindCoordinator::KEY, max_version)]);
         }
         let absent = ErrorCode::COORDINATOR_NOT_AVAILABLE;
         let coordinators = ["a", "b"].map(|key| Coordinator {
@@ -228,7 +226,7 @@ mod tests {
             ..Coordinator::default()
         });
         let first = &coordinators[usize::from(id > 1)];
-        let answer = Response {
+        let body = Response {
             error_code: if version >= BATCHED { ErrorCode::NONE } else { first.error_code },
             node_id: if version >= BATCHED { 0 } else { first.node_id },
             host: first.host.clone(),
@@ -236,7 +234,24 @@ mod tests {
             coordinators: coordinators.to_vec(),
             ..Response::default()
         };
-        encode_response::<FindCoordinator>(version, id, &answer).unwrap().into_bytes()
+        fake::answer::<FindCoordinator>(asked, &body)
+    }
+
+    #[tokio::test]
+    async fn a_key_may_be_named_twice() {
+        let address = fake::broker(|asked| {
+            let apis = [(Metadata::KEY, 12), (FindCoordinator::KEY, 6)];
+            Some(match asked.api_key {
+                Metadata::KEY => fake::metadata(asked, &[&asked.address], 0),
+                FindCoordinator::KEY => answer(6, asked),
+                _ => fake::versions(asked, &apis),
+            })
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+        let keys = ["a", "b", "a"].map(Str::from);
+        let found = kafka.coordinators(CoordinatorKind::Group, &keys).await.unwrap();
+        assert!(found.iter().map(|(key, _)| key).eq(&keys));
+        assert!(matches!(&found[..], [(_, Ok(7)), (_, Err(_)), (_, Ok(7))]), "{found:?}");
     }
 
     #[tokio::test]
