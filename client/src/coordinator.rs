@@ -16,6 +16,9 @@ use crate::error::{Result, Subject};
 /// The first version that asks for many keys at once.
 const BATCHED: i16 = 4;
 
+/// How many coordinators are remembered: who looks after a cluster asks for many, each once.
+const KNOWN_MAX: usize = 10_000;
+
 /// What a coordinator is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CoordinatorKind {
@@ -42,6 +45,16 @@ impl CoordinatorKind {
 }
 
 impl Coordinators {
+    /// Remembers these, and forgets the others where all are too many.
+    fn keep<'a>(&self, kind: CoordinatorKind, found: impl Iterator<Item = (&'a Str, i32)>) {
+        let mut nodes = self.lock();
+        if nodes.len() >= KNOWN_MAX {
+            nodes.clear();
+        }
+        // A key may be a slice of a whole answer, which is not to be held on to.
+        nodes.extend(found.map(|(key, node)| ((kind, key.detached()), node)));
+    }
+
     /// Forgets all of them.
     pub(crate) fn forget(&self) {
         self.lock().clear();
@@ -123,8 +136,8 @@ impl Kafka {
             // A broker that has come or moved since: its address is wanted next.
             self.refresh(Some(&[])).await?;
         }
-        let mut known = self.known_coordinators().lock();
-        known.extend(found.into_iter().map(|(key, found)| ((kind, key.clone()), found.node)));
+        let found = found.into_iter().map(|(key, found)| (key, found.node));
+        self.known_coordinators().keep(kind, found);
         Ok(())
     }
 }
@@ -235,6 +248,20 @@ mod tests {
             ..Response::default()
         };
         fake::answer::<FindCoordinator>(asked, &body)
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_is_good() {
+        let (known, kind) = (Coordinators::default(), CoordinatorKind::Group);
+        let frame = Str::from("group");
+        known.keep(kind, [(&frame, 7)].into_iter());
+        let kept = known.lock().keys().next().unwrap().1.clone();
+        assert!(kept == frame && kept.as_ptr() != frame.as_ptr());
+        for number in 0..=KNOWN_MAX {
+            known.keep(kind, [(&number.to_string().into(), 7)].into_iter());
+        }
+        let last = (kind, KNOWN_MAX.to_string().into());
+        assert!(known.lock().len() <= KNOWN_MAX && known.lock().contains_key(&last));
     }
 
     #[tokio::test]
