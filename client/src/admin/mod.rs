@@ -88,9 +88,10 @@ impl Admin {
         self
     }
 
-    /// What brokers are told of how long they may take.
+    /// What brokers are told of how long they may take: no longer than they are listened to.
     fn timeout_ms(&self) -> i32 {
-        i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX)
+        let timeout = self.timeout.min(self.kafka.config().get(&keys::REQUEST_TIMEOUT));
+        i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
     }
 
     /// The broker that takes administrative requests.
@@ -214,6 +215,19 @@ mod tests {
     use klamm_protocol::api::metadata::Metadata;
     use klamm_protocol::declare::Api as _;
     use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn brokers_are_given_no_more_time_than_they_are_listened_to() {
+        let address = fake::broker(|asked| match asked.api_key {
+            Metadata::KEY => Some(fake::metadata(asked, &[&asked.address], 0)),
+            _ => Some(fake::versions(asked, &[(Metadata::KEY, 12)])),
+        });
+        let (short, long) = (Duration::from_secs(5), Duration::from_secs(60));
+        let config = ClientConfig::new(&address.await).api_timeout(long).request_timeout(short);
+        let admin = Kafka::connect(config).await.unwrap().admin();
+        assert_eq!(admin.timeout_ms(), 5_000);
+        assert_eq!(admin.with_timeout(Duration::from_secs(1)).timeout_ms(), 1_000);
+    }
 
     #[tokio::test]
     async fn a_call_ends_in_its_time_where_brokers_say_nothing() {
