@@ -9,6 +9,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
+use klamm_utils::random::Random;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::watch;
 
@@ -85,7 +86,7 @@ impl Settings {
 }
 
 impl Kafka {
-    /// Connects to the first bootstrap broker that answers, and learns the cluster from it.
+    /// Connects to a bootstrap broker that answers, and learns the cluster from it.
     ///
     /// # Errors
     /// The settings are wrong, or no bootstrap broker answers.
@@ -200,8 +201,8 @@ impl Kafka {
         self.open(&self.address_of(node)?).await
     }
 
-    /// A connection to any broker: one that is open if there is one, otherwise to the first that
-    /// answers. Bootstrap servers come after all brokers that are known, and not at all if
+    /// A connection to any broker: one that is open if there is one, otherwise to one that answers;
+    /// each time they are tried from another on. Bootstrap servers come after all brokers that are known, and not at all if
     /// `metadata.recovery.strategy` is `none` and any broker is known.
     ///
     /// # Errors
@@ -212,13 +213,12 @@ impl Kafka {
     /// Dropped before it returns, it has opened at most what others can use.
     pub async fn any_broker(&self) -> Result<Connection> {
         let metadata = self.metadata();
-        let known = metadata.brokers.values().map(|broker| &broker.address);
+        let mut addresses =
+            from_anywhere(metadata.brokers.values().map(|broker| &broker.address).collect());
         let settled = self.cluster.settings.recovery == MetadataRecovery::None;
-        let bootstrap = match settled && !metadata.brokers.is_empty() {
-            true => [].iter(),
-            false => self.cluster.bootstrap.iter(),
-        };
-        let addresses: Vec<_> = known.chain(bootstrap).collect();
+        if addresses.is_empty() || !settled {
+            addresses.extend(from_anywhere(self.cluster.bootstrap.iter().collect()));
+        }
         for address in &addresses {
             let slot = self.cluster.slots.of(address, &self.cluster.settings.reconnect);
             if let Some(connection) = slot.opened() {
@@ -396,5 +396,27 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.tasks.stop();
+    }
+}
+
+/// These in turn, from any of them on: one that all clients began with would have all the work.
+fn from_anywhere<T>(mut all: Vec<T>) -> Vec<T> {
+    let count = u64::try_from(all.len()).unwrap_or(u64::MAX);
+    let start = Random::new().below(count);
+    all.rotate_left(usize::try_from(start).unwrap_or(0));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_is_not_one_brokers_alone() {
+        let first: std::collections::BTreeSet<_> =
+            (0..1_000).map(|_| from_anywhere(vec![1, 2, 3])[0]).collect();
+        assert_eq!(first, [1, 2, 3].into());
+        assert_eq!(from_anywhere(vec![7]), [7]);
+        assert!(from_anywhere(Vec::<i32>::new()).is_empty());
     }
 }
