@@ -45,6 +45,8 @@ struct Cluster {
     /// Its lock is what makes those who ask at the same time ask once.
     heard: tokio::sync::Mutex<Heard>,
     coordinators: Coordinators,
+    /// Before anything was heard.
+    began: Instant,
     tasks: TaskGroup,
 }
 
@@ -114,6 +116,7 @@ impl Kafka {
             metadata: watch::Sender::default(),
             heard: tokio::sync::Mutex::default(),
             coordinators: Coordinators::default(),
+            began: clock::now(),
             tasks: TaskGroup::new("client"),
         };
         let kafka = Self { cluster: Arc::new(cluster) };
@@ -165,7 +168,9 @@ impl Kafka {
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
     pub async fn topic(&self, name: &Str) -> Result<Arc<Topic>> {
-        self.topic_heard_after(name, clock::now() - self.cluster.settings.metadata_max_age).await
+        // No moment is that long ago on a machine that has just started.
+        let oldest = clock::now().checked_sub(self.cluster.settings.metadata_max_age);
+        self.topic_heard_after(name, oldest.unwrap_or(self.cluster.began)).await
     }
 
     /// A topic as a broker knows it after `moment`: for those to whom what is known is stale.
