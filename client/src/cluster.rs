@@ -9,6 +9,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
+use klamm_utils::random::Random;
 use klamm_utils::task::TaskGroup;
 use tokio::sync::watch;
 
@@ -44,6 +45,8 @@ struct Cluster {
     /// Its lock is what makes those who ask at the same time ask once.
     heard: tokio::sync::Mutex<Heard>,
     coordinators: Coordinators,
+    /// Before anything was heard.
+    began: Instant,
     tasks: TaskGroup,
 }
 
@@ -85,7 +88,7 @@ impl Settings {
 }
 
 impl Kafka {
-    /// Connects to the first bootstrap broker that answers, and learns the cluster from it.
+    /// Connects to a bootstrap broker that answers, and learns the cluster from it.
     ///
     /// # Errors
     /// The settings are wrong, or no bootstrap broker answers.
@@ -113,6 +116,7 @@ impl Kafka {
             metadata: watch::Sender::default(),
             heard: tokio::sync::Mutex::default(),
             coordinators: Coordinators::default(),
+            began: clock::now(),
             tasks: TaskGroup::new("client"),
         };
         let kafka = Self { cluster: Arc::new(cluster) };
@@ -164,7 +168,9 @@ impl Kafka {
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
     pub async fn topic(&self, name: &Str) -> Result<Arc<Topic>> {
-        self.topic_heard_after(name, clock::now() - self.cluster.settings.metadata_max_age).await
+        // No moment is that long ago on a machine that has just started.
+        let oldest = clock::now().checked_sub(self.cluster.settings.metadata_max_age);
+        self.topic_heard_after(name, oldest.unwrap_or(self.cluster.began)).await
     }
 
     /// A topic as a broker knows it after `moment`: for those to whom what is known is stale.
@@ -200,8 +206,8 @@ impl Kafka {
         self.open(&self.address_of(node)?).await
     }
 
-    /// A connection to any broker: one that is open if there is one, otherwise to the first that
-    /// answers. Bootstrap servers come after all brokers that are known, and not at all if
+    /// A connection to any broker: one that is open if there is one, otherwise to one that answers;
+    /// each time they are tried from another on. Bootstrap servers come after all brokers that are known, and not at all if
     /// `metadata.recovery.strategy` is `none` and any broker is known.
     ///
     /// # Errors
@@ -212,13 +218,12 @@ impl Kafka {
     /// Dropped before it returns, it has opened at most what others can use.
     pub async fn any_broker(&self) -> Result<Connection> {
         let metadata = self.metadata();
-        let known = metadata.brokers.values().map(|broker| &broker.address);
+        let mut addresses =
+            from_anywhere(metadata.brokers.values().map(|broker| &broker.address).collect());
         let settled = self.cluster.settings.recovery == MetadataRecovery::None;
-        let bootstrap = match settled && !metadata.brokers.is_empty() {
-            true => [].iter(),
-            false => self.cluster.bootstrap.iter(),
-        };
-        let addresses: Vec<_> = known.chain(bootstrap).collect();
+        if addresses.is_empty() || !settled {
+            addresses.extend(from_anywhere(self.cluster.bootstrap.iter().collect()));
+        }
         for address in &addresses {
             let slot = self.cluster.slots.of(address, &self.cluster.settings.reconnect);
             if let Some(connection) = slot.opened() {
@@ -396,5 +401,27 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.tasks.stop();
+    }
+}
+
+/// These in turn, from any of them on: one that all clients began with would have all the work.
+fn from_anywhere<T>(mut all: Vec<T>) -> Vec<T> {
+    let count = u64::try_from(all.len()).unwrap_or(u64::MAX);
+    let start = Random::new().below(count);
+    all.rotate_left(usize::try_from(start).unwrap_or(0));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_is_not_one_brokers_alone() {
+        let first: std::collections::BTreeSet<_> =
+            (0..1_000).map(|_| from_anywhere(vec![1, 2, 3])[0]).collect();
+        assert_eq!(first, [1, 2, 3].into());
+        assert_eq!(from_anywhere(vec![7]), [7]);
+        assert!(from_anywhere(Vec::<i32>::new()).is_empty());
     }
 }

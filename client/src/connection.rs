@@ -118,15 +118,21 @@ impl Connection {
     /// # Errors
     /// [`Error::Unsupported`] where there is none.
     pub fn version<A: Api>(&self, at_most: i16) -> Result<i16> {
-        self.versions.newest::<A>(at_most).ok_or_else(|| Error::Unsupported {
+        let unsupported = || self.unsupported::<A>(*A::VERSIONS.start());
+        self.versions.newest::<A>(at_most).ok_or_else(unsupported)
+    }
+
+    /// The broker does not speak the API from this version on.
+    pub(crate) fn unsupported<A: Api>(&self, at_least: i16) -> Error {
+        Error::Unsupported {
             address: Arc::clone(self.address()),
             api: A::NAME,
-            ours: format!("{}-{}", A::VERSIONS.start(), A::VERSIONS.end()).into(),
+            ours: format!("{at_least}-{}", A::VERSIONS.end()).into(),
             theirs: match self.versions.of(A::KEY) {
                 Some(range) => format!("{}-{}", range.start(), range.end()).into(),
                 None => "none".into(),
             },
-        })
+        }
     }
 
     /// Sends a request once there is room for it. When this returns, its place in the order is

@@ -1,6 +1,6 @@
 //! Which broker coordinates a group or a transactional id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use klamm_protocol::api::find_coordinator::{self, FindCoordinator};
@@ -15,6 +15,9 @@ use crate::error::{Result, Subject};
 
 /// The first version that asks for many keys at once.
 const BATCHED: i16 = 4;
+
+/// How many coordinators are remembered: who looks after a cluster asks for many, each once.
+const KNOWN_MAX: usize = 10_000;
 
 /// What a coordinator is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +45,16 @@ impl CoordinatorKind {
 }
 
 impl Coordinators {
+    /// Remembers these, and forgets the others where all are too many.
+    fn keep<'a>(&self, kind: CoordinatorKind, found: impl Iterator<Item = (&'a Str, i32)>) {
+        let mut nodes = self.lock();
+        if nodes.len() >= KNOWN_MAX {
+            nodes.clear();
+        }
+        // A key may be a slice of a whole answer, which is not to be held on to.
+        nodes.extend(found.map(|(key, node)| ((kind, key.detached()), node)));
+    }
+
     /// Forgets all of them.
     pub(crate) fn forget(&self) {
         self.lock().clear();
@@ -84,11 +97,12 @@ impl Kafka {
         let known = |key: &Str| self.known_coordinators().lock().get(&(kind, key.clone())).copied();
         let mut outcomes: HashMap<_, _> =
             keys.iter().filter_map(|key| Some((key.clone(), Ok(known(key)?)))).collect();
-        let unknown: Vec<_> =
+        // Each once: an answer is about a key, however often it is asked for.
+        let unknown: BTreeSet<_> =
             keys.iter().filter(|key| !outcomes.contains_key(*key)).cloned().collect();
         if !unknown.is_empty() {
             let connection = self.any_broker().await?;
-            let found = find(&connection, kind, unknown).await?;
+            let found = find(&connection, kind, unknown.into_iter().collect()).await?;
             self.keep_coordinators(kind, &found).await?;
             let nodes = found.into_iter().map(|(key, found)| (key, found.map(|found| found.node)));
             outcomes.extend(nodes);
@@ -122,8 +136,8 @@ impl Kafka {
             // A broker that has come or moved since: its address is wanted next.
             self.refresh(Some(&[])).await?;
         }
-        let mut known = self.known_coordinators().lock();
-        known.extend(found.into_iter().map(|(key, found)| ((kind, key.clone()), found.node)));
+        let found = found.into_iter().map(|(key, found)| (key, found.node));
+        self.known_coordinators().keep(kind, found);
         Ok(())
     }
 }
@@ -201,22 +215,19 @@ fn read(told: find_coordinator::Coordinator, origin: &Origin) -> Result<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ClientConfig;
     use crate::fake::{self, Served};
     use bytes::Bytes;
-    use klamm_protocol::api::api_versions::{self, ApiVersion, ApiVersions};
     use klamm_protocol::api::find_coordinator::{Coordinator, Response};
-    use klamm_protocol::header::encode_response;
+    use klamm_protocol::api::metadata::Metadata;
+    use klamm_protocol::declare::Api as _;
 
     /// A broker that speaks FindCoordinator up to `max_version`, coordinates "a", and has no
     /// coordinator for anything else: in the old form it says so when it is asked a second time.
     fn answer(max_version: i16, asked: &Served) -> Bytes {
         let (id, version) = (asked.correlation_id, asked.api_version);
-        if asked.api_key == 18 {
-            let own = ApiVersion { api_key: 18, min_version: 0, max_version: 4 };
-            let find = ApiVersion { api_key: 10, min_version: 0, max_version };
-            let api_keys = vec![find, own];
-            let answer = api_versions::Response { api_keys, ..Default::default() };
-            return encode_response::<ApiVersions>(version, id, &answer).unwrap().into_bytes();
+        if asked.api_key != FindCoordinator::KEY {
+            return fake::versions(asked, &[(FindCoordinator::KEY, max_version)]);
         }
         let absent = ErrorCode::COORDINATOR_NOT_AVAILABLE;
         let coordinators = ["a", "b"].map(|key| Coordinator {
@@ -228,7 +239,7 @@ mod tests {
             ..Coordinator::default()
         });
         let first = &coordinators[usize::from(id > 1)];
-        let answer = Response {
+        let body = Response {
             error_code: if version >= BATCHED { ErrorCode::NONE } else { first.error_code },
             node_id: if version >= BATCHED { 0 } else { first.node_id },
             host: first.host.clone(),
@@ -236,7 +247,38 @@ mod tests {
             coordinators: coordinators.to_vec(),
             ..Response::default()
         };
-        encode_response::<FindCoordinator>(version, id, &answer).unwrap().into_bytes()
+        fake::answer::<FindCoordinator>(asked, &body)
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_is_good() {
+        let (known, kind) = (Coordinators::default(), CoordinatorKind::Group);
+        let frame = Str::from("group");
+        known.keep(kind, [(&frame, 7)].into_iter());
+        let kept = known.lock().keys().next().unwrap().1.clone();
+        assert!(kept == frame && kept.as_ptr() != frame.as_ptr());
+        for number in 0..=KNOWN_MAX {
+            known.keep(kind, [(&number.to_string().into(), 7)].into_iter());
+        }
+        let last = (kind, KNOWN_MAX.to_string().into());
+        assert!(known.lock().len() <= KNOWN_MAX && known.lock().contains_key(&last));
+    }
+
+    #[tokio::test]
+    async fn a_key_may_be_named_twice() {
+        let address = fake::broker(|asked| {
+            let apis = [(Metadata::KEY, 12), (FindCoordinator::KEY, 6)];
+            Some(match asked.api_key {
+                Metadata::KEY => fake::metadata(asked, &[&asked.address], 0),
+                FindCoordinator::KEY => answer(6, asked),
+                _ => fake::versions(asked, &apis),
+            })
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+        let keys = ["a", "b", "a"].map(Str::from);
+        let found = kafka.coordinators(CoordinatorKind::Group, &keys).await.unwrap();
+        assert!(found.iter().map(|(key, _)| key).eq(&keys));
+        assert!(matches!(&found[..], [(_, Ok(7)), (_, Err(_)), (_, Ok(7))]), "{found:?}");
     }
 
     #[tokio::test]

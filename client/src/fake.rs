@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use klamm_protocol::api::api_versions::{self, ApiVersion, ApiVersions};
+use klamm_protocol::api::metadata::{self, Metadata};
+use klamm_protocol::declare::Api;
 use klamm_protocol::frame::FrameCodec;
-use klamm_protocol::header::RequestHeader;
+use klamm_protocol::header::{RequestHeader, encode_response};
 use klamm_protocol::wire::Str;
 use klamm_utils::task::TaskGroup;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,6 +22,8 @@ use crate::link::Limits;
 
 /// What is told of a request.
 pub(crate) struct Served {
+    /// The broker's own address.
+    pub(crate) address: Arc<str>,
     pub(crate) api_key: i16,
     pub(crate) api_version: i16,
     pub(crate) correlation_id: i32,
@@ -30,32 +35,67 @@ pub(crate) async fn broker(
     mind: impl Fn(&Served) -> Option<Bytes> + Send + Sync + 'static,
 ) -> Arc<str> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string().into();
+    let address: Arc<str> = listener.local_addr().unwrap().to_string().into();
+    let own = Arc::clone(&address);
     let (mind, tasks) = (Arc::new(mind), TaskGroup::new("fake"));
     tasks.clone().spawn("accept", async move {
         while let Ok((socket, _)) = listener.accept().await {
-            let mind = Arc::clone(&mind);
-            tasks.spawn("serve", async move { serve(socket, &*mind).await });
+            let (mind, own) = (Arc::clone(&mind), Arc::clone(&own));
+            tasks.spawn("serve", async move { serve(socket, own, &*mind).await });
         }
     });
     address
 }
 
-async fn serve(mut socket: TcpStream, mind: &(impl Fn(&Served) -> Option<Bytes> + Sync)) {
+async fn serve(
+    mut socket: TcpStream,
+    address: Arc<str>,
+    mind: &(impl Fn(&Served) -> Option<Bytes> + Sync),
+) {
     let (mut codec, mut buffer) = (FrameCodec::new(1 << 20), BytesMut::new());
     loop {
         while let Some(frame) = codec.decode(&mut buffer).unwrap() {
             let (header, _) = RequestHeader::split(frame).unwrap();
             let RequestHeader { api_key, api_version, correlation_id, .. } = header;
-            let Some(answer) = mind(&Served { api_key, api_version, correlation_id }) else {
-                return;
-            };
+            let address = Arc::clone(&address);
+            let asked = Served { address, api_key, api_version, correlation_id };
+            let Some(answer) = mind(&asked) else { return };
             socket.write_all(&answer).await.unwrap();
         }
         if !matches!(socket.read_buf(&mut buffer).await, Ok(1..)) {
             return;
         }
     }
+}
+
+/// An answer to what was asked.
+pub(crate) fn answer<A: Api>(asked: &Served, body: &A::Response) -> Bytes {
+    let Served { api_version, correlation_id, .. } = *asked;
+    encode_response::<A>(api_version, correlation_id, body).unwrap().into_bytes()
+}
+
+/// That it speaks these APIs, each up to a version.
+pub(crate) fn versions(asked: &Served, apis: &[(i16, i16)]) -> Bytes {
+    let api =
+        |&(api_key, max_version): &(i16, i16)| ApiVersion { api_key, min_version: 0, max_version };
+    let api_keys = apis.iter().chain(&[(ApiVersions::KEY, 4)]).map(api).collect();
+    answer::<ApiVersions>(asked, &api_versions::Response { api_keys, ..Default::default() })
+}
+
+/// That the cluster has these brokers, whose ids are their places, and that one of them is the
+/// controller and leads the one partition of "a".
+pub(crate) fn metadata(asked: &Served, brokers: &[&str], leader_id: i32) -> Bytes {
+    let broker = |(node_id, address): (i32, &&str)| {
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let (host, port) = (host.into(), port.parse().unwrap());
+        metadata::Broker { node_id, host, port, ..Default::default() }
+    };
+    let brokers = (0..).zip(brokers).map(broker).collect();
+    let partitions = vec![metadata::PartitionAnswer { leader_id, ..Default::default() }];
+    let topic = metadata::TopicAnswer { name: Some("a".into()), partitions, ..Default::default() };
+    let (controller_id, topics) = (leader_id, vec![topic]);
+    let body = metadata::Response { brokers, controller_id, topics, ..Default::default() };
+    answer::<Metadata>(asked, &body)
 }
 
 /// Connects to it.

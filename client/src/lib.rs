@@ -63,6 +63,7 @@ pub mod sasl;
 mod slot;
 mod socks;
 mod tls;
+mod together;
 mod versions;
 
 pub use answer::{Answer, Origin};

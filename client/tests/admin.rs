@@ -99,8 +99,9 @@ async fn offsets_answer_in_the_order_of_the_question() {
     let wanted = [
         (name.clone(), 7, OffsetSpec::Latest),
         (name.clone(), 1, OffsetSpec::Latest),
-        (name, 0, OffsetSpec::Timestamp(1)),
+        (name.clone(), 0, OffsetSpec::Timestamp(1)),
         (nobody, 0, OffsetSpec::Earliest),
+        (name, 0, OffsetSpec::Earliest),
     ];
     let found = kafka.admin().list_offsets(&wanted).await.unwrap();
     let items = wanted.iter().map(|(topic, index, _)| (topic.clone(), *index));
@@ -109,6 +110,7 @@ async fn offsets_answer_in_the_order_of_the_question() {
     assert_eq!((code(&found[0].1), code(&found[3].1)), (unknown, unknown));
     assert_eq!(found[1].1.as_ref().unwrap().offset, Some(0));
     assert_eq!(found[2].1.as_ref().unwrap().offset, None);
+    assert_eq!(found[4].1.as_ref().unwrap().offset, Some(0));
     cluster.stop().await;
 }
 

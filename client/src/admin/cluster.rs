@@ -7,6 +7,7 @@ use klamm_protocol::wire::Str;
 use super::{Admin, Effect, Outcomes};
 use crate::error::Result;
 use crate::metadata::Broker;
+use crate::together::together;
 use crate::versions::Versions;
 
 /// The cluster as it is now.
@@ -46,12 +47,12 @@ impl Admin {
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
     pub async fn api_versions(&self) -> Result<Outcomes<Broker, Arc<Versions>>> {
+        let deadline = self.deadline();
         let cluster = self.describe_cluster().await?;
-        let mut outcomes = Vec::with_capacity(cluster.brokers.len());
-        for broker in cluster.brokers {
-            let connection = self.kafka.broker(broker.id).await;
-            outcomes.push((broker, connection.map(|open| Arc::new(open.versions().clone()))));
-        }
-        Ok(outcomes)
+        let ask = async |broker: Broker| {
+            let connection = self.until(deadline, self.kafka.broker(broker.id)).await;
+            (broker, connection.map(|open| Arc::new(open.versions().clone())))
+        };
+        Ok(together(cluster.brokers.into_iter().map(ask)).await)
     }
 }

@@ -6,9 +6,10 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
-use super::{Admin, Effect, Outcomes};
+use super::{Admin, Effect, Outcomes, may_help};
 use crate::coordinator::CoordinatorKind;
 use crate::error::{Error, Result};
+use crate::together::together;
 
 /// Codes by which a broker says that it cannot coordinate this group, or not yet.
 const ELSEWHERE: [ErrorCode; 3] = [
@@ -39,13 +40,11 @@ impl Admin {
     ) -> Result<Outcomes<Str, T>> {
         let order: HashMap<_, usize> = groups.iter().cloned().zip(0..).collect();
         let (mut left, mut outcomes) = (groups.to_vec(), Vec::new());
-        let deadline = clock::now() + self.timeout;
+        let deadline = self.deadline();
         let mut backoff = self.kafka.retry_backoff();
         loop {
-            let pause = backoff.next_pause();
-            let last_try = clock::now() + pause > deadline;
             let find = async || self.kafka.coordinators(kind, &left).await;
-            let found = self.retry(Effect::Reads, find).await?;
+            let found = self.retry_until(deadline, Effect::Reads, find).await?;
             let mut answers = Vec::with_capacity(left.len());
             let mut led = BTreeMap::<_, Vec<_>>::new();
             for (group, node) in found {
@@ -54,9 +53,12 @@ impl Admin {
                     Err(error) => answers.push((group, Err(error))),
                 }
             }
-            for (node, groups) in led {
-                answers.extend(self.told_by(kind, node, groups, &ask).await);
-            }
+            let ask = |node, groups| self.until(deadline, ask(node, groups));
+            let asked =
+                led.into_iter().map(|(node, groups)| self.told_by(kind, node, groups, &ask));
+            answers.extend(together(asked).await.into_iter().flatten());
+            let pause = backoff.next_pause();
+            let last_try = clock::now() + pause > deadline;
             left = Vec::new();
             for (group, outcome) in answers {
                 match outcome {
@@ -118,9 +120,4 @@ pub(crate) fn unless_elsewhere<T>(
         Some(place) => outcomes.swap_remove(place).1.map(|_| outcomes),
         None => Ok(outcomes),
     }
-}
-
-/// Whether asking again may help, and does no harm.
-fn may_help(error: &Error, effect: Effect) -> bool {
-    error.is_retriable() && (effect == Effect::Reads || !error.possibly_written())
 }

@@ -3,7 +3,7 @@
 use klamm_protocol::api::describe_log_dirs::{self, DescribeLogDirs};
 use klamm_protocol::wire::Str;
 
-use super::{Admin, Effect, Outcomes};
+use super::{Admin, Outcomes};
 use crate::answer::{Answer, Origin};
 use crate::error::{Result, Subject};
 
@@ -44,19 +44,15 @@ impl Admin {
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
     pub async fn log_dirs(&self, brokers: &[i32]) -> Result<Outcomes<i32, Vec<LogDir>>> {
-        let mut outcomes = Vec::with_capacity(brokers.len());
-        for node in brokers {
-            let request = describe_log_dirs::Request { topics: None };
-            let attempt = async || {
-                let Answer { body, origin } =
-                    self.kafka.call::<DescribeLogDirs>(*node, &request).await?;
-                origin.check(body.error_code, None, Subject::Broker(*node))?;
-                let dirs = body.results.into_iter();
-                Ok(dirs.map(|dir| LogDir::from_wire(dir, *node, &origin)).collect())
-            };
-            outcomes.push((*node, self.retry(Effect::Reads, attempt).await));
-        }
-        Ok(outcomes)
+        let request = describe_log_dirs::Request { topics: None };
+        let describe = async |node| {
+            let Answer { body, origin } =
+                self.kafka.call::<DescribeLogDirs>(node, &request).await?;
+            origin.check(body.error_code, None, Subject::Broker(node))?;
+            let dirs = body.results.into_iter();
+            Ok(dirs.map(|dir| LogDir::from_wire(dir, node, &origin)).collect())
+        };
+        Ok(self.of_each(brokers.iter().copied(), describe).await)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use klamm_protocol::api::delete_records::{self, DeleteRecords};
 use klamm_protocol::api::list_offsets::{self, ListOffsets};
@@ -9,14 +10,18 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use klamm_utils::clock;
 
-use super::{Admin, Effect, Outcomes};
+use super::{Admin, Effect, Outcomes, may_help};
 use crate::answer::Answer;
 use crate::config::{IsolationLevel, keys};
 use crate::error::{Error, Result, Subject};
 use crate::metadata::Topic;
+use crate::together::together;
 
 /// What a leader says of one partition.
 pub(super) type Told<T> = ((Str, i32), ErrorCode, T);
+
+/// Which offset is wanted of each partition.
+type Specs = HashMap<(Str, i32), OffsetSpec>;
 
 /// Which offset of a partition is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,7 +30,7 @@ pub enum OffsetSpec {
     Earliest,
     /// One more than the last.
     Latest,
-    /// That of the record with the greatest timestamp.
+    /// That of the record with the greatest timestamp. Brokers before Kafka 3.0 do not find it.
     MaxTimestamp,
     /// The first whose timestamp, in milliseconds since 1970, is this or later.
     Timestamp(i64),
@@ -51,10 +56,19 @@ impl OffsetSpec {
             Self::Timestamp(ms) => ms.max(0),
         }
     }
+
+    /// The first version in which brokers know it: an older one takes any number below zero that
+    /// it does not know for the time before all records.
+    fn version(self) -> i16 {
+        match self {
+            Self::MaxTimestamp => 7,
+            Self::Latest | Self::Earliest | Self::Timestamp(_) => 1,
+        }
+    }
 }
 
 impl Admin {
-    /// Finds one offset of each partition.
+    /// Finds an offset of each partition, or several of one that is named as often.
     ///
     /// # Errors
     /// No broker answers.
@@ -65,34 +79,68 @@ impl Admin {
         &self,
         wanted: &[(Str, i32, OffsetSpec)],
     ) -> Result<Outcomes<(Str, i32), FoundOffset>> {
+        let (rounds, round_of) = rounds(wanted);
+        let asked = together(rounds.iter().map(|specs| self.list(specs))).await;
+        let mut found = HashMap::with_capacity(wanted.len());
+        for (round, outcomes) in asked.into_iter().enumerate() {
+            found.extend(outcomes?.into_iter().map(|(item, outcome)| ((round, item), outcome)));
+        }
+        let outcome = |(round, (topic, index, _)): (usize, &(Str, i32, OffsetSpec))| {
+            let place = (round, (topic.clone(), *index));
+            let outcome = found.remove(&place).expect("one outcome of each partition");
+            (place.1, outcome)
+        };
+        Ok(round_of.into_iter().zip(wanted).map(outcome).collect())
+    }
+
+    async fn list(&self, specs: &Specs) -> Result<Outcomes<(Str, i32), FoundOffset>> {
+        let ask = async |node, partitions| self.list_at(node, partitions, specs).await;
+        self.by_leader(specs.keys().cloned(), Effect::Reads, ask).await
+    }
+
+    /// What one leader tells of its partitions.
+    async fn list_at(
+        &self,
+        node: i32,
+        partitions: Vec<(Str, i32)>,
+        specs: &Specs,
+    ) -> Result<Outcomes<(Str, i32), FoundOffset>> {
+        let connection = self.kafka.broker(node).await?;
+        let version = connection.version::<ListOffsets>(i16::MAX)?;
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            partitions.into_iter().partition(|item| specs[item].version() <= version);
+        let unsupported = |item| {
+            let error = connection.unsupported::<ListOffsets>(specs[&item].version());
+            (item, Err(error))
+        };
+        let mut outcomes: Vec<_> = unknown.into_iter().map(unsupported).collect();
+        if !known.is_empty() {
+            let request = self.question(&known, specs);
+            let pending = connection.submit::<ListOffsets>(version, &request).await?;
+            outcomes.extend(read_answer(pending.answer().await?.map(found), known));
+        }
+        Ok(outcomes)
+    }
+
+    fn question(&self, partitions: &[(Str, i32)], specs: &Specs) -> list_offsets::Request {
         let isolation = self.kafka.config().get(&keys::ISOLATION_LEVEL);
-        let partitions = wanted.iter().map(|(topic, index, _)| (topic.clone(), *index));
-        let spec: HashMap<_, _> =
-            wanted.iter().map(|(topic, index, spec)| ((topic.clone(), *index), *spec)).collect();
-        self.by_leader(partitions, Effect::Reads, async |node, partitions| {
-            let request = list_offsets::Request {
-                replica_id: -1,
-                isolation_level: i8::from(isolation == IsolationLevel::ReadCommitted),
-                topics: by_topic(&partitions, |name, indexes| list_offsets::Topic {
-                    partitions: indexes
-                        .into_iter()
-                        .map(|index| list_offsets::Partition {
-                            partition_index: index,
-                            timestamp: spec
-                                .get(&(name.clone(), index))
-                                .map_or(OffsetSpec::Latest, |spec| *spec)
-                                .to_wire(),
-                            ..list_offsets::Partition::default()
-                        })
-                        .collect(),
-                    name,
-                }),
-                timeout_ms: self.timeout_ms(),
-            };
-            let answer = self.kafka.call::<ListOffsets>(node, &request).await?;
-            Ok(answer.map(found))
-        })
-        .await
+        let topic = |name: Str, indexes: Vec<i32>| list_offsets::Topic {
+            partitions: indexes
+                .into_iter()
+                .map(|partition_index| list_offsets::Partition {
+                    partition_index,
+                    timestamp: specs[&(name.clone(), partition_index)].to_wire(),
+                    ..list_offsets::Partition::default()
+                })
+                .collect(),
+            name,
+        };
+        list_offsets::Request {
+            replica_id: -1,
+            isolation_level: i8::from(isolation == IsolationLevel::ReadCommitted),
+            topics: by_topic(partitions, topic),
+            timeout_ms: self.timeout_ms(),
+        }
     }
 
     /// Deletes what lies below an offset of each partition; -1 stands for all. Gives the first
@@ -125,14 +173,14 @@ impl Admin {
                 timeout_ms: self.timeout_ms(),
             };
             let answer = self.kafka.call::<DeleteRecords>(node, &request).await?;
-            Ok(answer.map(deleted))
+            Ok(read_answer(answer.map(deleted), partitions))
         })
         .await
     }
 
     /// Asks each partition's leader, and again those whose leader has moved. Each partition has its
     /// outcome, in the order of the question.
-    pub(super) async fn by_leader<T, F: Future<Output = Result<Answer<Vec<Told<T>>>>>>(
+    pub(super) async fn by_leader<T, F: Future<Output = Result<Outcomes<(Str, i32), T>>>>(
         &self,
         partitions: impl Iterator<Item = (Str, i32)>,
         effect: Effect,
@@ -140,21 +188,28 @@ impl Admin {
     ) -> Result<Outcomes<(Str, i32), T>> {
         let order: BTreeMap<_, usize> = partitions.zip(0..).collect();
         let (mut left, mut outcomes) = (order.keys().cloned().collect(), Vec::new());
-        let deadline = clock::now() + self.timeout;
+        let deadline = self.deadline();
         let mut backoff = self.kafka.retry_backoff();
         loop {
-            let last_try = clock::now() >= deadline;
-            let (led, mut again) = self.leaders(left, last_try, &mut outcomes).await?;
-            for (node, partitions) in led {
-                let answer = self.retry(effect, || ask(node, partitions.clone())).await;
-                sort_answers(answer, partitions, last_try, &mut outcomes, &mut again);
-            }
-            if again.is_empty() {
+            // Leaders are looked up anew each time: a broker that is gone leads nothing any more.
+            let (led, mut answers) = self.leaders(left, deadline, &mut outcomes).await?;
+            let asked = led.into_iter().map(async |(node, partitions)| {
+                let told = self.until(deadline, ask(node, partitions.clone())).await;
+                let failed = |error: Error| {
+                    partitions.into_iter().map(|item| (item, Err(error.clone()))).collect()
+                };
+                told.unwrap_or_else(failed)
+            });
+            answers.extend(together(asked).await.into_iter().flatten());
+            let pause = backoff.next_pause();
+            let last_try = clock::now() + pause > deadline;
+            let is_final = |error: &Error| last_try || !is_worth_asking_again(error, effect);
+            left = sort_answers(answers, is_final, &mut outcomes);
+            if left.is_empty() {
                 outcomes.sort_by_key(|(item, _)| order.get(item).copied());
                 return Ok(outcomes);
             }
-            left = again;
-            tokio::time::sleep(backoff.next_pause()).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -163,25 +218,41 @@ impl Admin {
     async fn leaders<T>(
         &self,
         partitions: Vec<(Str, i32)>,
-        last_try: bool,
+        deadline: Instant,
         outcomes: &mut Outcomes<(Str, i32), T>,
-    ) -> Result<(BTreeMap<i32, Vec<(Str, i32)>>, Vec<(Str, i32)>)> {
+    ) -> Result<(BTreeMap<i32, Vec<(Str, i32)>>, Outcomes<(Str, i32), T>)> {
         let mut names: Vec<_> = partitions.iter().map(|(name, _)| name.clone()).collect();
         names.sort_unstable();
         names.dedup();
-        let (_, topics) =
-            self.retry(Effect::Reads, async || self.kafka.refresh(Some(&names)).await).await?;
+        let refresh = async || self.kafka.refresh(Some(&names)).await;
+        let (_, topics) = self.retry_until(deadline, Effect::Reads, refresh).await?;
         let topics: HashMap<_, _> = topics.into_iter().collect();
         let (mut led, mut leaderless) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
         for item in partitions {
             match leader(&topics[&item.0], &item) {
                 Ok(node) => led.entry(node).or_default().push(item),
-                Err(Error::NoLeader { .. }) if !last_try => leaderless.push(item),
+                Err(error @ Error::NoLeader { .. }) => leaderless.push((item, Err(error))),
                 Err(error) => outcomes.push((item, Err(error))),
             }
         }
         Ok((led, leaderless))
     }
+}
+
+/// What is wanted, in as many questions as it takes for none to name a partition twice, which
+/// brokers refuse; and in which of them each is.
+fn rounds(wanted: &[(Str, i32, OffsetSpec)]) -> (Vec<Specs>, Vec<usize>) {
+    let (mut rounds, mut round_of) = (Vec::<Specs>::new(), Vec::with_capacity(wanted.len()));
+    for (topic, index, spec) in wanted {
+        let item = (topic.clone(), *index);
+        let round = rounds.iter().take_while(|specs| specs.contains_key(&item)).count();
+        if round == rounds.len() {
+            rounds.push(Specs::new());
+        }
+        rounds[round].insert(item, *spec);
+        round_of.push(round);
+    }
+    (rounds, round_of)
 }
 
 fn leader(topic: &Result<Arc<Topic>>, (name, index): &(Str, i32)) -> Result<i32> {
@@ -221,35 +292,45 @@ fn deleted(answer: delete_records::Response) -> Vec<Told<i64>> {
     partitions.collect()
 }
 
-/// Puts what a broker answered to the outcomes, and the partitions that it leads no more to those
-/// that are to be asked again.
-fn sort_answers<T>(
-    answer: Result<Answer<Vec<Told<T>>>>,
+/// What a broker answered of each partition that it was asked about.
+pub(super) fn read_answer<T>(
+    Answer { body, origin }: Answer<Vec<Told<T>>>,
     partitions: Vec<(Str, i32)>,
-    last_try: bool,
-    outcomes: &mut Outcomes<(Str, i32), T>,
-    again: &mut Vec<(Str, i32)>,
-) {
-    let Answer { body, origin } = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            let failed = partitions.into_iter().map(|item| (item, Err(error.clone())));
-            return outcomes.extend(failed);
-        }
-    };
+) -> Outcomes<(Str, i32), T> {
     let mut told: HashMap<_, _> =
         body.into_iter().map(|(item, code, value)| (item, (code, value))).collect();
-    for item in partitions {
+    let outcome = |item: (Str, i32)| {
         let subject = Subject::Partition(item.0.clone(), item.1);
         let outcome = match told.remove(&item) {
             Some((code, value)) => origin.check(code, None, subject).map(|()| value),
             None => Err(origin.unanswered(subject)),
         };
+        (item, outcome)
+    };
+    partitions.into_iter().map(outcome).collect()
+}
+
+/// Puts answers to the outcomes, and gives the partitions that are to be asked about again.
+fn sort_answers<T>(
+    answers: Outcomes<(Str, i32), T>,
+    is_final: impl Fn(&Error) -> bool,
+    outcomes: &mut Outcomes<(Str, i32), T>,
+) -> Vec<(Str, i32)> {
+    let mut again = Vec::new();
+    for (item, outcome) in answers {
         match outcome {
-            Err(error) if error.is_stale_metadata() && !last_try => again.push(item),
+            Err(error) if !is_final(&error) => again.push(item),
             outcome => outcomes.push((item, outcome)),
         }
     }
+    again
+}
+
+/// Whether to ask again may help, and does no harm; maybe another leader.
+fn is_worth_asking_again(error: &Error, effect: Effect) -> bool {
+    // A broker that refuses because it does not lead has changed nothing.
+    let is_moved = matches!(error, Error::Broker { .. }) && error.is_stale_metadata();
+    is_moved || may_help(error, effect)
 }
 
 /// Partitions gathered under their topics.
@@ -259,4 +340,118 @@ pub(crate) fn by_topic<T>(partitions: &[(Str, i32)], topic: impl Fn(Str, Vec<i32
         topics.entry(name.clone()).or_default().push(*index);
     }
     topics.into_iter().map(|(name, indexes)| topic(name, indexes)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+    use crate::{ClientConfig, Kafka};
+    use klamm_protocol::api::metadata::Metadata;
+    use klamm_protocol::declare::Api as _;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+    use tokio::net::TcpListener;
+
+    /// An answer of "a", partition 0.
+    fn listed(asked: &fake::Served, error_code: ErrorCode, offset: i64) -> bytes::Bytes {
+        let partition = list_offsets::PartitionAnswer { error_code, offset, ..Default::default() };
+        let topic = list_offsets::TopicAnswer { name: "a".into(), partitions: vec![partition] };
+        let body = list_offsets::Response { topics: vec![topic], ..Default::default() };
+        fake::answer::<ListOffsets>(asked, &body)
+    }
+
+    #[tokio::test]
+    async fn the_next_leader_is_asked_where_the_last_is_gone() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = gone.local_addr().unwrap().to_string();
+        drop(gone);
+        let looked = AtomicU32::new(0);
+        let address = fake::broker(move |asked| {
+            Some(match asked.api_key {
+                Metadata::KEY => {
+                    // The client connects, and then looks who leads.
+                    let is_known = looked.fetch_add(1, Ordering::Relaxed) >= 2;
+                    fake::metadata(asked, &[&asked.address, &place], i32::from(!is_known))
+                }
+                ListOffsets::KEY => listed(asked, ErrorCode::NONE, 7),
+                _ => fake::versions(asked, &[(Metadata::KEY, 12), (ListOffsets::KEY, 7)]),
+            })
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+        let wanted = [("a".into(), 0, OffsetSpec::Latest)];
+        let admin = kafka.admin();
+        let found = tokio::time::timeout(Duration::from_secs(10), admin.list_offsets(&wanted));
+        let found = found.await.unwrap().unwrap();
+        assert_eq!(found[0].1.as_ref().unwrap().offset, Some(7));
+    }
+
+    #[tokio::test]
+    async fn old_brokers_are_not_asked_for_what_they_do_not_know() {
+        for (max_version, known) in [(6, false), (7, true)] {
+            let address = fake::broker(move |asked| {
+                let apis = [(Metadata::KEY, 12), (ListOffsets::KEY, max_version)];
+                Some(match asked.api_key {
+                    Metadata::KEY => fake::metadata(asked, &[&asked.address], 0),
+                    ListOffsets::KEY => listed(asked, ErrorCode::NONE, 7),
+                    _ => fake::versions(asked, &apis),
+                })
+            });
+            let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+            let find = async |spec| {
+                let found = kafka.admin().list_offsets(&[("a".into(), 0, spec)]).await;
+                found.unwrap().remove(0).1
+            };
+            assert_eq!(find(OffsetSpec::Latest).await.unwrap().offset, Some(7));
+            match find(OffsetSpec::MaxTimestamp).await {
+                Ok(found) => assert!(known && found.offset == Some(7)),
+                Err(Error::Unsupported { ours, .. }) => assert!(!known && &*ours == "7-11"),
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn partitions_whose_leader_is_not_ready_are_asked_for_again() {
+        let origin = crate::answer::Origin::of::<ListOffsets>(&"a:1".into());
+        let told = |index, code| ((Str::from("a"), index), code, index);
+        let codes =
+            [ErrorCode::NONE, ErrorCode::OFFSET_NOT_AVAILABLE, ErrorCode::INVALID_TIMESTAMP];
+        let body = (0..).zip(codes).map(|(index, code)| told(index, code)).collect();
+        let partitions = [0, 1, 2, 3].map(|index| (Str::from("a"), index)).into();
+        let answers = read_answer(Answer { body, origin }, partitions);
+        let sort = |last_try| {
+            let mut outcomes = Vec::new();
+            let is_final = |error: &Error| last_try || !is_worth_asking_again(error, Effect::Reads);
+            let again = sort_answers(answers.clone(), is_final, &mut outcomes);
+            assert_eq!(outcomes[0].1.as_ref().ok(), Some(&0));
+            (outcomes.len(), again)
+        };
+        assert_eq!(sort(false), (3, vec![("a".into(), 1)]));
+        assert_eq!(sort(true), (4, vec![]));
+    }
+
+    #[test]
+    fn what_may_have_been_changed_is_not_asked_for_again() {
+        let lost = |sent| Error::Disconnected {
+            address: "a:1".into(),
+            api: "DeleteRecords",
+            reason: "it ended".into(),
+            sent,
+        };
+        let origin = crate::answer::Origin::of::<DeleteRecords>(&"a:1".into());
+        let moved = origin.error(ErrorCode::NOT_LEADER_OR_FOLLOWER, Subject::Cluster);
+        let unready = origin.error(ErrorCode::OFFSET_NOT_AVAILABLE, Subject::Cluster);
+        let refused = origin.error(ErrorCode::TOPIC_AUTHORIZATION_FAILED, Subject::Cluster);
+        for (error, reads, changes) in [
+            (lost(false), true, true),
+            (lost(true), true, false),
+            (moved, true, true),
+            (unready, true, true),
+            (refused, false, false),
+        ] {
+            let again = |effect| is_worth_asking_again(&error, effect);
+            assert_eq!((again(Effect::Reads), again(Effect::Changes)), (reads, changes), "{error}");
+        }
+    }
 }

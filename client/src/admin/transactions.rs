@@ -7,12 +7,14 @@ use klamm_protocol::api::list_transactions::{self, ListTransactions};
 use klamm_protocol::api::write_txn_markers::{self, WriteTxnMarkers};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
+use klamm_utils::clock;
 
-use super::offsets::{Told, by_topic};
+use super::offsets::{Told, by_topic, read_answer};
 use super::{Admin, Effect, Outcomes};
 use crate::answer::Answer;
 use crate::coordinator::CoordinatorKind;
 use crate::error::{Result, Subject};
+use crate::together::together;
 
 /// Which transactions are wanted; what is empty or not set matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,25 +109,22 @@ impl Admin {
             duration_filter: filter.longer_than_ms.unwrap_or(-1),
             transactional_id_pattern: filter.pattern.clone(),
         };
+        let began = clock::now();
         let brokers = self.describe_cluster().await?.brokers;
-        let mut outcomes = Vec::with_capacity(brokers.len());
-        for broker in brokers {
-            let node = broker.id;
-            let attempt = async || {
-                let Answer { body, origin } =
-                    self.kafka.call::<ListTransactions>(node, &request).await?;
-                origin.check(body.error_code, None, Subject::Broker(node))?;
-                let listed = body.transaction_states.into_iter().map(|told| ListedTransaction {
-                    id: told.transactional_id,
-                    producer_id: told.producer_id,
-                    state: told.transaction_state,
-                    coordinator: node,
-                });
-                Ok(listed.collect())
-            };
-            outcomes.push((node, self.retry(Effect::Reads, attempt).await));
-        }
-        Ok(outcomes)
+        let list = async |node| {
+            let Answer { body, origin } =
+                self.kafka.call::<ListTransactions>(node, &request).await?;
+            origin.check(body.error_code, None, Subject::Broker(node))?;
+            let listed = body.transaction_states.into_iter().map(|told| ListedTransaction {
+                id: told.transactional_id,
+                producer_id: told.producer_id,
+                state: told.transaction_state,
+                coordinator: node,
+            });
+            Ok(listed.collect())
+        };
+        let nodes = brokers.iter().map(|broker| broker.id);
+        Ok(self.since(began).of_each(nodes, list).await)
     }
 
     /// What the coordinators of these transactional ids know of them.
@@ -165,18 +164,7 @@ impl Admin {
                 |name, partition_indexes| describe_producers::Topic { name, partition_indexes };
             let request = describe_producers::Request { topics: by_topic(&partitions, topic) };
             let answer = self.kafka.call::<DescribeProducers>(node, &request).await?;
-            Ok(answer.map(|body| {
-                let told = body.topics.into_iter().flat_map(|topic| {
-                    let name = topic.name;
-                    topic.partitions.into_iter().map(move |partition| {
-                        let item = (name.clone(), partition.partition_index);
-                        let producers = partition.active_producers.into_iter();
-                        let producers = producers.map(ProducerState::from_wire).collect();
-                        (item, partition.error_code, producers)
-                    })
-                });
-                told.collect()
-            }))
+            Ok(read_answer(answer.map(producers), partitions))
         })
         .await
     }
@@ -190,20 +178,19 @@ impl Admin {
         &self,
         hanging: &[HangingTransaction],
     ) -> Result<Outcomes<HangingTransaction, ()>> {
-        let mut outcomes = Vec::with_capacity(hanging.len());
-        for transaction in hanging {
+        let abort = async |transaction: &HangingTransaction| {
             let place = (transaction.topic.clone(), transaction.partition);
-            let ask = async |node, _| {
+            let ask = async |node, partitions| {
                 let request = write_txn_markers::Request { markers: vec![transaction.marker()] };
                 let answer = self.kafka.call::<WriteTxnMarkers>(node, &request).await?;
-                Ok(answer.map(marked))
+                Ok(read_answer(answer.map(marked), partitions))
             };
             let aborted = self.by_leader([place].into_iter(), Effect::Changes, ask).await;
             let outcome = aborted
                 .and_then(|mut outcomes| outcomes.pop().expect("one outcome for each partition").1);
-            outcomes.push((transaction.clone(), outcome));
-        }
-        Ok(outcomes)
+            (transaction.clone(), outcome)
+        };
+        Ok(together(hanging.iter().map(abort)).await)
     }
 
     /// Fences off whoever produces under these transactional ids, and aborts what they have left
@@ -273,6 +260,19 @@ impl ProducerState {
             transaction_start: (start >= 0).then_some(start),
         }
     }
+}
+
+/// What an answer says of those who have produced to each partition.
+fn producers(answer: describe_producers::Response) -> Vec<Told<Vec<ProducerState>>> {
+    let told = answer.topics.into_iter().flat_map(|topic| {
+        let name = topic.name;
+        topic.partitions.into_iter().map(move |partition| {
+            let item = (name.clone(), partition.partition_index);
+            let producers = partition.active_producers.into_iter();
+            (item, partition.error_code, producers.map(ProducerState::from_wire).collect())
+        })
+    });
+    told.collect()
 }
 
 /// What an answer says of each partition that a marker was written to.

@@ -174,7 +174,10 @@ keys! {
     SASL_USERNAME: Option<String>, "sasl.username", "";
     /// And by what it proves that.
     SASL_PASSWORD: Option<Secret>, "sasl.password", "";
-    /// Both, and what unsecured tokens are made of, as Java's login modules have it.
+    /// Whether the two are the id of a delegation token and its HMAC in Base64, with SCRAM. A setting
+    /// of this client's own.
+    SASL_DELEGATION_TOKEN: bool, "sasl.delegation.token", "false";
+    /// All of that, and what unsecured tokens are made of, as Java's login modules have it.
     SASL_JAAS_CONFIG: Option<Secret>, "sasl.jaas.config", "";
     /// The token for OAUTHBEARER, where it does not change. A setting of this client's own.
     SASL_OAUTHBEARER_TOKEN: Option<Secret>, "sasl.oauthbearer.token", "";

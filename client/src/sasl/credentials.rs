@@ -21,7 +21,7 @@ pub(crate) struct Credentials {
 
 #[derive(Clone, Debug)]
 enum Proof {
-    Password { username: String, password: Secret },
+    Password { username: String, password: Secret, is_token: bool },
     Token(TokenSource),
 }
 
@@ -62,13 +62,13 @@ impl Credentials {
             (Proof::Token(source), _) => {
                 Conversation::Bearer(Bearer::new(source.token(patience).await?)?)
             }
-            (Proof::Password { username, password }, SaslMechanism::ScramSha256) => {
-                Conversation::Scram(Scram::new(Hash::Sha256, username, password))
+            (Proof::Password { username, password, is_token }, SaslMechanism::ScramSha256) => {
+                Conversation::Scram(Scram::new(Hash::Sha256, username, password, *is_token))
             }
-            (Proof::Password { username, password }, SaslMechanism::ScramSha512) => {
-                Conversation::Scram(Scram::new(Hash::Sha512, username, password))
+            (Proof::Password { username, password, is_token }, SaslMechanism::ScramSha512) => {
+                Conversation::Scram(Scram::new(Hash::Sha512, username, password, *is_token))
             }
-            (Proof::Password { username, password }, _) => {
+            (Proof::Password { username, password, .. }, _) => {
                 Conversation::Plain(plain(username, password)?)
             }
         })
@@ -98,7 +98,9 @@ fn password(config: &ClientConfig, module: Option<&LoginModule>) -> Result<Proof
         keys::SASL_PASSWORD.name(),
         "authenticate with PLAIN or SCRAM (or `sasl.jaas.config`)",
     ))?;
-    Ok(Proof::Password { username, password })
+    let is_token = option("tokenauth").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let is_token = is_token || config.get(&keys::SASL_DELEGATION_TOKEN);
+    Ok(Proof::Password { username, password, is_token })
 }
 
 fn token_source(
@@ -215,6 +217,19 @@ mod tests {
             let jaas = PLAIN.replace("Plain", module);
             let named = config(&[("sasl.mechanism", mechanism), ("sasl.jaas.config", &jaas)]);
             assert!(first(&named).await.starts_with("n,,n=ann,r="));
+        }
+    }
+
+    #[tokio::test]
+    async fn delegation_tokens_are_said_to_be_such() {
+        let jaas = PLAIN.replace("Plain", "Scram");
+        let user = config(&[("sasl.mechanism", "SCRAM-SHA-256"), ("sasl.jaas.config", &jaas)]);
+        let ended = |config| async move { first(&config).await.ends_with(",tokenauth=true") };
+        assert!(!ended(user.clone()).await);
+        assert!(ended(user.clone().set("sasl.delegation.token", "true")).await);
+        for (value, is_token) in [("true", true), ("TRUE", true), ("false", false)] {
+            let jaas = jaas.replace(';', &format!(" tokenauth=\"{value}\";"));
+            assert_eq!(ended(user.clone().set("sasl.jaas.config", &jaas)).await, is_token);
         }
     }
 

@@ -17,6 +17,9 @@ const ITERATIONS_MAX: u32 = 200_000;
 /// No channel binding, no other identity.
 const GS2_HEADER: &str = "n,,";
 
+/// Kafka's extension, by which a broker looks for a delegation token and not for a user (KIP-48).
+const TOKEN: &str = ",tokenauth=true";
+
 /// The hash of a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {
@@ -30,6 +33,7 @@ pub(super) struct Scram {
     hash: Hash,
     username: String,
     password: Secret,
+    is_token: bool,
     nonce: String,
     heard: Heard,
 }
@@ -54,20 +58,23 @@ impl std::fmt::Debug for Expected {
 }
 
 impl Scram {
-    /// A conversation with a nonce that nobody can foresee.
-    pub(super) fn new(hash: Hash, username: &str, password: &Secret) -> Self {
+    /// A conversation with a nonce that nobody can foresee. The name and the password may be those
+    /// of a delegation token.
+    pub(super) fn new(hash: Hash, username: &str, password: &Secret, is_token: bool) -> Self {
         let mut nonce = [0; 24];
         getrandom::fill(&mut nonce).expect("the system has random numbers");
-        Self::with_nonce(hash, username, password, base64::encode(&nonce))
+        Self { is_token, ..Self::with_nonce(hash, username, password, base64::encode(&nonce)) }
     }
 
     fn with_nonce(hash: Hash, username: &str, password: &Secret, nonce: String) -> Self {
         let username = username.replace('=', "=3D").replace(',', "=2C");
-        Self { hash, username, password: password.clone(), nonce, heard: Heard::Nothing }
+        let (password, heard) = (password.clone(), Heard::Nothing);
+        Self { hash, username, password, is_token: false, nonce, heard }
     }
 
     fn first_bare(&self) -> String {
-        format!("n={},r={}", self.username, self.nonce)
+        let extension = if self.is_token { TOKEN } else { "" };
+        format!("n={},r={}{extension}", self.username, self.nonce)
     }
 
     /// What the client says first.
@@ -278,6 +285,20 @@ mod tests {
         );
     }
 
+    /// The proof comes from Python's hashlib.
+    #[test]
+    fn the_extension_of_tokens_is_part_of_what_is_proved() {
+        let client = scram(Hash::Sha256, "user", "pencil", NONCE);
+        check(
+            Scram { is_token: true, ..client },
+            [
+                "n,,n=user,r=rOprNGfwEbeRWgbNEkqO,tokenauth=true",
+                "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=xrt7QLC27If+yCZ8tl7Arjdh2LzbxDoYIVOtWUkqn3w=",
+            ],
+            [RFC_FIRST, "v=wd2QaUOhFVV12I4FjBHC9GczfNvvSFFqpFU23bW5PvE="],
+        );
+    }
+
     #[test]
     fn what_a_broker_must_not_say_is_refused() {
         let check = |first: &str, told: &str| {
@@ -315,8 +336,8 @@ mod tests {
 
     #[test]
     fn nonces_differ_and_nothing_secret_is_shown() {
-        let one = Scram::new(Hash::Sha256, "user", &"pencil".into());
-        let other = Scram::new(Hash::Sha256, "user", &"pencil".into());
+        let one = Scram::new(Hash::Sha256, "user", &"pencil".into(), false);
+        let other = Scram::new(Hash::Sha256, "user", &"pencil".into(), false);
         assert_ne!(one.nonce, other.nonce);
         assert!(!one.nonce.contains(',') && !format!("{one:?}").contains("pencil"));
     }

@@ -49,8 +49,12 @@ async fn a_wrong_password_is_said_once_and_not_hidden_by_what_comes_later() {
     let servers = format!("localhost:{},localhost:{}", front.port, other.port);
     let config = ann(&front, "wrong").set("bootstrap.servers", &servers);
     let error = is_refused(config, "it says \"Authentication failed\"").await;
-    assert!(error.is_fatal() && error.to_string().contains(&front.port.to_string()), "{error}");
-    assert_eq!(other.seen.connections.load(Ordering::Relaxed), 0);
+    assert!(error.is_fatal());
+    // Either may be the first, and is the only one.
+    let fronts = [&front, &other];
+    let asked = fronts.map(|front| front.seen.connections.load(Ordering::Relaxed));
+    let told = fronts.map(|front| error.to_string().contains(&front.port.to_string()));
+    assert!(matches!(asked, [1, 0] | [0, 1]) && told == asked.map(|count| count == 1), "{error}");
     front.stop().await;
     other.stop().await;
 }

@@ -5,7 +5,7 @@ use klamm_protocol::api::incremental_alter_configs::{self, IncrementalAlterConfi
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
-use super::{Resource, by_broker, place_of};
+use super::{Resource, place_of};
 use crate::admin::{Admin, Effect, Outcomes};
 use crate::answer::Answer;
 use crate::error::Result;
@@ -46,7 +46,7 @@ impl Admin {
     /// Changes settings, and leaves all others as they are.
     ///
     /// # Errors
-    /// No broker answers.
+    /// None: what a broker cannot do is told beside the resource.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
@@ -60,7 +60,7 @@ impl Admin {
     /// Says what changing these settings would give, and changes none.
     ///
     /// # Errors
-    /// No broker answers.
+    /// None: what a broker cannot do is told beside the resource.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
@@ -102,7 +102,7 @@ impl Admin {
     /// [`incremental_alter_configs`](Self::incremental_alter_configs), and for those who mean it.
     ///
     /// # Errors
-    /// No broker answers.
+    /// None: what a broker cannot do is told beside the resource.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may be carried out nevertheless, in whole or in part.
@@ -141,20 +141,24 @@ impl Admin {
         resources: impl Iterator<Item = &'a Resource>,
         ask: impl Fn(Option<i32>, Vec<Resource>) -> F,
     ) -> Result<Outcomes<Resource, ()>> {
-        let mut outcomes = Vec::new();
-        for (node, resources) in by_broker(resources) {
-            let attempt = || ask(node, resources.clone());
-            let Answer { body: mut answers, origin } = self.retry(Effect::Changes, attempt).await?;
-            for resource in resources {
-                let about = answers.iter().map(|(kind, name, ..)| (*kind, name));
-                let place = place_of(&resource, about, &origin);
-                let told = place.map(|place| answers.swap_remove(place));
-                let outcome = told.and_then(|(.., code, message)| {
-                    origin.check(code, message, resource.subject())
-                });
-                outcomes.push((resource, outcome));
-            }
-        }
-        Ok(outcomes)
+        let alter = async |node, resources: Vec<Resource>| {
+            Ok(read_answer(ask(node, resources.clone()).await?, resources))
+        };
+        Ok(self.of_resources(resources, Effect::Changes, alter).await)
     }
+}
+
+fn read_answer(
+    Answer { body: mut answers, origin }: Answer<Vec<Altered>>,
+    resources: Vec<Resource>,
+) -> Outcomes<Resource, ()> {
+    let outcome = |resource: Resource| {
+        let about = answers.iter().map(|(kind, name, ..)| (*kind, name));
+        let place = place_of(&resource, about, &origin);
+        let told = place.map(|place| answers.swap_remove(place));
+        let outcome =
+            told.and_then(|(.., code, message)| origin.check(code, message, resource.subject()));
+        (resource, outcome)
+    };
+    resources.into_iter().map(outcome).collect()
 }

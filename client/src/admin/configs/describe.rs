@@ -3,7 +3,7 @@
 use klamm_protocol::api::describe_configs::{self, DescribeConfigs};
 use klamm_protocol::wire::Str;
 
-use super::{Resource, by_broker, place_of};
+use super::{Resource, place_of};
 use crate::admin::{Admin, Effect, Outcomes};
 use crate::answer::Answer;
 use crate::error::Result;
@@ -82,7 +82,7 @@ impl Admin {
     /// The settings of these resources, with the values in force.
     ///
     /// # Errors
-    /// No broker answers.
+    /// None: what a broker cannot tell is told beside the resource.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
@@ -96,7 +96,7 @@ impl Admin {
     /// The settings of these resources, each with its synonyms and its documentation.
     ///
     /// # Errors
-    /// No broker answers.
+    /// None: what a broker cannot tell is told beside the resource.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
@@ -112,39 +112,42 @@ impl Admin {
         resources: &[Resource],
         explained: bool,
     ) -> Result<Outcomes<Resource, Vec<ConfigEntry>>> {
-        let mut outcomes = Vec::with_capacity(resources.len());
-        for (node, resources) in by_broker(resources.iter()) {
-            let resource = |(resource_type, resource_name)| describe_configs::Resource {
-                resource_type,
-                resource_name,
-                configuration_keys: None,
+        let resource = |(resource_type, resource_name)| describe_configs::Resource {
+            resource_type,
+            resource_name,
+            configuration_keys: None,
+        };
+        let describe = async |node, resources: Vec<Resource>| {
+            let connection = self.reach(node).await?;
+            let version = connection.version::<DescribeConfigs>(i16::MAX)?;
+            let request = describe_configs::Request {
+                resources: resources.iter().map(Resource::to_wire).map(resource).collect(),
+                // Older brokers cannot explain.
+                include_synonyms: explained && version >= 1,
+                include_documentation: explained && version >= 3,
             };
-            let attempt = async || {
-                let connection = self.reach(node).await?;
-                let version = connection.version::<DescribeConfigs>(i16::MAX)?;
-                let request = describe_configs::Request {
-                    resources: resources.iter().map(Resource::to_wire).map(resource).collect(),
-                    // Older brokers cannot explain.
-                    include_synonyms: explained && version >= 1,
-                    include_documentation: explained && version >= 3,
-                };
-                connection.submit::<DescribeConfigs>(version, &request).await?.answer().await
-            };
-            let Answer { body, origin } = self.retry(Effect::Reads, attempt).await?;
-            let mut answers = body.results;
-            for resource in resources {
-                let about =
-                    answers.iter().map(|answer| (answer.resource_type, &answer.resource_name));
-                let place = place_of(&resource, about, &origin);
-                let outcome = place.map(|place| answers.swap_remove(place)).and_then(|answer| {
-                    origin.check(answer.error_code, answer.error_message, resource.subject())?;
-                    Ok(answer.configs.into_iter().map(read_entry).collect())
-                });
-                outcomes.push((resource, outcome));
-            }
-        }
-        Ok(outcomes)
+            let pending = connection.submit::<DescribeConfigs>(version, &request).await?;
+            Ok(read_answer(pending.answer().await?, resources))
+        };
+        Ok(self.of_resources(resources.iter(), Effect::Reads, describe).await)
     }
+}
+
+fn read_answer(
+    Answer { body, origin }: Answer<describe_configs::Response>,
+    resources: Vec<Resource>,
+) -> Outcomes<Resource, Vec<ConfigEntry>> {
+    let mut answers = body.results;
+    let outcome = |resource: Resource| {
+        let about = answers.iter().map(|answer| (answer.resource_type, &answer.resource_name));
+        let place = place_of(&resource, about, &origin);
+        let outcome = place.map(|place| answers.swap_remove(place)).and_then(|answer| {
+            origin.check(answer.error_code, answer.error_message, resource.subject())?;
+            Ok(answer.configs.into_iter().map(read_entry).collect())
+        });
+        (resource, outcome)
+    };
+    resources.into_iter().map(outcome).collect()
 }
 
 fn read_entry(entry: describe_configs::ConfigAnswer) -> ConfigEntry {

@@ -11,10 +11,11 @@ use klamm_protocol::wire::Str;
 pub use alter::Change;
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
 
-use super::{Admin, Effect};
+use super::{Admin, Effect, Outcomes};
 use crate::answer::Origin;
 use crate::connection::Connection;
-use crate::error::{Result, Subject};
+use crate::error::{Error, Result, Subject};
+use crate::together::together;
 
 /// What has a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -140,6 +141,24 @@ impl Admin {
         Ok(resources.collect())
     }
 
+    /// Asks each broker about the resources that it must be asked for, side by side. Where one gives
+    /// no answer, that is the outcome of its own resources alone.
+    async fn of_resources<'a, T, F: Future<Output = Result<Outcomes<Resource, T>>>>(
+        &self,
+        resources: impl Iterator<Item = &'a Resource>,
+        effect: Effect,
+        ask: impl Fn(Option<i32>, Vec<Resource>) -> F,
+    ) -> Outcomes<Resource, T> {
+        let asked = by_broker(resources).into_iter().map(async |(node, resources)| {
+            let told = self.retry(effect, || ask(node, resources.clone())).await;
+            let failed = |error: Error| {
+                resources.into_iter().map(|resource| (resource, Err(error.clone()))).collect()
+            };
+            told.unwrap_or_else(failed)
+        });
+        together(asked).await.into_iter().flatten().collect()
+    }
+
     /// The broker that a resource is asked of: itself, or the controller.
     async fn reach(&self, node: Option<i32>) -> Result<Connection> {
         match node {
@@ -178,6 +197,50 @@ fn place_of<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ClientConfig, Kafka, fake};
+    use klamm_protocol::api::describe_configs::{self, DescribeConfigs};
+    use klamm_protocol::api::incremental_alter_configs::{self, IncrementalAlterConfigs};
+    use klamm_protocol::api::metadata::Metadata;
+    use klamm_protocol::declare::Api as _;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn what_one_broker_cannot_do_leaves_what_others_did() {
+        let (resource_type, resource_name) = Resource::Topic("a".into()).to_wire();
+        let described = describe_configs::ResourceAnswer {
+            resource_type,
+            resource_name: resource_name.clone(),
+            ..Default::default()
+        };
+        let altered = incremental_alter_configs::ResourceAnswer {
+            resource_type,
+            resource_name,
+            ..Default::default()
+        };
+        let described =
+            describe_configs::Response { results: vec![described], ..Default::default() };
+        let altered =
+            incremental_alter_configs::Response { responses: vec![altered], ..Default::default() };
+        let keys = [Metadata::KEY, DescribeConfigs::KEY, IncrementalAlterConfigs::KEY];
+        let address = fake::broker(move |asked| {
+            Some(match asked.api_key {
+                Metadata::KEY => fake::metadata(asked, &[&asked.address], 0),
+                DescribeConfigs::KEY => fake::answer::<DescribeConfigs>(asked, &described),
+                IncrementalAlterConfigs::KEY => {
+                    fake::answer::<IncrementalAlterConfigs>(asked, &altered)
+                }
+                _ => fake::versions(asked, &keys.map(|key| (key, 1))),
+            })
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+        let admin = kafka.admin().with_timeout(Duration::from_millis(500));
+        let resources = [Resource::Topic("a".into()), Resource::Broker(7)];
+        let told = admin.describe_configs(&resources).await.unwrap();
+        assert!(matches!(&told[..], [(_, Ok(_)), (_, Err(_))]), "{told:?}");
+        let changes = resources.map(|resource| (resource, Vec::new()));
+        let told = admin.incremental_alter_configs(&changes).await.unwrap();
+        assert!(matches!(&told[..], [(_, Ok(())), (_, Err(_))]), "{told:?}");
+    }
 
     #[test]
     fn a_resource_survives_the_wire() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use klamm_protocol::wire::Str;
+use klamm_utils::clock;
 
 use super::{CommittedOffset, GroupDescription};
 use crate::admin::{Admin, FoundOffset, OffsetSpec};
@@ -44,12 +45,13 @@ impl Admin {
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
     pub async fn group_lag(&self, group: &GroupDescription) -> Result<Vec<PartitionLag>> {
+        let began = clock::now();
         let offsets = self.group_offsets(std::slice::from_ref(&group.id)).await?;
         let offsets = offsets.into_iter().next().map_or(Err(Error::Closed), |(_, told)| told)?;
         let mut known = known(group, offsets)?;
         let place = |(topic, index): &(Str, i32)| (topic.clone(), *index, OffsetSpec::Latest);
         let places: Vec<_> = known.keys().map(place).collect();
-        let ends = self.list_offsets(&places).await?;
+        let ends = self.since(began).list_offsets(&places).await?;
         Ok(ends.into_iter().filter_map(|(place, end)| behind(place, end, &mut known)).collect())
     }
 }

@@ -2,9 +2,10 @@
 
 use klamm_protocol::api::list_groups::{self, ListGroups};
 use klamm_protocol::wire::Str;
+use klamm_utils::clock;
 
 use super::GroupState;
-use crate::admin::{Admin, Effect, Outcomes};
+use crate::admin::{Admin, Outcomes};
 use crate::answer::Answer;
 use crate::error::{Result, Subject};
 
@@ -40,21 +41,18 @@ impl Admin {
         states: &[Str],
         kinds: &[Str],
     ) -> Result<Outcomes<i32, Vec<ListedGroup>>> {
+        let began = clock::now();
         let cluster = self.describe_cluster().await?;
-        let mut outcomes = Vec::with_capacity(cluster.brokers.len());
         let request =
             list_groups::Request { states_filter: states.to_vec(), types_filter: kinds.to_vec() };
-        for broker in cluster.brokers {
-            let attempt = async || {
-                let Answer { body, origin } =
-                    self.kafka.call::<ListGroups>(broker.id, &request).await?;
-                origin.check(body.error_code, None, Subject::Broker(broker.id))?;
-                let listed = body.groups.into_iter();
-                Ok(listed.map(|group| ListedGroup::from_wire(group, broker.id)).collect())
-            };
-            outcomes.push((broker.id, self.retry(Effect::Reads, attempt).await));
-        }
-        Ok(outcomes)
+        let list = async |node| {
+            let Answer { body, origin } = self.kafka.call::<ListGroups>(node, &request).await?;
+            origin.check(body.error_code, None, Subject::Broker(node))?;
+            let listed = body.groups.into_iter();
+            Ok(listed.map(|group| ListedGroup::from_wire(group, node)).collect())
+        };
+        let nodes = cluster.brokers.iter().map(|broker| broker.id);
+        Ok(self.since(began).of_each(nodes, list).await)
     }
 }
 

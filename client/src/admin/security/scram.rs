@@ -6,7 +6,7 @@ use klamm_protocol::wire::Str;
 use klamm_utils::random::Random;
 
 use crate::admin::codes::codes;
-use crate::admin::{Admin, Effect, Outcomes};
+use crate::admin::{Admin, Effect, Outcomes, unless_moved};
 use crate::answer::Answer;
 use crate::config::{ConfigError, Secret};
 use crate::error::{Result, Subject};
@@ -53,6 +53,14 @@ pub enum ScramChange {
         /// For this mechanism.
         mechanism: ScramMechanism,
     },
+}
+
+impl ScramChange {
+    fn user(&self) -> &Str {
+        match self {
+            Self::Set { user, .. } | Self::Delete { user, .. } => user,
+        }
+    }
 }
 
 impl Admin {
@@ -106,16 +114,16 @@ impl Admin {
                 }
             }
         }
-        let Answer { body, origin } = self
-            .retry(Effect::Changes, async || {
-                self.controller().await?.call::<AlterUserScramCredentials>(&request).await
-            })
-            .await?;
-        let outcome = |told: alter_user_scram_credentials::UserAnswer| {
-            let subject = Subject::Name(told.user.clone());
-            (told.user, origin.check(told.error_code, told.error_message, subject))
-        };
-        Ok(body.results.into_iter().map(outcome).collect())
+        self.retry(Effect::Changes, async || {
+            let Answer { body, origin } =
+                self.controller().await?.call::<AlterUserScramCredentials>(&request).await?;
+            let altered = body.results.into_iter().map(|told| {
+                let subject = Subject::Name(told.user.clone());
+                (told.user, origin.check(told.error_code, told.error_message, subject))
+            });
+            unless_moved(changes.iter().map(ScramChange::user), altered.collect())
+        })
+        .await
     }
 }
 
@@ -142,4 +150,46 @@ fn upsertion(
         salted_password: hash.salted(password.expose(), &salt, iterations).into(),
         salt: salt.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientConfig, Kafka, fake};
+    use klamm_protocol::api::metadata::Metadata;
+    use klamm_protocol::declare::Api as _;
+    use klamm_protocol::error_code::ErrorCode;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test]
+    async fn users_are_changed_by_the_next_controller_where_one_is_it_no_more() {
+        let asked_before = AtomicBool::new(false);
+        let address = fake::broker(move |asked| {
+            let apis = [(Metadata::KEY, 12), (AlterUserScramCredentials::KEY, 0)];
+            Some(match asked.api_key {
+                Metadata::KEY => fake::metadata(asked, &[&asked.address], 0),
+                AlterUserScramCredentials::KEY => {
+                    let is_moved = !asked_before.swap(true, Ordering::Relaxed);
+                    let answer = alter_user_scram_credentials::UserAnswer {
+                        user: "ann".into(),
+                        error_code: if is_moved {
+                            ErrorCode::NOT_CONTROLLER
+                        } else {
+                            ErrorCode::NONE
+                        },
+                        ..Default::default()
+                    };
+                    let results = vec![answer];
+                    let body =
+                        alter_user_scram_credentials::Response { results, ..Default::default() };
+                    fake::answer::<AlterUserScramCredentials>(asked, &body)
+                }
+                _ => fake::versions(asked, &apis),
+            })
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+        let change = ScramChange::Delete { user: "ann".into(), mechanism: ScramMechanism::Sha256 };
+        let altered = kafka.admin().alter_scram_users(&[change]).await.unwrap();
+        assert!(altered[0].1.is_ok(), "{altered:?}");
+    }
 }
