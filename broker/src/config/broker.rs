@@ -275,6 +275,7 @@ impl BrokerConfig {
     /// The first value, in the order of the keys, that cannot be used.
     pub fn new(layers: Layers) -> Result<Self, BrokerConfigError> {
         check_values(&layers)?;
+        validate_group_defaults(&layers)?;
         let read = Read(&layers);
         Ok(Self {
             node_id: read.number("node.id"),
@@ -311,14 +312,29 @@ impl BrokerConfig {
 
     /// The same broker with these values set while it runs: on itself, and on all brokers.
     ///
-    /// What cannot be used counts as not set, so that what an older version stored never keeps a
-    /// broker from running.
+    /// What cannot be used counts as not set, and nothing else does, so that what was stored under
+    /// other settings, or by an older version, never keeps a broker from running.
     #[must_use]
     pub fn with_dynamic(&self, broker: &Values, cluster: &Values) -> Self {
-        self.try_with_dynamic(broker, cluster).unwrap_or_else(|error| {
-            tracing::error!(%error, "settings changed at run time cannot be used");
-            self.clone()
-        })
+        self.try_with_dynamic(broker, cluster).unwrap_or_else(|_| self.with_each(broker, cluster))
+    }
+
+    /// The same, where not all of them can be used: one after the other.
+    fn with_each(&self, broker: &Values, cluster: &Values) -> Self {
+        let (mut config, mut taken) = (self.clone(), [Values::new(), Values::new()]);
+        for (scope, values) in [broker, cluster].into_iter().enumerate() {
+            for (name, value) in values {
+                taken[scope].insert(name.clone(), value.clone());
+                match self.try_with_dynamic(&taken[0], &taken[1]) {
+                    Ok(with_it) => config = with_it,
+                    Err(error) => {
+                        tracing::error!(name, value, %error, "set at run time, and of no use now");
+                        taken[scope].remove(name);
+                    }
+                }
+            }
+        }
+        config
     }
 
     /// The same broker with these values set while it runs. A value that its key does not take
@@ -341,7 +357,6 @@ impl BrokerConfig {
         let fixed = self.layers.fixed.clone();
         let layers =
             Layers { dynamic_broker: taken(broker), dynamic_cluster: taken(cluster), fixed };
-        validate_group_defaults(&layers)?;
         Self::new(layers)
     }
 }
@@ -563,6 +578,12 @@ mod tests {
              at least 1048576",
         );
         check("http.listen", "8082", "http.listen needs host:port, not `8082`");
+        check(
+            "group.consumer.session.timeout.ms",
+            "10000",
+            "group.consumer.session.timeout.ms must be greater than or equal to \
+             group.consumer.min.session.timeout.ms",
+        );
         check("log.dirs", "/a,/b", "exactly one folder can hold the data; log.dirs names `/a,/b`");
         check(
             "max.connections.per.ip.overrides",
@@ -581,5 +602,27 @@ mod tests {
         assert_eq!(kept.connections.count_max, 5);
         let unusable = started.with_dynamic(&values("listeners", "x"), &Values::new());
         assert_eq!(unusable, started);
+    }
+
+    /// With it went all others, and so what was to be kept for ever was deleted after a week.
+    #[test]
+    fn a_value_that_is_of_no_use_any_more_leaves_the_others() {
+        let cluster = [
+            ("group.consumer.session.timeout.ms", "50000"),
+            ("log.retention.ms", "-1"),
+            ("max.connections", "6"),
+        ];
+        let cluster: Values =
+            cluster.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let started = of(&[
+            ("group.consumer.min.session.timeout.ms", "55000"),
+            ("group.consumer.session.timeout.ms", "55000"),
+        ]);
+        let started = started.unwrap();
+        assert!(started.try_with_dynamic(&Values::new(), &cluster).is_err());
+        let config = started.with_dynamic(&Values::new(), &cluster);
+        assert_eq!(config.connections.count_max, 6);
+        assert_eq!(config.topic_defaults.log.retention_ms, None);
+        assert_eq!(config.groups.consumer.session_timeout, Duration::from_secs(55));
     }
 }

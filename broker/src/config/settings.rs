@@ -8,6 +8,7 @@ use super::broker::{BrokerConfig, BrokerConfigError};
 use super::key::Effect;
 use super::keys::{broker_key, nearest_broker_key};
 use super::layers::Layers;
+use super::value::ConfigError;
 use super::{environment, properties, tables};
 
 /// Where a setting was said. The later in this list, the stronger.
@@ -277,7 +278,9 @@ impl BrokerSettings {
         }
         BrokerConfig::new(Layers { fixed, ..Layers::default() }).map_err(|error| {
             let key = match &error {
-                BrokerConfigError::Value(super::ConfigError::Invalid { key, .. }) => key.as_str(),
+                BrokerConfigError::Value(
+                    ConfigError::Invalid { key, .. } | ConfigError::Beyond { key, .. },
+                ) => key.as_str(),
                 BrokerConfigError::Address { key, .. } => key,
                 BrokerConfigError::Exception(_) => "max.connections.per.ip.overrides",
                 BrokerConfigError::Folders(_) => "log.dirs",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 use klamm_broker::Broker;
-use klamm_broker::config::{Bind, Listener};
+use klamm_broker::config::{Advertise, Bind, Listener};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -67,7 +67,7 @@ impl Banner {
             partitions,
             listeners: config.listeners.iter().map(describe).collect(),
             advertised: broker.advertised().iter().map(ToString::to_string).collect(),
-            advertises_local_address: broker.advertised().len() < config.listeners.len(),
+            advertises_local_address: config.listeners.iter().any(advertises_local_address),
             bootstrap: broker.bootstrap(),
             http: broker.http_address().map(|address| format!("http://{address}")),
         }
@@ -85,7 +85,7 @@ impl Banner {
         line("listening", &self.listeners.join(", "));
         let mut told = self.advertised.clone();
         if self.advertises_local_address {
-            told.push("the address that they have reached".into());
+            told.push("or the address that they have reached".into());
         }
         line("clients", &format!("are told to connect to {}", told.join(", ")));
         match &self.http {
@@ -94,6 +94,10 @@ impl Banner {
         }
         format!("klamm {} is ready\n{text}", self.version)
     }
+}
+
+fn advertises_local_address(listener: &Listener) -> bool {
+    listener.bind == Bind::All && listener.advertise == Advertise::LocalAddress
 }
 
 fn describe(listener: &Listener) -> String {
@@ -138,7 +142,7 @@ klamm 1.2.3 is ready
         banner.http = None;
         banner.advertises_local_address = true;
         let text = banner.text();
-        assert!(text.contains("localhost:9092, the address that they have reached\n"), "{text}");
+        assert!(text.contains("localhost:9092, or the address that they have reached\n"), "{text}");
         assert!(text.ends_with("  http      off\n"));
     }
 }
