@@ -35,7 +35,7 @@ pub(super) struct LoadArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(16..1 << 20))]
     pub(super) size: u32,
     /// Records each second; latency then counts from when a record was due [default: as many as
-    /// are taken]
+    /// are taken; 1000 for e2e]
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rate: Option<u32>,
     /// How many replicas must hold a batch: all, 1, 0 [default: all]

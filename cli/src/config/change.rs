@@ -12,7 +12,7 @@ use crate::output::OutputArgs;
 #[command(after_help = "\
 Examples:
   klamm config set topic orders retention.ms=86400000 cleanup.policy=compact
-  klamm config set broker 1 log.cleaner.threads=2
+  klamm config set broker 1 log.retention.ms=86400000
   klamm config set cluster log.retention.ms=604800000
   klamm config set group billing consumer.session.timeout.ms=60000")]
 pub(crate) struct SetArgs {

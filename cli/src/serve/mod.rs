@@ -19,8 +19,8 @@ such as KAFKA_LOG_DIRS for log.dirs, -X, a flag of its own.
 
 What is logged is chosen by KLAMM_LOG or RUST_LOG, as in KLAMM_LOG=klamm_broker=debug.
 
-One SIGINT or SIGTERM ends the broker well, within shutdown.timeout.ms. A second one ends it at \
-once; nothing that was acknowledged is lost by that.")]
+One SIGINT or SIGTERM ends the broker well: requests under way have shutdown.timeout.ms, and then \
+the logs are synced. A second one ends it at once; nothing that was acknowledged is lost by that.")]
 pub(crate) struct Args {
     /// A file of settings: Kafka's server.properties, or the same keys in a file ending in .toml
     #[arg(long, value_name = "FILE")]
@@ -28,7 +28,8 @@ pub(crate) struct Args {
     /// Where the data is [default: ./klamm-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where Kafka clients connect; port 0 takes any that is free [default: localhost:9092]
+    /// Where Kafka clients connect; port 0 takes any that is free. Beyond this machine only with
+    /// -X allow.insecure.listeners=true [default: localhost:9092]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     /// Where /healthz, /readyz and /metrics are; an empty text for nowhere [default:

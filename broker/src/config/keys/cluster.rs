@@ -16,7 +16,9 @@ pub(super) const KEYS: &[Key] = &[
         .used("Id given to the cluster at its first start; made up where not set."),
     list("config.providers", "").cluster_wide(),
     boolean("controlled.shutdown.enable", "true"),
-    unset("controller.listener.names", Kind::List),
+    unset("controller.listener.names", Kind::List).used(
+        "Names of those among the listeners that are Kafka's controllers': they are left out.",
+    ),
     int("controller.quorum.append.linger.ms", "25").at_least(0),
     boolean("controller.quorum.auto.join.enable", "false"),
     list("controller.quorum.bootstrap.servers", ""),

@@ -2,6 +2,18 @@
 
 use crate::config::key::{Key, int, list, long, short, string};
 
+/// Kafka takes them in any case; these are the two in which people write them.
+const MIGRATIONS: &[&str] = &[
+    "bidirectional",
+    "upgrade",
+    "downgrade",
+    "disabled",
+    "BIDIRECTIONAL",
+    "UPGRADE",
+    "DOWNGRADE",
+    "DISABLED",
+];
+
 /// The rows, by name.
 pub(super) const KEYS: &[Key] = &[
     int("group.consumer.assignment.interval.ms", "1000")
@@ -13,17 +25,30 @@ pub(super) const KEYS: &[Key] = &[
     int("group.consumer.heartbeat.interval.ms", "5000")
         .at_least(1)
         .used("How often members of the consumer protocol are to be heard of."),
-    int("group.consumer.max.assignment.interval.ms", "15000").at_least(0),
-    int("group.consumer.max.heartbeat.interval.ms", "15000").at_least(1),
-    int("group.consumer.max.session.timeout.ms", "60000").at_least(1),
+    int("group.consumer.max.assignment.interval.ms", "15000")
+        .at_least(0)
+        .used("The longest assignment interval that groups of the consumer protocol may have."),
+    int("group.consumer.max.heartbeat.interval.ms", "15000")
+        .at_least(1)
+        .used("The longest heartbeat interval that groups of the consumer protocol may have."),
+    int("group.consumer.max.session.timeout.ms", "60000")
+        .at_least(1)
+        .used("The longest session timeout that groups of the consumer protocol may have."),
     int("group.consumer.max.size", "2147483647")
         .at_least(1)
         .used("The most members of a group of the consumer protocol."),
     string("group.consumer.migration.policy", "bidirectional")
+        .one_of(MIGRATIONS)
         .used("Which way groups may go from one protocol to the other while they have members."),
-    int("group.consumer.min.assignment.interval.ms", "0").at_least(0),
-    int("group.consumer.min.heartbeat.interval.ms", "5000").at_least(1),
-    int("group.consumer.min.session.timeout.ms", "45000").at_least(1),
+    int("group.consumer.min.assignment.interval.ms", "0")
+        .at_least(0)
+        .used("The shortest assignment interval that groups of the consumer protocol may have."),
+    int("group.consumer.min.heartbeat.interval.ms", "5000")
+        .at_least(1)
+        .used("The shortest heartbeat interval that groups of the consumer protocol may have."),
+    int("group.consumer.min.session.timeout.ms", "45000")
+        .at_least(1)
+        .used("The shortest session timeout that groups of the consumer protocol may have."),
     int("group.consumer.session.timeout.ms", "45000")
         .at_least(1)
         .used("How long a member of the consumer protocol may be silent."),
@@ -45,34 +70,72 @@ pub(super) const KEYS: &[Key] = &[
     list("group.share.assignors", "simple"),
     int("group.share.delivery.count.limit", "5").between(2, 10),
     int("group.share.heartbeat.interval.ms", "5000").at_least(1),
-    int("group.share.max.assignment.interval.ms", "15000").at_least(0),
-    int("group.share.max.delivery.count.limit", "10").between(5, 25),
-    int("group.share.max.heartbeat.interval.ms", "15000").at_least(1),
-    int("group.share.max.partition.max.record.locks", "4000").between(2000, 10_000),
-    int("group.share.max.record.lock.duration.ms", "60000").between(30_000, 3_600_000),
-    int("group.share.max.session.timeout.ms", "60000").at_least(1),
+    int("group.share.max.assignment.interval.ms", "15000")
+        .at_least(0)
+        .used("The longest assignment interval that share groups may have."),
+    int("group.share.max.delivery.count.limit", "10")
+        .between(5, 25)
+        .used("The greatest limit of deliveries that share groups may have."),
+    int("group.share.max.heartbeat.interval.ms", "15000")
+        .at_least(1)
+        .used("The longest heartbeat interval that share groups may have."),
+    int("group.share.max.partition.max.record.locks", "4000")
+        .between(2000, 10_000)
+        .used("The greatest limit of locked records that share groups may have."),
+    int("group.share.max.record.lock.duration.ms", "60000")
+        .between(30_000, 3_600_000)
+        .used("The longest time of a lock that share groups may have."),
+    int("group.share.max.session.timeout.ms", "60000")
+        .at_least(1)
+        .used("The longest session timeout that share groups may have."),
     int("group.share.max.share.sessions", "2000").at_least(1),
     int("group.share.max.size", "200").between(1, 1000),
-    int("group.share.min.assignment.interval.ms", "0").at_least(0),
-    int("group.share.min.delivery.count.limit", "2").between(2, 5),
-    int("group.share.min.heartbeat.interval.ms", "5000").at_least(1),
-    int("group.share.min.partition.max.record.locks", "100").between(100, 2000),
-    int("group.share.min.record.lock.duration.ms", "15000").between(1000, 30_000),
-    int("group.share.min.session.timeout.ms", "45000").at_least(1),
+    int("group.share.min.assignment.interval.ms", "0")
+        .at_least(0)
+        .used("The shortest assignment interval that share groups may have."),
+    int("group.share.min.delivery.count.limit", "2")
+        .between(2, 5)
+        .used("The least limit of deliveries that share groups may have."),
+    int("group.share.min.heartbeat.interval.ms", "5000")
+        .at_least(1)
+        .used("The shortest heartbeat interval that share groups may have."),
+    int("group.share.min.partition.max.record.locks", "100")
+        .between(100, 2000)
+        .used("The least limit of locked records that share groups may have."),
+    int("group.share.min.record.lock.duration.ms", "15000")
+        .between(1000, 30_000)
+        .used("The shortest time of a lock that share groups may have."),
+    int("group.share.min.session.timeout.ms", "45000")
+        .at_least(1)
+        .used("The shortest session timeout that share groups may have."),
     int("group.share.partition.max.record.locks", "2000").between(100, 10_000),
     int("group.share.record.lock.duration.ms", "30000").between(1000, 3_600_000),
     int("group.share.session.timeout.ms", "45000").at_least(1),
     int("group.streams.assignment.interval.ms", "1000").at_least(0).cluster_wide(),
     int("group.streams.heartbeat.interval.ms", "5000").at_least(1),
     int("group.streams.initial.rebalance.delay.ms", "3000").at_least(0),
-    int("group.streams.max.assignment.interval.ms", "15000").at_least(0),
-    int("group.streams.max.heartbeat.interval.ms", "15000").at_least(1),
-    int("group.streams.max.session.timeout.ms", "60000").at_least(1),
+    int("group.streams.max.assignment.interval.ms", "15000")
+        .at_least(0)
+        .used("The longest assignment interval that streams groups may have."),
+    int("group.streams.max.heartbeat.interval.ms", "15000")
+        .at_least(1)
+        .used("The longest heartbeat interval that streams groups may have."),
+    int("group.streams.max.session.timeout.ms", "60000")
+        .at_least(1)
+        .used("The longest session timeout that streams groups may have."),
     int("group.streams.max.size", "2147483647").at_least(1),
-    int("group.streams.max.standby.replicas", "2").at_least(0),
-    int("group.streams.min.assignment.interval.ms", "0").at_least(0),
-    int("group.streams.min.heartbeat.interval.ms", "5000").at_least(1),
-    int("group.streams.min.session.timeout.ms", "45000").at_least(1),
+    int("group.streams.max.standby.replicas", "2")
+        .at_least(0)
+        .used("The greatest number of standby replicas that streams groups may have."),
+    int("group.streams.min.assignment.interval.ms", "0")
+        .at_least(0)
+        .used("The shortest assignment interval that streams groups may have."),
+    int("group.streams.min.heartbeat.interval.ms", "5000")
+        .at_least(1)
+        .used("The shortest heartbeat interval that streams groups may have."),
+    int("group.streams.min.session.timeout.ms", "45000")
+        .at_least(1)
+        .used("The shortest session timeout that streams groups may have."),
     int("group.streams.num.standby.replicas", "0").at_least(0),
     int("group.streams.session.timeout.ms", "45000").at_least(1),
     int("offset.metadata.max.bytes", "4096")
@@ -86,6 +149,7 @@ pub(super) const KEYS: &[Key] = &[
         .at_least(1)
         .used("How long offsets are kept once their group is empty, in minutes."),
     int("offsets.topic.compression.codec", "0")
+        .between(0, 4)
         .used("Codec of the offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd."),
     int("offsets.topic.num.partitions", "50")
         .at_least(1)

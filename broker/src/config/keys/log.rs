@@ -81,7 +81,8 @@ pub(super) const KEYS: &[Key] = &[
     list("log.dir", "./klamm-data")
         .used("Folder that holds all data; used where `log.dirs` is not set."),
     long("log.dir.failure.timeout.ms", "30000").at_least(1),
-    unset("log.dirs", Kind::List).used("Folder that holds all data. One folder only."),
+    unset("log.dirs", Kind::List)
+        .used("Folder that holds all data. One folder only. Also called `data.dir`."),
     long("log.flush.interval.messages", "9223372036854775807")
         .at_least(1)
         .cluster_wide()
