@@ -578,6 +578,13 @@ mod tests {
              at least 1048576",
         );
         check("http.listen", "8082", "http.listen needs host:port, not `8082`");
+        assert!(of(&[("group.consumer.migration.policy", "Upgrade")]).is_ok());
+        check(
+            "group.consumer.migration.policy",
+            "upgrad",
+            "Invalid value upgrad for configuration group.consumer.migration.policy: String must \
+             be one of (case insensitive): bidirectional, downgrade, disabled, upgrade",
+        );
         check(
             "group.consumer.session.timeout.ms",
             "10000",

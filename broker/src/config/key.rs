@@ -72,6 +72,8 @@ pub enum Valid {
     BetweenOr(i64, i64, i64),
     /// One of these texts; of a list, each element.
     OneOf(&'static [&'static str]),
+    /// One of these texts, in capitals or not.
+    OneOfInAnyCase(&'static [&'static str]),
     /// Any number but zero.
     NotZero,
     /// `*`, or pairs of partition and broker.
@@ -185,6 +187,11 @@ impl Key {
 
     pub(super) const fn one_of(mut self, texts: &'static [&'static str]) -> Self {
         self.valid = Valid::OneOf(texts);
+        self
+    }
+
+    pub(super) const fn one_of_in_any_case(mut self, texts: &'static [&'static str]) -> Self {
+        self.valid = Valid::OneOfInAnyCase(texts);
         self
     }
 

@@ -165,6 +165,11 @@ fn one_of(key: &Key, text: &str) -> Result<(), ConfigError> {
             let reason = format!("String must be one of: {}", texts.join(", "));
             Err(ConfigError::invalid(key.name, text, reason))
         }
+        Valid::OneOfInAnyCase(texts) if !texts.iter().any(|it| it.eq_ignore_ascii_case(text)) => {
+            let texts = texts.join(", ");
+            let reason = format!("String must be one of (case insensitive): {texts}");
+            Err(ConfigError::invalid(key.name, text, reason))
+        }
         _ => Ok(()),
     }
 }

@@ -80,7 +80,9 @@ pub fn prompt(builder: BrokerBuilder) -> BrokerBuilder {
     builder
         .set("group.min.session.timeout.ms", "1000")
         .set("group.initial.rebalance.delay.ms", "0")
+        .set("group.consumer.min.heartbeat.interval.ms", "50")
         .set("group.consumer.heartbeat.interval.ms", "50")
+        .set("group.consumer.min.session.timeout.ms", "3000")
         .set("group.consumer.session.timeout.ms", "3000")
         .set("group.consumer.assignment.interval.ms", "0")
 }

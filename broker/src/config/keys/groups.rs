@@ -2,17 +2,7 @@
 
 use crate::config::key::{Key, int, list, long, short, string};
 
-/// Kafka takes them in any case; these are the two in which people write them.
-const MIGRATIONS: &[&str] = &[
-    "bidirectional",
-    "upgrade",
-    "downgrade",
-    "disabled",
-    "BIDIRECTIONAL",
-    "UPGRADE",
-    "DOWNGRADE",
-    "DISABLED",
-];
+const MIGRATIONS: &[&str] = &["bidirectional", "downgrade", "disabled", "upgrade"];
 
 /// The rows, by name.
 pub(super) const KEYS: &[Key] = &[
@@ -38,7 +28,7 @@ pub(super) const KEYS: &[Key] = &[
         .at_least(1)
         .used("The most members of a group of the consumer protocol."),
     string("group.consumer.migration.policy", "bidirectional")
-        .one_of(MIGRATIONS)
+        .one_of_in_any_case(MIGRATIONS)
         .used("Which way groups may go from one protocol to the other while they have members."),
     int("group.consumer.min.assignment.interval.ms", "0")
         .at_least(0)
