@@ -207,8 +207,8 @@ impl Kafka {
     }
 
     /// A connection to any broker: one that is open if there is one, otherwise to one that answers;
-    /// each time they are tried from another on. Bootstrap servers come after all brokers that are known, and not at all if
-    /// `metadata.recovery.strategy` is `none` and any broker is known.
+    /// each time they are tried from another on. Bootstrap servers come after all brokers that are
+    /// known, and not at all if `metadata.recovery.strategy` is `none` and any broker is known.
     ///
     /// # Errors
     /// One refuses who this client says it is; the others are not asked then. Or none answers: the

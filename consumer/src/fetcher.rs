@@ -22,6 +22,8 @@ use crate::shared::Shared;
 
 /// When to look again if nothing is expected.
 const IDLE: Duration = Duration::from_secs(60);
+/// When to ask again for an offset that is out of range while something before it lies ready.
+const OUT_OF_RANGE_PAUSE: Duration = Duration::from_secs(1);
 /// The first version that names topics by id.
 const BY_ID: i16 = 13;
 /// The first version that says which record is the last that is known, so that the broker can say
@@ -469,9 +471,9 @@ impl Fetcher {
             }
         } else if error.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE) {
             if cursor.has_buffered() {
-                // First what is fetched already: it is asked again when that is delivered.
+                // First what is fetched already, which may take long.
                 tracing::debug!(%error, "asked again later");
-                self.pause(cursor);
+                cursor.retry_at = Some(clock::now() + OUT_OF_RANGE_PAUSE);
             } else if cursor.reset(self.shared.settings.reset_start()) {
                 self.shared.note_move();
                 tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");

@@ -111,9 +111,12 @@ async fn what_is_fetched_is_delivered_though_the_offset_behind_it_is_out_of_rang
     let consumer = world.kafka.consumer().assign_topic(world.topic.clone(), Start::Earliest);
     let consumer = consumer.set("auto.offset.reset", "latest").set("fetch.max.bytes", "1");
     let mut consumer = consumer.build().await.unwrap();
-    while third.strikes() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let told = async {
+        while third.strikes() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, told).await.unwrap();
     let mut expected = 0;
     while expected < 100 {
         for record in next(&mut consumer).await.records() {

@@ -158,18 +158,21 @@ impl Storage {
 
     /// Sets aside the logs that are on the disk and were not opened, for nobody is going to ask for
     /// them: their folders get names that end in `-stray`, and are left there. Gives the names of
-    /// the logs and their new places. Blocks.
+    /// the logs and their new places; what the disk refuses is left for the next time. Blocks.
     pub fn set_aside_strays(&self) -> Result<Vec<(String, PathBuf)>, DiskError> {
         let disk = self.files.disk();
         let mut strays = Vec::new();
         for name in self.names_on_disk()? {
-            let is_open = self.registry().logs.contains_key(&name);
-            // Whatever else is in the folder is not ours.
-            if is_open || topic_id::read(&**disk, &self.dir.join(&name))?.is_none() {
+            if self.registry().logs.contains_key(&name) {
                 continue;
             }
+            // Whatever else is in the folder is not ours, and may not be for us to read.
+            let Ok(Some(_)) = topic_id::read(&**disk, &self.dir.join(&name)) else { continue };
             self.registry().summaries.remove(&name);
-            strays.extend(self.rename_folder(&name, STRAY)?.map(|place| (name, place)));
+            match self.rename_folder(&name, STRAY) {
+                Ok(place) => strays.extend(place.map(|place| (name, place))),
+                Err(error) => tracing::warn!(log = name, %error, "files of no topic stay"),
+            }
         }
         Ok(strays)
     }

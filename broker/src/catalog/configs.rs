@@ -177,11 +177,19 @@ impl Planner<'_> {
             checked.map_err(|error| invalid(error.to_string()))?;
         }
         let of = |id| self.image.settings(&Resource::Broker(id));
-        let together = match id {
-            None => self.broker.try_with_dynamic(of(Some(self.broker.node_id)), after),
-            Some(_) => self.broker.try_with_dynamic(after, of(None)),
+        let together = |values: &Values| match id {
+            None => self.broker.try_with_dynamic(of(Some(self.broker.node_id)), values),
+            Some(_) => self.broker.try_with_dynamic(values, of(None)),
         };
-        together.map(drop).map_err(|error| invalid(error.to_string()))
+        // What is of no use any more since the broker was started otherwise is nobody's fault now.
+        let checked = match together(before) {
+            Ok(_) => together(after),
+            Err(_) => {
+                let changed = changed().map(|(name, value)| (name.clone(), value.clone()));
+                self.broker.try_with_dynamic(&changed.collect(), &Values::new())
+            }
+        };
+        checked.map(drop).map_err(|error| invalid(error.to_string()))
     }
 }
 

@@ -43,7 +43,8 @@ impl SeriesSet {
         room: usize,
     ) -> usize {
         let before = self.values.len();
-        for sample in samples.filter(|sample| !sample.is_longer_than(LINE_LEN_MAX)) {
+        // Some of it may be left out.
+        for sample in samples.filter(|sample| !sample.is_longer_than(2 * LINE_LEN_MAX)) {
             let of_client = |key: &str| CLIENT_LABELS.contains(&word(key).as_str());
             let series = Series {
                 name: name(sample.name, sample.kind != Kind::Gauge),

@@ -40,11 +40,20 @@ impl Admin {
     ) -> Result<Outcomes<Str, T>> {
         let order: HashMap<_, usize> = groups.iter().cloned().zip(0..).collect();
         let (mut left, mut outcomes) = (groups.to_vec(), Vec::new());
+        let mut refused = Vec::<(Str, Error)>::new();
         let deadline = self.deadline();
         let mut backoff = self.kafka.retry_backoff();
         loop {
             let find = async || self.kafka.coordinators(kind, &left).await;
-            let found = self.retry_until(deadline, Effect::Reads, find).await?;
+            let found = match self.retry_until(deadline, Effect::Reads, find).await {
+                Ok(found) => found,
+                Err(error) if refused.is_empty() => return Err(error),
+                // What was done before is told, and why the rest was not.
+                Err(_) => {
+                    outcomes.extend(refused.into_iter().map(|(group, error)| (group, Err(error))));
+                    break;
+                }
+            };
             let mut answers = Vec::with_capacity(left.len());
             let mut led = BTreeMap::<_, Vec<_>>::new();
             for (group, node) in found {
@@ -59,19 +68,23 @@ impl Admin {
             answers.extend(together(asked).await.into_iter().flatten());
             let pause = backoff.next_pause();
             let last_try = clock::now() + pause > deadline;
-            left = Vec::new();
+            refused = Vec::new();
             for (group, outcome) in answers {
                 match outcome {
-                    Err(error) if !last_try && may_help(&error, effect) => left.push(group),
+                    Err(error) if !last_try && may_help(&error, effect) => {
+                        refused.push((group, error));
+                    }
                     outcome => outcomes.push((group, outcome)),
                 }
             }
-            if left.is_empty() {
-                outcomes.sort_by_key(|(group, _)| order.get(group).copied());
-                return Ok(outcomes);
+            if refused.is_empty() {
+                break;
             }
+            left = refused.iter().map(|(group, _)| group.clone()).collect();
             tokio::time::sleep(pause).await;
         }
+        outcomes.sort_by_key(|(group, _)| order.get(group).copied());
+        Ok(outcomes)
     }
 
     /// What one coordinator tells of its groups; those that are not its own are looked up anew.

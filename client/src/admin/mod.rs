@@ -242,7 +242,7 @@ mod tests {
             _ => Some(fake::versions(asked, &[(Metadata::KEY, 12), (FindCoordinator::KEY, 3)])),
         });
         let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
-        let admin = kafka.admin().with_timeout(Duration::from_millis(200));
+        let admin = kafka.admin().with_timeout(Duration::from_secs(1));
         let (topic, group) = ([NewTopic::new("b")], [Str::from("g")]);
         let calls = async {
             let created = admin.create_topics(&topic).await.unwrap_err();

@@ -188,11 +188,20 @@ impl Admin {
     ) -> Result<Outcomes<(Str, i32), T>> {
         let order: BTreeMap<_, usize> = partitions.zip(0..).collect();
         let (mut left, mut outcomes) = (order.keys().cloned().collect(), Vec::new());
+        let mut refused = Vec::<((Str, i32), Error)>::new();
         let deadline = self.deadline();
         let mut backoff = self.kafka.retry_backoff();
         loop {
             // Leaders are looked up anew each time: a broker that is gone leads nothing any more.
-            let (led, mut answers) = self.leaders(left, deadline, &mut outcomes).await?;
+            let (led, mut answers) = match self.leaders(left, deadline, &mut outcomes).await {
+                Ok(found) => found,
+                Err(error) if refused.is_empty() => return Err(error),
+                // What was done before is told, and why the rest was not.
+                Err(_) => {
+                    outcomes.extend(refused.into_iter().map(|(item, error)| (item, Err(error))));
+                    break;
+                }
+            };
             let asked = led.into_iter().map(async |(node, partitions)| {
                 let told = self.until(deadline, ask(node, partitions.clone())).await;
                 let failed = |error: Error| {
@@ -204,13 +213,15 @@ impl Admin {
             let pause = backoff.next_pause();
             let last_try = clock::now() + pause > deadline;
             let is_final = |error: &Error| last_try || !is_worth_asking_again(error, effect);
-            left = sort_answers(answers, is_final, &mut outcomes);
-            if left.is_empty() {
-                outcomes.sort_by_key(|(item, _)| order.get(item).copied());
-                return Ok(outcomes);
+            refused = sort_answers(answers, is_final, &mut outcomes);
+            if refused.is_empty() {
+                break;
             }
+            left = refused.iter().map(|(item, _)| item.clone()).collect();
             tokio::time::sleep(pause).await;
         }
+        outcomes.sort_by_key(|(item, _)| order.get(item).copied());
+        Ok(outcomes)
     }
 
     /// Partitions by their leaders, and those that have none now. What does not exist has its
@@ -310,16 +321,17 @@ pub(super) fn read_answer<T>(
     partitions.into_iter().map(outcome).collect()
 }
 
-/// Puts answers to the outcomes, and gives the partitions that are to be asked about again.
+/// Puts answers to the outcomes, and gives the partitions that are to be asked about again, each
+/// with the reason.
 fn sort_answers<T>(
     answers: Outcomes<(Str, i32), T>,
     is_final: impl Fn(&Error) -> bool,
     outcomes: &mut Outcomes<(Str, i32), T>,
-) -> Vec<(Str, i32)> {
+) -> Vec<((Str, i32), Error)> {
     let mut again = Vec::new();
     for (item, outcome) in answers {
         match outcome {
-            Err(error) if !is_final(&error) => again.push(item),
+            Err(error) if !is_final(&error) => again.push((item, error)),
             outcome => outcomes.push((item, outcome)),
         }
     }
@@ -349,7 +361,7 @@ mod tests {
     use crate::{ClientConfig, Kafka};
     use klamm_protocol::api::metadata::Metadata;
     use klamm_protocol::declare::Api as _;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::time::Duration;
     use tokio::net::TcpListener;
 
@@ -384,6 +396,26 @@ mod tests {
         let found = tokio::time::timeout(Duration::from_secs(10), admin.list_offsets(&wanted));
         let found = found.await.unwrap().unwrap();
         assert_eq!(found[0].1.as_ref().unwrap().offset, Some(7));
+    }
+
+    /// All of it was lost with the last look for leaders.
+    #[tokio::test]
+    async fn what_was_answered_is_told_though_nobody_says_any_more_who_leads() {
+        let told = AtomicBool::new(false);
+        let address = fake::broker(move |asked| match asked.api_key {
+            Metadata::KEY if told.load(Ordering::Relaxed) => None,
+            Metadata::KEY => Some(fake::metadata(asked, &[&asked.address], 0)),
+            ListOffsets::KEY => {
+                told.store(true, Ordering::Relaxed);
+                Some(listed(asked, ErrorCode::OFFSET_NOT_AVAILABLE, -1))
+            }
+            _ => Some(fake::versions(asked, &[(Metadata::KEY, 12), (ListOffsets::KEY, 7)])),
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+        let admin = kafka.admin().with_timeout(Duration::from_secs(1));
+        let found = admin.list_offsets(&[("a".into(), 0, OffsetSpec::Latest)]).await.unwrap();
+        let error = found[0].1.as_ref().unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::OFFSET_NOT_AVAILABLE), "{error}");
     }
 
     #[tokio::test]
@@ -425,6 +457,7 @@ mod tests {
             let is_final = |error: &Error| last_try || !is_worth_asking_again(error, Effect::Reads);
             let again = sort_answers(answers.clone(), is_final, &mut outcomes);
             assert_eq!(outcomes[0].1.as_ref().ok(), Some(&0));
+            let again: Vec<_> = again.into_iter().map(|(item, _)| item).collect();
             (outcomes.len(), again)
         };
         assert_eq!(sort(false), (3, vec![("a".into(), 1)]));

@@ -64,6 +64,8 @@ struct State {
     socket: Option<Arc<OwnedWriteHalf>>,
     /// Requests that the task has not written yet.
     left: usize,
+    /// The task has ended.
+    is_over: bool,
 }
 
 /// A plain socket as the task writes to it. Nobody does any more once it is dropped.
@@ -106,6 +108,10 @@ impl Room<'_> {
     pub(super) fn send(self, request: Encoded, written: Option<oneshot::Sender<()>>) {
         let mut chunks = Chunks::of(request);
         let mut state = self.straight.lock();
+        if state.is_over {
+            // Left to nobody, it would lie there, and whoever waits for it wait.
+            return;
+        }
         if state.left == 0
             && let Some(socket) = &state.socket
         {
@@ -160,6 +166,12 @@ impl Left {
 impl Straight {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.straight.lock().is_over = true;
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use klamm_utils::clock::ManualClock;
 
 use super::support::*;
-use crate::disk::{Disk as _, FaultyDisk, MemoryDisk};
+use crate::disk::{Disk as _, Fault, FaultyDisk, MemoryDisk};
 use crate::{Bound, Durability, NoListener, OpenError, Outcome, ReadError, Storage};
 
 #[test]
@@ -163,6 +163,30 @@ fn every_name_that_a_topic_may_have_is_one_for_a_log() {
         world.storage.remove_log(name).unwrap();
         let (log, _) = open_log().unwrap();
         assert!(contents(&log, Bound::End).is_empty());
+    }
+}
+
+/// A folder that is not for us to read kept the broker from starting.
+#[test]
+fn what_the_disk_refuses_to_set_aside_stays() {
+    let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+    let world = try_open(Arc::new(disk.clone()), small()).unwrap();
+    commit(&world.log, plain(1, 1));
+    drop(world);
+    let storage_options = crate::StorageOptions::default();
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let storage =
+        Storage::open(Arc::new(disk.clone()), Path::new(DIR), &storage_options, clock).unwrap();
+    // Whichever of its calls but the first fails, and all that follow.
+    for call in 2.. {
+        let (first, kind) = (disk.calls() + call, std::io::ErrorKind::PermissionDenied);
+        disk.fail(Some(Fault { first, count: u64::MAX, kind }));
+        let strays = storage.set_aside_strays().unwrap();
+        disk.fail(None);
+        if storage.names_on_disk().unwrap().is_empty() {
+            break;
+        }
+        assert_eq!(strays, [], "{call}");
     }
 }
 
