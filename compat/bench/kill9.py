@@ -195,9 +195,12 @@ def main() -> int:
         writers = [Writer(broker.address, partition) for partition in range(PARTITIONS)]
         for writer in writers:
             writer.start()
-        crash(broker, options.rounds, random.Random(options.seed), writers)
-        for writer in writers:
-            writer.stopping.set()
+        try:
+            crash(broker, options.rounds, random.Random(options.seed), writers)
+        finally:
+            # Whoever waits for them to end would wait for ever.
+            for writer in writers:
+                writer.stopping.set()
         for writer in writers:
             writer.join()
         complaints = [text for writer in writers for text in check(broker, writer)]

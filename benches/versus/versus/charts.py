@@ -2,8 +2,7 @@
 
 from .contestants import CONTESTANTS
 from .plot import COLOURS, Bar, Chart
-from .results import Results
-from .rounds import WHOLE
+from .results import WHOLE, Results
 from .series import middle, value
 
 THROUGHPUT = (

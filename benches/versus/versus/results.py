@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 FLOOR = "floor"
+# The cell of what concerns all cells of a contestant.
+WHOLE = "whole/memory"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ class Results:
             if (of_cell, of_contestant) == (cell, contestant)
         ]
         return sorted(chosen, key=lambda result: result.round)
+
+    def of_contestant(self, contestant: str) -> list[Result]:
+        """All of its cells, in all rounds."""
+        return [
+            result
+            for (_, _, of_contestant), result in self.by_place.items()
+            if of_contestant == contestant
+        ]
 
 
 def of_kind(entries: list[dict], kind: str) -> list[dict]:

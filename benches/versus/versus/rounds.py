@@ -10,13 +10,12 @@ from pathlib import Path
 from . import machine
 from .contestants import Contestant, fresh, remove
 from .matrix import Cell
-from .results import FLOOR, Result, ResultFile, Round
+from .results import FLOOR, WHOLE, Result, ResultFile, Round
 from .session import Refused, Session, floor, memory_mib
 
 # How long each of the machine's own figures takes, of a cell's length, and all, of that.
 FLOOR_SHARE = 1 / 6
 FLOORS = 22
-WHOLE = "whole/memory"
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,8 @@ def within(session: Session, cell: Cell) -> dict:
 
 
 def memory(session: Session) -> dict:
-    """What the contestant holds after all its cells, and what it held at most."""
+    """What the contestant holds after all its cells, and what it held at most since the last that
+    began its peak anew."""
     return {
         "broker_rss_mib": memory_mib(session.pid, "VmRSS"),
         "broker_peak_rss_mib": memory_mib(session.pid, "VmHWM"),

@@ -3,19 +3,37 @@
 from collections.abc import Callable
 from statistics import median
 
-from .results import FLOOR, Results
+from .results import FLOOR, WHOLE, Results
 
+PEAK = "broker_peak_rss_mib"
 Series = dict[int, float]
 Measure = Callable[[Results], Series]
 
 
 def value(cell: str, contestant: str, key: str) -> Measure:
     """One figure of a contestant in a cell."""
+    if (cell, key) == (WHOLE, PEAK):
+        return greatest(contestant, PEAK)
     return lambda results: {
         result.round: result.figures[key]
         for result in results.of(cell, contestant)
         if key in result.figures
     }
+
+
+def greatest(contestant: str, key: str) -> Measure:
+    """A figure of a contestant where it is greatest. Each cell lets the peak of memory begin anew:
+    what is left of it after the last one is not that of all."""
+
+    def of(results: Results) -> Series:
+        series: Series = {}
+        for result in results.of_contestant(contestant):
+            if key in result.figures:
+                before = series.get(result.round, 0)
+                series[result.round] = max(before, result.figures[key])
+        return series
+
+    return of
 
 
 def floor(key: str) -> Measure:
@@ -41,8 +59,13 @@ def combined(one: Measure, other: Measure, how: Callable[[float, float], float])
 
 
 def over(one: Measure, other: Measure) -> Measure:
-    """How many times the other."""
-    return combined(one, other, lambda left, right: left / right if right else float("inf"))
+    """How many times the other, where that is anything."""
+
+    def of(results: Results) -> Series:
+        left, right = one(results), other(results)
+        return {number: left[number] / right[number] for number in left if right.get(number)}
+
+    return of
 
 
 def minus(one: Measure, other: Measure) -> Measure:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from .contestants import CONTESTANTS
 from .criteria import NONE
 from .matrix import CELLS, OS_CACHED
-from .results import Results
-from .rounds import WHOLE
+from .results import WHOLE, Results
 from .series import floor, middle, number, over, spread, value
 
 
@@ -125,12 +124,14 @@ def any_figure(cell: str, key: str, results: Results) -> bool:
 
 
 def figure(cell: str, contestant: str, key: str, results: Results) -> str:
-    """Median, spread, and the ratio to Klamm `os-cached`; or why there is none."""
+    """Median, spread, and the ratio to Klamm `os-cached`; or why there is none. Rounds in which it
+    failed are told."""
     measured = value(cell, contestant, key)(results)
+    reasons = [result.reason for result in results.of(cell, contestant) if result.reason]
     if not measured:
-        reasons = [result.reason for result in results.of(cell, contestant) if result.reason]
         return f"*{escape(reasons[-1])}*" if reasons else NONE
-    told = spread(measured)
+    failed = f", *{len(reasons)} failed*" if reasons else ""
+    told = spread(measured) + failed
     ratio = middle(over(value(cell, contestant, key), value(cell, OS_CACHED, key))(results))
     if contestant == OS_CACHED or ratio is None:
         return told
