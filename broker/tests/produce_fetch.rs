@@ -6,7 +6,7 @@ mod support;
 use klamm_broker::Broker;
 use klamm_protocol::api::{Fetch, Metadata, Produce, metadata};
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::records::BatchProducer;
+use klamm_protocol::records::{BatchProducer, crc32c};
 use support::{Client, batch, batch_of, ephemeral, fetch_request, produce_request, values};
 
 fn texts(values: &[(i64, String)]) -> Vec<(i64, &str)> {
@@ -185,4 +185,23 @@ async fn compacted_topics_name_the_records_without_a_key() {
     assert_eq!(answer.error_code, ErrorCode::INVALID_RECORD);
     let named: Vec<_> = answer.record_errors.iter().map(|error| error.batch_index).collect();
     assert_eq!(named, [1]);
+}
+
+/// Whatever came with it would never have been old.
+#[tokio::test]
+async fn a_header_that_claims_a_record_of_the_far_future_is_corrected() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    let mut lying = batch(&["a", "b"]).to_vec();
+    lying[35..43].copy_from_slice(&i64::MAX.to_be_bytes());
+    let crc = crc32c(&lying[21..]);
+    lying[17..21].copy_from_slice(&crc.to_be_bytes());
+    let answer = client.produce("orders", lying.into()).await;
+    assert_eq!(answer.error_code, ErrorCode::NONE);
+    let fetched = client.fetch("orders", 0).await;
+    assert_eq!(texts(&values(&fetched)), [(0, "a"), (1, "b")]);
+    let stored = fetched.records.unwrap().into_bytes();
+    assert_eq!(stored[35..43], 1_001i64.to_be_bytes());
+    broker.stop().await;
 }

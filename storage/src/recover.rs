@@ -93,7 +93,7 @@ impl Recovered {
     pub(crate) fn install(self, state: &mut State) {
         state.high_watermark = self.active.facts.next_offset;
         state.roll_due = false;
-        state.jitter_ms = jitter(state.options.segment_jitter_ms, self.active.base);
+        state.jitter_ms = jitter(&state.options, self.active.base);
         state.sealed = self.sealed;
         state.active = self.active;
         state.start = self.start;

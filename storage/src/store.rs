@@ -168,13 +168,19 @@ impl Storage {
             }
             // Whatever else is in the folder is not ours, and may not be for us to read.
             let Ok(Some(_)) = topic_id::read(&**disk, &self.dir.join(&name)) else { continue };
-            self.registry().summaries.remove(&name);
-            match self.rename_folder(&name, STRAY) {
+            match self.set_aside(&name) {
                 Ok(place) => strays.extend(place.map(|place| (name, place))),
                 Err(error) => tracing::warn!(log = name, %error, "files of no topic stay"),
             }
         }
         Ok(strays)
+    }
+
+    /// Sets a log aside that is not open, as [`set_aside_strays`](Self::set_aside_strays) does, and
+    /// gives its new place; none if there is none. Blocks.
+    pub fn set_aside(&self, name: &str) -> Result<Option<PathBuf>, DiskError> {
+        self.registry().summaries.remove(name);
+        self.rename_folder(name, STRAY)
     }
 
     /// How large the disk is, and what is left of it.

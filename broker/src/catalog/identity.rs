@@ -40,7 +40,12 @@ impl Identity {
                 node_id: config.node_id,
                 directory: new_id(),
             };
-            files::replace(disk, &path, &[made.to_text().as_bytes()]).map_err(disk_error)?;
+            let text = made.to_text();
+            // What could not be read again would keep the next start from going well.
+            if Self::parse(&text).as_ref() != Some(&made) || text.len() as u64 > FILE_BYTES_MAX {
+                return Err(CatalogError::ClusterId { configured: made.cluster_id });
+            }
+            files::replace(disk, &path, &[text.as_bytes()]).map_err(disk_error)?;
             return Ok(made);
         };
         let found = std::str::from_utf8(&content).ok().and_then(Self::parse);
@@ -115,5 +120,25 @@ mod tests {
         assert_eq!(identity.directory.to_string(), "eNZmbxTN4FwWB9FJ77pdNg");
         assert_eq!(Identity::parse(&identity.to_text()), Some(identity));
         assert_eq!(Identity::parse("version=0\nnode.id=1\n"), None);
+    }
+
+    /// The first start wrote what the next one read otherwise, or not at all.
+    #[test]
+    fn a_cluster_is_called_what_its_file_can_say() {
+        let open = |cluster_id: &str| {
+            let disk = klamm_storage::disk::MemoryDisk::new();
+            let dir = Path::new("/d");
+            disk.create_dir(dir).unwrap();
+            let cluster_id = Some(cluster_id.to_owned());
+            let config = BrokerConfig { cluster_id, ..BrokerConfig::default() };
+            let first = Identity::open(&disk, dir, &config);
+            first.and_then(|_| Identity::open(&disk, dir, &config)).map(|it| it.cluster_id)
+        };
+        for sound in ["eEcQcivLQP268R8H3rKuuw", "our cluster.v1", "süd"] {
+            assert_eq!(open(sound).unwrap(), sound);
+        }
+        for bad in ["a\\b", "a\\", "a\nnode.id=9", " a", &"x".repeat(64 << 10)] {
+            assert!(matches!(open(bad), Err(CatalogError::ClusterId { .. })), "{bad}");
+        }
     }
 }

@@ -114,6 +114,12 @@ pub enum CatalogError {
         /// The cluster that wants it.
         configured: String,
     },
+    /// The file that says whose the folder is cannot hold it.
+    #[error("cluster.id cannot be {configured:?}: it does not come back from meta.properties")]
+    ClusterId {
+        /// The cluster's.
+        configured: String,
+    },
     /// The log did not take a change for good.
     #[error("the metadata log did not keep a change: {0:?}")]
     NotKept(Outcome),

@@ -34,6 +34,25 @@ pub fn check_topic_name(name: &str) -> Result<(), Refusal> {
     Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message))
 }
 
+/// What a file system takes as a name.
+const FOLDER_LENGTH_MAX: usize = 255;
+
+/// Refuses a partition that could have no folder.
+///
+/// # Errors
+/// `INVALID_PARTITIONS`.
+pub(super) fn check_folder(name: &str, last: usize) -> Result<(), Refusal> {
+    let length = format!("{name}-{last}").len();
+    if length <= FOLDER_LENGTH_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "The folder of partition {last} would have a name of {length} letters, and \
+         {FOLDER_LENGTH_MAX} are possible."
+    );
+    Err(Refusal::new(ErrorCode::INVALID_PARTITIONS, message))
+}
+
 /// The topic whose name would be the same one if dots were underscores, as they are in the names
 /// of metrics.
 pub(super) fn collision<'a, T>(topics: &'a BTreeMap<Str, T>, name: &str) -> Option<&'a Str> {
@@ -52,6 +71,15 @@ pub(super) fn collision<'a, T>(topics: &'a BTreeMap<Str, T>, name: &str) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It was made, could not be opened, and no start after that went well.
+    #[test]
+    fn a_partition_that_could_have_no_folder_is_refused() {
+        let name = "x".repeat(LENGTH_MAX);
+        assert!(check_folder(&name, 99_999).is_ok() && check_folder("orders", 100_000).is_ok());
+        let refusal = check_folder(&name, 100_000).unwrap_err();
+        assert_eq!(refusal.code, ErrorCode::INVALID_PARTITIONS);
+    }
 
     #[test]
     fn names_are_refused_in_the_words_of_kafka() {

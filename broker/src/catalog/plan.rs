@@ -8,7 +8,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
 use super::image::{Image, PartitionImage, TopicImage, config};
-use super::names::{check_topic_name, collision};
+use super::names::{check_folder, check_topic_name, collision};
 use super::records::{MetadataRecord, ProducerIdsRecord, RemoveTopicRecord, TopicRecord};
 use super::resource::TOPIC;
 use crate::config::{BrokerConfig, TopicOverrides};
@@ -182,6 +182,7 @@ impl<'a> Planner<'a> {
                  increase."
             ));
         }
+        check_folder(name, wanted - 1)?;
         let more = wanted - present;
         let replicas = match assignments {
             None => {

@@ -36,9 +36,12 @@ impl Partition {
             || storage.open_log(&name, TopicId(topic.id.0), options.clone(), listener.clone());
         let (log, report) = match open() {
             Err(OpenError::OtherTopic { path, .. }) => {
-                // A topic of this name was deleted, and a crash came before its files were.
-                tracing::warn!(path = %path.display(), "files of a deleted topic are removed");
-                storage.remove_log(&name)?;
+                // A topic of this name was deleted, and a crash came before its files were; or the
+                // disk takes two names for one.
+                if let Some(place) = storage.set_aside(&name)? {
+                    let (path, place) = (path.display(), place.display());
+                    tracing::warn!(%path, %place, "files of another topic are set aside");
+                }
                 open()?
             }
             opened => opened?,

@@ -73,23 +73,31 @@ pub(crate) fn validate(
     check_size(header.size(), config)?;
     check_header(&batch)?;
     let compression = compression.map_err(|error| Rejection::invalid(&error))?;
-    if config.cleanup.compact || breaks_window(&header, config, now_ms) {
-        check_records(&batch, config, now_ms)?;
-    }
-    let batch = match config.compression {
-        StoredCompression::Codec(wanted) if wanted != compression => {
-            recompress(&batch, wanted, config)?
-        }
-        _ => batch,
-    };
     // The mark is the broker's: a client cannot know when the log will have the batch.
-    if header.attributes.timestamp_type() == config.timestamps.kind {
-        return Ok(batch);
+    let is_marked = header.attributes.timestamp_type() != TimestampType::Create;
+    let batch = match config.timestamps.kind {
+        TimestampType::Create if is_marked => batch.with_create_time(),
+        TimestampType::Create | TimestampType::LogAppend => batch,
+    };
+    let batch = if config.cleanup.compact || breaks_window(&header, config, now_ms) {
+        let newest = check_records(&batch, config, now_ms)?;
+        // Retention and look-ups by time believe the header: were it to tell of what no record has,
+        // nothing would ever be old.
+        match config.timestamps.kind {
+            TimestampType::Create if newest < header.max_timestamp => {
+                batch.with_max_timestamp(newest)
+            }
+            TimestampType::Create | TimestampType::LogAppend => batch,
+        }
+    } else {
+        batch
+    };
+    match config.compression {
+        StoredCompression::Codec(wanted) if wanted != compression => {
+            recompress(&batch, wanted, config)
+        }
+        _ => Ok(batch),
     }
-    Ok(match config.timestamps.kind {
-        TimestampType::Create => batch.with_create_time(),
-        TimestampType::LogAppend => batch,
-    })
 }
 
 fn check_header(batch: &Batch) -> Result<(), Rejection> {
@@ -138,12 +146,14 @@ fn breaks_window(header: &BatchHeader, config: &TopicConfig, now_ms: i64) -> boo
             || header.max_timestamp > now_ms.saturating_add(config.timestamps.after_max_ms))
 }
 
-fn check_records(batch: &Batch, config: &TopicConfig, now_ms: i64) -> Result<(), Rejection> {
-    let mut rejected = Vec::new();
+/// Gives the timestamp of the newest record; -1 where none has one.
+fn check_records(batch: &Batch, config: &TopicConfig, now_ms: i64) -> Result<i64, Rejection> {
+    let (mut rejected, mut newest) = (Vec::new(), -1);
     let mut code = ErrorCode::INVALID_RECORD;
     for (index, record) in (0..).zip(open(batch, config)?) {
         let record =
             record.map_err(|error| Rejection::new(ErrorCode::INVALID_RECORD, error.to_string()))?;
+        newest = newest.max(record.timestamp);
         if config.cleanup.compact && record.key.is_none() {
             let message = "a compacted topic cannot take a record without a key";
             rejected.push(RejectedRecord { index, message });
@@ -154,7 +164,7 @@ fn check_records(batch: &Batch, config: &TopicConfig, now_ms: i64) -> Result<(),
         }
     }
     if rejected.is_empty() {
-        return Ok(());
+        return Ok(newest);
     }
     let message = "one or more records have been rejected".into();
     Err(Rejection { code, message, records: rejected, by_log: true })

@@ -308,6 +308,13 @@ impl Batch {
         self.with_header(header)
     }
 
+    /// The same records under a header that tells this of the newest of them.
+    #[must_use]
+    pub fn with_max_timestamp(self, max_timestamp: i64) -> Self {
+        let header = BatchHeader { max_timestamp, ..self.header };
+        self.with_header(header)
+    }
+
     /// The same records under another header, whose checksum is made anew.
     fn with_header(self, mut header: BatchHeader) -> Self {
         let bytes = self.bytes;

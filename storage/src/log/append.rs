@@ -10,7 +10,7 @@ use super::{Log, LogInner, State};
 use crate::disk::{CachedFile, OpenMode};
 use crate::error::{AppendError, At, DiskError};
 use crate::offsets::HighWatermark;
-use crate::options::Durability;
+use crate::options::{Durability, LogOptions};
 use crate::segment::{self, RollInput, Segment};
 use crate::ticket::Ticket;
 use crate::topic_id;
@@ -199,7 +199,7 @@ impl State {
         sealed.close_indexes(place);
         self.unsynced.sealed(&sealed);
         self.sealed.push(sealed);
-        self.jitter_ms = jitter(self.options.segment_jitter_ms, self.end());
+        self.jitter_ms = jitter(&self.options, self.end());
         Ok(())
     }
 
@@ -288,8 +288,10 @@ fn write_batches(file: &CachedFile, stamped: &Stamped, position: u64) -> io::Res
     file.file().write_all_at(&parts, position)
 }
 
-/// A number in `0..max` that differs from segment to segment and is the same after a restart.
-pub(crate) fn jitter(max: i64, base: i64) -> i64 {
+/// What is taken off a segment's age: it differs from segment to segment and is the same after a
+/// restart. Less than the age itself, or every append would begin a segment.
+pub(crate) fn jitter(options: &LogOptions, base: i64) -> i64 {
+    let max = options.segment_jitter_ms.min(options.segment_ms);
     let mixed = base.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
     if max > 0 { mixed.cast_signed() % max } else { 0 }
 }

@@ -24,6 +24,14 @@ fn bases(world: &World) -> Vec<i64> {
     world.log.segments().iter().map(|segment| segment.base_offset).collect()
 }
 
+/// The broker's default may be more than a topic's age: every append began a segment.
+#[test]
+fn no_more_is_taken_off_the_age_of_a_segment_than_it_is() {
+    let options = LogOptions { segment_ms: 60_000, segment_jitter_ms: 86_400_000, ..small() };
+    let jitters = (0..1_000).map(|base| crate::log::jitter(&options, base));
+    assert!(jitters.max().is_some_and(|max| (30_000..60_000).contains(&max)));
+}
+
 #[test]
 fn segments_roll_by_size() {
     let world = world(small());
