@@ -193,6 +193,22 @@ async fn clients_do_not_write_the_records_of_groups() {
     assert_eq!(answer.error_code, ErrorCode::INVALID_TOPIC_EXCEPTION);
 }
 
+/// Its coordinator began anew with every try to store it.
+#[tokio::test]
+async fn a_group_may_be_larger_than_the_segments_of_its_topic() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = start_in(folder.path()).await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("__consumer_offsets", 1, &[("segment.bytes", "1048576")]).await;
+    let mut member = Member::connect(&broker, "g").await;
+    member.settle_alone("everything".repeat(200_000).leak()).await;
+    broker.kill().await;
+    let broker = start_in(folder.path()).await;
+    member.client = Member::connect(&broker, "g").await.client;
+    while member.heartbeat().await != ErrorCode::NONE {}
+    broker.stop().await;
+}
+
 #[tokio::test]
 async fn groups_go_with_the_topic_that_keeps_them_and_may_begin_anew() {
     let broker = start().await;

@@ -164,6 +164,16 @@ async fn each_partition_is_answered_alone() {
 }
 
 #[tokio::test]
+async fn a_client_sends_no_batch_that_is_larger_than_a_segment() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    let configs = [("segment.bytes", "1048576"), ("max.message.bytes", "2000000")];
+    client.create_topic("orders", 1, &configs).await;
+    let refused = client.produce("orders", batch(&[&"x".repeat(1 << 20)])).await;
+    assert_eq!(refused.error_code, ErrorCode::RECORD_LIST_TOO_LARGE);
+}
+
+#[tokio::test]
 async fn the_brokers_time_is_given_where_the_topic_asks_for_it() {
     let broker = ephemeral().await;
     let mut client = Client::connect(&broker).await;

@@ -3,7 +3,7 @@
 
 mod support;
 
-use klamm_broker::Broker;
+use klamm_broker::{Broker, StartError};
 use klamm_protocol::api::{
     CreatePartitions, DeleteTopics, DescribeConfigs, Fetch, IncrementalAlterConfigs, Metadata,
     create_partitions, delete_topics, describe_configs, incremental_alter_configs, metadata,
@@ -11,6 +11,7 @@ use klamm_protocol::api::{
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 use support::{Client, batch, ephemeral, fetch_request, values};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -170,24 +171,25 @@ async fn both_address_families_are_served_and_told_what_they_reached() {
     }
 }
 
+async fn start_in(folder: &TempDir) -> Result<Broker, StartError> {
+    Broker::builder().ephemeral().data_dir(folder.path()).start().await
+}
+
 #[tokio::test]
 async fn one_folder_serves_one_broker() {
     let folder = tempfile::tempdir().unwrap();
-    let start = || Broker::builder().ephemeral().data_dir(folder.path()).start();
-    let first = start().await.unwrap();
-    let refused = start().await.unwrap_err().to_string();
+    let first = start_in(&folder).await.unwrap();
+    let refused = start_in(&folder).await.unwrap_err().to_string();
     assert!(refused.contains("another process uses this folder"), "{refused}");
     first.stop().await;
-    start().await.unwrap().stop().await;
+    start_in(&folder).await.unwrap().stop().await;
 }
 
 /// One of these could not be opened, nothing that came after it either, and the next start failed.
 #[tokio::test]
 async fn topics_may_have_every_name_that_kafka_takes() {
     let folder = tempfile::tempdir().unwrap();
-    let start =
-        async || Broker::builder().ephemeral().data_dir(folder.path()).start().await.unwrap();
-    let broker = start().await;
+    let broker = start_in(&folder).await.unwrap();
     let mut client = Client::connect(&broker).await;
     let long = "x".repeat(249);
     let names = [".hidden", "...", "a-delete", "-", &long, "plain"];
@@ -196,23 +198,21 @@ async fn topics_may_have_every_name_that_kafka_takes() {
         client.produce(name, batch(&["a"])).await;
     }
     broker.stop().await;
-    let broker = start().await;
+    let broker = start_in(&folder).await.unwrap();
     let mut client = Client::connect(&broker).await;
     for name in names {
         client.produce(name, batch(&["b"])).await;
         assert_eq!(delete(&mut client, name).await, ErrorCode::NONE, "{name}");
     }
     broker.stop().await;
-    start().await.stop().await;
+    start_in(&folder).await.unwrap().stop().await;
 }
 
 /// Nothing named them any more, and nothing removed them.
 #[tokio::test]
 async fn files_that_outlive_their_topic_are_set_aside() {
     let folder = tempfile::tempdir().unwrap();
-    let start =
-        async || Broker::builder().ephemeral().data_dir(folder.path()).start().await.unwrap();
-    let broker = start().await;
+    let broker = start_in(&folder).await.unwrap();
     let mut client = Client::connect(&broker).await;
     for topic in ["orders", "bills"] {
         client.create_topic(topic, 1, &[]).await;
@@ -221,7 +221,7 @@ async fn files_that_outlive_their_topic_are_set_aside() {
     broker.kill().await;
     // As a crash leaves it that comes behind the topic's end and before that of its files.
     std::fs::rename(folder.path().join("orders-0"), folder.path().join("orders-1")).unwrap();
-    let broker = start().await;
+    let broker = start_in(&folder).await.unwrap();
     let names = || {
         let entries = std::fs::read_dir(folder.path()).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()

@@ -119,6 +119,6 @@ pub use offsets::{Bound, EndOffset, HighWatermark, Offsets, StableOffset, StartO
 pub use options::{Durability, LogOptions, StorageOptions, VerifyReads};
 pub use recover::{CutTail, RecoveryReport};
 pub use scan::Damage;
-pub use store::Storage;
+pub use store::{NAME_LEN_MAX, Storage};
 pub use ticket::{Outcome, Ticket};
 pub use topic_id::TopicId;

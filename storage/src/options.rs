@@ -30,7 +30,8 @@ pub enum VerifyReads {
 /// settings and so are the defaults, except that logs are synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// `segment.bytes`: a segment rolls before it would outgrow this.
+    /// `segment.bytes`: a segment rolls before it would outgrow this. An append that is larger gets
+    /// a segment of its own.
     pub segment_bytes: u32,
     /// `segment.ms`: a segment rolls when an append is this much later than its first batch.
     pub segment_ms: i64,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use klamm_protocol::records::BatchHeader;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::compaction;
 use crate::disk::{self, OpenMode, Reach};
 use crate::durable::{self, DurablePoint, Sidecar};
@@ -137,7 +137,7 @@ pub(crate) fn recover(place: &Place, input: &Input<'_>) -> Result<Recovered, Ope
     }
     bases.sort_unstable();
     let (sidecar, durable) = read_durable_point(place)?;
-    let start = start_checkpoint(dir).read::<i64>(disk)?.unwrap_or(0);
+    let start = read_start(place)?;
     let mut recovery = Recovery {
         place,
         options: input.options,
@@ -193,6 +193,19 @@ fn read_durable_point(place: &Place) -> Result<(Sidecar, DurablePoint), DiskErro
     match disk::found(opened).at("open", &path)? {
         Some(file) => Sidecar::read(&*file).at("read", &path),
         None => Ok((Sidecar::default(), DurablePoint::default())),
+    }
+}
+
+/// Where records begin that were not deleted by offset. If nobody can say, what is still there is
+/// shown, as in Kafka: one small file keeps no log from opening.
+fn read_start(place: &Place) -> Result<i64, CheckpointError> {
+    match start_checkpoint(&place.dir).read(&**place.files.disk()) {
+        Ok(start) => Ok(start.unwrap_or(0)),
+        Err(error @ CheckpointError::Damaged { .. }) => {
+            tracing::error!(%error, "records that were deleted by offset may be back");
+            Ok(0)
+        }
+        Err(error) => Err(error),
     }
 }
 

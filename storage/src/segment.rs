@@ -20,6 +20,8 @@ pub(crate) const TIME_INDEX: &str = "timeindex";
 pub(crate) const ABORTED: &str = "txnindex";
 /// The files that every segment has.
 pub(crate) const EXTENSIONS: [&str; 3] = [LOG, INDEX, TIME_INDEX];
+/// What no segment grows beyond: Kafka counts positions in 31 bits.
+pub(crate) const SIZE_MAX: u32 = i32::MAX as u32;
 /// Added to the name of a file that compaction is writing.
 pub(crate) const CLEANED: &str = "cleaned";
 /// Added to the name of a file that compaction has written, and that will lose it.

@@ -21,7 +21,7 @@ use crate::log::{CommitListener, Company, Log, LogInner, Pending, State, Unsynce
 use crate::options::{LogOptions, StorageOptions};
 use crate::recover::{self, Recovered, RecoveryReport};
 use crate::segment::{Place, Segment};
-use crate::summary::{self, LogSummary, Summaries};
+use crate::summary::{LogSummary, Run, Summaries};
 use crate::sweep::{Rubbish, Sweeper};
 use crate::topic_id::{self, TopicId};
 
@@ -31,8 +31,8 @@ const LOCK: &str = ".lock";
 const DELETED: &str = "-delete";
 /// Ends the name of a folder that was set aside, as in Kafka.
 const STRAY: &str = "-stray";
-/// What a file system takes as a name.
-const NAME_LEN_MAX: usize = 255;
+/// Bytes that the name of a log may have: what a file system takes as a name.
+pub const NAME_LEN_MAX: usize = 255;
 
 /// An open storage folder. Dropping it ends its threads without the marks of a clean stop: the
 /// next start recovers, as after a crash. [`close`](Self::close) stops cleanly.
@@ -41,6 +41,7 @@ pub struct Storage {
     dir: PathBuf,
     files: Arc<FileCache>,
     core: Arc<Core>,
+    run: Run,
     was_clean: bool,
     /// Guards which logs are open, not what is in them.
     registry: Mutex<Registry>,
@@ -71,7 +72,7 @@ impl Storage {
         let Some(lock) = disk.lock(&path).at("lock", &path)? else {
             return Err(OpenError::Locked { path });
         };
-        let summaries = take_summaries(&*disk, dir)?;
+        let (run, summaries) = Run::begin(&*disk, dir)?;
         let committer = Arc::new(Committer::new(options, clock.clone()));
         let sweeper = Arc::new(Sweeper::new(disk.clone(), clock.clone()));
         let mut registry = Registry { lock: Some(lock), ..Registry::default() };
@@ -82,8 +83,8 @@ impl Storage {
         let files = Arc::new(FileCache::new(disk, options.open_files_max));
         let (gather_max, buffers) = (options.gather_max, Buffers::default());
         let core = Arc::new(Core { clock, committer, gather_max, sweeper, buffers });
-        let storage =
-            Self { dir: dir.to_owned(), files, core, was_clean, registry: Mutex::new(registry) };
+        let (dir, registry) = (dir.to_owned(), Mutex::new(registry));
+        let storage = Self { dir, files, core, run, was_clean, registry };
         storage.sweep_leftovers()?;
         Ok(storage)
     }
@@ -242,7 +243,7 @@ impl Storage {
             }
         }
         self.core.sweeper.remove_files();
-        summary::checkpoint(&self.dir).write(&**self.files.disk(), &summaries)?;
+        self.run.end(&**self.files.disk(), &self.dir, summaries)?;
         drop(lock);
         Ok(())
     }
@@ -413,16 +414,4 @@ fn new_state(files: &FileCache, options: LogOptions, recovered: Recovered) -> St
     };
     recovered.install(&mut state);
     state
-}
-
-/// The summaries of a clean stop, which then are gone: whatever happens from now on, the next
-/// start may believe them only if there is a clean stop again.
-fn take_summaries(disk: &dyn Disk, dir: &Path) -> Result<Option<Summaries>, OpenError> {
-    let checkpoint = summary::checkpoint(dir);
-    let summaries = checkpoint.read(disk).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the summary of the last stop is not usable: logs are recovered");
-        None
-    });
-    checkpoint.remove(disk)?;
-    Ok(summaries)
 }

@@ -1,13 +1,17 @@
 //! What a clean stop writes down about all logs, so that opening one reads nothing.
 //!
 //! The file `clean.klamm` is the clean-shutdown marker at the same time: it is removed, durably,
-//! before anything else happens at the next start.
+//! before anything else happens at the next start. It names the run that it ended. `run.klamm` names
+//! the newest run, so that a copy of the folder in which an old `clean.klamm` was left beside newer
+//! files is not taken for one that was stopped cleanly.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::checkpoint::{Checkpoint, Decode, Encode};
-use crate::disk::FileCache;
+use klamm_utils::random::Random;
+
+use crate::checkpoint::{Checkpoint, CheckpointError, Decode, Encode};
+use crate::disk::{Disk, FileCache};
 use crate::durable::{DurablePoint, Sidecar};
 use crate::epochs::Epochs;
 use crate::index::TimeEntry;
@@ -22,8 +26,63 @@ const SIZE_MAX: usize = 100 << 20;
 /// The summaries of all logs, by name.
 pub(crate) type Summaries = HashMap<String, LogSummary>;
 
-pub(crate) fn checkpoint(dir: &Path) -> Checkpoint {
-    Checkpoint { path: dir.join("clean.klamm"), version: 1, size_max: SIZE_MAX }
+fn clean_file(dir: &Path) -> Checkpoint {
+    Checkpoint { path: dir.join("clean.klamm"), version: 2, size_max: SIZE_MAX }
+}
+
+fn run_file(dir: &Path) -> Checkpoint {
+    Checkpoint { path: dir.join("run.klamm"), version: 1, size_max: 64 }
+}
+
+/// The time from one opening of the folder to its closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Run([u8; 16]);
+
+impl Run {
+    /// Begins a run, and gives with it what the run before left if it ended cleanly. That is gone
+    /// then: whatever happens from now on, the next run may believe it only if this one ends so.
+    pub(crate) fn begin(
+        disk: &dyn Disk,
+        dir: &Path,
+    ) -> Result<(Self, Option<Summaries>), CheckpointError> {
+        let summaries = left_by_the_last(disk, dir).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the summary of the last stop is not usable: logs are recovered");
+            None
+        });
+        clean_file(dir).remove(disk)?;
+        let run = Self(Random::new().uuid());
+        if let Err(error) = run_file(dir).write(disk, &run) {
+            // A full disk keeps nobody from reading. Without the file the stop of this run does not
+            // count as clean.
+            tracing::warn!(%error, "the next start is going to recover all logs");
+            run_file(dir).remove(disk)?;
+        }
+        Ok((run, summaries))
+    }
+
+    /// Ends a run cleanly.
+    pub(crate) fn end(
+        self,
+        disk: &dyn Disk,
+        dir: &Path,
+        summaries: Summaries,
+    ) -> Result<(), CheckpointError> {
+        clean_file(dir).write(disk, &(self, summaries))
+    }
+}
+
+fn left_by_the_last(disk: &dyn Disk, dir: &Path) -> Result<Option<Summaries>, CheckpointError> {
+    let Some((ended, summaries)) = clean_file(dir).read::<(Run, Summaries)>(disk)? else {
+        return Ok(None);
+    };
+    if run_file(dir).read(disk)? != Some(ended) {
+        tracing::warn!(
+            dir = %dir.display(),
+            "the clean stop that is noted is not that of the newest files: logs are recovered"
+        );
+        return Ok(None);
+    }
+    Ok(Some(summaries))
 }
 
 /// One log at a clean stop.

@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
+use klamm_storage::NAME_LEN_MAX;
 
 use super::plan::Refusal;
 
@@ -34,21 +35,18 @@ pub fn check_topic_name(name: &str) -> Result<(), Refusal> {
     Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message))
 }
 
-/// What a file system takes as a name.
-const FOLDER_LENGTH_MAX: usize = 255;
-
 /// Refuses a partition that could have no folder.
 ///
 /// # Errors
 /// `INVALID_PARTITIONS`.
 pub(super) fn check_folder(name: &str, last: usize) -> Result<(), Refusal> {
     let length = format!("{name}-{last}").len();
-    if length <= FOLDER_LENGTH_MAX {
+    if length <= NAME_LEN_MAX {
         return Ok(());
     }
     let message = format!(
         "The folder of partition {last} would have a name of {length} letters, and \
-         {FOLDER_LENGTH_MAX} are possible."
+         {NAME_LEN_MAX} are possible."
     );
     Err(Refusal::new(ErrorCode::INVALID_PARTITIONS, message))
 }

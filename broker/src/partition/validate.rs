@@ -63,7 +63,7 @@ pub(crate) fn validate(
     config: &TopicConfig,
     now_ms: i64,
 ) -> Result<Batch, Rejection> {
-    let batch = exactly_one(records.unwrap_or_default())?;
+    let mut batch = exactly_one(records.unwrap_or_default())?;
     let header = *batch.header();
     let compression = header.attributes.compression();
     if compression == Ok(Compression::Zstd) && version < ZSTD_FROM_VERSION {
@@ -73,31 +73,26 @@ pub(crate) fn validate(
     check_size(header.size(), config)?;
     check_header(&batch)?;
     let compression = compression.map_err(|error| Rejection::invalid(&error))?;
+    let timestamps = config.timestamps.kind;
     // The mark is the broker's: a client cannot know when the log will have the batch.
-    let is_marked = header.attributes.timestamp_type() != TimestampType::Create;
-    let batch = match config.timestamps.kind {
-        TimestampType::Create if is_marked => batch.with_create_time(),
-        TimestampType::Create | TimestampType::LogAppend => batch,
-    };
-    let batch = if config.cleanup.compact || breaks_window(&header, config, now_ms) {
+    if timestamps == TimestampType::Create && header.attributes.timestamp_type() != timestamps {
+        batch = batch.with_create_time();
+    }
+    if config.cleanup.compact || breaks_window(&header, config, now_ms) {
         let newest = check_records(&batch, config, now_ms)?;
         // Retention and look-ups by time believe the header: were it to tell of what no record has,
         // nothing would ever be old.
-        match config.timestamps.kind {
-            TimestampType::Create if newest < header.max_timestamp => {
-                batch.with_max_timestamp(newest)
-            }
-            TimestampType::Create | TimestampType::LogAppend => batch,
+        if timestamps == TimestampType::Create && newest < header.max_timestamp {
+            batch = batch.with_max_timestamp(newest);
         }
-    } else {
-        batch
-    };
-    match config.compression {
-        StoredCompression::Codec(wanted) if wanted != compression => {
-            recompress(&batch, wanted, config)
-        }
-        _ => Ok(batch),
     }
+    if let StoredCompression::Codec(wanted) = config.compression
+        && wanted != compression
+    {
+        batch = recompress(&batch, wanted, config)?;
+    }
+    check_fits_segment(&batch, config)?;
+    Ok(batch)
 }
 
 fn check_header(batch: &Batch) -> Result<(), Rejection> {
@@ -136,6 +131,16 @@ fn check_size(size: usize, config: &TopicConfig) -> Result<(), Rejection> {
     }
     let message = format!("the batch has {size} bytes and max.message.bytes allows {size_max}");
     Err(Rejection::new(ErrorCode::MESSAGE_TOO_LARGE, message))
+}
+
+/// The log would give it a segment of its own, as it does for what the broker itself has to say.
+fn check_fits_segment(batch: &Batch, config: &TopicConfig) -> Result<(), Rejection> {
+    let (size, size_max) = (batch.header().size(), config.log.segment_bytes);
+    if size <= size_max as usize {
+        return Ok(());
+    }
+    let message = format!("the batch has {size} bytes and segment.bytes allows {size_max}");
+    Err(Rejection::new(ErrorCode::RECORD_LIST_TOO_LARGE, message))
 }
 
 /// Whether some timestamp may lie outside what the topic allows. The header tells the newest; the

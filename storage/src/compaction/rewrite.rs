@@ -19,8 +19,6 @@ use crate::segment::{self, NewEntries, Place, Segment};
 
 /// Bytes that are gathered before they are written.
 const WRITE_AT_ONCE: usize = 1 << 20;
-/// What no segment grows beyond: Kafka counts positions in 31 bits.
-const SEGMENT_SIZE_MAX: usize = i32::MAX as usize;
 
 /// What a pass reads, for as long as it may go on.
 pub(super) struct Source<'a> {
@@ -198,7 +196,7 @@ pub(super) fn rewrite(
                 Left::Some(batch) => batch,
                 Left::Nothing => return Ok(()),
             };
-            too_large |= writer.size() + kept.bytes().len() > SEGMENT_SIZE_MAX;
+            too_large |= writer.size() + kept.bytes().len() > segment::SIZE_MAX as usize;
             if !too_large {
                 source.count(kept.bytes());
                 writer.push(kept)?;

@@ -114,7 +114,7 @@ impl State {
         let append_time_ms = append.log_append_time.then(|| now_ms.max(self.append_time_ms));
         let base_offset = self.end();
         let stamped = stamp(append, base_offset, append_time_ms)?;
-        let size_max = self.options.segment_bytes.into();
+        let size_max = segment::SIZE_MAX.into();
         if stamped.size > size_max || stamped.last_offset - base_offset > i64::from(i32::MAX) {
             return Err(AppendError::TooLarge { size: stamped.size, size_max });
         }

@@ -29,6 +29,20 @@ fn what_is_appended_is_read_in_whole_batches() {
 }
 
 #[test]
+fn what_is_larger_than_a_segment_gets_one_of_its_own() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, small());
+    for len in [40, 40, 5000, 40, 7000, 7000] {
+        commit(&world.log, batch(&[1], 1, len));
+    }
+    let sizes: Vec<_> = world.log.segments().iter().map(|s| s.size_bytes / 1000).collect();
+    assert_eq!(sizes, [0, 5, 0, 7, 7]);
+    let before = contents(&world.log, Bound::End);
+    let world = open(&disk.after_kill(), small());
+    assert_eq!(contents(&world.log, Bound::End), before);
+}
+
+#[test]
 fn a_log_that_was_never_written_costs_no_file() {
     let disk = MemoryDisk::new();
     let world = open(&disk, small());

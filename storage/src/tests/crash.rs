@@ -151,6 +151,39 @@ fn files_of_a_rolled_and_crashed_log_are_as_if_it_had_been_stopped() {
     assert_eq!(files(&crashed), files(&disk));
 }
 
+#[test]
+fn a_clean_stop_is_believed_only_of_the_newest_run() {
+    let disk = MemoryDisk::new();
+    open(&disk, small()).storage.close().unwrap();
+    let noted = Path::new(DIR).join("clean.klamm");
+    let stale = read_small(&*disk.open(&noted, OpenMode::Existing).unwrap(), 1 << 20).unwrap();
+    let world = open(&disk, small());
+    assert!(world.storage.was_clean());
+    for tag in 0..60 {
+        commit(&world.log, plain(2, tag));
+    }
+    let before = contents(&world.log, Bound::End);
+    // What a copy has that was made after the first stop and brought up to date now.
+    let copy = disk.after_kill();
+    copy.open(&noted, OpenMode::Create).unwrap().write_all_at(&[&stale], 0).unwrap();
+    let world = open(&copy, small());
+    assert!(!world.storage.was_clean());
+    assert_eq!(contents(&world.log, Bound::End), before);
+}
+
+#[test]
+fn a_start_that_cannot_be_read_keeps_no_log_from_opening() {
+    let (disk, world) = two_segments(Durability::OsCached);
+    let before = contents(&world.log, Bound::End);
+    world.log.delete_records(3).unwrap();
+    let crashed = disk.after_kill();
+    let noted = crashed.open(&Path::new(DIR).join("t-0/start.klamm"), OpenMode::Existing).unwrap();
+    noted.write_all_at(&[b"?"], 21).unwrap();
+    let world = open(&crashed, small());
+    assert_eq!(world.log.offsets().start.0, 0);
+    assert_eq!(contents(&world.log, Bound::End), before);
+}
+
 /// A log of two segments whose second, of base 12, has one batch.
 fn two_segments(durability: Durability) -> (MemoryDisk, World) {
     let disk = MemoryDisk::new();
