@@ -85,6 +85,17 @@ fn damage_is_found_and_named() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_is_named_and_the_others_are_verified() {
+    let data = written();
+    let unreadable = data.path().join("bad-0/00000000000000000000.log");
+    fs::create_dir_all(&unreadable).unwrap();
+    let found = run(&["log", "verify", data.path().to_str().unwrap()]).exits(7).text();
+    let expected = format!("{} at 0: cannot read", unreadable.display());
+    assert!(found.starts_with(&expected), "{found}");
+    assert!(found.contains("3 logs, 2 segments, ") && found.ends_with(": 1 findings\n"), "{found}");
+}
+
+#[test]
 fn reserved_space_is_no_damage() {
     let data = written();
     let segment = segment_of(data.path());

@@ -1,6 +1,6 @@
 //! Looking at the files of a log without opening it, for `klamm log dump` and `klamm log verify`.
 //!
-//! Nothing here writes. A log that is in use may be looked at: what is appended meanwhile may or
+//! Nothing here writes, or could. A log that is in use may be looked at: what is appended meanwhile may or
 //! may not be seen.
 
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ pub fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<i64>, DiskError> {
 /// The batches of one segment file, in order. Ends at the end of the file or at the first error
 /// of the disk.
 pub fn dump(disk: &dyn Disk, path: &Path) -> Result<Dump, DiskError> {
-    let file = disk.open(path, OpenMode::Existing).at("open", path)?;
+    let file = disk.open(path, OpenMode::ReadOnly).at("open", path)?;
     let end = file.len().at("read", path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let offset_min = segment::base_of(name, segment::LOG).unwrap_or(0);
@@ -196,7 +196,7 @@ fn verify_batches(
 ) -> Result<Vec<Summary>, DiskError> {
     let mut headers = Vec::new();
     let mut timestamp = -1;
-    let file = disk.open(path, OpenMode::Existing).at("open", path)?;
+    let file = disk.open(path, OpenMode::ReadOnly).at("open", path)?;
     let end = file.len().at("read", path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let base = segment::base_of(name, segment::LOG).unwrap_or(0);
@@ -227,7 +227,7 @@ fn entries<E: IndexEntry>(
     path: &Path,
     report: &mut VerifyReport,
 ) -> Result<Vec<E>, DiskError> {
-    let Some(file) = disk::found(disk.open(path, OpenMode::Existing)).at("open", path)? else {
+    let Some(file) = disk::found(disk.open(path, OpenMode::ReadOnly)).at("open", path)? else {
         return Ok(Vec::new());
     };
     let bytes = disk::read_small(&*file, INDEX_LEN_MAX).at("read", path)?;

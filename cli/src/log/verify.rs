@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use klamm_storage::DiskError;
 use klamm_storage::disk::RealDisk;
 use klamm_storage::verify::{Fault, Problem, VerifyReport, segments, verify};
 use serde::Serialize;
@@ -45,7 +46,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let progress = Progress::of(Some(logs.len() as u64), "logs");
     for log in logs {
         progress.reach(verified.len() as u64);
-        verified.push(Verified::new(verify(&RealDisk, &log)?, log));
+        verified.push(match verify(&RealDisk, &log) {
+            Ok(report) => Verified::new(report, log),
+            Err(error) => Verified::unreadable(&error, log),
+        });
     }
     drop(progress);
     let findings = verified.iter().map(|log| log.findings.len()).sum();
@@ -67,7 +71,12 @@ fn logs(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut logs = Vec::new();
     for entry in dir.read_dir().with_context(|| dir.display().to_string())? {
         let folder = entry?.path();
-        if folder.is_dir() && !segments(&RealDisk, &folder)?.is_empty() {
+        // What cannot be read is told of if it must be a log: `lost+found` is none.
+        let is_log = || match segments(&RealDisk, &folder) {
+            Ok(bases) => !bases.is_empty(),
+            Err(_) => has_partition_name(&folder),
+        };
+        if folder.is_dir() && is_log() {
             logs.push(folder);
         }
     }
@@ -76,6 +85,13 @@ fn logs(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     logs.sort();
     Ok(logs)
+}
+
+/// Whether a folder is named as that of a partition, `<topic>-<number>`.
+fn has_partition_name(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let number = name.and_then(|name| name.rsplit_once('-')).map(|(_topic, number)| number);
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 fn summary(logs: &[Verified]) -> String {
@@ -110,6 +126,13 @@ impl Verified {
             findings: report.problems.into_iter().filter(is_damage).map(finding).collect(),
             log,
         }
+    }
+
+    /// A log that could not be looked at to its end.
+    fn unreadable(error: &DiskError, log: PathBuf) -> Self {
+        let problem = error.to_string();
+        let findings = vec![Finding { file: error.path.clone(), position: 0, problem }];
+        Self { log, segments: 0, batches: 0, bytes: 0, index_entries: 0, findings }
     }
 }
 

@@ -24,7 +24,8 @@ impl Disk for RealDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let create = mode == OpenMode::Create;
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(create).truncate(false).open(path)?;
+        options.read(true).write(mode != OpenMode::ReadOnly).create(create).truncate(false);
+        let file = options.open(path)?;
         Ok(Arc::new(RealFile(file)))
     }
 
@@ -182,6 +183,16 @@ mod tests {
 
     fn file_in(dir: &tempfile::TempDir) -> Arc<dyn DiskFile> {
         RealDisk.open(&dir.path().join("f"), OpenMode::Create).unwrap()
+    }
+
+    #[test]
+    fn what_is_opened_only_to_be_read_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        file_in(&dir).write_all_at(&[b"a"], 0).unwrap();
+        let file = RealDisk.open(&dir.path().join("f"), OpenMode::ReadOnly).unwrap();
+        assert!(file.write_all_at(&[b"b"], 0).is_err());
+        let mut read = [0];
+        assert_eq!((file.read_at(&mut read, 0).unwrap(), &read), (1, b"a"));
     }
 
     #[test]

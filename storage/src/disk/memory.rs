@@ -198,7 +198,9 @@ impl Disk for MemoryDisk {
         let mut tree = self.lock();
         let node = match (tree.live.get(path), mode) {
             (Some(node), _) => node.clone(),
-            (None, OpenMode::Existing) => return Err(io::ErrorKind::NotFound.into()),
+            (None, OpenMode::ReadOnly | OpenMode::Existing) => {
+                return Err(io::ErrorKind::NotFound.into());
+            }
             (None, OpenMode::Create) => {
                 if path.parent().is_some_and(|dir| !tree.dirs.contains(dir)) {
                     return Err(io::ErrorKind::NotFound.into());

@@ -126,6 +126,8 @@ pub struct Space {
 /// What [`Disk::open`] does about a missing file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
+    /// Answer `NotFound`. The file is only read, as on a disk that cannot be written.
+    ReadOnly,
     /// Answer `NotFound`.
     Existing,
     /// Make an empty one.

@@ -161,6 +161,9 @@ fn of<const N: usize>(settings: [(&'static str, String); N]) -> ClientConfig {
 fn consumer(cell: &Cell, from: Offset) -> Result<BaseConsumer> {
     let mut config = of(consumer_settings(cell));
     config.set("group.id", "clients").set("enable.auto.commit", "false");
+    // Its queue is bounded by bytes, as ours is, and not by a number of records that 100 B reach after
+    // 10 MB; and when there is room again it asks at once, not after a second.
+    config.set("queued.min.messages", "10000000").set("fetch.queue.backoff.ms", "0");
     let consumer: BaseConsumer = config.create()?;
     let mut assigned = TopicPartitionList::new();
     for partition in 0..cell.target.topic.partitions {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use klamm_protocol::records::crc32c;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::net::sockopt;
 
 use super::GIB;
@@ -63,17 +65,24 @@ pub(super) fn receive_check_write(file: &File, span: Duration) -> Result<Stream>
     })
 }
 
-/// Bytes from the page cache to the socket without a copy in between.
+/// Bytes from the page cache to the socket without a copy in between. Whoever waits within the call
+/// is woken for every little piece that was taken; this one waits until there is room for many.
 pub(super) fn sendfile(file: &File, span: Duration) -> Result<Stream> {
     let mut at = 0;
     let send = |socket: &mut TcpStream| {
-        rustix::fs::sendfile(socket, file, Some(&mut at), FILE_PIECE)?;
-        if at >= FILE {
-            at = 0;
+        match rustix::fs::sendfile(&*socket, file, Some(&mut at), FILE_PIECE) {
+            Ok(_) if at < FILE => {}
+            Ok(_) => at = 0,
+            Err(Errno::AGAIN) => {
+                poll(&mut [PollFd::new(&*socket, PollFlags::OUT)], None)?;
+            }
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     };
-    run(bounded_pair()?, span, send, |_| Ok(()))
+    let (here, there) = bounded_pair()?;
+    there.set_nonblocking(true)?;
+    run((here, there), span, send, |_| Ok(()))
 }
 
 /// Bytes from the page cache to memory, and from there to the socket.
