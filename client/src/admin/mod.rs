@@ -7,6 +7,7 @@ pub(crate) mod coordinators;
 mod groups;
 mod log_dirs;
 pub(crate) mod offsets;
+mod owners;
 mod quorum;
 mod replicas;
 mod security;
@@ -185,6 +186,12 @@ impl Admin {
 /// Whether asking again may help, and does no harm.
 fn may_help(error: &Error, effect: Effect) -> bool {
     error.is_retriable() && (effect == Effect::Reads || !error.possibly_written())
+}
+
+/// What each item gave, or beside each why the request about all of them failed.
+fn to_each<Item, T>(items: Vec<Item>, told: Result<Outcomes<Item, T>>) -> Outcomes<Item, T> {
+    let failed = |error: Error| items.into_iter().map(|item| (item, Err(error.clone()))).collect();
+    told.unwrap_or_else(failed)
 }
 
 /// Outcomes in the order in which the topics were asked about, which not every broker keeps; unless
