@@ -194,7 +194,7 @@ fn to_each<Item, T>(items: Vec<Item>, told: Result<Outcomes<Item, T>>) -> Outcom
     told.unwrap_or_else(failed)
 }
 
-/// Outcomes in the order in which the topics were asked about, which not every broker keeps; unless
+/// Outcomes in the order in which the names were asked about, which not every broker keeps; unless
 /// each says that this broker is the wrong one: then the whole call is to be repeated.
 fn unless_moved<'a, T>(
     asked: impl Iterator<Item = &'a Str>,
