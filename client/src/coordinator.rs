@@ -45,14 +45,15 @@ impl CoordinatorKind {
 }
 
 impl Coordinators {
-    /// Remembers these, and forgets the others where all are too many.
+    /// Remembers these, as many as there is room for, which is made where there is none.
     fn keep<'a>(&self, kind: CoordinatorKind, found: impl Iterator<Item = (&'a Str, i32)>) {
         let mut nodes = self.lock();
         if nodes.len() >= KNOWN_MAX {
             nodes.clear();
         }
+        let room = KNOWN_MAX - nodes.len();
         // A key may be a slice of a whole answer, which is not to be held on to.
-        nodes.extend(found.map(|(key, node)| ((kind, key.detached()), node)));
+        nodes.extend(found.take(room).map(|(key, node)| ((kind, key.detached()), node)));
     }
 
     /// Forgets all of them.
@@ -262,6 +263,16 @@ mod tests {
         }
         let last = (kind, KNOWN_MAX.to_string().into());
         assert!(known.lock().len() <= KNOWN_MAX && known.lock().contains_key(&last));
+    }
+
+    #[test]
+    fn of_a_question_about_very_many_no_more_is_remembered_either() {
+        let (known, kind) = (Coordinators::default(), CoordinatorKind::Group);
+        let groups: Vec<Str> = (0..2 * KNOWN_MAX).map(|number| number.to_string().into()).collect();
+        for _ in 0..2 {
+            known.keep(kind, groups.iter().map(|group| (group, 7)));
+            assert_eq!(known.lock().len(), KNOWN_MAX);
+        }
     }
 
     #[tokio::test]

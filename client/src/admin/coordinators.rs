@@ -1,15 +1,12 @@
 //! Asking the coordinators of groups.
 
-use std::collections::{BTreeMap, HashMap};
-
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
-use klamm_utils::clock;
 
-use super::{Admin, Effect, Outcomes, may_help};
+use super::owners::Owner;
+use super::{Admin, Effect, Outcomes, may_help, to_each};
 use crate::coordinator::CoordinatorKind;
 use crate::error::{Error, Result};
-use crate::together::together;
 
 /// Codes by which a broker says that it cannot coordinate this group, or not yet.
 const ELSEWHERE: [ErrorCode; 3] = [
@@ -29,8 +26,8 @@ impl Admin {
         self.by_coordinators(CoordinatorKind::Group, groups, effect, ask).await
     }
 
-    /// Asks the coordinator of each group or transactional id, and again those that have moved or
-    /// are not ready. Outcomes are in the order of the question.
+    /// Asks the coordinators of these groups or transactional ids, as
+    /// [`by_owner`](Self::by_owner). One that is it no more is forgotten.
     pub(super) async fn by_coordinators<T, F: Future<Output = Result<Outcomes<Str, T>>>>(
         &self,
         kind: CoordinatorKind,
@@ -38,73 +35,22 @@ impl Admin {
         effect: Effect,
         ask: impl Fn(i32, Vec<Str>) -> F,
     ) -> Result<Outcomes<Str, T>> {
-        let order: HashMap<_, usize> = groups.iter().cloned().zip(0..).collect();
-        let (mut left, mut outcomes) = (groups.to_vec(), Vec::new());
-        let mut refused = Vec::<(Str, Error)>::new();
-        let deadline = self.deadline();
-        let mut backoff = self.kafka.retry_backoff();
-        loop {
-            let find = async || self.kafka.coordinators(kind, &left).await;
-            let found = match self.retry_until(deadline, Effect::Reads, find).await {
-                Ok(found) => found,
-                Err(error) if refused.is_empty() => return Err(error),
-                // What was done before is told, and why the rest was not.
-                Err(_) => {
-                    outcomes.extend(refused.into_iter().map(|(group, error)| (group, Err(error))));
-                    break;
-                }
-            };
-            let mut answers = Vec::with_capacity(left.len());
-            let mut led = BTreeMap::<_, Vec<_>>::new();
-            for (group, node) in found {
-                match node {
-                    Ok(node) => led.entry(node).or_default().push(group),
-                    Err(error) => answers.push((group, Err(error))),
-                }
-            }
-            let ask = |node, groups| self.until(deadline, ask(node, groups));
-            let asked =
-                led.into_iter().map(|(node, groups)| self.told_by(kind, node, groups, &ask));
-            answers.extend(together(asked).await.into_iter().flatten());
-            let pause = backoff.next_pause();
-            let last_try = clock::now() + pause > deadline;
-            refused = Vec::new();
-            for (group, outcome) in answers {
-                match outcome {
-                    Err(error) if !last_try && may_help(&error, effect) => {
-                        refused.push((group, error));
-                    }
-                    outcome => outcomes.push((group, outcome)),
-                }
-            }
-            if refused.is_empty() {
-                break;
-            }
-            left = refused.iter().map(|(group, _)| group.clone()).collect();
-            tokio::time::sleep(pause).await;
-        }
-        outcomes.sort_by_key(|(group, _)| order.get(group).copied());
-        Ok(outcomes)
-    }
-
-    /// What one coordinator tells of its groups; those that are not its own are looked up anew.
-    async fn told_by<T, F: Future<Output = Result<Outcomes<Str, T>>>>(
-        &self,
-        kind: CoordinatorKind,
-        node: i32,
-        groups: Vec<Str>,
-        ask: &impl Fn(i32, Vec<Str>) -> F,
-    ) -> Outcomes<Str, T> {
-        let answers = match ask(node, groups.clone()).await {
-            Ok(answers) => answers,
-            Err(error) => groups.into_iter().map(|group| (group, Err(error.clone()))).collect(),
+        let find = async |groups: Vec<_>| {
+            let found = self.kafka.coordinators(kind, &groups).await?.into_iter();
+            let owner = |node: Result<_>| node.map_or_else(Owner::Unknown, Owner::Node);
+            Ok(found.map(|(group, node)| (group, owner(node))).collect())
         };
-        for (group, answer) in &answers {
-            if answer.as_ref().is_err_and(Error::is_stale_coordinator) {
-                self.kafka.forget_coordinator(kind, group, node);
+        let ask = async |node, groups: Vec<_>, deadline| {
+            let told = self.until(deadline, ask(node, groups.clone())).await;
+            let answers = to_each(groups, told);
+            for (group, answer) in &answers {
+                if answer.as_ref().is_err_and(Error::is_stale_coordinator) {
+                    self.kafka.forget_coordinator(kind, group, node);
+                }
             }
-        }
-        answers
+            answers
+        };
+        self.by_owner(groups.to_vec(), find, ask, |error| may_help(error, effect)).await
     }
 
     /// As [`by_coordinator`](Self::by_coordinator), for one group.
@@ -132,5 +78,40 @@ pub(crate) fn unless_elsewhere<T>(
     match outcomes.iter().position(is_elsewhere) {
         Some(place) => outcomes.swap_remove(place).1.map(|_| outcomes),
         None => Ok(outcomes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{ClientConfig, Kafka, fake};
+    use klamm_protocol::api::find_coordinator::{self, FindCoordinator};
+    use klamm_protocol::api::metadata::Metadata;
+    use klamm_protocol::declare::Api as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_coordinator_that_says_nothing_is_looked_up_anew_by_the_next_call() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = silent.local_addr().unwrap().to_string();
+        let looked = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&looked);
+        let address = fake::broker(move |asked| match asked.api_key {
+            Metadata::KEY => Some(fake::metadata(asked, &[&asked.address, &place], 0)),
+            FindCoordinator::KEY => {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let found = find_coordinator::Response { node_id: 1, ..Default::default() };
+                Some(fake::answer::<FindCoordinator>(asked, &found))
+            }
+            _ => Some(fake::versions(asked, &[(Metadata::KEY, 12), (FindCoordinator::KEY, 3)])),
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+        let admin = kafka.admin().with_timeout(Duration::from_millis(200));
+        for calls in 1..=2 {
+            assert!(admin.describe_groups(&["g".into()]).await.unwrap()[0].1.is_err());
+            assert_eq!(looked.load(Ordering::Relaxed), calls);
+        }
     }
 }

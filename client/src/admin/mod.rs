@@ -7,6 +7,7 @@ pub(crate) mod coordinators;
 mod groups;
 mod log_dirs;
 pub(crate) mod offsets;
+mod owners;
 mod quorum;
 mod replicas;
 mod security;
@@ -187,7 +188,13 @@ fn may_help(error: &Error, effect: Effect) -> bool {
     error.is_retriable() && (effect == Effect::Reads || !error.possibly_written())
 }
 
-/// Outcomes in the order in which the topics were asked about, which not every broker keeps; unless
+/// What each item gave, or beside each why the request about all of them failed.
+fn to_each<Item, T>(items: Vec<Item>, told: Result<Outcomes<Item, T>>) -> Outcomes<Item, T> {
+    let failed = |error: Error| items.into_iter().map(|item| (item, Err(error.clone()))).collect();
+    told.unwrap_or_else(failed)
+}
+
+/// Outcomes in the order in which the names were asked about, which not every broker keeps; unless
 /// each says that this broker is the wrong one: then the whole call is to be repeated.
 fn unless_moved<'a, T>(
     asked: impl Iterator<Item = &'a Str>,

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
 use klamm_protocol::api::delete_records::{self, DeleteRecords};
 use klamm_protocol::api::list_offsets::{self, ListOffsets};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
-use klamm_utils::clock;
 
-use super::{Admin, Effect, Outcomes, may_help};
+use super::owners::Owner;
+use super::{Admin, Effect, Outcomes, may_help, to_each};
 use crate::answer::Answer;
 use crate::config::{IsolationLevel, keys};
 use crate::error::{Error, Result, Subject};
@@ -178,75 +177,39 @@ impl Admin {
         .await
     }
 
-    /// Asks each partition's leader, and again those whose leader has moved. Each partition has its
-    /// outcome, in the order of the question.
+    /// Asks the leaders of these partitions, as [`by_owner`](Self::by_owner), each partition once.
     pub(super) async fn by_leader<T, F: Future<Output = Result<Outcomes<(Str, i32), T>>>>(
         &self,
         partitions: impl Iterator<Item = (Str, i32)>,
         effect: Effect,
         ask: impl Fn(i32, Vec<(Str, i32)>) -> F,
     ) -> Result<Outcomes<(Str, i32), T>> {
-        let order: BTreeMap<_, usize> = partitions.zip(0..).collect();
-        let (mut left, mut outcomes) = (order.keys().cloned().collect(), Vec::new());
-        let mut refused = Vec::<((Str, i32), Error)>::new();
-        let deadline = self.deadline();
-        let mut backoff = self.kafka.retry_backoff();
-        loop {
-            // Leaders are looked up anew each time: a broker that is gone leads nothing any more.
-            let (led, mut answers) = match self.leaders(left, deadline, &mut outcomes).await {
-                Ok(found) => found,
-                Err(error) if refused.is_empty() => return Err(error),
-                // What was done before is told, and why the rest was not.
-                Err(_) => {
-                    outcomes.extend(refused.into_iter().map(|(item, error)| (item, Err(error))));
-                    break;
-                }
-            };
-            let asked = led.into_iter().map(async |(node, partitions)| {
-                let told = self.until(deadline, ask(node, partitions.clone())).await;
-                let failed = |error: Error| {
-                    partitions.into_iter().map(|item| (item, Err(error.clone()))).collect()
-                };
-                told.unwrap_or_else(failed)
-            });
-            answers.extend(together(asked).await.into_iter().flatten());
-            let pause = backoff.next_pause();
-            let last_try = clock::now() + pause > deadline;
-            let is_final = |error: &Error| last_try || !is_worth_asking_again(error, effect);
-            refused = sort_answers(answers, is_final, &mut outcomes);
-            if refused.is_empty() {
-                break;
-            }
-            left = refused.iter().map(|(item, _)| item.clone()).collect();
-            tokio::time::sleep(pause).await;
-        }
-        outcomes.sort_by_key(|(item, _)| order.get(item).copied());
-        Ok(outcomes)
+        let find = async |partitions| self.leaders(partitions).await;
+        let ask = async |node, partitions: Vec<_>, deadline| {
+            let told = self.until(deadline, ask(node, partitions.clone())).await;
+            to_each(partitions, told)
+        };
+        let again = |error: &Error| is_worth_asking_again(error, effect);
+        self.by_owner(partitions.collect(), find, ask, again).await
     }
 
-    /// Partitions by their leaders, and those that have none now. What does not exist has its
-    /// outcome at once.
-    async fn leaders<T>(
-        &self,
-        partitions: Vec<(Str, i32)>,
-        deadline: Instant,
-        outcomes: &mut Outcomes<(Str, i32), T>,
-    ) -> Result<(BTreeMap<i32, Vec<(Str, i32)>>, Outcomes<(Str, i32), T>)> {
+    /// Who leads each of these partitions. A broker that is gone leads nothing any more.
+    async fn leaders(&self, mut partitions: Vec<(Str, i32)>) -> Result<Vec<((Str, i32), Owner)>> {
+        partitions.sort_unstable();
+        partitions.dedup();
         let mut names: Vec<_> = partitions.iter().map(|(name, _)| name.clone()).collect();
-        names.sort_unstable();
         names.dedup();
-        let refresh = async || self.kafka.refresh(Some(&names)).await;
-        let (_, topics) = self.retry_until(deadline, Effect::Reads, refresh).await?;
+        let (_, topics) = self.kafka.refresh(Some(&names)).await?;
         let topics: HashMap<_, _> = topics.into_iter().collect();
-        let (mut led, mut leaderless) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
-        for item in partitions {
-            match leader(&topics[&item.0], &item) {
-                Ok(node) => led.entry(node).or_default().push(item),
-                Err(error @ Error::NoLeader { .. }) => leaderless.push((item, Err(error))),
-                Err(error) => outcomes.push((item, Err(error))),
-            }
-        }
-        Ok((led, leaderless))
+        let owner = |item: (Str, i32)| {
+            let owner = match leader(&topics[&item.0], &item) {
+                Ok(node) => Owner::Node(node),
+                Err(error @ Error::NoLeader { .. }) => Owner::Unknown(error),
+                Err(error) => Owner::Nobody(error),
+            };
+            (item, owner)
+        };
+        Ok(partitions.into_iter().map(owner).collect())
     }
 }
 
@@ -321,23 +284,6 @@ pub(super) fn read_answer<T>(
     partitions.into_iter().map(outcome).collect()
 }
 
-/// Puts answers to the outcomes, and gives the partitions that are to be asked about again, each
-/// with the reason.
-fn sort_answers<T>(
-    answers: Outcomes<(Str, i32), T>,
-    is_final: impl Fn(&Error) -> bool,
-    outcomes: &mut Outcomes<(Str, i32), T>,
-) -> Vec<((Str, i32), Error)> {
-    let mut again = Vec::new();
-    for (item, outcome) in answers {
-        match outcome {
-            Err(error) if !is_final(&error) => again.push((item, error)),
-            outcome => outcomes.push((item, outcome)),
-        }
-    }
-    again
-}
-
 /// Whether to ask again may help, and does no harm; maybe another leader.
 fn is_worth_asking_again(error: &Error, effect: Effect) -> bool {
     // A broker that refuses because it does not lead has changed nothing.
@@ -357,6 +303,7 @@ pub(crate) fn by_topic<T>(partitions: &[(Str, i32)], topic: impl Fn(Str, Vec<i32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::owners;
     use crate::fake;
     use crate::{ClientConfig, Kafka};
     use klamm_protocol::api::metadata::Metadata;
@@ -419,6 +366,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_partition_that_is_named_twice_is_asked_about_once() {
+        let address = fake::broker(|asked| match asked.api_key {
+            Metadata::KEY => Some(fake::metadata(asked, &[&asked.address], 0)),
+            _ => Some(fake::versions(asked, &[(Metadata::KEY, 12)])),
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&address.await)).await.unwrap();
+        let ask = async |_, partitions: Vec<_>| {
+            Ok(partitions.into_iter().map(|item| (item, Ok(()))).collect())
+        };
+        let places = [("a".into(), 0), ("b".into(), 0), ("a".into(), 0), ("b".into(), 0)];
+        let asked = kafka.admin().by_leader(places.into_iter(), Effect::Changes, ask).await;
+        let asked = asked.unwrap();
+        assert!(matches!(&asked[..], [(_, Ok(())), (_, Err(_))]), "{asked:?}");
+    }
+
+    #[tokio::test]
     async fn old_brokers_are_not_asked_for_what_they_do_not_know() {
         for (max_version, known) in [(6, false), (7, true)] {
             let address = fake::broker(move |asked| {
@@ -452,10 +415,9 @@ mod tests {
         let body = (0..).zip(codes).map(|(index, code)| told(index, code)).collect();
         let partitions = [0, 1, 2, 3].map(|index| (Str::from("a"), index)).into();
         let answers = read_answer(Answer { body, origin }, partitions);
-        let sort = |last_try| {
-            let mut outcomes = Vec::new();
-            let is_final = |error: &Error| last_try || !is_worth_asking_again(error, Effect::Reads);
-            let again = sort_answers(answers.clone(), is_final, &mut outcomes);
+        let sort = |last_try: bool| {
+            let again = |error: &Error| !last_try && is_worth_asking_again(error, Effect::Reads);
+            let (again, outcomes) = owners::sort(answers.clone(), again);
             assert_eq!(outcomes[0].1.as_ref().ok(), Some(&0));
             let again: Vec<_> = again.into_iter().map(|(item, _)| item).collect();
             (outcomes.len(), again)

@@ -11,10 +11,10 @@ use klamm_protocol::wire::Str;
 pub use alter::Change;
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
 
-use super::{Admin, Effect, Outcomes};
+use super::{Admin, Effect, Outcomes, to_each};
 use crate::answer::Origin;
 use crate::connection::Connection;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Result, Subject};
 use crate::together::together;
 
 /// What has a configuration.
@@ -151,10 +151,7 @@ impl Admin {
     ) -> Outcomes<Resource, T> {
         let asked = by_broker(resources).into_iter().map(async |(node, resources)| {
             let told = self.retry(effect, || ask(node, resources.clone())).await;
-            let failed = |error: Error| {
-                resources.into_iter().map(|resource| (resource, Err(error.clone()))).collect()
-            };
-            told.unwrap_or_else(failed)
+            to_each(resources, told)
         });
         together(asked).await.into_iter().flatten().collect()
     }

@@ -7,7 +7,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 
 use super::{GroupState, in_order};
-use crate::admin::{Admin, Effect, Outcomes};
+use crate::admin::{Admin, Effect, Outcomes, to_each};
 use crate::answer::{Answer, Origin};
 use crate::error::{Error, Result, Subject};
 
@@ -68,11 +68,8 @@ impl Admin {
         self.by_coordinator(groups, Effect::Reads, async |node, groups| {
             let (mut described, classic) = self.describe_consumer_groups(node, groups).await?;
             if !classic.is_empty() {
-                match self.describe_classic_groups(node, classic.clone()).await {
-                    Ok(more) => described.extend(more),
-                    Err(error) => described
-                        .extend(classic.into_iter().map(|group| (group, Err(error.clone())))),
-                }
+                let told = self.describe_classic_groups(node, classic.clone()).await;
+                described.extend(to_each(classic, told));
             }
             Ok(described)
         })
