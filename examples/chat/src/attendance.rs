@@ -115,10 +115,11 @@ pub(crate) fn announce(instance: &Instance, room: &str, who: &Identity, came: bo
 }
 
 /// Says everywhere that somebody is no member any more: nobody waits for that user to read what is
-/// said. Unless that user is here all the same, with another page or again.
+/// said. Unless that user is here all the same, with another page anywhere or again.
 pub(crate) async fn announce_no_member(instance: &Instance, room: &str, who: &Identity) {
     let (user, name) = (who.user_id, who.username.clone());
-    if instance.rooms.has(room, user) || instance.is_large(room) {
+    let is_here = instance.rooms.has(room, user) || instance.presence.knows(room, user);
+    if is_here || instance.is_large(room) {
         return;
     }
     let (told, server) = (room.to_owned(), instance.settings.server_name.clone());

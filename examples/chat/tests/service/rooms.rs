@@ -70,6 +70,31 @@ async fn who_leaves_a_room_for_good_is_told_to_be_no_member() {
     set.stop().await;
 }
 
+/// Lists lacked whoever had left by one of two pages, until they were loaded anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_by_one_page_and_has_another_elsewhere_stays_on_the_list() {
+    let set = Set::start().await;
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    let (mut here, mut there) = (set.page(0, "bob").await, set.page(1, "bob").await);
+    here.join("a").await;
+    alice.hears_of("member_joined", "bob").await;
+    there.join("a").await;
+    // Who comes to that instance later is told of later, or with it.
+    let mut carol = set.page(1, "carol").await;
+    carol.join("a").await;
+    alice.hears_of("member_joined", "carol").await;
+    let mut dave = set.page(0, "dave").await;
+    dave.join("a").await;
+    for page in [&mut here, &mut dave] {
+        page.say(json!({"type": "leave_room", "room": "a"})).await;
+        page.hear("leave_room").await;
+    }
+    let left = alice.hear("member_left").await;
+    assert_eq!(left["name"], "dave", "{left}");
+    set.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_sent_again_is_one_message() {
     let set = Set::start().await;
