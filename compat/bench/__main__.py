@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-from .broker import KINDS, Broker
+from .broker import KINDS, Broker, Unwell
 from .parity.ask import GROUPS
 from .paths import WORK, clients_jar
 from .schema import Schemas
@@ -67,9 +67,12 @@ def main() -> int:
     together = [name for name in names if name != "parity"]
     for group, settings in ((together, SETTINGS), (alone, ())):
         if group:
-            with KINDS[kind](schemas, WORK / f"broker-{kind}", settings) as broker:
-                print(f"{kind} on {broker.address}", flush=True)
-                run(group, broker, table, options)
+            try:
+                with KINDS[kind](schemas, WORK / f"broker-{kind}", settings) as broker:
+                    print(f"{kind} on {broker.address}", flush=True)
+                    run(group, broker, table, options)
+            except Unwell as fault:
+                table.add(kind, "the broker ends well", FAIL, str(fault))
     return table.report()
 
 

@@ -35,6 +35,10 @@ group.initial.rebalance.delay.ms=0
 KLAMM_SETTINGS = ("group.initial.rebalance.delay.ms=0",)
 
 
+class Unwell(Exception):
+    """A broker of ours that ended otherwise than it was told to, or panicked."""
+
+
 given_ports: set[int] = set()
 
 
@@ -115,9 +119,11 @@ class Broker:
         with socket.socket() as probe:
             return probe.connect_ex((self.host, self.port)) == 0
 
+    def log_lines(self) -> list[str]:
+        return (self.folder / "broker.log").read_text(errors="replace").splitlines()
+
     def last_words(self) -> str:
-        lines = (self.folder / "broker.log").read_text(errors="replace").splitlines()
-        return " | ".join(lines[-5:])
+        return " | ".join(self.log_lines()[-5:])
 
     def stop(self) -> None:
         """Asks the process to end, and waits for it."""
@@ -128,13 +134,21 @@ class Broker:
         self.end(signal.SIGKILL)
 
     def end(self, sign: signal.Signals) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(sign)
-            try:
-                self.process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        """Ends the process, if that was not done before."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        by_itself = process.poll() is not None
+        process.send_signal(sign)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self.judge(sign, process.returncode, by_itself)
+
+    def judge(self, sign: signal.Signals, returned: int, by_itself: bool) -> None:
+        """Whether the process ended well; how others' do is not looked at."""
 
     def __enter__(self):
         return self.start()
@@ -168,6 +182,16 @@ class Klamm(Broker):
             "group.initial.rebalance.delay.ms=0",
             *given,
         ]
+
+    def judge(self, sign: signal.Signals, returned: int, by_itself: bool) -> None:
+        """It runs until it is told to end, then ends at once or cleanly; and it never panics."""
+        panics = [line for line in self.log_lines() if "panicked at" in line]
+        if panics:
+            raise Unwell(f"the broker panicked: {panics[0]}")
+        if by_itself:
+            raise Unwell(f"the broker ended by itself, with {returned}: {self.last_words()}")
+        if returned != (0 if sign == signal.SIGTERM else -sign):
+            raise Unwell(f"the broker ended with {returned} on {sign.name}: {self.last_words()}")
 
 
 class Kafka(Broker):

@@ -29,7 +29,7 @@ class Member:
         self.id, self.epoch, self.interval_s = str(uuid.uuid4()), 0, 0.0
         # The partitions that it reads, and how far it has.
         self.owned: dict[int, int] = {}
-        # What it has read: partition, first offset, end. And how far its commits were answered.
+        # What it has read: partition, first offset, end. And how far is committed, as it knows.
         self.reads: list[tuple[int, int, int]] = []
         self.committed: dict[int, int] = {}
         # Held from when records are taken until they are committed, and while partitions go.
@@ -84,6 +84,7 @@ class Member:
         found = await self.look_up(new) if new else {}
         async with self.at_work:
             self.owned = {index: self.owned.get(index, found.get(index, 0)) for index in told}
+            self.committed |= found
         return True
 
     async def look_up(self, partitions: list[int]) -> dict[int, int]:
@@ -159,6 +160,8 @@ class Member:
             if codes == {0}:
                 self.committed |= ends
                 return
-            if codes != {STALE_EPOCH}:
+            if codes in ({UNKNOWN_MEMBER}, {FENCED_EPOCH}):
                 return  # It is out, and will hear of it.
+            if codes != {STALE_EPOCH}:
+                raise RuntimeError(f"{self.group}: a commit was refused: errors {codes}")
             await asyncio.sleep(RETRY_S)

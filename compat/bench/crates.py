@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+from .broker import Unwell
 from .clusters import KINDS, Cluster
 from .paths import ROOT, WORK
 from .table import FAIL, OK, Table
@@ -73,8 +74,11 @@ def main() -> int:
     kinds = list(KINDS) if arguments.broker == "all" else [arguments.broker]
     table = Table()
     for kind in kinds:
-        with KINDS[kind](WORK / f"crates-{kind}") as cluster:
-            suite(table, cluster, kind, arguments.only)
+        try:
+            with KINDS[kind](WORK / f"crates-{kind}") as cluster:
+                suite(table, cluster, kind, arguments.only)
+        except Unwell as fault:
+            table.add(kind, "the broker ends well", FAIL, str(fault))
     return table.report()
 
 

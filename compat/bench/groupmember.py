@@ -114,7 +114,11 @@ class Member:
             "generationIdOrMemberEpoch": self.generation,
             "topics": [{"name": self.topic, "partitions": [place]}],
         }
-        await self.line.ask("OffsetCommit", COMMIT, body)
+        answer = await self.line.ask("OffsetCommit", COMMIT, body)
+        code = answer["topics"][0]["partitions"][0]["errorCode"]
+        # The next heartbeat says what has become of the group.
+        if code not in (0, UNKNOWN_MEMBER, ILLEGAL_GENERATION, REBALANCE):
+            raise RuntimeError(f"{self.group}: a commit was refused: error {code}")
 
     async def refused(self, code: int) -> bool:
         if code == UNKNOWN_MEMBER:

@@ -8,6 +8,7 @@ import itertools
 import socket
 import struct
 import threading
+from collections import Counter
 
 from .schema import Schemas
 from .wire import Reader, encode
@@ -30,7 +31,7 @@ class CuttingProxy:
         self.target = (host, port)
         self.every = every
         self.produced = 0
-        self.cuts = 0
+        self.cuts = Counter()
         self.rotation = itertools.cycle(CUTS)
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -59,10 +60,19 @@ class CuttingProxy:
         """Where the Produce at hand is cut, if it is its turn."""
         with self.lock:
             self.produced += 1
-            if self.produced % self.every:
-                return None
-            self.cuts += 1
-            return next(self.rotation)
+            return None if self.produced % self.every else next(self.rotation)
+
+    def cut(self, where: str) -> "Cut":
+        """Notes that a connection is cut."""
+        with self.lock:
+            self.cuts[where] += 1
+        return Cut()
+
+    def tally(self) -> str:
+        """How many connections were cut; there must be one for each place of a cut."""
+        if missed := [where for where in CUTS if not self.cuts[where]]:
+            raise AssertionError(f"no connection was cut {', '.join(missed)}")
+        return f"{self.cuts.total()} cuts"
 
 
 class Relay:
@@ -96,10 +106,10 @@ class Relay:
         cut = self.proxy.next_cut() if api_key == PRODUCE else None
         self.pending[correlation] = (api_key, version, cut)
         if cut == "before the request":
-            raise Cut
+            raise self.proxy.cut(cut)
         if cut == "inside the request":
             self.broker.sendall(with_length(frame)[: len(frame) // 2])
-            raise Cut
+            raise self.proxy.cut(cut)
         self.broker.sendall(with_length(frame))
 
     def answers(self) -> None:
@@ -107,10 +117,10 @@ class Relay:
         (correlation,) = struct.unpack_from(">i", frame)
         api_key, version, cut = self.pending.pop(correlation)
         if cut == "before the answer":
-            raise Cut
+            raise self.proxy.cut(cut)
         if cut == "inside the answer":
             self.client.sendall(with_length(frame)[:-3])
-            raise Cut
+            raise self.proxy.cut(cut)
         if api_key in (METADATA, DESCRIBE_CLUSTER):
             frame = self.readdressed(api_key, version, frame)
         self.client.sendall(with_length(frame))

@@ -33,6 +33,10 @@ DESCRIBE = 1
 LOOK_EVERY_S, FEED_EVERY_S, TIMEOUT_S = 0.05, 0.5, 60
 
 
+def partitions(assignment: dict) -> list[int]:
+    return sorted(index for topic in assignment["topicPartitions"] for index in topic["partitions"])
+
+
 @dataclass
 class Group:
     """All members that there have been, and those that live."""
@@ -40,8 +44,8 @@ class Group:
     line: Line
     living: dict[asyncio.Task, Member] = field(default_factory=dict)
     everyone: list[Member] = field(default_factory=list)
-    # Where a member that died had committed the partitions that it owned.
-    doubtful: list[tuple[int, int]] = field(default_factory=list)
+    # What a member that died had read and, as far as it knew, not committed: it is read again.
+    doubtful: set[tuple[int, int]] = field(default_factory=set)
 
     def add(self, broker: Broker, topic: tuple[str, str]) -> None:
         member = Member(broker.schemas, (broker.host, broker.port), GROUP, topic)
@@ -52,37 +56,51 @@ class Group:
         for task in dice.sample(list(self.living), count):
             member = self.living.pop(task)
             task.cancel()
-            for index in member.owned:
-                self.doubtful.append((index, member.committed.get(index, 0)))
+            for index, position in member.owned.items():
+                behind = range(member.committed.get(index, 0), position)
+                self.doubtful.update((index, offset) for offset in behind)
 
     async def settle(self) -> float:
         """Waits until the group stands, with each partition at one of the living; says how long
         that took."""
         since = time.monotonic()
         while not await self.stands():
-            if failed := [task for task in self.living if task.done()]:
-                raise failed[0].exception()
             if time.monotonic() > since + TIMEOUT_S:
                 raise RuntimeError("the group did not settle")
             await asyncio.sleep(LOOK_EVERY_S)
         return time.monotonic() - since
 
     async def stands(self) -> bool:
-        owners = Counter(index for member in self.living.values() for index in member.owned)
-        if owners != Counter(range(PARTITIONS)):
-            return False
+        """Whether the broker and the members say the same of who has what, and all have as much
+        as the others."""
         told = await self.line.ask("ConsumerGroupDescribe", DESCRIBE, {"groupIds": [GROUP]})
+        self.fail_with_members()
         (group,) = told["groups"]
-        return group["groupState"] == "Stable" and len(group["members"]) == len(self.living)
+        shares = {each["memberId"]: partitions(each["assignment"]) for each in group["members"]}
+        owned = {member.id: sorted(member.owned) for member in self.living.values()}
+        sizes = [len(share) for share in owned.values()]
+        return (
+            group["groupState"] == "Stable"
+            and shares == owned
+            and sorted(sum(owned.values(), [])) == list(range(PARTITIONS))
+            and max(sizes) - min(sizes) <= 1
+        )
+
+    def fail_with_members(self) -> None:
+        if failed := [task for task in self.living if task.done()]:
+            raise RuntimeError("a member ended") from failed[0].exception()
 
     async def read_through(self, end: int) -> None:
+        """Waits until all is read; what is missing after a while is told by the complaints."""
         deadline = time.monotonic() + TIMEOUT_S
-        while any(
-            position < end for member in self.living.values() for position in member.owned.values()
-        ):
-            if time.monotonic() > deadline:
-                return  # What is missing is told below.
+        while await self.lags_behind(end) and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def lags_behind(self, end: int) -> bool:
+        if not await self.stands():
+            return True
+        owned = [member.owned for member in self.living.values()]
+        return any(position < end for each in owned for position in each.values())
 
     def complaints(self, end: int) -> list[str]:
         times: Counter = Counter()
@@ -90,12 +108,9 @@ class Group:
             for index, first, behind in member.reads:
                 times.update((index, offset) for offset in range(first, behind))
         wanted = {(index, offset) for index in range(PARTITIONS) for offset in range(end)}
-        doubtful = dict.fromkeys(range(PARTITIONS), end)
-        for index, committed in self.doubtful:
-            doubtful[index] = min(doubtful[index], committed)
         lost = wanted - set(times)
         twice = [at for at, count in times.items() if count > 1]
-        wrong = [(index, offset) for index, offset in twice if offset < doubtful[index]]
+        wrong = set(twice) - self.doubtful
         print(f"{len(wanted)} records: {len(lost)} lost, {len(twice)} read again", flush=True)
         found = [f"lost: {sorted(lost)[:5]}"] if lost else []
         return found + ([f"read twice though committed: {sorted(wrong)[:5]}"] if wrong else [])

@@ -34,25 +34,37 @@ class Behind(Cluster):
 class Turmoil(threading.Thread):
     """Kills one broker after the other, and starts it again."""
 
-    def __init__(self, cluster: Three, every_s: float):
+    def __init__(self, cluster: Three, every_s: float, dice: random.Random):
         super().__init__(name="turmoil", daemon=True)
         self.cluster = cluster
         self.every_s = every_s
+        self.dice = dice
         self.over = threading.Event()
         self.kills = 0
+        self.failure: Exception | None = None
 
     def run(self) -> None:
-        while not self.over.wait(self.every_s):
-            broker = self.cluster.brokers[self.kills % len(self.cluster.brokers)]
-            broker.kill()
-            self.kills += 1
-            self.over.wait(random.uniform(*GONE_S))
-            broker.start()
-            self.cluster.wait_for_all()
+        try:
+            while not self.over.wait(self.every_s):
+                self.kill_one()
+        except Exception as failure:  # Nobody looks at what a thread raises.
+            self.failure = failure
+
+    def kill_one(self) -> None:
+        broker = self.cluster.brokers[self.kills % len(self.cluster.brokers)]
+        broker.kill()
+        self.kills += 1
+        self.over.wait(self.dice.uniform(*GONE_S))
+        broker.start()
+        self.cluster.wait_for_all()
 
     def end(self) -> None:
         self.over.set()
         self.join()
+        if self.failure:
+            raise self.failure
+        if self.kills == 0:
+            raise RuntimeError("no broker was killed: the storm was over before")
 
 
 def with_proxy(kind: str, size: list[str]) -> int:
@@ -60,9 +72,9 @@ def with_proxy(kind: str, size: list[str]) -> int:
         return subprocess.run([trial("storm"), *cluster.arguments(), *size]).returncode
 
 
-def with_kills(seconds: int, size: list[str]) -> int:
+def with_kills(seconds: int, size: list[str], dice: random.Random) -> int:
     with Three(WORK / "storm-cluster") as cluster:
-        turmoil = Turmoil(cluster, max(seconds / 8, 6))
+        turmoil = Turmoil(cluster, max(seconds / 8, 6), dice)
         storm = subprocess.Popen([trial("storm"), "--bootstrap", cluster.address, *size])
         turmoil.start()
         # Leaders move until all is produced; the rest may go on meanwhile.
@@ -79,13 +91,13 @@ def main() -> int:
     parser.add_argument("--broker", choices=[*KINDS, "cluster"], default="klamm")
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, help="what chance began with, to try the same again")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     arguments = parser.parse_args()
     size = ["--seconds", str(arguments.seconds), "--records", str(arguments.records)]
-    if arguments.seed is not None:
-        size += ["--seed", str(arguments.seed)]
+    # It is printed by the program.
+    size += ["--seed", str(arguments.seed)]
     if arguments.broker == "cluster":
-        return with_kills(arguments.seconds, size)
+        return with_kills(arguments.seconds, size, random.Random(arguments.seed))
     return with_proxy(arguments.broker, size)
 
 

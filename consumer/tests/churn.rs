@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use klamm_client::{ClientConfig, Kafka};
+use klamm_client::{ClientConfig, Error, Kafka};
 use klamm_consumer::{Consumer, ConsumerBatch, GroupProtocol};
+use klamm_protocol::error_code::ErrorCode;
 use tokio::sync::oneshot;
 
 use support::{SOON, World, member, protocols};
@@ -104,9 +105,25 @@ async fn work(consumer: &mut Consumer, ledger: &Mutex<Ledger>) {
     loop {
         let batch = consumer.next_batch().await.unwrap();
         ledger.lock().unwrap().read(&batch);
-        if consumer.commit(batch.end()).await.is_ok() {
-            ledger.lock().unwrap().committed(&batch);
+        match consumer.commit(batch.end()).await {
+            Ok(()) => ledger.lock().unwrap().committed(&batch),
+            Err(error) => assert!(is_of_a_rebalance(&error), "a commit was refused: {error}"),
         }
+    }
+}
+
+/// Whether somebody else has the partition, or the group has not told this member yet.
+fn is_of_a_rebalance(error: &Error) -> bool {
+    match error.code() {
+        None => matches!(error, Error::NotAssigned { .. }),
+        Some(code) => matches!(
+            code,
+            ErrorCode::ILLEGAL_GENERATION
+                | ErrorCode::UNKNOWN_MEMBER_ID
+                | ErrorCode::REBALANCE_IN_PROGRESS
+                | ErrorCode::STALE_MEMBER_EPOCH
+                | ErrorCode::FENCED_MEMBER_EPOCH
+        ),
     }
 }
 

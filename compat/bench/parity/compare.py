@@ -4,11 +4,12 @@ import re
 from dataclasses import dataclass, field
 
 from .answers import SORT_KEYS, version_range
-from .deliberate import NO_ANSWER, reason
+from .deliberate import ABSENT, LISTED, reason
 
 # What a message says is for people: a difference is shown, but breaks no client.
 WORDING = ("errorMessage", "batchIndexErrorMessage")
-ABSENT, LISTED = "(absent)", "(listed)"
+# The path of a difference between an answer and none.
+NO_ANSWER = "answer"
 # A setting that only one of the two brokers has.
 OWN_SETTING = re.compile(r"configs\[[^]]*\]$")
 
@@ -56,6 +57,8 @@ def compare_group(group: str, golden: dict, ours: dict, partial: set[str]) -> Fi
             for path, kafka, klamm in differing(answer, answers.get(version, ABSENT)):
                 kind = kind_of(path, kafka, klamm, title in partial)
                 line = f"{path}: Kafka {kafka!r}, ours {klamm!r}"
+                if klamm == LISTED:
+                    klamm = element(path, answers[version])
                 if kind == "differences" and (why := reason(group, title, path, klamm)):
                     kind, line = "deliberate", f"{line}: {why}"
                 lines.setdefault((kind, line), []).append(version)
@@ -84,6 +87,13 @@ def differing(expected: object, actual: object) -> list[tuple[str, object, objec
         if found not in out:
             out.append(found)
     return out
+
+
+def element(path: str, answer: object) -> object:
+    """The fields of one element of a list, by their paths in it; or the element, if it has none."""
+    leaves = flatten(answer)
+    fields = {at[len(path) :].lstrip("."): leaves[at] for at in leaves if at.startswith(path)}
+    return fields.get("", fields)
 
 
 def elements(leaves: dict[str, object]) -> set[str]:

@@ -276,4 +276,4 @@ def through_cuts(clients: Clients, broker: Broker) -> str:
             },
         )
         same(clients.values(topic), plain(records))
-        return f"{proxy.cuts} cuts"
+        return proxy.tally()

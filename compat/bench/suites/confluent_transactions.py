@@ -115,7 +115,7 @@ def through_cuts(clients: Clients, broker: Broker) -> str:
         options = {"reconnect.backoff.ms": 1, "retry.backoff.ms": 1}
         write(Clients(proxy.address).producer("cf-committed-cut", **options), topic)
         check(clients, topic)
-        return f"{proxy.cuts} cuts"
+        return proxy.tally()
 
 
 def fencing(clients: Clients) -> None:

@@ -227,7 +227,7 @@ class Checks:
         with CuttingProxy(broker.schemas, broker.host, broker.port) as proxy:
             Clients(proxy.address, self.clients.api_version).produce(topic, records, **options)
             same(self.clients.values(topic), plain(records))
-            return f"{proxy.cuts} cuts"
+            return proxy.tally()
 
     def groups(self, broker: Broker) -> None:
         group = self.clients.create(f"{self.prefix}groups", 2)

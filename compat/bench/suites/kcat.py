@@ -161,4 +161,4 @@ def through_cuts(kcat: Kcat, broker: Broker) -> str:
             "kcat-cut", lines, "-E", *given
         )  # A lost broker is not the end.
         same(kcat.consume("kcat-cut"), lines)
-        return f"{proxy.cuts} cuts"
+        return proxy.tally()

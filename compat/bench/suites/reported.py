@@ -17,8 +17,10 @@ def run_client(
     """Runs a program that takes the broker's address, the proxy's, and a prefix for its topics."""
     with CuttingProxy(broker.schemas, broker.host, broker.port) as proxy:
         run_program(table, client, [*program, broker.address, proxy.address, prefix])
-        if proxy.cuts == 0:
-            table.add(client, features.CUT, FAIL, "no connection was cut")
+        try:
+            proxy.tally()
+        except AssertionError as uncut:
+            table.add(client, features.CUT, FAIL, str(uncut))
 
 
 def run_program(table: Table, client: str, command: list[str]) -> None:

@@ -2,7 +2,7 @@
 //! resets them, or forwards half of a request or answer first.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use klamm_utils::task::TaskGroup;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// How long a connection lives, at most.
 const LIFE: Duration = Duration::from_secs(6);
@@ -27,7 +28,7 @@ pub struct Proxy {
 }
 
 /// What has been done to connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Connections that were made.
     pub connections: usize,
@@ -45,11 +46,7 @@ pub struct Tally {
 struct Weather {
     foul: AtomicBool,
     random: Mutex<Random>,
-    connections: AtomicUsize,
-    cut: AtomicUsize,
-    halved: AtomicUsize,
-    reset: AtomicUsize,
-    delayed: AtomicUsize,
+    tally: watch::Sender<Tally>,
 }
 
 /// How a connection ends.
@@ -92,14 +89,14 @@ impl Proxy {
     /// What has been done so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-        Tally {
-            connections: count(&self.weather.connections),
-            cut: count(&self.weather.cut),
-            halved: count(&self.weather.halved),
-            reset: count(&self.weather.reset),
-            delayed: count(&self.weather.delayed),
-        }
+        *self.weather.tally.borrow()
+    }
+
+    /// Returns once connections were broken in each way.
+    pub async fn breaks_each_way(&self) {
+        let each_way = |tally: &Tally| tally.cut > 0 && tally.halved > 0 && tally.reset > 0;
+        // It fails when the sender is gone, which lives as long as the proxy.
+        let _ = self.weather.tally.subscribe().wait_for(each_way).await;
     }
 }
 
@@ -128,7 +125,7 @@ impl Weather {
 }
 
 async fn forward(mut client: TcpStream, mut broker: TcpStream, weather: &Weather) {
-    weather.connections.fetch_add(1, Ordering::Relaxed);
+    weather.tally.send_modify(|tally| tally.connections += 1);
     let doom = clock::now() + weather.up_to(LIFE);
     let (from_client, to_client) = client.split();
     let (from_broker, to_broker) = broker.split();
@@ -136,20 +133,19 @@ async fn forward(mut client: TcpStream, mut broker: TcpStream, weather: &Weather
         ended = pump(from_client, to_broker, doom, weather) => ended,
         ended = pump(from_broker, to_client, doom, weather) => ended,
     };
-    let counter = match ended {
-        Ok(End::Cut) => &weather.cut,
-        Ok(End::Halve) => &weather.halved,
-        Ok(End::Reset) => {
-            for stream in [&client, &broker] {
-                // A socket that does not linger is reset when it is closed.
-                let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
-            }
-            &weather.reset
+    // Otherwise one side has closed.
+    let Ok(end) = ended else { return };
+    if let End::Reset = end {
+        for stream in [&client, &broker] {
+            // A socket that does not linger is reset when it is closed.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
-        // One side has closed.
-        Err(_) => return,
-    };
-    counter.fetch_add(1, Ordering::Relaxed);
+    }
+    weather.tally.send_modify(|tally| match end {
+        End::Cut => tally.cut += 1,
+        End::Halve => tally.halved += 1,
+        End::Reset => tally.reset += 1,
+    });
 }
 
 /// Forwards frame by frame, until a side closes or, in foul weather, the connection's time is up.
@@ -174,7 +170,7 @@ async fn pump(
                 return Ok(end);
             }
             if weather.below(DELAYED) == 0 {
-                weather.delayed.fetch_add(1, Ordering::Relaxed);
+                weather.tally.send_modify(|tally| tally.delayed += 1);
                 tokio::time::sleep(weather.up_to(DELAY)).await;
             }
         }

@@ -30,6 +30,7 @@ async fn a_short_storm_neither_loses_nor_doubles() {
     let producing = async {
         proxy.set_foul(true);
         produce(&storm).await.unwrap();
+        proxy.breaks_each_way().await;
         proxy.set_foul(false);
         storm.catch_up(&groups).await.unwrap();
         storm.end();

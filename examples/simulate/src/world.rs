@@ -9,6 +9,7 @@ use common::auth::{Auth, Identity, Settings};
 use common::bus::Bus;
 use common::config::Config;
 use common::db::{self, Database};
+use demo::control::Instance;
 use demo::record::{Folder, Record};
 use klamm_utils::clock::{Clock as _, SystemClock};
 use uuid::Uuid;
@@ -95,6 +96,14 @@ impl World {
         let (status, text) = self.http.post(&url, "").await?;
         ensure!(status.is_success(), "{button} {name}: {status} {text}");
         Ok(())
+    }
+
+    /// How many instances do not run.
+    pub(crate) async fn ended(&self) -> anyhow::Result<u64> {
+        let (status, text) = self.http.get(&format!("{}/instances", self.record.control)).await?;
+        ensure!(status.is_success(), "instances: {status} {text}");
+        let instances: Vec<Instance> = serde_json::from_str(&text)?;
+        Ok(instances.iter().filter(|instance| !instance.alive).count() as u64)
     }
 
     /// The database of the demo.

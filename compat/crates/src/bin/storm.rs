@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Parser;
 use klamm_trials::proxy::Proxy;
 use klamm_trials::storm::{Seen, Storm, be_a_member, copy, produce, verify_copies, verify_records};
@@ -17,6 +17,8 @@ use klamm_utils::random::Random;
 /// Members of each group, and copiers.
 const MEMBERS: usize = 3;
 const COPIERS: usize = 2;
+/// Within so long after all is produced connections are broken in each way, if not before.
+const BROKEN_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Parser)]
 struct Arguments {
@@ -69,12 +71,13 @@ async fn rage(storm: &Storm, groups: &[Seen], proxies: &[Proxy], seed: u64) -> V
     let producing = async {
         proxies.iter().for_each(|proxy| proxy.set_foul(true));
         let produced = produce(storm).await;
+        let broken = breaks(proxies).await;
         proxies.iter().for_each(|proxy| proxy.set_foul(false));
         println!("produced after {:.1} s", begin.elapsed().as_secs_f64());
         let caught_up = storm.catch_up(groups).await;
         storm.end();
         println!("all caught up after {:.1} s", begin.elapsed().as_secs_f64());
-        (produced, caught_up)
+        (produced, broken, caught_up)
     };
     let members = async {
         let mut random = Random::seeded(seed);
@@ -87,8 +90,11 @@ async fn rage(storm: &Storm, groups: &[Seen], proxies: &[Proxy], seed: u64) -> V
         let copiers = (0..COPIERS).map(|copier| copy(storm, copier, Random::seeded(random.bits())));
         all(copiers.collect()).await
     };
-    let ((produced, caught_up), members, _) = tokio::join!(producing, members, copiers);
+    let ((produced, broken, caught_up), members, _) = tokio::join!(producing, members, copiers);
     let mut outcomes = vec![("every record is acknowledged".into(), produced)];
+    if !proxies.is_empty() {
+        outcomes.push(("connections are cut, halved and reset".into(), broken));
+    }
     outcomes.push(("groups and copiers catch up".into(), caught_up));
     outcomes.push(("members read what was sent".into(), members.into_iter().collect()));
     for seen in groups {
@@ -100,6 +106,15 @@ async fn rage(storm: &Storm, groups: &[Seen], proxies: &[Proxy], seed: u64) -> V
     outcomes.push(("each record is there once, in order".into(), verify_records(storm).await));
     outcomes.push(("each is copied exactly once, in order".into(), verify_copies(storm).await));
     outcomes
+}
+
+/// Returns once every proxy has broken connections in each way.
+async fn breaks(proxies: &[Proxy]) -> Result<()> {
+    for proxy in proxies {
+        let within = tokio::time::timeout(BROKEN_WITHIN, proxy.breaks_each_way()).await;
+        within.with_context(|| format!("the weather was too fair: {:?}", proxy.tally()))?;
+    }
+    Ok(())
 }
 
 /// Drives all of these on this task.

@@ -15,7 +15,8 @@ use crate::world::World;
 /// What is killed, and how often.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Kills {
-    /// How many processes are killed, one after the other.
+    /// How many processes are killed, one after the other: at least as many as there are, so that
+    /// each is.
     #[arg(long, default_value_t = 50)]
     rounds: u64,
     /// Which, and when: the same for the same number.
@@ -38,8 +39,7 @@ pub(crate) async fn kills(world: World, kills: &Kills) -> anyhow::Result<()> {
     let seed = kills.seed.unwrap_or_else(|| Random::new().below(1 << 32));
     tracing::info!(seed, rounds = kills.rounds, "processes will be killed");
     let mut random = Random::seeded(seed);
-    let rounds: Vec<_> = rounds(&world, kills, &mut random);
-    anyhow::ensure!(!rounds.is_empty(), "there is nobody to be killed");
+    let rounds = rounds(&world, kills, &mut random)?;
     let time: Duration = rounds.iter().map(|round| round.before + round.down).sum();
     let plan = Plan {
         run: format!("{:x}", uuid::Uuid::now_v7().as_u128() >> 48),
@@ -71,6 +71,7 @@ pub(crate) async fn kills(world: World, kills: &Kills) -> anyhow::Result<()> {
     report.none("acknowledged messages not stored", stored.lost);
     report.none("messages stored twice", stored.doubled);
     report.none("messages stored elsewhere than shown", stored.misplaced);
+    report.none("processes that have ended", world.ended().await?);
     report.print()
 }
 
@@ -81,19 +82,19 @@ struct Round {
     down: Duration,
 }
 
-fn rounds(world: &World, kills: &Kills, random: &mut Random) -> Vec<Round> {
+fn rounds(world: &World, kills: &Kills, random: &mut Random) -> anyhow::Result<Vec<Round>> {
     let is_meant =
         |name: &&str| kills.only.is_empty() || kills.only.iter().any(|only| only == name);
     let names: Vec<_> = world.names().filter(is_meant).collect();
-    if names.is_empty() {
-        return Vec::new();
-    }
+    let (count, rounds) = (names.len(), kills.rounds);
+    anyhow::ensure!(count > 0, "there is nobody to be killed");
+    anyhow::ensure!(rounds >= count as u64, "{rounds} rounds do not reach all {count} processes");
     let pause = |random: &mut Random| Duration::from_millis(random.below(PAUSE_MS));
     let round = |number: u64| Round {
         before: pause(random),
         // Everyone's turn comes.
-        victim: names[usize::try_from(number).unwrap_or(0) % names.len()].to_owned(),
+        victim: names[usize::try_from(number).unwrap_or(0) % count].to_owned(),
         down: pause(random),
     };
-    (0..kills.rounds).map(round).collect()
+    Ok((0..rounds).map(round).collect())
 }
