@@ -17,6 +17,18 @@ SETTINGS = (
     "group.consumer.min.session.timeout.ms=3000",
     "group.consumer.session.timeout.ms=3000",
 )
+# Who may do what is asked of an authorizer, and everybody here may do everything; tokens can be had
+# by those who say who they are.
+ACCESS = (
+    "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users=User:ANONYMOUS",
+    "delegation.token.secret.key=secret",
+)
+ACCESS_2 = (
+    "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer",
+    "super.users=User:ANONYMOUS",
+    "delegation.token.master.key=secret",
+)
 NODES = 3
 
 MEMBER_PROPERTIES = """\
@@ -136,9 +148,9 @@ class Cluster:
 
     has_spare = False
 
-    def __init__(self, folder: Path, kind: type[Broker]):
+    def __init__(self, folder: Path, kind: type[Broker], settings: tuple[str, ...] = ()):
         schemas = Schemas(clients_jar())
-        self.nodes = [kind(schemas, folder, SETTINGS)]
+        self.nodes = [kind(schemas, folder, (*SETTINGS, *settings))]
 
     @property
     def address(self) -> str:
@@ -184,7 +196,7 @@ class Three(Cluster):
             member = Member(schemas, folder / f"node-{node}", node, text, is_broker)
             if not is_broker:
                 member.port = controller_port
-            member.prepare(SETTINGS)
+            member.prepare((*SETTINGS, *ACCESS))
             self.nodes.append(member)
 
     @property
@@ -208,8 +220,8 @@ class Three(Cluster):
 
 KINDS = {
     "klamm": lambda folder: Cluster(folder, Klamm),
-    "kafka-4": lambda folder: Cluster(folder, Kafka),
-    "kafka-3.9": lambda folder: Cluster(folder, OlderKafka),
-    "kafka-2.1": lambda folder: Cluster(folder, Kafka2),
+    "kafka-4": lambda folder: Cluster(folder, Kafka, ACCESS),
+    "kafka-3.9": lambda folder: Cluster(folder, OlderKafka, ACCESS),
+    "kafka-2.1": lambda folder: Cluster(folder, Kafka2, ACCESS_2),
     "cluster": Three,
 }

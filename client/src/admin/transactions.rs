@@ -214,8 +214,9 @@ impl Admin {
     async fn fence(&self, node: i32, id: &Str) -> Result<(i64, i16)> {
         let request = init_producer_id::Request {
             transactional_id: Some(id.clone()),
-            // No transaction of it will ever be open.
-            transaction_timeout_ms: 1,
+            // No transaction of it will ever be open; but Kafka waits no longer for the replicas of
+            // what it notes.
+            transaction_timeout_ms: self.timeout_ms(),
             ..init_producer_id::Request::default()
         };
         let Answer { body, origin } = self.kafka.call::<InitProducerId>(node, &request).await?;
