@@ -111,7 +111,7 @@ async fn a_change_of_settings_holds_at_once() {
 #[tokio::test]
 async fn a_deleted_topic_is_gone_and_its_name_is_free() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::builder().ephemeral().data_dir(folder.path()).start().await.unwrap();
+    let broker = start_in(&folder).await.unwrap();
     let mut client = Client::connect(&broker).await;
     client.create_topic("orders", 1, &[]).await;
     client.produce("orders", batch(&["old"])).await;

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-from .broker import KINDS, Broker, Unwell
+from .broker import KINDS, Broker, served
 from .parity.ask import GROUPS
 from .paths import WORK, clients_jar
 from .schema import Schemas
@@ -67,12 +67,10 @@ def main() -> int:
     together = [name for name in names if name != "parity"]
     for group, settings in ((together, SETTINGS), (alone, ())):
         if group:
-            try:
-                with KINDS[kind](schemas, WORK / f"broker-{kind}", settings) as broker:
-                    print(f"{kind} on {broker.address}", flush=True)
-                    run(group, broker, table, options)
-            except Unwell as fault:
-                table.add(kind, "the broker ends well", FAIL, str(fault))
+            brokers = KINDS[kind](schemas, WORK / f"broker-{kind}", settings)
+            with served(brokers, table, kind) as broker:
+                print(f"{kind} on {broker.address}", flush=True)
+                run(group, broker, table, options)
     return table.report()
 
 

@@ -6,12 +6,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from .paths import JARS, ROOT
 from .rawconn import Closed, RawConnection
 from .schema import Schemas
+from .table import FAIL, Table
 
 READY_WITHIN_S = 60
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
@@ -37,6 +39,16 @@ KLAMM_SETTINGS = ("group.initial.rebalance.delay.ms=0",)
 
 class Unwell(Exception):
     """A broker of ours that ended otherwise than it was told to, or panicked."""
+
+
+@contextmanager
+def served(brokers: AbstractContextManager, table: Table, name: str) -> Iterator:
+    """Starts a broker, or several, and ends them; the table says so if that did not go well."""
+    try:
+        with brokers as started:
+            yield started
+    except Unwell as fault:
+        table.add(name, "the broker ends well", FAIL, str(fault))
 
 
 given_ports: set[int] = set()

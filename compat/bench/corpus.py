@@ -13,11 +13,11 @@ from pathlib import Path
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
 from . import features
-from .broker import KINDS, Broker, Klamm, Unwell
+from .broker import KINDS, Broker, Klamm, served
 from .paths import WORK, clients_jar
 from .schema import Schemas
 from .suites.confluent import Clients, until_end
-from .table import FAIL, NOT_APPLICABLE, Table
+from .table import NOT_APPLICABLE, Table
 from .toolshell import ToolShell
 
 LINES, QUICK_LINES = 1_000_000, 200_000
@@ -150,21 +150,15 @@ def main() -> int:
     source = build(WORK / f"corpus-{count}.txt", count)
     table = Table()
     broker = KINDS[options.broker](Schemas(clients_jar()), WORK / f"corpus-{options.broker}")
-    try:
-        with broker:
-            carry(Corpus(broker, source, count), table, options.quick)
-    except Unwell as fault:
-        table.add(options.broker, "the broker ends well", FAIL, str(fault))
+    with served(broker, table, options.broker):
+        corpus = Corpus(broker, source, count)
+        for codec in QUICK_CODECS if options.quick else features.CODECS:
+            table.check("kcat to Java", codec, lambda: corpus.kcat_to_console(codec))
+            if isinstance(broker, Klamm):
+                table.check("klamm to confluent", codec, lambda: corpus.klamm_to_confluent(codec))
+            else:
+                table.add("klamm to confluent", codec, NOT_APPLICABLE, "needs our binary")
     return table.report()
-
-
-def carry(corpus: Corpus, table: Table, quick: bool) -> None:
-    for codec in QUICK_CODECS if quick else features.CODECS:
-        table.check("kcat to Java", codec, lambda: corpus.kcat_to_console(codec))
-        if isinstance(corpus.broker, Klamm):
-            table.check("klamm to confluent", codec, lambda: corpus.klamm_to_confluent(codec))
-        else:
-            table.add("klamm to confluent", codec, NOT_APPLICABLE, "needs our binary")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 
-from .broker import Unwell
+from .broker import served
 from .clusters import KINDS, Cluster
 from .paths import ROOT, WORK
 from .table import FAIL, OK, Table
@@ -74,11 +74,8 @@ def main() -> int:
     kinds = list(KINDS) if arguments.broker == "all" else [arguments.broker]
     table = Table()
     for kind in kinds:
-        try:
-            with KINDS[kind](WORK / f"crates-{kind}") as cluster:
-                suite(table, cluster, kind, arguments.only)
-        except Unwell as fault:
-            table.add(kind, "the broker ends well", FAIL, str(fault))
+        with served(KINDS[kind](WORK / f"crates-{kind}"), table, kind) as cluster:
+            suite(table, cluster, kind, arguments.only)
     return table.report()
 
 

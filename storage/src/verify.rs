@@ -1,7 +1,7 @@
 //! Looking at the files of a log without opening it, for `klamm log dump` and `klamm log verify`.
 //!
-//! Nothing here writes, or could. A log that is in use may be looked at: what is appended meanwhile may or
-//! may not be seen.
+//! Nothing here writes, or could. A log that is in use may be looked at: what is appended meanwhile
+//! may or may not be seen.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -98,7 +98,7 @@ impl From<&GroupConfig> for Limits {
     }
 }
 
-/// A record is in one segment, with some of its batch around it.
+/// Half a segment, as the topic is made.
 fn record_bytes_max(config: &GroupConfig) -> usize {
     let bytes = config.topic_segment_bytes.max(SEGMENT_BYTES_MIN) / 2;
     usize::try_from(bytes).unwrap_or(usize::MAX)

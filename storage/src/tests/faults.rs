@@ -27,6 +27,34 @@ fn script(log: &Log) -> Vec<(i64, u8)> {
     acknowledged
 }
 
+#[test]
+fn a_run_that_could_not_be_noted_is_served_and_recovered_after_its_stop() {
+    let stopped = MemoryDisk::new();
+    let world = open(&stopped, small());
+    let acknowledged = script(&world.log);
+    world.storage.close().unwrap();
+    let calls = {
+        let disk = FaultyDisk::new(Arc::new(stopped.after_kill()));
+        drop(try_open(Arc::new(disk.clone()), small()).unwrap());
+        disk.calls()
+    };
+    let mut unnoted = 0;
+    for first in 1..=calls {
+        let memory = stopped.after_kill();
+        let disk = FaultyDisk::new(Arc::new(memory.clone()));
+        disk.fail(Some(Fault { first, count: 1, kind: ErrorKind::StorageFull }));
+        let Ok(world) = try_open(Arc::new(disk.clone()), small()) else { continue };
+        disk.fail(None);
+        let place = format!("call {first} of {calls}");
+        all_there(&world.log, &acknowledged, &place);
+        world.storage.close().unwrap();
+        let world = open(&memory, small());
+        unnoted += usize::from(!world.storage.was_clean());
+        all_there(&world.log, &acknowledged, &place);
+    }
+    assert!(unnoted > 0, "none of {calls} calls");
+}
+
 fn check(count: u64, kind: ErrorKind) {
     let calls = {
         let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
