@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 
 from .paths import JARS, ROOT
@@ -65,6 +66,7 @@ def free_port() -> int:
             return port
 
 
+@cache
 def klamm_binary() -> Path:
     """`KLAMM_BIN`, or the release binary of this workspace, built when it is not up to date."""
     given = os.environ.get("KLAMM_BIN")
