@@ -20,9 +20,10 @@ use crate::group::Groups;
 use crate::http::Http;
 use crate::metrics::Metrics;
 use crate::node::Node;
+use crate::open_files::OpenFiles;
 use crate::partition::ColdReads;
 use crate::producer_ids::ProducerIds;
-use crate::server::{Complaints, Gate, HeldPorts, Listener, RequestMemory};
+use crate::server::{Complaints, Connections, Gate, HeldPorts, Listener, RequestMemory};
 use crate::telemetry::Telemetry;
 use crate::topics::Topics;
 use crate::txn::Transactions;
@@ -232,7 +233,9 @@ pub(crate) fn open(
     clock: Arc<dyn Clock>,
     faults: Arc<Faults>,
 ) -> Result<Node, StartError> {
-    let options = StorageOptions::default();
+    let files = OpenFiles::of_process();
+    files.warn_unless_they_fit(config.connections.count_max);
+    let options = StorageOptions { open_files_max: files.logs, ..StorageOptions::default() };
     let storage = Storage::open(disk, &config.data_dir, &options, Arc::clone(&clock))?;
     let storage = Arc::new(storage);
     let catalog = Catalog::open(&storage, Arc::clone(&config), Arc::clone(&clock))?;
@@ -241,7 +244,7 @@ pub(crate) fn open(
         topics: Topics::new(Arc::clone(&storage), Arc::clone(&metrics)),
         cold_reads: ColdReads::default(),
         memory: RequestMemory::new(config.requests.memory_bytes),
-        connections: Arc::default(),
+        connections: Arc::new(Connections::new(files.connections)),
         complaints: Complaints::new(Arc::clone(&clock)),
         gate: Gate::default(),
         faults,

@@ -100,6 +100,7 @@ mod housekeeping;
 mod http;
 mod metrics;
 mod node;
+mod open_files;
 mod partition;
 mod producer_ids;
 mod regex;

@@ -24,15 +24,35 @@ fn the_banner_tells_where_everything_is() {
 #[test]
 fn it_answers_http() {
     let server = Server::start();
-    let address = server.banner["http"].as_str().unwrap().strip_prefix("http://").unwrap();
     for (path, answer) in [("/healthz", "ok"), ("/readyz", "ready"), ("/metrics", "# EOF")] {
-        let mut http = TcpStream::connect(address).unwrap();
-        write!(http, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        http.read_to_string(&mut text).unwrap();
+        let text = server.get(path);
         assert!(text.starts_with("HTTP/1.1 200"), "{text}");
         assert!(text.contains(answer), "{text}");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_takes_all_the_files_that_it_may_have_open() {
+    let server = Server::start_under("-n 600 && ulimit -Sn 300");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().nth(3), Some("600"), "{files}");
+}
+
+#[test]
+fn connections_and_logs_leave_each_other_files() {
+    let server = Server::start_under("-n 256");
+    let address = server.bootstrap();
+    let connections: Vec<_> = (0..120).map(|_| TcpStream::connect(address).unwrap()).collect();
+    // More partitions than files, and each has several.
+    server.run(&["topic", "create", "many", "-p", "200"]).exits(0);
+    let lines: String = (0..2000).map(|number| format!("{number}:{number}\n")).collect();
+    server.run_with(&["produce", "many", "-K", ":"], lines.as_bytes()).exits(0);
+    drop(connections);
+    let read = server.run(&["consume", "many", "-o", "start"]).exits(0);
+    assert_eq!(read.text().lines().count(), 2000);
+    assert!(server.get("/metrics").contains("\nklamm_partitions_read_only 0\n"));
 }
 
 #[test]

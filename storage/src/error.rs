@@ -20,10 +20,16 @@ pub struct DiskError {
 }
 
 impl DiskError {
-    /// Whether the disk is full, which passes when space is freed.
+    /// Whether something had run out that comes back: space on the disk, or files that may be open.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub fn is_shortage(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            || self.is_lack_of_files()
+    }
+
+    /// Whether no more files may be open.
+    pub(crate) fn is_lack_of_files(&self) -> bool {
+        matches!(self.source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
     }
 
     /// Whether it failed only because it was not to wait.
@@ -76,9 +82,10 @@ pub enum AppendError {
     /// No offsets are left.
     #[error("the log has no offsets left")]
     OutOfOffsets,
-    /// The disk is full. Nothing was stored, and appends work again when there is space.
-    #[error("the disk is full")]
-    Full(#[source] DiskError),
+    /// The disk is full, or no more files may be open. Nothing was stored, and appends work again
+    /// when there is room.
+    #[error("nothing was stored: {}", .0.source)]
+    Shortage(#[source] DiskError),
     /// This append or an earlier one failed; the log takes no more until it is recovered.
     #[error("the log is read-only after an error")]
     Poisoned(#[source] DiskError),
@@ -184,4 +191,21 @@ pub enum OpenError {
     /// The storage was closed.
     #[error("the storage is closed")]
     Closed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_run_out_may_come_back_and_what_is_broken_does_not() {
+        let is_shortage = |code| {
+            let failed: io::Result<()> = Err(io::Error::from_raw_os_error(code));
+            failed.at("open", "/log").unwrap_err().is_shortage()
+        };
+        assert!(
+            [libc::ENOSPC, libc::EDQUOT, libc::EMFILE, libc::ENFILE].map(is_shortage) == [true; 4]
+        );
+        assert!([libc::EIO, libc::EROFS, libc::EACCES].map(is_shortage) == [false; 3]);
+    }
 }

@@ -75,6 +75,11 @@ pub(super) fn text(node: &Node) -> String {
             "Partitions that open fetch sessions follow",
             sessions.partitions,
         ),
+        single(
+            "klamm_partitions_read_only",
+            "Partitions that take no records since an error of the disk",
+            node.topics.read_only().len(),
+        ),
         counter(
             "kafka_server_fetchsessioncache_incrementalfetchsessionevictions",
             "Fetch sessions that yielded to others",

@@ -126,7 +126,7 @@ impl Partition {
 
     pub(super) fn not_appended(&self, error: &AppendError) -> Rejection {
         let code = match error {
-            AppendError::Full(_) | AppendError::Poisoned(_) | AppendError::OutOfOffsets => {
+            AppendError::Shortage(_) | AppendError::Poisoned(_) | AppendError::OutOfOffsets => {
                 ErrorCode::KAFKA_STORAGE_ERROR
             }
             AppendError::TooLarge { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,

@@ -13,9 +13,11 @@ const RESERVED: usize = 8;
 ///
 /// Guarded by a mutex that is held for a map look-up, once when a connection comes and once when
 /// it goes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connections {
     open: Mutex<Open>,
+    /// As many as the process can have open, whatever the settings say.
+    possible: usize,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,10 @@ pub(super) struct Admission {
 }
 
 impl Connections {
+    pub(crate) fn new(possible: usize) -> Self {
+        Self { open: Mutex::default(), possible }
+    }
+
     /// Lets a connection in, or says which limit it breaks. For the machine itself there are a few
     /// places more, and the limit by address does not hold: an administrator there must always get
     /// in, if only to set another limit.
@@ -44,6 +50,9 @@ impl Connections {
         let reserved = if address.is_loopback() { RESERVED } else { 0 };
         if open.total >= limits.count_max.saturating_add(reserved) {
             return Err("max.connections is reached");
+        }
+        if open.total >= self.possible.saturating_add(reserved) {
+            return Err("the limit of open files is reached");
         }
         let allowed = limits.per_ip_exceptions.get(&address).copied();
         let allowed = allowed.or((!address.is_loopback()).then_some(limits.per_ip_max));
@@ -83,7 +92,7 @@ mod tests {
     fn both_limits_hold_and_places_come_back() {
         let mut limits = crate::config::BrokerConfig::default().connections;
         (limits.count_max, limits.per_ip_max) = (3, 2);
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(Connections::new(usize::MAX));
         let far = IpAddr::from([10, 0, 0, 1]);
         let near = IpAddr::from([127, 0, 0, 1]);
         let first = connections.admit(far, &limits).unwrap();
@@ -102,10 +111,21 @@ mod tests {
     }
 
     #[test]
+    fn no_more_come_than_the_process_can_have_open() {
+        let limits = crate::config::BrokerConfig::default().connections;
+        let connections = Arc::new(Connections::new(2));
+        let far = IpAddr::from([10, 0, 0, 1]);
+        let _admitted = [(); 2].map(|()| connections.admit(far, &limits).unwrap());
+        let refused = connections.admit(far, &limits).unwrap_err();
+        assert_eq!(refused, "the limit of open files is reached");
+        assert!(connections.admit(IpAddr::from([127, 0, 0, 1]), &limits).is_ok());
+    }
+
+    #[test]
     fn the_machine_itself_gets_in_whatever_the_limit() {
         let mut limits = crate::config::BrokerConfig::default().connections;
         limits.count_max = 0;
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(Connections::new(usize::MAX));
         let near = IpAddr::from([127, 0, 0, 1]);
         let admitted: Vec<_> =
             std::iter::from_fn(|| connections.admit(near, &limits).ok()).collect();

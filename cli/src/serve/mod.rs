@@ -1,6 +1,7 @@
 //! `klamm serve`: the broker.
 
 mod banner;
+mod open_files;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -14,8 +15,8 @@ use crate::signals::Signals;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A setting holds as it was said last in this order: its default, the file of --config, a variable \
-such as KAFKA_LOG_DIRS for log.dirs, -X, a flag of its own.
+If a setting is given in several places, the last of these wins: its default, the file of --config, \
+a variable such as KAFKA_LOG_DIRS for log.dirs, -X, a flag of its own.
 
 What is logged is chosen by KLAMM_LOG or RUST_LOG, as in KLAMM_LOG=klamm_broker=debug.
 
@@ -39,7 +40,7 @@ pub(crate) struct Args {
     /// A setting, by its name in server.properties
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// How the broker says that it is there
+    /// The format of the message that says where everything is
     #[arg(short = 'o', long = "output", value_enum, default_value_t = banner::Shape::Text)]
     shape: banner::Shape,
 }
@@ -93,6 +94,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         // To tell that a line could not be written would end the task that wrote it.
         .log_internal_errors(false)
         .init();
+    open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(args));
     runtime.shutdown_background();

@@ -4,6 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -92,8 +93,20 @@ impl Server {
     }
 
     pub(crate) fn start_with(args: &[&str]) -> Self {
+        Self::start_by(klamm(&[]), args)
+    }
+
+    /// Under such limits as `ulimit` takes.
+    pub(crate) fn start_under(limits: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit {limits} && exec \"$0\" \"$@\"")]);
+        shell.arg(env!("CARGO_BIN_EXE_klamm")).env_clear().stdout(Stdio::piped());
+        Self::start_by(shell, &[])
+    }
+
+    fn start_by(mut command: Command, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = klamm(&["serve", "-o", "json", "--listen", "localhost:0"]);
+        command.args(["serve", "-o", "json", "--listen", "localhost:0"]);
         command.args(["--http-listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path()).args(args);
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
@@ -106,8 +119,24 @@ impl Server {
         self.folder.path()
     }
 
+    /// The system's number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn bootstrap(&self) -> &str {
         self.banner["bootstrap"].as_str().unwrap()
+    }
+
+    /// What its HTTP address answers, with the head.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let address = self.banner["http"].as_str().unwrap().strip_prefix("http://").unwrap();
+        let mut http = TcpStream::connect(address).unwrap();
+        write!(http, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut text = String::new();
+        http.read_to_string(&mut text).unwrap();
+        text
     }
 
     /// The arguments, and where this broker is.

@@ -105,6 +105,13 @@ impl FileCache {
         self.shard(id).files.remove(&id);
     }
 
+    /// Closes all files that nobody uses, for somebody who needs to open one.
+    pub(crate) fn make_room(&self) {
+        for shard in &self.shards {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).files.clear();
+        }
+    }
+
     fn shard(&self, id: FileId) -> std::sync::MutexGuard<'_, Shard> {
         // Files of one kind are numbered at regular distances, and must not share a shard for it.
         let mixed = id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;

@@ -144,10 +144,10 @@ impl State {
         }
     }
 
-    /// A full disk refuses one append; any other failure ends all appends.
+    /// A shortage refuses one append; any other failure ends all appends.
     fn refuse(&mut self, inner: &LogInner, error: DiskError) -> AppendError {
-        if error.is_full() && self.fault.is_none() {
-            return AppendError::Full(error);
+        if error.is_shortage() && self.fault.is_none() {
+            return AppendError::Shortage(error);
         }
         self.poison(inner, &error);
         AppendError::Poisoned(error)
@@ -217,7 +217,7 @@ impl State {
         let reserved = file.file().reserve(active.size.into(), u64::from(target - active.size));
         match reserved.at_with("reserve space in", path) {
             Ok(()) => active.reserved = target,
-            Err(error) if error.is_full() => return Err(error),
+            Err(error) if error.is_shortage() => return Err(error),
             // This file system cannot; writes find out by themselves.
             Err(_) => active.reserved = u32::MAX,
         }

@@ -14,6 +14,11 @@ use crate::offsets::HighWatermark;
 use crate::options::Durability;
 use crate::segment::{self, Segment};
 
+/// How often to try again where no more files may be open, and the first pause, of which each is
+/// twice the one before: two seconds in all.
+const OPEN_TRIES: u32 = 11;
+const OPEN_PAUSE: Duration = Duration::from_millis(1);
+
 /// What a log has written and not synced, and whether somebody is about to change that.
 #[derive(Debug, Default)]
 pub(crate) struct Unsynced {
@@ -240,18 +245,33 @@ impl LogInner {
         }
         if let Some(active) = &job.active {
             let path = || self.place.path(active.segment.base, segment::LOG);
-            let synced = self.log_file(active).and_then(|file| file.file().sync_data());
-            synced.at_with("sync", path)?;
+            let file = self.with_room(|| self.log_file(active).at_with("open", path))?;
+            file.file().sync_data().at_with("sync", path)?;
         }
         let disk = self.place.files.disk();
         let dir = &self.place.dir;
         if job.folder {
-            disk.sync_dir(dir).at("sync", dir)?;
+            self.with_room(|| disk.sync_dir(dir).at("sync", dir))?;
         }
         match dir.parent() {
-            Some(parent) if job.parent => disk.sync_dir(parent).at("sync", parent),
+            Some(parent) if job.parent => {
+                self.with_room(|| disk.sync_dir(parent).at("sync", parent))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Tries again for a while where no more files may be open: what has not been opened has not
+    /// failed to be synced, and syncs that end close files.
+    fn with_room<T>(&self, open: impl Fn() -> Result<T, DiskError>) -> Result<T, DiskError> {
+        for doubled in 0..OPEN_TRIES {
+            match open() {
+                Err(error) if error.is_lack_of_files() => self.place.files.make_room(),
+                done => return done,
+            }
+            std::thread::sleep(OPEN_PAUSE * (1 << doubled));
+        }
+        open()
     }
 
     /// Trims and syncs the files of a segment that rolled. Its indexes are caches: a failure to
@@ -260,7 +280,7 @@ impl LogInner {
         let segment = &rolled.segment;
         let path = self.place.path(segment.base, segment::LOG);
         if rolled.dirty || segment.has_more_reserved() {
-            let file = self.log_file(rolled).at("open", &path)?;
+            let file = self.with_room(|| self.log_file(rolled).at("open", &path))?;
             file.file().set_len(segment.size.into()).at("trim", &path)?;
             if rolled.dirty {
                 file.file().sync_data().at("sync", &path)?;

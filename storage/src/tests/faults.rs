@@ -160,7 +160,7 @@ fn a_full_disk_refuses_appends_until_there_is_space() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(full, AppendError::Full(_)), "{full:?}");
+    assert!(matches!(full, AppendError::Shortage(_)), "{full:?}");
     let before = contents(&world.log, Bound::HighWatermark);
     assert!(!before.is_empty());
     memory.set_capacity(100_000);
