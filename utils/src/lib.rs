@@ -8,6 +8,7 @@
 //! | [`cancel`] | dropping futures at each of their awaits, for tests |
 //! | [`metrics`] | counters and histograms |
 //! | [`random`] | the only source of chance |
+//! | [`spelling`] | the name that was meant |
 //! | [`hash`] | the hashes by which clients choose a partition |
 //! | [`base64`] | bytes as text |
 //! | [`uuid`] | identifiers of topics and clusters |
@@ -20,5 +21,6 @@ pub mod clock;
 pub mod hash;
 pub mod metrics;
 pub mod random;
+pub mod spelling;
 pub mod task;
 pub mod uuid;

@@ -1,5 +1,7 @@
 //! Settings in the environment, as containers have them.
 
+use klamm_utils::spelling::edits;
+
 use super::{ClientConfig, ConfigError, foreign};
 
 /// A variable whose name is no further than this from a setting's is a slip of the pen.
@@ -29,7 +31,7 @@ impl ClientConfig {
             let nearest = foreign::nearest(&name);
             if foreign::is_known(&name) {
                 config = config.set(&name, &value);
-            } else if foreign::edits(nearest, &name) <= SLIP {
+            } else if nearest.is_some_and(|nearest| edits(nearest, &name) <= SLIP) {
                 config.errors.push(ConfigError::UnknownKey { name: variable, nearest });
             } else {
                 config.without_effect.insert(variable);

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ConfigError {
     /// No setting has this name.
-    #[error("there is no setting `{name}`; did you mean `{nearest}`?")]
+    #[error("there is no setting `{name}`{}", nearest.map_or(String::new(), did_you_mean))]
     UnknownKey {
         /// The name that was given.
         name: String,
-        /// The name that exists and is most like it.
-        nearest: &'static str,
+        /// The name that exists and is most like it, if one is.
+        nearest: Option<&'static str>,
     },
     /// The setting has no such value.
     #[error("`{name}` cannot be {value:?}: expected {expected}")]
@@ -123,4 +123,8 @@ impl ConfigError {
 fn listed(errors: &[ConfigError]) -> String {
     let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
     told.join("; ")
+}
+
+fn did_you_mean(name: &str) -> String {
+    format!("; did you mean `{name}`?")
 }

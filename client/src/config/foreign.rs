@@ -1,5 +1,7 @@
 //! The settings of other clients that are not settings here.
 
+use klamm_utils::spelling;
+
 use super::keys;
 
 /// A setting that would change what a client does, in a way that this one does not have.
@@ -294,30 +296,10 @@ pub(super) fn is_known(name: &str) -> bool {
 
 /// The name that may be set and is most like `name`; of those that are equally like it, one of a
 /// setting that has an effect.
-pub(super) fn nearest(name: &str) -> &'static str {
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let rows = keys::ROWS.iter();
     let settings = rows.flat_map(|row| row.aliases.iter().copied().chain([row.name]));
-    settings
-        .chain(WITHOUT_EFFECT.iter().copied())
-        .min_by_key(|known| edits(known, name))
-        .unwrap_or_default()
-}
-
-/// How many characters must be added, dropped or replaced to make one text the other.
-pub(super) fn edits(one: &str, other: &str) -> usize {
-    let mut costs: Vec<usize> = (0..=other.len()).collect();
-    for (row, a) in one.bytes().enumerate() {
-        let mut diagonal = row;
-        let mut left = row + 1;
-        costs[0] = left;
-        for (cost, b) in costs.iter_mut().skip(1).zip(other.bytes()) {
-            let best = (left.min(*cost) + 1).min(diagonal + usize::from(a != b));
-            diagonal = *cost;
-            *cost = best;
-            left = best;
-        }
-    }
-    costs.last().copied().unwrap_or(0)
+    spelling::nearest(settings.chain(WITHOUT_EFFECT.iter().copied()), name)
 }
 
 #[cfg(test)]
@@ -387,18 +369,11 @@ mod tests {
 
     #[test]
     fn slips_of_the_pen_are_understood() {
-        assert_eq!(nearest("linger.msec"), "linger.ms");
-        assert_eq!(nearest("bootstrap.server"), "bootstrap.servers");
-        assert_eq!(nearest("enable.idempotency"), "enable.idempotence");
-        assert_eq!(nearest("queue.buffering.max.msec"), "queue.buffering.max.ms");
-        assert_eq!(nearest("sasl.usernam"), "sasl.username");
-    }
-
-    #[test]
-    fn edits_are_counted() {
-        for (one, other, count) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3)] {
-            assert_eq!(edits(one, other), count);
-            assert_eq!(edits(other, one), count);
-        }
+        assert_eq!(nearest("linger.msec"), Some("linger.ms"));
+        assert_eq!(nearest("bootstrap.server"), Some("bootstrap.servers"));
+        assert_eq!(nearest("enable.idempotency"), Some("enable.idempotence"));
+        assert_eq!(nearest("queue.buffering.max.msec"), Some("queue.buffering.max.ms"));
+        assert_eq!(nearest("sasl.usernam"), Some("sasl.username"));
+        assert_eq!(nearest("foo.bar"), None);
     }
 }

@@ -420,7 +420,7 @@ fn settings() -> Vec<(ConfigError, &'static str)> {
     let several = vec![ConfigError::NoBootstrap, ConfigError::BadEscape { line: 2 }];
     vec![
         (
-            ConfigError::UnknownKey { name: "ack".to_owned(), nearest: "acks" },
+            ConfigError::UnknownKey { name: "ack".to_owned(), nearest: Some("acks") },
             "there is no setting `ack`; did you mean `acks`?",
         ),
         (

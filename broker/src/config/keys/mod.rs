@@ -13,6 +13,8 @@ mod security;
 mod topic;
 mod transactions;
 
+use klamm_utils::spelling;
+
 use super::key::Key;
 
 const CLEANUP: &[&str] = &["compact", "delete"];
@@ -80,32 +82,11 @@ pub fn client_metrics_key(name: &str) -> Option<&'static Key> {
 /// The broker key whose name differs from this one by the fewest edits, if they are few.
 #[must_use]
 pub fn nearest_broker_key(name: &str) -> Option<&'static str> {
-    let distances = broker_keys().map(|key| (edits(key.name, name), key.name));
-    let (distance, nearest) = distances.min()?;
-    (distance <= 1 + name.len() / 4).then_some(nearest)
+    spelling::nearest(broker_keys().map(|key| key.name), name)
 }
 
 fn find(table: &'static [Key], name: &str) -> Option<&'static Key> {
     table.binary_search_by(|key| key.name.cmp(name)).ok().and_then(|index| table.get(index))
-}
-
-/// How many bytes must be changed, added or taken away to get from one text to the other.
-fn edits(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, byte) in from.bytes().enumerate() {
-        let (mut diagonal, mut left) = (line, line + 1);
-        for (cell, other) in row.iter_mut().zip(std::iter::once(None).chain(to.bytes().map(Some))) {
-            let Some(other) = other else {
-                *cell = left;
-                continue;
-            };
-            let changed = diagonal + usize::from(byte != other);
-            diagonal = *cell;
-            left = changed.min(diagonal + 1).min(left + 1);
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -147,6 +128,5 @@ mod tests {
         assert_eq!(nearest_broker_key("num.partition"), Some("num.partitions"));
         assert_eq!(nearest_broker_key("log.retention.minuets"), Some("log.retention.minutes"));
         assert_eq!(nearest_broker_key("zookeeper.connect"), None);
-        assert_eq!((edits("", "abc"), edits("abc", ""), edits("kitten", "sitting")), (3, 3, 3));
     }
 }
