@@ -434,7 +434,7 @@ async fn an_http_request_that_does_not_end_keeps_no_broker_from_ending() {
         let mut half = TcpStream::connect(address).await.unwrap();
         half.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
         let mut whole = TcpStream::connect(address).await.unwrap();
-        whole.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        whole.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         // Each connection has one answer, and so this one has ended, and the others have begun.
         let mut answer = String::new();
         whole.read_to_string(&mut answer).await.unwrap();

@@ -13,18 +13,21 @@ mod serve;
 pub(crate) use exporter::escape;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::config::Address;
 use crate::node::Node;
+use crate::partition::Partition;
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -60,24 +63,44 @@ impl Http {
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .with_state(Arc::clone(node));
+        // Nobody's page in a browser of this machine is to read what is for this machine alone, by
+        // having a name of its own stand for this address.
+        let router = if self.address.ip().is_loopback() {
+            router.layer(middleware::from_fn(only_by_address))
+        } else {
+            router
+        };
         node.tasks.spawn("http", serve::serve(Arc::clone(node), self.listener, router));
     }
 }
 
-async fn ready(State(node): State<Arc<Node>>) -> impl IntoResponse {
-    let poisoned: Vec<String> = node
-        .topics
-        .all()
-        .iter()
-        .flat_map(|topic| topic.partitions().iter().cloned().collect::<Vec<_>>())
-        .filter(|partition| partition.is_read_only())
-        .map(|partition| format!("{partition} is read-only after an error\n"))
-        .collect();
-    if poisoned.is_empty() {
-        (StatusCode::OK, "ready\n".into())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, poisoned.concat())
+/// Refuses who asks for another host than an address or `localhost`.
+async fn only_by_address(request: Request, next: Next) -> Response {
+    if is_asked_by_address(request.headers()) {
+        return next.run(request).await;
     }
+    (StatusCode::FORBIDDEN, "ask for localhost or an address, not for another name\n")
+        .into_response()
+}
+
+fn is_asked_by_address(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let Ok(host) = host.to_str() else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+}
+
+async fn ready(State(node): State<Arc<Node>>) -> impl IntoResponse {
+    let read_only = node.topics.read_only();
+    if read_only.is_empty() {
+        return (StatusCode::OK, "ready\n".into());
+    }
+    let line = |partition: &Arc<Partition>| format!("{partition} is read-only after an error\n");
+    (StatusCode::SERVICE_UNAVAILABLE, read_only.iter().map(line).collect::<String>())
 }
 
 async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
@@ -87,4 +110,28 @@ async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
     let _ = node.telemetry.write(node.clock.elapsed(), &mut text);
     text.push_str("# EOF\n");
     ([(header::CONTENT_TYPE, METRICS_TYPE)], text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_with_a_name_of_its_own_is_told_nothing() {
+        for (host, is_taken) in [
+            ("localhost", true),
+            ("LocalHost:8082", true),
+            ("127.0.0.1:8082", true),
+            ("127.0.0.1", true),
+            ("[::1]:8082", true),
+            ("[::1]", true),
+            ("evil.example:8082", false),
+            ("localhost.evil.example", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::HOST, host.parse().unwrap())]);
+            assert_eq!(is_asked_by_address(&headers), is_taken, "{host}");
+        }
+        assert!(is_asked_by_address(&HeaderMap::new()));
+    }
 }
