@@ -591,6 +591,18 @@ mod tests {
             "group.consumer.session.timeout.ms must be greater than or equal to \
              group.consumer.min.session.timeout.ms",
         );
+        check(
+            "group.consumer.heartbeat.interval.ms",
+            "45000",
+            "group.consumer.heartbeat.interval.ms must be less than or equal to \
+             group.consumer.max.heartbeat.interval.ms",
+        );
+        check(
+            "group.consumer.assignors",
+            "rnage",
+            "Invalid value rnage for configuration group.consumer.assignors: String must be one \
+             of: uniform, range",
+        );
         check("log.dirs", "/a,/b", "exactly one folder can hold the data; log.dirs names `/a,/b`");
         check(
             "max.connections.per.ip.overrides",

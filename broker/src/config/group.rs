@@ -39,6 +39,14 @@ pub(super) fn validate_group_defaults(layers: &Layers) -> Result<(), ConfigError
         let source = key.sources.first();
         let held = source.and_then(|(source, _)| Some((source, layers.get(source)?)));
         held.map_or(Ok(()), |(source, value)| check_bounds(source, key.name, value, layers))
+    })?;
+    PROTOCOLS.iter().try_for_each(|protocol| {
+        let session = format!("group.{protocol}.session.timeout.ms");
+        let heartbeat = format!("group.{protocol}.heartbeat.interval.ms");
+        if number(layers.get(&session)) > number(layers.get(&heartbeat)) {
+            return Ok(());
+        }
+        Err(ConfigError::Beyond { key: session, relation: "greater than", bound: heartbeat })
     })
 }
 
@@ -144,5 +152,19 @@ mod tests {
              group.share.max.assignment.interval.ms"
         );
         assert_eq!(validate_group_defaults(&Layers::default()), Ok(()));
+    }
+
+    #[test]
+    fn what_the_broker_gives_to_groups_lets_a_session_outlast_a_heartbeat() {
+        let fixed = values(&[
+            ("group.consumer.min.session.timeout.ms", "5000"),
+            ("group.consumer.session.timeout.ms", "5000"),
+        ]);
+        let error = validate_group_defaults(&Layers { fixed, ..Layers::default() }).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "group.consumer.session.timeout.ms must be greater than \
+             group.consumer.heartbeat.interval.ms"
+        );
     }
 }

@@ -11,6 +11,7 @@ pub(super) const KEYS: &[Key] = &[
         .cluster_wide()
         .used("How long a group keeps an assignment at least, in milliseconds."),
     list("group.consumer.assignors", "uniform,range")
+        .one_of(&["uniform", "range"])
         .used("The ways of assigning that groups know; the first where no member wishes one."),
     int("group.consumer.heartbeat.interval.ms", "5000")
         .at_least(1)
