@@ -29,7 +29,7 @@ use klamm_protocol::wire::{Str, Uuid};
 use self::classic::{Limits, Token};
 use self::consumer::{Assignor, Topics};
 use self::shard::Actor;
-use self::shard::command::Command;
+use self::shard::command::{Command, Deleted};
 use crate::catalog::{Image, NewTopic};
 use crate::config::{GroupConfig, Values};
 use crate::shard::Shards;
@@ -78,11 +78,10 @@ impl Groups {
     /// Forgets what was committed for topics that are gone, and every group if it was theirs.
     pub(crate) async fn topics_deleted(&self, topics: &[(Str, Uuid)]) {
         self.shards.forget_removed();
-        for (name, id) in topics {
-            // It happens in the order of the mailbox; nobody waits until it is durable.
-            let deleted = |answer| Command::TopicDeleted(name.clone(), *id, answer);
-            drop(self.shards.ask_all(deleted).await);
-        }
+        let deleted = Arc::new(Deleted::of(topics));
+        // It happens in the order of the mailbox; nobody waits until it is durable.
+        let forget = |answer| Command::TopicsDeleted(Arc::clone(&deleted), answer);
+        drop(self.shards.ask_all(forget).await);
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a shard is asked, in the words of groups.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BatchProducer, Outcome};
 use klamm_protocol::wire::{Str, Uuid};
@@ -13,6 +16,22 @@ use crate::shard::mailbox::Refuse;
 
 /// What became of each of several things, in their order.
 pub(crate) type Outcomes = Vec<Result<(), ErrorCode>>;
+
+/// Topics that are gone.
+#[derive(Debug)]
+pub(crate) struct Deleted {
+    pub(super) ids: HashSet<Uuid>,
+    pub(super) names: HashSet<Str>,
+}
+
+impl Deleted {
+    pub(crate) fn of(topics: &[(Str, Uuid)]) -> Self {
+        Self {
+            ids: topics.iter().map(|(_, id)| *id).collect(),
+            names: topics.iter().map(|(name, _)| name.clone()).collect(),
+        }
+    }
+}
 
 /// One question to a shard, and where its answer goes.
 #[derive(Debug)]
@@ -47,8 +66,8 @@ pub(crate) enum Command {
     Describe(Str, Answer<Result<Description, Refused>>),
     /// A group is to be no more.
     DeleteGroup(Str, Answer<()>),
-    /// A topic is gone, and with it what was committed for it.
-    TopicDeleted(Str, Uuid, Answer<()>),
+    /// Topics are gone, and with them what was committed for them.
+    TopicsDeleted(Arc<Deleted>, Answer<()>),
     /// How many members are there, and how far have they read?
     Overview(Answer<Vec<Overview>>),
 }
@@ -72,7 +91,7 @@ impl Refuse for Command {
             Self::Heartbeat { answer, .. }
             | Self::DeleteGroup(_, answer)
             | Self::EndTransaction(_, _, answer)
-            | Self::TopicDeleted(_, _, answer) => drop(answer.send(Err(code))),
+            | Self::TopicsDeleted(_, answer) => drop(answer.send(Err(code))),
             Self::Overview(answer) => drop(answer.send(Err(code))),
         }
     }

@@ -168,12 +168,12 @@ impl Coordinator {
                 let deleted = self.delete_group(&group, &mut step);
                 step.answer(answer, deleted);
             }
-            Command::TopicDeleted(name, id, answer) => {
-                let is_it = |topic: &str, known: Option<Uuid>| match known {
-                    Some(known) => known == id,
-                    None => name == topic,
+            Command::TopicsDeleted(deleted, answer) => {
+                let is_gone = |topic: &str, id: Option<Uuid>| match id {
+                    Some(id) => deleted.ids.contains(&id),
+                    None => deleted.names.contains(topic),
                 };
-                self.forget_topics(is_it, &mut step);
+                self.forget_topics(is_gone, &mut step);
                 step.answer(answer, Ok(()));
             }
             // Metrics are told what is, durable or not.

@@ -3,6 +3,7 @@
 mod migration;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use klamm_protocol::wire::{Str, Uuid};
 use proptest::prelude::*;
 use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 
-use super::command::{Command, Commit, NewOffset, TransactionalCommit};
+use super::command::{Command, Commit, Deleted, NewOffset, TransactionalCommit};
 use super::coordinator::{Coordinator, Setting, Step};
 use super::replay::Replay;
 use crate::catalog::Image;
@@ -284,8 +285,8 @@ impl World {
                 self.ask(|answer| Command::DeleteGroup(GROUPS[group].into(), answer));
             }
             Happening::DeleteTopic { topic } => {
-                let (name, id) = self::topic(topic.into());
-                self.ask(|answer| Command::TopicDeleted(name, id, answer));
+                let deleted = Arc::new(Deleted::of(&[self::topic(topic.into())]));
+                self.ask(|answer| Command::TopicsDeleted(deleted, answer));
             }
             Happening::Wait { seconds } => self.wait(Duration::from_secs(seconds)),
             Happening::ExpireOffsets => {
