@@ -42,7 +42,7 @@ pub(crate) use self::subscription::Subscription;
 
 /// The largest push, as it comes and once decompressed (`telemetry.max.bytes`).
 pub(crate) const PUSH_BYTES_MAX: usize = 1 << 20;
-/// Clients that are remembered.
+/// Clients that are remembered; beyond them, the one that was not heard of for longest is forgotten.
 const CLIENTS_MAX: usize = 16_384;
 /// Series that are kept of all clients together.
 const SERIES_MAX: usize = 100_000;
@@ -107,7 +107,7 @@ impl Telemetry {
         }
         let id = facts.instance_id;
         let subscription = Subscription::of(image, &facts);
-        let known = state.know(&facts, subscription, now)?;
+        let known = state.know(&facts, subscription, now);
         known.client.ask(now)?;
         Ok((id, Arc::clone(known.client.subscription())))
     }
@@ -129,7 +129,7 @@ impl Telemetry {
         let wanted = {
             let mut state = self.lock();
             // Who was never told a subscription cannot know one.
-            let known = state.know(facts, subscription, now)?;
+            let known = state.know(facts, subscription, now);
             let wrong = match compression {
                 _ if push.subscription_id != known.client.subscription().id => Some(Wrong::Id),
                 None => Some(Wrong::Compression),
@@ -182,18 +182,13 @@ impl Known {
 impl State {
     /// The client, remembered from now on. Where the settings ask it for something else than
     /// before, it begins anew.
-    fn know(
-        &mut self,
-        facts: &Facts,
-        subscription: Subscription,
-        now: Duration,
-    ) -> Result<&mut Known, ErrorCode> {
+    fn know(&mut self, facts: &Facts, subscription: Subscription, now: Duration) -> &mut Known {
         let is_known = self.clients.contains_key(&facts.instance_id);
         if !is_known && self.clients.len() >= CLIENTS_MAX {
             self.forget_the_silent(now);
-            if self.clients.len() >= CLIENTS_MAX {
-                return Err(ErrorCode::THROTTLING_QUOTA_EXCEEDED);
-            }
+        }
+        if !is_known && self.clients.len() >= CLIENTS_MAX {
+            self.forget_the_longest_unseen();
         }
         let known = self.clients.entry(facts.instance_id).or_insert_with(|| Known {
             client: Client::new(subscription.clone()),
@@ -205,7 +200,15 @@ impl State {
         if **known.client.subscription() != subscription {
             known.client = known.client.asked_for(subscription);
         }
-        Ok(known)
+        known
+    }
+
+    /// Whoever invents clients must not keep real ones out.
+    fn forget_the_longest_unseen(&mut self) {
+        let oldest = self.clients.iter().min_by_key(|(_, known)| known.seen).map(|(id, _)| *id);
+        if let Some(known) = oldest.and_then(|id| self.clients.remove(&id)) {
+            self.series -= known.series.len();
+        }
     }
 
     fn forget_the_silent(&mut self, now: Duration) {
@@ -234,6 +237,21 @@ mod tests {
             software_version: "2.12.0".into(),
             address: ([127, 0, 0, 1], 4711).into(),
         }
+    }
+
+    #[test]
+    fn whoever_invents_clients_keeps_no_real_one_out() {
+        let telemetry = Telemetry::default();
+        let at = |number: usize| Duration::from_millis(number as u64);
+        let ask = |now| telemetry.ask(&Image::default(), facts(Uuid::ZERO), now);
+        let (first, _) = ask(at(0)).expect("asked");
+        for number in 1..=CLIENTS_MAX {
+            let (id, _) = ask(at(number)).expect("asked");
+            assert!(telemetry.lock().clients.contains_key(&id), "{number}");
+        }
+        let state = telemetry.lock();
+        assert_eq!(state.clients.len(), CLIENTS_MAX);
+        assert!(!state.clients.contains_key(&first));
     }
 
     #[test]
