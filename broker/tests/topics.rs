@@ -9,6 +9,7 @@ use klamm_protocol::api::{
     create_partitions, delete_topics, describe_configs, incremental_alter_configs, metadata,
 };
 use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::records::{BatchBuilder, BatchOptions, Compression};
 use klamm_protocol::wire::{Str, Uuid};
 use support::{Client, batch, ephemeral, fetch_request, values};
 use tempfile::TempDir;
@@ -106,6 +107,57 @@ async fn a_change_of_settings_holds_at_once() {
     assert_eq!(refused.error_code, ErrorCode::MESSAGE_TOO_LARGE);
     assert_eq!(set(&mut client, "orders", "no.such", "1").await, ErrorCode::INVALID_CONFIG);
     assert_eq!(grow(&mut client, "orders", 1).await, ErrorCode::INVALID_PARTITIONS);
+}
+
+#[tokio::test]
+async fn a_batch_is_no_larger_than_it_may_be_once_it_is_decompressed_to_be_stored() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    let configs = [("compression.type", "uncompressed"), ("max.message.bytes", "1000")];
+    client.create_topic("orders", 1, &configs).await;
+    let zipped = |value: &str| {
+        let compression = Compression::Zstd;
+        let mut batch = BatchBuilder::new(BatchOptions { compression, ..BatchOptions::default() });
+        batch.push(0, None, Some(value.as_bytes()), &[]).unwrap();
+        batch.build(0).unwrap().bytes().clone()
+    };
+    let (small, large) = (zipped(&"x".repeat(900)), zipped(&"x".repeat(1000)));
+    assert!(large.len() < 1000);
+    assert_eq!(client.produce("orders", small).await.error_code, ErrorCode::NONE);
+    let refused = client.produce("orders", large).await;
+    assert_eq!(refused.error_code, ErrorCode::MESSAGE_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_asked_for_twice_is_told_once() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    let orders = describe(&mut client, Some("orders"), Uuid::ZERO).await;
+    let by_id = metadata::Topic { topic_id: orders.topic_id, name: None };
+    let by_name = metadata::Topic { topic_id: Uuid::ZERO, name: Some("orders".into()) };
+    for topic in [by_id, by_name] {
+        let request =
+            metadata::Request { topics: Some(vec![topic; 3]), ..metadata::Request::default() };
+        let told = client.call::<Metadata>(12, &request).await.topics;
+        assert_eq!(told, [orders.clone()]);
+    }
+}
+
+#[tokio::test]
+async fn clients_know_the_code_by_which_a_deletion_is_refused() {
+    let builder = Broker::builder().ephemeral().set("delete.topic.enable", "false");
+    let broker = builder.start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    let topic_names = vec!["orders".into()];
+    let request = delete_topics::Request { topic_names, ..delete_topics::Request::default() };
+    for (version, code) in
+        [(2, ErrorCode::INVALID_REQUEST), (3, ErrorCode::TOPIC_DELETION_DISABLED)]
+    {
+        let answer = client.call::<DeleteTopics>(version, &request).await;
+        assert_eq!(answer.topics[0].error_code, code, "version {version}");
+    }
 }
 
 #[tokio::test]
@@ -243,7 +295,8 @@ async fn health_and_metrics_are_served() {
     let address = broker.http_address().unwrap();
     let get = |path: &'static str| async move {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

@@ -13,7 +13,7 @@ use klamm_protocol::api::metadata::{
     Broker, PartitionAnswer, Request, Response, Topic as Wanted, TopicAnswer,
 };
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::wire::Str;
+use klamm_protocol::wire::{Str, Uuid};
 
 use super::operations;
 use crate::catalog::check_topic_name;
@@ -87,9 +87,11 @@ fn refuse(version: i16, wanted: &[Wanted]) -> Option<Response> {
 }
 
 async fn some(call: &Call, wanted: &[Wanted], may_create: bool) -> Vec<TopicAnswer> {
-    let by_id: Vec<_> = wanted.iter().filter(|topic| !topic.topic_id.is_zero()).collect();
+    let ids = wanted.iter().map(|topic| topic.topic_id).filter(|id| !id.is_zero());
+    let mut seen = HashSet::new();
+    let by_id: Vec<_> = ids.filter(|id| seen.insert(*id)).map(|id| one_by_id(call, id)).collect();
     if !by_id.is_empty() {
-        return by_id.into_iter().map(|topic| one_by_id(call, topic)).collect();
+        return by_id;
     }
     let mut seen = HashSet::new();
     let mut answers = Vec::with_capacity(wanted.len());
@@ -101,13 +103,13 @@ async fn some(call: &Call, wanted: &[Wanted], may_create: bool) -> Vec<TopicAnsw
     answers
 }
 
-fn one_by_id(call: &Call, wanted: &Wanted) -> TopicAnswer {
-    match call.node.topics.by_id(wanted.topic_id) {
+fn one_by_id(call: &Call, topic_id: Uuid) -> TopicAnswer {
+    match call.node.topics.by_id(topic_id) {
         Some(topic) => describe(call, &topic),
         None => TopicAnswer {
             error_code: ErrorCode::UNKNOWN_TOPIC_ID,
             name: None,
-            topic_id: wanted.topic_id,
+            topic_id,
             ..TopicAnswer::default()
         },
     }

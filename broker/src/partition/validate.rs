@@ -90,6 +90,7 @@ pub(crate) fn validate(
         && wanted != compression
     {
         batch = recompress(&batch, wanted, config)?;
+        check_size(batch.header().size(), config)?;
     }
     check_fits_segment(&batch, config)?;
     Ok(batch)

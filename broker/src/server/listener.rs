@@ -236,6 +236,8 @@ fn admit(node: &Arc<Node>, stream: TcpStream, address: SocketAddr, advertise: &A
 fn tune(stream: &TcpStream, peer: SocketAddr, options: &SocketOptions) -> io::Result<SocketAddr> {
     let local = stream.local_addr()?;
     stream.set_nodelay(true)?;
+    // A client that vanished while its request waits would keep its place until that is over.
+    SockRef::from(stream).set_keepalive(true)?;
     if options.send_buffer_bytes.is_none() && local.ip() == peer.ip() {
         SockRef::from(stream).set_send_buffer_size(NEAR_SEND_BUFFER_BYTES)?;
     }

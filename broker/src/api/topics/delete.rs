@@ -22,7 +22,12 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         call.node.change(move |planner| delete_all(planner, topics)).await
     } else {
         let message = "delete.topic.enable is false on this broker";
-        Err(Refusal::new(ErrorCode::TOPIC_DELETION_DISABLED, message))
+        // Clients before version 3 do not know the other code.
+        let code = match call.version {
+            ..3 => ErrorCode::INVALID_REQUEST,
+            3.. => ErrorCode::TOPIC_DELETION_DISABLED,
+        };
+        Err(Refusal::new(code, message))
     };
     let refuse = |refusal: Refusal| {
         let refuse = |topic: Topic| refused(topic.name, topic.topic_id, refusal.clone());
