@@ -29,9 +29,10 @@ Records are sent at a rate, 1000 a second unless --rate says another. The produc
 share one thread.")]
 pub(crate) struct Args {
     #[command(flatten)]
-    load: LoadArgs,
-    #[command(flatten)]
     limit: LimitArgs,
+    // The last one: its heading holds for all that follows.
+    #[command(flatten)]
+    load: LoadArgs,
 }
 
 pub(super) async fn run(mut args: Args) -> anyhow::Result<()> {

@@ -30,7 +30,7 @@ pub(super) struct LoadArgs {
     /// Partitions of the topic, if it has to be made
     #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     partitions: i32,
-    /// Bytes of each value
+    /// Bytes of each value, from 16 to 1048575
     #[arg(short, long, default_value_t = 1024)]
     #[arg(value_parser = clap::value_parser!(u32).range(16..1 << 20))]
     pub(super) size: u32,
@@ -51,7 +51,7 @@ pub(super) struct LoadArgs {
 /// How long a measurement lasts: a count, a time, or whichever is over first.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct LimitArgs {
-    /// End after so many records
+    /// End after so many records [default, without --seconds: 1000000; 10000 for e2e; all for consume]
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<u64>,
     /// End after so many seconds

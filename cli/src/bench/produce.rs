@@ -16,14 +16,15 @@ const WAITING: usize = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    load: LoadArgs,
     /// Producers, each with connections of its own
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
     producers: u32,
     #[command(flatten)]
     limit: LimitArgs,
+    // The last one: its heading holds for all that follows.
+    #[command(flatten)]
+    load: LoadArgs,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {

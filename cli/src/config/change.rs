@@ -47,7 +47,7 @@ pub(crate) struct UnsetArgs {
 /// What both have in common.
 #[derive(Debug, clap::Args)]
 pub(super) struct Target {
-    /// Ask what would happen, and change nothing
+    /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -41,7 +41,7 @@ Places for -o:
   start, end     the first record that is there, and behind the last one
   1000           an offset
   +1000, -1000   so many behind the start, before the end
-  @TIME          the first record as late as that. TIME is RFC 3339, a date, seconds or
+  @TIME          the first record at or after it. TIME is RFC 3339, a date, seconds or
                  milliseconds since 1970, or -1h30m for so long ago. Without a zone it is in UTC
 
 Two places with .. between them are a span, the second one excluded: @2026-11-01..@2026-11-02

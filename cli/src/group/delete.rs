@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// A topic, or some of its partitions
     #[arg(short, long = "topic", value_name = "TOPIC[:PARTITION,...]", requires = "offsets")]
     topics: Vec<Scope>,
-    /// Do not ask; nobody is asked either where there is no terminal
+    /// Do not ask for confirmation, which is asked for on a terminal only
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]

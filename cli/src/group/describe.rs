@@ -8,7 +8,7 @@ use super::{Found, describe_all, watch};
 use crate::connect::ConnectArgs;
 use crate::failure::Failure;
 use crate::outcome::ErrorRow;
-use crate::output::{OutputArgs, Row, Stdout, or_dash};
+use crate::output::{OutputArgs, Row, Stdout, counted, or_dash};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -126,10 +126,7 @@ impl Described {
 
     fn summary(&self) -> String {
         let protocol = if self.protocol.is_empty() { "no protocol" } else { &self.protocol };
-        let members = match self.members.len() {
-            1 => "1 member".to_owned(),
-            count => format!("{count} members"),
-        };
+        let members = counted(self.members.len(), "member");
         format!(
             "group {}, {}, {protocol}, {members}, coordinator {}, lag {}\n",
             self.group, self.state, self.coordinator, self.lag

@@ -15,7 +15,7 @@ pub(crate) use json::{Base64, Bytes, Time};
 pub(crate) use progress::Progress;
 pub(crate) use stderr::{ask, say};
 pub(crate) use stdout::Stdout;
-pub(crate) use table::{or_dash, table};
+pub(crate) use table::{counted, or_dash, table};
 
 use crate::failure::ErrorStyle;
 

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Take a topic that is there already for success
     #[arg(long)]
     if_not_exists: bool,
-    /// Ask what would happen, and make nothing
+    /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

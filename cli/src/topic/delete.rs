@@ -11,7 +11,7 @@ pub(crate) struct Args {
     /// Their names
     #[arg(required = true, value_name = "TOPIC")]
     topics: Vec<String>,
-    /// Do not ask; nobody is asked either where there is no terminal
+    /// Do not ask for confirmation, which is asked for on a terminal only
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::config::ConfigRow;
 use crate::connect::ConnectArgs;
 use crate::failure::Failure;
-use crate::output::{OutputArgs, Row, Stdout, or_dash, table};
+use crate::output::{OutputArgs, Row, Stdout, counted, or_dash, table};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -154,10 +154,10 @@ impl Described {
         let replicas = self.partitions.iter().map(|partition| partition.replicas.len()).max();
         let id = self.id.as_deref().unwrap_or("unknown");
         format!(
-            "topic {}, id {id}, {} partitions, {} replicas\n",
+            "topic {}, id {id}, {}, {}\n",
             self.topic,
-            self.partitions.len(),
-            replicas.unwrap_or(0)
+            counted(self.partitions.len(), "partition"),
+            counted(replicas.unwrap_or(0), "replica")
         )
     }
 }

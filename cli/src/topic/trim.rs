@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask; nobody is asked either where there is no terminal
+    /// Do not ask for confirmation, which is asked for on a terminal only
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]

@@ -16,7 +16,7 @@ pub(super) struct GoalArgs {
     /// A place in each partition
     #[arg(long, value_name = "GOAL", allow_hyphen_values = true, value_parser = Goal::parse_now)]
     to: Option<Goal>,
-    /// So many records forward, or back below zero
+    /// Move by so many records, back if the number is negative
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     by: Option<i64>,
     /// To where another group is

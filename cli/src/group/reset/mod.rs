@@ -28,7 +28,7 @@ Goals for --to:
   current            what is committed; the end where nothing is
   1000               an offset
   +1000, -1000       so many behind the start, before the end
-  TIME               the first record as late as that: RFC 3339, a date, -1h30m for so long ago,
+  TIME               the first record at or after it: RFC 3339, a date, -1h30m for so long ago,
                      or @ and seconds or milliseconds since 1970. Without a zone it is in UTC
 
 A group can be reset while it has no members. An offset that is not there becomes the nearest
