@@ -69,7 +69,7 @@ fn bucket(took_ns: u64) -> usize {
 fn bound(bucket: usize) -> f64 {
     match bucket {
         ..22 => FIRST_BOUND.as_secs_f64() * f64::from(1u32 << bucket),
-        _ => f64::MAX,
+        _ => f64::INFINITY,
     }
 }
 
