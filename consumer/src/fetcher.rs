@@ -112,12 +112,7 @@ async fn locate(shared: &Shared, topic: &Str) -> bool {
 fn halt(shared: &Shared, concerned: impl Fn(&Place) -> bool, error: Error) {
     let mut assignment = shared.assignment();
     let places: Vec<_> = assignment.places().filter(|place| concerned(place)).cloned().collect();
-    for place in &places {
-        if let Some(cursor) = assignment.cursor_mut(place) {
-            cursor.halted = true;
-        }
-    }
-    assignment.fail_at(&places, error);
+    assignment.halt(&places, error);
     shared.deliver(assignment);
 }
 
@@ -413,8 +408,7 @@ impl Fetcher {
         let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
         let error = Error::Truncated { subject, offset, end };
         if self.shared.settings.reset == OffsetReset::None {
-            cursor.halted = true;
-            assignment.fail_at(std::slice::from_ref(&ask.place), error);
+            assignment.halt(std::slice::from_ref(&ask.place), error);
             return;
         }
         tracing::warn!(%error, "moved");
@@ -478,7 +472,7 @@ impl Fetcher {
                 self.shared.note_move();
                 tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
             } else {
-                assignment.fail_at(std::slice::from_ref(&ask.place), error);
+                assignment.halt(std::slice::from_ref(&ask.place), error);
             }
         } else if error.is_stale_metadata() || error.is_retriable() {
             tracing::debug!(%error, "asked again later");
@@ -487,8 +481,7 @@ impl Fetcher {
                 stale.push(ask.place.0.clone());
             }
         } else {
-            cursor.halted = true;
-            assignment.fail_at(std::slice::from_ref(&ask.place), error);
+            assignment.halt(std::slice::from_ref(&ask.place), error);
         }
     }
 }

@@ -222,8 +222,18 @@ impl Assignment {
         places
     }
 
+    /// Asks for nothing more of these partitions, and tells why.
+    pub(crate) fn halt(&mut self, places: &[Place], error: Error) {
+        for place in places {
+            if let Some(cursor) = self.cursors.get_mut(place) {
+                cursor.halted = true;
+            }
+        }
+        self.fail_at(places, error);
+    }
+
     /// Tells of a failure of these partitions: each stream for itself, and the application once.
-    pub(crate) fn fail_at(&mut self, places: &[Place], error: Error) {
+    fn fail_at(&mut self, places: &[Place], error: Error) {
         let mut is_everybodys = false;
         for place in places {
             match self.cursors.get_mut(place).and_then(|cursor| cursor.claim.as_mut()) {

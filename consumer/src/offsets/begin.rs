@@ -79,12 +79,9 @@ async fn begin_at(shared: &Shared, waiting: &[(Place, u64)], pause: Duration) ->
                 cursor.retry_at = Some(clock::now() + pause);
                 continue;
             }
-            Err(error) => {
-                cursor.halted = true;
-                error
-            }
+            Err(error) => error,
         };
-        assignment.fail_at(&[place], failure);
+        assignment.halt(&[place], failure);
     }
     shared.deliver(assignment);
     shared.ring();
@@ -94,13 +91,9 @@ async fn begin_at(shared: &Shared, waiting: &[(Place, u64)], pause: Duration) ->
 /// Tells the application that partitions cannot begin.
 fn halt(shared: &Shared, waiting: &[(Place, u64)], error: Error) {
     let mut assignment = shared.assignment();
-    let mut halted = Vec::new();
-    for (place, term) in waiting {
-        if let Some(cursor) = assignment.answered(place, *term) {
-            cursor.halted = true;
-            halted.push(place.clone());
-        }
-    }
-    assignment.fail_at(&halted, error);
+    let concerned =
+        waiting.iter().filter(|(place, term)| assignment.answered(place, *term).is_some());
+    let places: Vec<_> = concerned.map(|(place, _)| place.clone()).collect();
+    assignment.halt(&places, error);
     shared.deliver(assignment);
 }
