@@ -17,13 +17,14 @@ use klamm_utils::task::TaskGroup;
 use crate::assignment::{Ask, Assignment, Place};
 use crate::cursor::{Cursor, Start, Wanted};
 use crate::events::ConsumerEvent;
+use crate::refusal::is_unexplained;
 use crate::session::{Session, Want};
 use crate::shared::Shared;
 
 /// When to look again if nothing is expected.
 const IDLE: Duration = Duration::from_secs(60);
-/// When to ask again for an offset that is out of range while something before it lies ready.
-const OUT_OF_RANGE_PAUSE: Duration = Duration::from_secs(1);
+/// When to ask again for an offset that has no record to give while something before it lies ready.
+const BUFFERED_PAUSE: Duration = Duration::from_secs(1);
 /// The first version that names topics by id.
 const BY_ID: i16 = 13;
 /// The first version that says which record is the last that is known, so that the broker can say
@@ -463,18 +464,19 @@ impl Fetcher {
             if error.is_stale_metadata() {
                 stale.push(ask.place.0.clone());
             }
-        } else if error.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE) {
-            if cursor.has_buffered() {
-                // First what is fetched already, which may take long.
-                tracing::debug!(%error, "asked again later");
-                cursor.retry_at = Some(clock::now() + OUT_OF_RANGE_PAUSE);
-            } else if cursor.reset(self.shared.settings.reset_start()) {
-                self.shared.note_move();
-                tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
-            } else {
-                assignment.halt(std::slice::from_ref(&ask.place), error);
-            }
-        } else if error.is_stale_metadata() || error.is_retriable() {
+        } else if is_about_records(&error) && cursor.has_buffered() {
+            // First what is fetched already, which may take long.
+            tracing::debug!(%error, "asked again later");
+            cursor.retry_at = Some(clock::now() + BUFFERED_PAUSE);
+        } else if error.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE)
+            && cursor.reset(self.shared.settings.reset_start())
+        {
+            self.shared.note_move();
+            tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
+        } else if is_unexplained(&error) {
+            tracing::warn!(%error, "asked again later");
+            self.pause(cursor);
+        } else if may_pass(&error) {
             tracing::debug!(%error, "asked again later");
             self.pause(cursor);
             if error.is_stale_metadata() {
@@ -484,6 +486,18 @@ impl Fetcher {
             assignment.halt(std::slice::from_ref(&ask.place), error);
         }
     }
+}
+
+/// Whether it is the offset, or what lies there, for which a broker gives nothing.
+fn is_about_records(error: &Error) -> bool {
+    matches!(error.code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE | ErrorCode::CORRUPT_MESSAGE))
+}
+
+/// Whether the same may succeed later. A batch that is damaged in the log stays so, whatever its
+/// code says to a producer, whose next try is undamaged.
+fn may_pass(error: &Error) -> bool {
+    let is_damage = error.code() == Some(ErrorCode::CORRUPT_MESSAGE);
+    !is_damage && (error.is_stale_metadata() || error.is_retriable())
 }
 
 fn arrived(

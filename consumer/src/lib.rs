@@ -138,6 +138,7 @@ mod metrics;
 mod offsets;
 mod partitions;
 mod position;
+mod refusal;
 mod session;
 mod shared;
 

@@ -127,3 +127,56 @@ async fn what_is_fetched_is_delivered_though_the_offset_behind_it_is_out_of_rang
     consumer.close(SOON).await.unwrap();
     world.stop().await;
 }
+
+/// It ended the consumer, or its partition, after one failure.
+#[tokio::test]
+async fn a_failure_that_the_broker_does_not_explain_is_one_to_be_tried_again() {
+    for api in [
+        ApiKey::Fetch,
+        ApiKey::ListOffsets,
+        ApiKey::OffsetFetch,
+        ApiKey::JoinGroup,
+        ApiKey::SyncGroup,
+        ApiKey::Heartbeat,
+    ] {
+        let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+        let world = World::at(Cluster::of(broker), GroupProtocol::Classic, 1).await;
+        let failure = Fault::error(api, ErrorCode::UNKNOWN_SERVER_ERROR).times(1);
+        let failure = world.broker.as_ref().unwrap().faults().add(failure).unwrap();
+        let mut consumer = world.member().build().await.unwrap();
+        let mut expected = 0;
+        while expected < 100 {
+            for record in next(&mut consumer).await.records() {
+                assert_eq!(record.offset, expected);
+                expected += 1;
+            }
+        }
+        let struck = tokio::time::timeout(SOON, failure.struck(1));
+        struck.await.unwrap_or_else(|_| panic!("{api:?} was never asked"));
+        world.produce(0, 1).await;
+        assert_eq!(next(&mut consumer).await.records()[0].offset, 100, "after {api:?} has failed");
+        world.stop().await;
+    }
+}
+
+/// It was asked for again and again, and only the log's most talkative readers heard of it.
+#[tokio::test]
+async fn a_batch_that_is_damaged_at_the_broker_is_told_after_those_before_it() {
+    let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+    let world = World::at(Cluster::of(broker), GroupProtocol::Classic, 1).await;
+    let damaged = Fault::error(ApiKey::Fetch, ErrorCode::CORRUPT_MESSAGE).after(1);
+    let damaged = world.broker.as_ref().unwrap().faults().add(damaged).unwrap();
+    let consumer = world.kafka.consumer().assign_topic(world.topic.clone(), Start::Earliest);
+    let mut consumer = consumer.set("fetch.max.bytes", "1").build().await.unwrap();
+    // Who asks a second time has heard what became of the first.
+    tokio::time::timeout(SOON, damaged.struck(2)).await.unwrap();
+    assert_eq!(next(&mut consumer).await.records()[0].offset, 0);
+    let told = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap_err();
+    assert_eq!(told.code(), Some(ErrorCode::CORRUPT_MESSAGE), "{told}");
+    let position = consumer.position(&world.topic, 0);
+    assert_eq!(position, Some(10), "where the damage is");
+    damaged.remove();
+    consumer.seek(&world.topic, 0, Start::Offset(20)).unwrap();
+    assert_eq!(next(&mut consumer).await.records()[0].offset, 20, "past it");
+    world.stop().await;
+}

@@ -181,6 +181,7 @@ fn what_a_refusal_means() {
         (E::GROUP_AUTHORIZATION_FAILED, "me", &["assigned 0", "lost 0", "fatal 30"]),
         (E::NOT_COORDINATOR, "me", &["assigned 0"]),
         (E::COORDINATOR_LOAD_IN_PROGRESS, "me", &["assigned 0"]),
+        (E::UNKNOWN_SERVER_ERROR, "me", &["assigned 0"]),
     ] {
         let mut scene = Scene::member(rules(Assignor::CooperativeSticky), &[0]);
         scene.beat(Err(code));
@@ -192,9 +193,14 @@ fn what_a_refusal_means() {
 }
 
 #[test]
-fn a_round_that_is_overtaken_begins_anew() {
-    for code in [ErrorCode::REBALANCE_IN_PROGRESS, ErrorCode::NOT_COORDINATOR] {
+fn a_round_that_is_overtaken_or_fails_begins_anew() {
+    use ErrorCode as E;
+    for code in [E::REBALANCE_IN_PROGRESS, E::NOT_COORDINATOR, E::UNKNOWN_SERVER_ERROR] {
         let mut scene = Scene::new(rules(Assignor::Range));
+        assert!(matches!(scene.step(), Some(Step::Join(_))));
+        let refused = join_group::Response { error_code: code, ..Default::default() };
+        scene.machine.joined(Ok(answered(refused)), scene.now);
+        assert_eq!(scene.machine.step(scene.now), None, "after a pause");
         scene.join(1);
         assert!(matches!(scene.step(), Some(Step::Sync(_))));
         scene.machine.synced(Err(refusal(code)), scene.now);
