@@ -1,8 +1,8 @@
 //! The tasks that fetch ahead: one that knows which brokers are needed, and one for each of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use klamm_client::config::OffsetReset;
@@ -11,6 +11,7 @@ use klamm_protocol::api::fetch::{self, Fetch};
 use klamm_protocol::api::list_offsets::{self, ListOffsets};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Records, Str, Uuid};
+use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
@@ -42,10 +43,11 @@ pub(crate) async fn lead(shared: Arc<Shared>, tasks: TaskGroup) {
 
 async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
     let mut fetchers = HashMap::new();
-    let mut backoff = shared.kafka.retry_backoff();
+    let mut searches = Searches::default();
     loop {
         let changed = shared.changed.notified();
-        let (nodes, unknown) = shared.assignment().sources(&shared.kafka.metadata(), clock::now());
+        let (metadata, now) = (shared.kafka.metadata(), clock::now());
+        let (nodes, unknown) = shared.assignment().sources(&metadata, now);
         fetchers.retain(|_, task: &mut tokio::task::JoinHandle<()>| !task.is_finished());
         for node in nodes {
             fetchers.entry(node).or_insert_with(|| {
@@ -54,7 +56,7 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
                     node,
                     connection: None,
                     session: Session::default(),
-                    metadata: shared.kafka.metadata(),
+                    metadata: Arc::clone(&metadata),
                 };
                 let stopping = tasks.stopping();
                 tasks.spawn("fetch", async move {
@@ -65,20 +67,16 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
                 })
             });
         }
-        let pause = if unknown.is_empty() {
-            backoff.reset();
-            IDLE
-        } else {
-            backoff.next_pause()
-        };
-        for topic in unknown {
-            if locate(&shared, &topic).await {
-                // Whoever leads it now may be asked already, and sleep. This task hears it, too.
-                shared.ring();
-            }
+        for topic in searches.due(unknown, now) {
+            locate(&shared, &topic).await;
+            searches.postpone(topic, shared.kafka.retry_backoff());
         }
+        // Whoever leads a partition now may be asked already, and sleep. This task hears it, too.
+        ring_if_moved(&shared, &metadata);
         let now = clock::now();
-        let wake_at = shared.assignment().replica_until(now).into_iter().chain([now + pause]).min();
+        let replica_until = shared.assignment().replica_until(now);
+        let wake_at =
+            [replica_until, searches.next(), Some(now + IDLE)].into_iter().flatten().min();
         tokio::select! {
             () = changed => {}
             () = tokio::time::sleep_until(wake_at.unwrap_or(now).into()) => {}
@@ -86,26 +84,58 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
     }
 }
 
-/// Asks who leads a topic's partitions. Tells whether that is known now of those that are
-/// assigned; what can never be known is told to the application.
-async fn locate(shared: &Shared, topic: &Str) -> bool {
+/// Topics of which a leader is not known, each with when it may be asked for again: whatever
+/// happens to other partitions makes that no sooner.
+#[derive(Default)]
+struct Searches {
+    topics: BTreeMap<Str, Search>,
+}
+
+struct Search {
+    not_before: Instant,
+    backoff: Backoff,
+}
+
+impl Searches {
+    /// Those of the topics in question that are to be asked for now.
+    fn due(&mut self, unknown: BTreeSet<Str>, now: Instant) -> Vec<Str> {
+        self.topics.retain(|topic, _| unknown.contains(topic));
+        let may_ask = |topic: &Str| self.topics.get(topic).is_none_or(|it| it.not_before <= now);
+        unknown.into_iter().filter(may_ask).collect()
+    }
+
+    /// A topic was asked for: it is asked for again after a pause, which is longer each time.
+    fn postpone(&mut self, topic: Str, backoff: Backoff) {
+        let now = clock::now();
+        let search = self.topics.entry(topic).or_insert(Search { not_before: now, backoff });
+        search.not_before = now + search.backoff.next_pause();
+    }
+
+    /// When the first is to be asked for again.
+    fn next(&self) -> Option<Instant> {
+        self.topics.values().map(|search| search.not_before).min()
+    }
+}
+
+/// Asks who leads a topic's partitions. What can never be known is told to the application.
+async fn locate(shared: &Shared, topic: &Str) {
     match shared.kafka.topic_heard_after(topic, clock::now()).await {
         Ok(_) => {
             let (_, unknown) = shared.assignment().sources(&shared.kafka.metadata(), clock::now());
-            let is_known = !unknown.contains(topic);
-            if !is_known {
+            if unknown.contains(topic) {
                 tracing::warn!(%topic, "an assigned partition is not there, or has no leader");
             }
-            is_known
         }
-        Err(error) if error.is_retriable() => {
-            tracing::warn!(%topic, %error, "no leaders");
-            false
-        }
-        Err(error) => {
-            halt(shared, |(name, _)| name == topic, error);
-            false
-        }
+        Err(error) if error.is_retriable() => tracing::warn!(%topic, %error, "no leaders"),
+        Err(error) => halt(shared, |(name, _)| name == topic, error),
+    }
+}
+
+/// Tells the tasks if another broker is to be asked for a partition than by these metadata.
+fn ring_if_moved(shared: &Shared, before: &Metadata) {
+    let metadata = shared.kafka.metadata();
+    if shared.assignment().has_moved(before, &metadata, clock::now()) {
+        shared.ring();
     }
 }
 
@@ -138,8 +168,8 @@ impl Fetcher {
             let metadata = shared.kafka.metadata();
             if !Arc::ptr_eq(&metadata, &self.metadata) {
                 // What is no longer its own may be another's who sleeps.
+                ring_if_moved(&shared, &self.metadata);
                 self.metadata = Arc::clone(&metadata);
-                shared.ring();
             }
             let (asks, is_source, wake_at) = {
                 let mut assignment = shared.assignment();
@@ -197,7 +227,6 @@ impl Fetcher {
         for topic in topics {
             locate(&self.shared, &topic).await;
         }
-        self.shared.ring();
     }
 
     async fn ask(&mut self, asks: Vec<Ask>, metadata: &Metadata) -> Result<()> {
@@ -217,7 +246,6 @@ impl Fetcher {
         stale.dedup();
         for topic in stale {
             locate(&self.shared, &topic).await;
-            self.shared.ring();
         }
         Ok(())
     }

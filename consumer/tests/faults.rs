@@ -13,7 +13,7 @@ use klamm_client::{ClientConfig, Kafka};
 use klamm_consumer::{ConsumeExt as _, GroupProtocol, Start};
 
 use cluster::{Cluster, prompt};
-use support::{SOON, World, member, next};
+use support::{SOON, World, member, next, read};
 
 #[tokio::test]
 async fn each_record_is_read_once_whatever_happens_to_fetches() {
@@ -178,5 +178,33 @@ async fn a_batch_that_is_damaged_at_the_broker_is_told_after_those_before_it() {
     damaged.remove();
     consumer.seek(&world.topic, 0, Start::Offset(20)).unwrap();
     assert_eq!(next(&mut consumer).await.records()[0].offset, 20, "past it");
+    world.stop().await;
+}
+
+/// Each answer about it had the fetcher of another partition ring, and that had it asked for again
+/// at once.
+#[tokio::test]
+async fn a_partition_that_nobody_leads_is_asked_for_only_when_its_pause_is_over() {
+    let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+    let world = World::at(Cluster::of(broker), GroupProtocol::Classic, 1).await;
+    let faults = world.broker.as_ref().unwrap().faults();
+    for is_known in [true, false] {
+        // Longer than the test takes, so that there is one question.
+        let config = ClientConfig::new(&world.address)
+            .set("retry.backoff.ms", "3600000")
+            .set("retry.backoff.max.ms", "3600000");
+        let kafka = Kafka::connect(config).await.unwrap();
+        if is_known {
+            kafka.refresh(Some(std::slice::from_ref(&world.topic))).await.unwrap();
+        }
+        let asked = faults.add(Fault::delay(ApiKey::Metadata, Duration::ZERO)).unwrap();
+        let consumer = kafka.consumer().assign(world.topic.clone(), 0, Start::Earliest);
+        let consumer = consumer.assign(world.topic.clone(), 7, Start::Earliest);
+        // Each batch takes a request.
+        let mut consumer = consumer.set("fetch.max.bytes", "1").build().await.unwrap();
+        read(&mut consumer, 100).await;
+        assert_eq!(asked.strikes(), 1, "the topic was known before: {is_known}");
+        asked.remove();
+    }
     world.stop().await;
 }

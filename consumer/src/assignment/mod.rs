@@ -198,6 +198,15 @@ impl Assignment {
         (nodes, unknown)
     }
 
+    /// Whether another broker is to be asked for a partition by these metadata than by those before.
+    pub(crate) fn has_moved(&self, before: &Metadata, metadata: &Metadata, now: Instant) -> bool {
+        self.cursors.iter().any(|((topic, partition), cursor)| {
+            let source_by =
+                |known: &Metadata| source(cursor, known.leader(topic, *partition), known, now);
+            source_by(before) != source_by(metadata)
+        })
+    }
+
     /// A broker has failed: whatever is read from it as from a replica that lies nearer, is read
     /// from the leader again.
     pub(crate) fn leave_replica(&mut self, node: i32) {
