@@ -74,8 +74,9 @@ impl ClassicMachine {
             // It has joined another round since, or has left.
             _ if self.beaten_as != self.member.identity => {}
             Ok(()) => self.member.rules.backoff.reset(),
+            // Who has not asked to join yet is about to, and who has is part of the rebalance.
             Err(error) if error.code() == Some(ErrorCode::REBALANCE_IN_PROGRESS) => {
-                self.must_rejoin = true;
+                self.must_rejoin |= matches!(self.phase, Phase::Stable);
             }
             Err(error) if may_pass(&error) => {
                 self.member.beat_at = now + self.member.rules.backoff.next_pause();

@@ -91,6 +91,10 @@ impl Scene {
 
     fn join(&mut self, generation_id: i32) {
         let Some(Step::Join(request)) = self.step() else { panic!("it does not join") };
+        self.joined(&request, generation_id);
+    }
+
+    fn joined(&mut self, request: &join_group::Request, generation_id: i32) {
         let answer = join_group::Response {
             generation_id,
             protocol_name: Some(request.protocols[0].name.clone()),
@@ -156,6 +160,20 @@ fn an_eager_member_gives_everything_up_before_it_joins_again() {
     scene.join(2);
     scene.sync(&[1]);
     assert_eq!(scene.effects(), ["assigned 1"]);
+}
+
+#[test]
+fn a_heartbeat_that_is_answered_during_a_join_costs_no_other_rebalance() {
+    let mut scene = Scene::member(rules(Assignor::CooperativeSticky), &[0]);
+    scene.now += SECOND * 3;
+    assert!(scene.machine.beat(scene.now).is_some(), "no heartbeat is due");
+    let wanted = BTreeSet::from(["t".into(), "u".into()]);
+    scene.machine.looked(Found { wanted, ..found(4) }, scene.now);
+    let Some(Step::Join(request)) = scene.step() else { panic!("it does not join") };
+    scene.machine.beaten(Err(refusal(ErrorCode::REBALANCE_IN_PROGRESS)), scene.now);
+    scene.joined(&request, 2);
+    scene.sync(&[0]);
+    assert_eq!(scene.step(), None);
 }
 
 #[test]
