@@ -1,7 +1,7 @@
 //! The tasks that fetch ahead: one that knows which brokers are needed, and one for each of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -42,29 +42,35 @@ pub(crate) async fn lead(shared: Arc<Shared>, tasks: TaskGroup) {
 }
 
 async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
-    let mut fetchers = HashMap::new();
+    let mut fetchers: HashMap<_, Weak<()>> = HashMap::new();
     let mut searches = Searches::default();
     loop {
         let changed = shared.changed.notified();
         let (metadata, now) = (shared.kafka.metadata(), clock::now());
         let (nodes, unknown) = shared.assignment().sources(&metadata, now);
-        fetchers.retain(|_, task: &mut tokio::task::JoinHandle<()>| !task.is_finished());
+        fetchers.retain(|_, at_work| at_work.strong_count() > 0);
         for node in nodes {
             fetchers.entry(node).or_insert_with(|| {
+                let at_work = Arc::new(());
+                let known = Arc::downgrade(&at_work);
                 let fetcher = Fetcher {
+                    at_work,
                     shared: Arc::clone(&shared),
                     node,
                     connection: None,
                     session: Session::default(),
                     metadata: Arc::clone(&metadata),
                 };
-                let stopping = tasks.stopping();
+                let (shared, stopping) = (Arc::clone(&shared), tasks.stopping());
                 tasks.spawn("fetch", async move {
                     tokio::select! {
                         () = stopping => {}
                         () = fetcher.run() => {}
                     }
-                })
+                    // A partition that came back too late for this one takes another.
+                    shared.ring();
+                });
+                known
             });
         }
         for topic in searches.due(unknown, now) {
@@ -149,6 +155,9 @@ fn halt(shared: &Shared, concerned: impl Fn(&Place) -> bool, error: Error) {
 
 /// Asks one broker, for as long as it leads a partition.
 struct Fetcher {
+    /// Whoever started it sees by this whether it still works.
+    #[expect(dead_code, reason = "it is only to be there")]
+    at_work: Arc<()>,
     shared: Arc<Shared>,
     node: i32,
     /// Its own: a fetch waits, and brokers answer in order.

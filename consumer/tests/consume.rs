@@ -238,6 +238,30 @@ async fn a_new_assignment_replaces_the_old_one() {
     cluster.stop().await;
 }
 
+/// It was left to a task that had just decided to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_goes_and_comes_back_at_once_is_read_on() {
+    let (cluster, kafka, topic) = start(1).await;
+    let consumer = kafka.consumer().assign(topic.clone(), 0, Start::Earliest);
+    // One answer fills the partition: nobody waits for a broker.
+    let consumer = consumer.set("max.partition.fetch.bytes", "1").build().await.unwrap();
+    for round in 0..1_000 {
+        let read = async {
+            while consumer.high_watermark(&topic, 0).is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let read = tokio::time::timeout(SOON / 2, read).await;
+        assert!(read.is_ok(), "left unread in round {round}");
+        consumer.assign([]).unwrap();
+        for _ in 0..round * 10 {
+            std::hint::spin_loop();
+        }
+        consumer.assign([(topic.clone(), 0, Start::Offset(0))]).unwrap();
+    }
+    cluster.stop().await;
+}
+
 #[tokio::test]
 async fn a_partition_that_is_not_there_yet_is_waited_for() {
     let (cluster, kafka, topic) = start(1).await;
