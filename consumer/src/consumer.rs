@@ -357,7 +357,8 @@ impl Consumer {
     /// Its group, and who it is in it now: for a producer that commits offsets of the group in a
     /// transaction. None without a group. Ask for it in each transaction, for it changes when the
     /// group rebalances: the group refuses it where the batch that was taken last is another
-    /// member's by now. And let the consumer commit nothing by itself (`enable.auto.commit`).
+    /// member's by now, and as long as there is a [`PartitionStream`] that has lost its partition:
+    /// drop that. And let the consumer commit nothing by itself (`enable.auto.commit`).
     #[must_use]
     pub fn group_metadata(&self) -> Option<GroupMetadata> {
         let group = self.shared.group.as_ref()?;

@@ -10,10 +10,11 @@ use std::time::Duration;
 use klamm_broker::Broker;
 use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
 use klamm_client::{ClientConfig, Kafka};
-use klamm_consumer::{ConsumeExt as _, GroupProtocol, Start};
+use klamm_consumer::{ConsumeExt as _, Consumer, GroupProtocol, PartitionStream, Position, Start};
+use klamm_producer::ProduceExt as _;
 
 use cluster::{Cluster, prompt};
-use support::{SOON, World, member, next, read};
+use support::{SOON, World, member, next, protocols, read};
 
 #[tokio::test]
 async fn each_record_is_read_once_whatever_happens_to_fetches() {
@@ -207,4 +208,45 @@ async fn a_partition_that_nobody_leads_is_asked_for_only_when_its_pause_is_over(
         asked.remove();
     }
     world.stop().await;
+}
+
+async fn partition(consumer: &mut Consumer) -> PartitionStream {
+    tokio::time::timeout(SOON, consumer.partitions().next()).await.unwrap().unwrap()
+}
+
+/// A member that has lost its partition and has it again is one whose commits the group takes.
+#[tokio::test]
+async fn what_a_stream_has_lost_is_committed_with_no_transaction() {
+    for protocol in protocols().await {
+        let broker = prompt(Broker::builder().ephemeral()).start().await.unwrap();
+        let world = World::at(Cluster::of(broker), protocol, 1).await;
+        let mut consumer = world.member().auto_commit(false).build().await.unwrap();
+        let mut lost = partition(&mut consumer).await;
+        let read = tokio::time::timeout(SOON, lost.next_batch()).await.unwrap().unwrap().unwrap();
+        let fenced = match protocol {
+            GroupProtocol::Classic => {
+                Fault::error(ApiKey::Heartbeat, ErrorCode::ILLEGAL_GENERATION)
+            }
+            GroupProtocol::Consumer => {
+                Fault::error(ApiKey::ConsumerGroupHeartbeat, ErrorCode::FENCED_MEMBER_EPOCH)
+            }
+        };
+        world.broker.as_ref().unwrap().faults().add(fenced.times(1)).unwrap();
+        let regained = partition(&mut consumer).await;
+        let id = format!("copier of {}", world.topic);
+        let producer = world.kafka.producer().transactional_id(&id);
+        let producer = producer.build_transactional().await.unwrap();
+        let tx = producer.begin().await.unwrap();
+        let group = consumer.group_metadata().unwrap();
+        let error = tx.send_offsets(&group, [read.end()]).await.unwrap_err();
+        assert!(error.requires_abort(), "{error}");
+        tx.abort().await.unwrap();
+        drop(lost);
+        let tx = producer.begin().await.unwrap();
+        let group = consumer.group_metadata().unwrap();
+        let position = Position::new(regained.topic().clone(), regained.partition(), 10);
+        tx.send_offsets(&group, [position]).await.unwrap();
+        tx.commit().await.unwrap();
+        world.stop().await;
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Claim {
     /// It was told that nothing more comes.
     has_ended: bool,
     /// After that it has committed what it was given: nobody needs to wait for it any more.
-    has_let_go: bool,
+    pub(super) has_let_go: bool,
 }
 
 impl Claim {
@@ -205,6 +205,7 @@ impl Assignment {
     /// A stream is gone: what it had in hand comes again, to whoever reads the partition next.
     pub(crate) fn release(&mut self, place: &Place, tenure: u64, now: Instant) {
         self.may_ask_from(now);
+        self.bereft.remove(&(place.clone(), tenure));
         let Some(cursor) = self.claimed(place, tenure) else { return };
         if let Some(from) = cursor.in_hand() {
             cursor.go_to(from);
