@@ -269,15 +269,16 @@ impl Fetcher {
         let ends = self.ends(connection, &asks).await?;
         let asked = asks.iter().map(|ask| (ask, timestamp(ask.wanted)));
         let Answer { body, origin } = self.list_offsets(connection, asked).await?;
-        let terms: HashMap<_, _> = asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
+        let mut terms: HashMap<_, _> =
+            asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
         let mut assignment = self.shared.assignment();
         for topic in body.topics {
             for partition in topic.partitions {
                 let place = (topic.name.clone(), partition.partition_index);
-                let Some(ask) = terms.get(&place) else { continue };
+                let Some(ask) = terms.remove(&place) else { continue };
                 let subject = Subject::Partition(place.0.clone(), place.1);
                 if let Err(error) = origin.check(partition.error_code, None, subject) {
-                    self.refused(&mut assignment, ask, error, stale);
+                    self.refused(&mut assignment, &ask, error, stale);
                 } else if let Some(cursor) = assignment.answered(&place, ask.term) {
                     match (partition.offset, ends.get(&place)) {
                         // No record is that young: what has come since the end was asked for is.
@@ -288,6 +289,10 @@ impl Fetcher {
                     }
                 }
             }
+        }
+        for ask in terms.into_values() {
+            let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
+            self.refused(&mut assignment, &ask, origin.unanswered(subject), stale);
         }
         self.shared.deliver(assignment);
         // Only now a replica may be asked, by whom that is not known yet.
