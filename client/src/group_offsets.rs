@@ -5,7 +5,7 @@
 //! (KIP-848): then nothing is said of a topic that was made anew under the same name. Otherwise they
 //! go by their names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use klamm_protocol::api::offset_commit::{self, OffsetCommit};
 use klamm_protocol::api::offset_fetch::{self, OffsetFetch};
@@ -101,7 +101,8 @@ pub struct Reader {
     pub ids: TopicIds,
 }
 
-/// What groups have committed, of all partitions or of these.
+/// What groups have committed, of all partitions or of these: one outcome for each group and each
+/// partition that is asked for.
 ///
 /// # Errors
 /// The coordinator cannot be asked. What it says of one group is that group's outcome.
@@ -232,7 +233,24 @@ async fn fetch_of_many(
     let Answer { body, origin } =
         connection.submit::<OffsetFetch>(version, &request).await?.answer().await?;
     let names = by_id(version, &reader.ids);
-    Ok(body.groups.into_iter().map(|group| read_group(group, &names, &origin)).collect())
+    let told = body.groups.into_iter().map(|group| read_group(group, &names, &origin));
+    let mut told: HashMap<_, _> = told.collect();
+    let outcome = |group: &Str| {
+        let unanswered = || Err(origin.unanswered(Subject::Name(group.clone())));
+        let offsets = told.remove(group).unwrap_or_else(unanswered);
+        (group.clone(), offsets.map(|offsets| whole(offsets, partitions, &origin)))
+    };
+    Ok(groups.iter().map(outcome).collect())
+}
+
+/// An outcome for each partition that was asked for, also where the answer leaves it out.
+fn whole(mut told: Offsets, partitions: Option<&[(Str, i32)]>, origin: &Origin) -> Offsets {
+    let places: HashSet<_> = told.iter().map(|(place, _)| place.clone()).collect();
+    for place in partitions.unwrap_or_default().iter().filter(|place| !places.contains(place)) {
+        let subject = Subject::Partition(place.0.clone(), place.1);
+        told.push((place.clone(), Err(origin.unanswered(subject))));
+    }
+    told
 }
 
 fn request_of_many(
@@ -294,7 +312,8 @@ async fn fetch_of_one(
 ) -> Result<Offsets> {
     let request = request_of_one(version, group, partitions, stable);
     let answer = connection.submit::<OffsetFetch>(version, &request).await?.answer().await?;
-    read_one(group, answer)
+    let origin = answer.origin.clone();
+    read_one(group, answer).map(|offsets| whole(offsets, partitions, &origin))
 }
 
 fn request_of_one(
@@ -344,15 +363,17 @@ fn read_partition(
 #[cfg(test)]
 mod tests {
     use klamm_broker::Broker;
+    use klamm_protocol::api::api_versions::ApiVersions;
     use klamm_protocol::api::offset_fetch::{
         GroupAnswer, GroupPartitionAnswer, GroupTopicAnswer, PartitionAnswer, TopicAnswer,
     };
+    use klamm_protocol::declare::Api as _;
     use klamm_protocol::error_code::ErrorCode;
     use klamm_protocol::wire::{Wire as _, Writer};
 
     use super::*;
     use crate::admin::NewTopic;
-    use crate::{ClientConfig, Error, Kafka};
+    use crate::{ClientConfig, Error, Kafka, fake};
 
     #[test]
     fn every_version_can_say_what_is_asked() {
@@ -421,6 +442,49 @@ mod tests {
             assert_eq!(found[0].1.as_ref().unwrap(), &Some(committed));
             assert_eq!(found[1].1.as_ref().unwrap(), &None);
             assert!(found[2].1.as_ref().is_err_and(Error::is_retriable));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_answer_leaves_out_is_an_error() {
+        for version in [MANY_GROUPS_FROM - 1, BY_NAME_UNTIL] {
+            let address = fake::broker(move |asked| {
+                if asked.api_key == ApiVersions::KEY {
+                    return Some(fake::versions(asked, &[(OffsetFetch::KEY, version)]));
+                }
+                let mut body = offset_fetch::Response::default();
+                let name = Str::from_static("t");
+                if version >= MANY_GROUPS_FROM {
+                    let partitions = vec![GroupPartitionAnswer::default()];
+                    let topic = GroupTopicAnswer { name, partitions, ..Default::default() };
+                    let (group_id, topics) = ("g".into(), vec![topic]);
+                    body.groups = vec![GroupAnswer { group_id, topics, ..Default::default() }];
+                } else {
+                    body.topics =
+                        vec![TopicAnswer { name, partitions: vec![PartitionAnswer::default()] }];
+                }
+                Some(fake::answer::<OffsetFetch>(asked, &body))
+            });
+            let connection = fake::connect(&address.await).await.unwrap();
+            let (groups, places) = (["g".into(), "h".into()], [("t".into(), 0), ("t".into(), 1)]);
+            let reader = Reader::default();
+            let mut found =
+                fetch(&connection, &groups, Some(&places), &reader).await.unwrap().into_iter();
+            let (group, offsets) = found.next().unwrap();
+            let offsets = offsets.unwrap();
+            assert_eq!((group, &offsets[0].0, &offsets[1].0), ("g".into(), &places[0], &places[1]));
+            assert!(offsets[0].1.is_ok(), "version {version}: {offsets:?}");
+            let is_unanswered =
+                |error: &Error| error.code() == Some(ErrorCode::UNKNOWN_SERVER_ERROR);
+            assert!(
+                offsets[1].1.as_ref().is_err_and(is_unanswered),
+                "version {version}: {offsets:?}"
+            );
+            // Before, each group has its own answer.
+            let (group, offsets) = found.next().unwrap();
+            assert_eq!(group, "h");
+            let is_left_out = version >= MANY_GROUPS_FROM;
+            assert_eq!(offsets.is_err_and(|error| is_unanswered(&error)), is_left_out);
         }
     }
 

@@ -10,8 +10,9 @@ use crate::cursor::{Fetched, tenure_of};
 use crate::position::Position;
 use crate::shared::Settings;
 
-/// Records of one partition that came in one batch, in the order of their offsets. They share the
-/// batch's memory: keeping one record keeps them all.
+/// Records of one partition that came in one batch, in the order of their offsets. They share
+/// memory: to keep one record keeps all of its batch or, if that came uncompressed, the whole answer
+/// to a fetch in which it came, with the batches of all partitions that are in it.
 #[derive(Clone, Debug)]
 pub struct ConsumerBatch {
     topic: Str,

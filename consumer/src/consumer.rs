@@ -125,8 +125,7 @@ impl Consumer {
     }
 
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<ConsumerBatch>> {
-        self.drop_what_moved();
-        if let Some(rest) = self.rest.take().filter(|rest| rest.next_offset().is_some()) {
+        if let Some(rest) = self.take_rest() {
             self.shared.assignment().polled(clock::now());
             return Poll::Ready(Ok(rest.into()));
         }
@@ -171,6 +170,19 @@ impl Consumer {
         Partitions { consumer: self }
     }
 
+    /// What a stream has left of its last batch. What is of a partition that was paused since comes
+    /// when that is resumed.
+    fn take_rest(&mut self) -> Option<ConsumerRecords> {
+        self.drop_what_moved();
+        let rest = self.rest.take().filter(|rest| rest.next_offset().is_some())?;
+        let is_paused =
+            self.shared.assignment().cursor(&rest.place()).is_some_and(|cursor| cursor.paused);
+        if is_paused {
+            self.hand_back(&rest);
+        }
+        (!is_paused).then_some(rest)
+    }
+
     /// Has a partition begin where a stream has left it.
     fn hand_back(&self, rest: &ConsumerRecords) {
         let mut assignment = self.shared.assignment();
@@ -207,8 +219,10 @@ impl Consumer {
     }
 
     /// The records one by one. A partition's [position](Self::position) goes forward by whole
-    /// batches; what a dropped stream has not given of its last batch comes next.
+    /// batches; what a dropped stream has not given of its last batch comes next or, if its
+    /// partition is paused meanwhile, when that is resumed.
     pub fn stream(&mut self) -> RecordStream<'_> {
+        self.rest = self.take_rest();
         RecordStream { consumer: self }
     }
 
@@ -343,7 +357,8 @@ impl Consumer {
     /// Its group, and who it is in it now: for a producer that commits offsets of the group in a
     /// transaction. None without a group. Ask for it in each transaction, for it changes when the
     /// group rebalances: the group refuses it where the batch that was taken last is another
-    /// member's by now. And let the consumer commit nothing by itself (`enable.auto.commit`).
+    /// member's by now, and as long as there is a [`PartitionStream`] that has lost its partition:
+    /// drop that. And let the consumer commit nothing by itself (`enable.auto.commit`).
     #[must_use]
     pub fn group_metadata(&self) -> Option<GroupMetadata> {
         let group = self.shared.group.as_ref()?;

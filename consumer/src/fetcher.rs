@@ -1,8 +1,8 @@
 //! The tasks that fetch ahead: one that knows which brokers are needed, and one for each of them.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use klamm_client::config::OffsetReset;
@@ -11,19 +11,21 @@ use klamm_protocol::api::fetch::{self, Fetch};
 use klamm_protocol::api::list_offsets::{self, ListOffsets};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Records, Str, Uuid};
+use klamm_utils::backoff::Backoff;
 use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 
 use crate::assignment::{Ask, Assignment, Place};
 use crate::cursor::{Cursor, Start, Wanted};
 use crate::events::ConsumerEvent;
+use crate::refusal::is_unexplained;
 use crate::session::{Session, Want};
 use crate::shared::Shared;
 
 /// When to look again if nothing is expected.
 const IDLE: Duration = Duration::from_secs(60);
-/// When to ask again for an offset that is out of range while something before it lies ready.
-const OUT_OF_RANGE_PAUSE: Duration = Duration::from_secs(1);
+/// When to ask again for an offset that has no record to give while something before it lies ready.
+const BUFFERED_PAUSE: Duration = Duration::from_secs(1);
 /// The first version that names topics by id.
 const BY_ID: i16 = 13;
 /// The first version that says which record is the last that is known, so that the broker can say
@@ -40,44 +42,47 @@ pub(crate) async fn lead(shared: Arc<Shared>, tasks: TaskGroup) {
 }
 
 async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
-    let mut fetchers = HashMap::new();
-    let mut backoff = shared.kafka.retry_backoff();
+    let mut fetchers: HashMap<_, Weak<()>> = HashMap::new();
+    let mut searches = Searches::default();
     loop {
         let changed = shared.changed.notified();
-        let (nodes, unknown) = shared.assignment().sources(&shared.kafka.metadata(), clock::now());
-        fetchers.retain(|_, task: &mut tokio::task::JoinHandle<()>| !task.is_finished());
+        let (metadata, now) = (shared.kafka.metadata(), clock::now());
+        let (nodes, unknown) = shared.assignment().sources(&metadata, now);
+        fetchers.retain(|_, at_work| at_work.strong_count() > 0);
         for node in nodes {
             fetchers.entry(node).or_insert_with(|| {
+                let at_work = Arc::new(());
+                let known = Arc::downgrade(&at_work);
                 let fetcher = Fetcher {
+                    at_work,
                     shared: Arc::clone(&shared),
                     node,
                     connection: None,
                     session: Session::default(),
-                    metadata: shared.kafka.metadata(),
+                    metadata: Arc::clone(&metadata),
                 };
-                let stopping = tasks.stopping();
+                let (shared, stopping) = (Arc::clone(&shared), tasks.stopping());
                 tasks.spawn("fetch", async move {
                     tokio::select! {
                         () = stopping => {}
                         () = fetcher.run() => {}
                     }
-                })
+                    // A partition that came back too late for this one takes another.
+                    shared.ring();
+                });
+                known
             });
         }
-        let pause = if unknown.is_empty() {
-            backoff.reset();
-            IDLE
-        } else {
-            backoff.next_pause()
-        };
-        for topic in unknown {
-            if locate(&shared, &topic).await {
-                // Whoever leads it now may be asked already, and sleep. This task hears it, too.
-                shared.ring();
-            }
+        for topic in searches.due(unknown, now) {
+            locate(&shared, &topic).await;
+            searches.postpone(topic, shared.kafka.retry_backoff());
         }
+        // Whoever leads a partition now may be asked already, and sleep. This task hears it, too.
+        ring_if_moved(&shared, &metadata);
         let now = clock::now();
-        let wake_at = shared.assignment().replica_until(now).into_iter().chain([now + pause]).min();
+        let replica_until = shared.assignment().replica_until(now);
+        let wake_at =
+            [replica_until, searches.next(), Some(now + IDLE)].into_iter().flatten().min();
         tokio::select! {
             () = changed => {}
             () = tokio::time::sleep_until(wake_at.unwrap_or(now).into()) => {}
@@ -85,26 +90,58 @@ async fn keep_fetching(shared: Arc<Shared>, tasks: &TaskGroup) {
     }
 }
 
-/// Asks who leads a topic's partitions. Tells whether that is known now of those that are
-/// assigned; what can never be known is told to the application.
-async fn locate(shared: &Shared, topic: &Str) -> bool {
+/// Topics of which a leader is not known, each with when it may be asked for again: whatever
+/// happens to other partitions makes that no sooner.
+#[derive(Default)]
+struct Searches {
+    topics: BTreeMap<Str, Search>,
+}
+
+struct Search {
+    not_before: Instant,
+    backoff: Backoff,
+}
+
+impl Searches {
+    /// Those of the topics in question that are to be asked for now.
+    fn due(&mut self, unknown: BTreeSet<Str>, now: Instant) -> Vec<Str> {
+        self.topics.retain(|topic, _| unknown.contains(topic));
+        let may_ask = |topic: &Str| self.topics.get(topic).is_none_or(|it| it.not_before <= now);
+        unknown.into_iter().filter(may_ask).collect()
+    }
+
+    /// A topic was asked for: it is asked for again after a pause, which is longer each time.
+    fn postpone(&mut self, topic: Str, backoff: Backoff) {
+        let now = clock::now();
+        let search = self.topics.entry(topic).or_insert(Search { not_before: now, backoff });
+        search.not_before = now + search.backoff.next_pause();
+    }
+
+    /// When the first is to be asked for again.
+    fn next(&self) -> Option<Instant> {
+        self.topics.values().map(|search| search.not_before).min()
+    }
+}
+
+/// Asks who leads a topic's partitions. What can never be known is told to the application.
+async fn locate(shared: &Shared, topic: &Str) {
     match shared.kafka.topic_heard_after(topic, clock::now()).await {
         Ok(_) => {
             let (_, unknown) = shared.assignment().sources(&shared.kafka.metadata(), clock::now());
-            let is_known = !unknown.contains(topic);
-            if !is_known {
+            if unknown.contains(topic) {
                 tracing::warn!(%topic, "an assigned partition is not there, or has no leader");
             }
-            is_known
         }
-        Err(error) if error.is_retriable() => {
-            tracing::warn!(%topic, %error, "no leaders");
-            false
-        }
-        Err(error) => {
-            halt(shared, |(name, _)| name == topic, error);
-            false
-        }
+        Err(error) if error.is_retriable() => tracing::warn!(%topic, %error, "no leaders"),
+        Err(error) => halt(shared, |(name, _)| name == topic, error),
+    }
+}
+
+/// Tells the tasks if another broker is to be asked for a partition than by these metadata.
+fn ring_if_moved(shared: &Shared, before: &Metadata) {
+    let metadata = shared.kafka.metadata();
+    if shared.assignment().has_moved(before, &metadata, clock::now()) {
+        shared.ring();
     }
 }
 
@@ -112,17 +149,15 @@ async fn locate(shared: &Shared, topic: &Str) -> bool {
 fn halt(shared: &Shared, concerned: impl Fn(&Place) -> bool, error: Error) {
     let mut assignment = shared.assignment();
     let places: Vec<_> = assignment.places().filter(|place| concerned(place)).cloned().collect();
-    for place in &places {
-        if let Some(cursor) = assignment.cursor_mut(place) {
-            cursor.halted = true;
-        }
-    }
-    assignment.fail_at(&places, error);
+    assignment.halt(&places, error);
     shared.deliver(assignment);
 }
 
 /// Asks one broker, for as long as it leads a partition.
 struct Fetcher {
+    /// Whoever started it sees by this whether it still works.
+    #[expect(dead_code, reason = "it is only to be there")]
+    at_work: Arc<()>,
     shared: Arc<Shared>,
     node: i32,
     /// Its own: a fetch waits, and brokers answer in order.
@@ -142,8 +177,8 @@ impl Fetcher {
             let metadata = shared.kafka.metadata();
             if !Arc::ptr_eq(&metadata, &self.metadata) {
                 // What is no longer its own may be another's who sleeps.
+                ring_if_moved(&shared, &self.metadata);
                 self.metadata = Arc::clone(&metadata);
-                shared.ring();
             }
             let (asks, is_source, wake_at) = {
                 let mut assignment = shared.assignment();
@@ -201,7 +236,6 @@ impl Fetcher {
         for topic in topics {
             locate(&self.shared, &topic).await;
         }
-        self.shared.ring();
     }
 
     async fn ask(&mut self, asks: Vec<Ask>, metadata: &Metadata) -> Result<()> {
@@ -221,7 +255,6 @@ impl Fetcher {
         stale.dedup();
         for topic in stale {
             locate(&self.shared, &topic).await;
-            self.shared.ring();
         }
         Ok(())
     }
@@ -236,15 +269,16 @@ impl Fetcher {
         let ends = self.ends(connection, &asks).await?;
         let asked = asks.iter().map(|ask| (ask, timestamp(ask.wanted)));
         let Answer { body, origin } = self.list_offsets(connection, asked).await?;
-        let terms: HashMap<_, _> = asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
+        let mut terms: HashMap<_, _> =
+            asks.into_iter().map(|ask| (ask.place.clone(), ask)).collect();
         let mut assignment = self.shared.assignment();
         for topic in body.topics {
             for partition in topic.partitions {
                 let place = (topic.name.clone(), partition.partition_index);
-                let Some(ask) = terms.get(&place) else { continue };
+                let Some(ask) = terms.remove(&place) else { continue };
                 let subject = Subject::Partition(place.0.clone(), place.1);
                 if let Err(error) = origin.check(partition.error_code, None, subject) {
-                    self.refused(&mut assignment, ask, error, stale);
+                    self.refused(&mut assignment, &ask, error, stale);
                 } else if let Some(cursor) = assignment.answered(&place, ask.term) {
                     match (partition.offset, ends.get(&place)) {
                         // No record is that young: what has come since the end was asked for is.
@@ -255,6 +289,10 @@ impl Fetcher {
                     }
                 }
             }
+        }
+        for ask in terms.into_values() {
+            let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
+            self.refused(&mut assignment, &ask, origin.unanswered(subject), stale);
         }
         self.shared.deliver(assignment);
         // Only now a replica may be asked, by whom that is not known yet.
@@ -413,8 +451,7 @@ impl Fetcher {
         let subject = Subject::Partition(ask.place.0.clone(), ask.place.1);
         let error = Error::Truncated { subject, offset, end };
         if self.shared.settings.reset == OffsetReset::None {
-            cursor.halted = true;
-            assignment.fail_at(std::slice::from_ref(&ask.place), error);
+            assignment.halt(std::slice::from_ref(&ask.place), error);
             return;
         }
         tracing::warn!(%error, "moved");
@@ -469,28 +506,40 @@ impl Fetcher {
             if error.is_stale_metadata() {
                 stale.push(ask.place.0.clone());
             }
-        } else if error.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE) {
-            if cursor.has_buffered() {
-                // First what is fetched already, which may take long.
-                tracing::debug!(%error, "asked again later");
-                cursor.retry_at = Some(clock::now() + OUT_OF_RANGE_PAUSE);
-            } else if cursor.reset(self.shared.settings.reset_start()) {
-                self.shared.note_move();
-                tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
-            } else {
-                assignment.fail_at(std::slice::from_ref(&ask.place), error);
-            }
-        } else if error.is_stale_metadata() || error.is_retriable() {
+        } else if is_about_records(&error) && cursor.has_buffered() {
+            // First what is fetched already, which may take long.
+            tracing::debug!(%error, "asked again later");
+            cursor.retry_at = Some(clock::now() + BUFFERED_PAUSE);
+        } else if error.code() == Some(ErrorCode::OFFSET_OUT_OF_RANGE)
+            && cursor.reset(self.shared.settings.reset_start())
+        {
+            self.shared.note_move();
+            tracing::warn!(%error, policy = ?self.shared.settings.reset, "moved");
+        } else if is_unexplained(&error) {
+            tracing::warn!(%error, "asked again later");
+            self.pause(cursor);
+        } else if may_pass(&error) {
             tracing::debug!(%error, "asked again later");
             self.pause(cursor);
             if error.is_stale_metadata() {
                 stale.push(ask.place.0.clone());
             }
         } else {
-            cursor.halted = true;
-            assignment.fail_at(std::slice::from_ref(&ask.place), error);
+            assignment.halt(std::slice::from_ref(&ask.place), error);
         }
     }
+}
+
+/// Whether it is the offset, or what lies there, for which a broker gives nothing.
+fn is_about_records(error: &Error) -> bool {
+    matches!(error.code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE | ErrorCode::CORRUPT_MESSAGE))
+}
+
+/// Whether the same may succeed later. A batch that is damaged in the log stays so, whatever its
+/// code says to a producer, whose next try is undamaged.
+fn may_pass(error: &Error) -> bool {
+    let is_damage = error.code() == Some(ErrorCode::CORRUPT_MESSAGE);
+    !is_damage && (error.is_stale_metadata() || error.is_retriable())
 }
 
 fn arrived(

@@ -95,8 +95,9 @@
 //! the caller's own time, and gives records that are slices of it.
 //!
 //! A batch is what its producer sent at once, and is never cut: `max.poll.records` has no effect.
-//! Who wants to be asked about each record by itself reads [`Consumer::stream`], in which each
-//! record taken counts as work done and as a sign of life.
+//! Who wants one record at a time reads [`Consumer::stream`], in which each record taken is a sign
+//! of life. How far a batch was taken counts as work done when the stream is dropped or the consumer
+//! is closed, and all of it when a record of the next one is asked for.
 //!
 //! # Tasks
 //!
@@ -138,6 +139,7 @@ mod metrics;
 mod offsets;
 mod partitions;
 mod position;
+mod refusal;
 mod session;
 mod shared;
 

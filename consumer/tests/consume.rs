@@ -123,6 +123,43 @@ async fn a_paused_partition_is_silent_and_the_others_take_turns() {
     cluster.stop().await;
 }
 
+#[tokio::test]
+async fn what_a_stream_has_left_of_a_partition_that_is_paused_waits() {
+    let (cluster, kafka, topic) = start(2).await;
+    for by_stream in [false, true] {
+        let builder = kafka.consumer().assign_topic(topic.clone(), Start::Earliest);
+        let mut consumer = builder.build().await.unwrap();
+        let record = async |consumer: &mut Consumer| {
+            let mut stream = consumer.stream();
+            let record = poll_fn(|context| Pin::new(&mut stream).poll_next(context));
+            tokio::time::timeout(SOON, record).await.unwrap().unwrap().unwrap()
+        };
+        let paused = record(&mut consumer).await.partition;
+        for offset in 1..5 {
+            assert_eq!(record(&mut consumer).await.offset, offset);
+        }
+        consumer.pause(&topic, paused).unwrap();
+        let mut read = 0;
+        while read < 100 {
+            let partition = if by_stream {
+                read += 1;
+                record(&mut consumer).await.partition
+            } else {
+                let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap();
+                let batch = batch.unwrap();
+                read += batch.records().len();
+                batch.partition()
+            };
+            assert_eq!(partition, 1 - paused, "by a stream: {by_stream}");
+        }
+        consumer.resume(&topic, paused).unwrap();
+        let batch = tokio::time::timeout(SOON, consumer.next_batch()).await.unwrap().unwrap();
+        let resumed = (batch.partition(), batch.records()[0].offset);
+        assert_eq!(resumed, (paused, 5), "by a stream: {by_stream}");
+    }
+    cluster.stop().await;
+}
+
 /// While a partition is full, nothing is asked for; one that is paused keeps nobody waiting, though
 /// the application asks for nothing.
 #[tokio::test]
@@ -198,6 +235,30 @@ async fn a_new_assignment_replaces_the_old_one() {
     assert_eq!(consumer.assignment(), [(topic.clone(), 1)]);
     assert_eq!(next(&mut consumer).await, 50);
     assert_eq!(consumer.position(&topic, 0), None);
+    cluster.stop().await;
+}
+
+/// It was left to a task that had just decided to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_goes_and_comes_back_at_once_is_read_on() {
+    let (cluster, kafka, topic) = start(1).await;
+    let consumer = kafka.consumer().assign(topic.clone(), 0, Start::Earliest);
+    // One answer fills the partition: nobody waits for a broker.
+    let consumer = consumer.set("max.partition.fetch.bytes", "1").build().await.unwrap();
+    for round in 0..1_000 {
+        let read = async {
+            while consumer.high_watermark(&topic, 0).is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let read = tokio::time::timeout(SOON / 2, read).await;
+        assert!(read.is_ok(), "left unread in round {round}");
+        consumer.assign([]).unwrap();
+        for _ in 0..round * 10 {
+            std::hint::spin_loop();
+        }
+        consumer.assign([(topic.clone(), 0, Start::Offset(0))]).unwrap();
+    }
     cluster.stop().await;
 }
 

@@ -65,17 +65,8 @@ async fn pretend(listener: TcpListener, broker: String, says: [u8; 6]) {
 
 /// A world whose broker says so of the consumer protocol.
 async fn older(says: [u8; 6]) -> World {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    // An address that nobody has.
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let behind = free.local_addr().unwrap().to_string();
-    drop(free);
-    let builder = prompt(Broker::builder().ephemeral()).listen(&behind);
-    let builder = builder.set("advertised.listeners", format!("PLAINTEXT://{address}"));
-    let broker = builder.start().await.unwrap();
-    tokio::task::spawn_local(pretend(listener, behind, says));
-    World::at(Cluster::of(broker), GroupProtocol::Consumer, 1).await
+    let pretend = |listener, broker| pretend(listener, broker, says);
+    World::behind(pretend, GroupProtocol::Consumer, 1).await
 }
 
 #[tokio::test]

@@ -37,6 +37,9 @@ pub(crate) struct Assignment {
     wants_partition: bool,
     /// Streams of partitions that have something to hear.
     woken: Vec<(Place, Waker)>,
+    /// Streams whose partitions were taken away before they had let go of them, each until it is
+    /// dropped.
+    bereft: BTreeSet<(Place, u64)>,
     /// A partition was full, and is not any more: more can be asked for.
     made_room: bool,
     /// How often partitions were assigned.
@@ -113,9 +116,13 @@ impl Assignment {
     /// Takes partitions away.
     pub(crate) fn remove(&mut self, places: &[Place]) {
         for place in places {
-            let claim = self.cursors.remove(place).and_then(|cursor| cursor.claim);
-            let waker = claim.and_then(|mut claim| claim.take_waker());
-            self.woken.extend(waker.map(|waker| (place.clone(), waker)));
+            let Some(cursor) = self.cursors.remove(place) else { continue };
+            let tenure = cursor.tenure();
+            let Some(mut claim) = cursor.claim else { continue };
+            self.woken.extend(claim.take_waker().map(|waker| (place.clone(), waker)));
+            if !claim.has_let_go {
+                self.bereft.insert((place.clone(), tenure));
+            }
         }
         self.turns.retain(|place| self.cursors.contains_key(place));
     }
@@ -196,6 +203,15 @@ impl Assignment {
             }
         }
         (nodes, unknown)
+    }
+
+    /// Whether another broker is to be asked for a partition by these metadata than by those before.
+    pub(crate) fn has_moved(&self, before: &Metadata, metadata: &Metadata, now: Instant) -> bool {
+        self.cursors.iter().any(|((topic, partition), cursor)| {
+            let source_by =
+                |known: &Metadata| source(cursor, known.leader(topic, *partition), known, now);
+            source_by(before) != source_by(metadata)
+        })
     }
 
     /// A broker has failed: whatever is read from it as from a replica that lies nearer, is read
@@ -389,10 +405,12 @@ impl Assignment {
         Some(cursor.position().unwrap_or(i64::MAX))
     }
 
-    /// Whether the partition of which the application has something in hand was taken away since.
+    /// Whether the partition of which the application has something in hand was taken away since,
+    /// or that of a stream that is still there.
     pub(crate) fn has_lost_what_is_in_hand(&self) -> bool {
         let in_hand = self.application.in_hand.as_ref();
         in_hand.is_some_and(|(place, in_hand)| in_hand.is_lost(self.cursors.get(place)))
+            || !self.bereft.is_empty()
     }
 
     /// The application has worked on all that it was given.

@@ -25,7 +25,7 @@ pub(crate) struct Claim {
     /// It was told that nothing more comes.
     has_ended: bool,
     /// After that it has committed what it was given: nobody needs to wait for it any more.
-    has_let_go: bool,
+    pub(super) has_let_go: bool,
 }
 
 impl Claim {
@@ -205,6 +205,7 @@ impl Assignment {
     /// A stream is gone: what it had in hand comes again, to whoever reads the partition next.
     pub(crate) fn release(&mut self, place: &Place, tenure: u64, now: Instant) {
         self.may_ask_from(now);
+        self.bereft.remove(&(place.clone(), tenure));
         let Some(cursor) = self.claimed(place, tenure) else { return };
         if let Some(from) = cursor.in_hand() {
             cursor.go_to(from);
@@ -222,8 +223,18 @@ impl Assignment {
         places
     }
 
+    /// Asks for nothing more of these partitions, and tells why.
+    pub(crate) fn halt(&mut self, places: &[Place], error: Error) {
+        for place in places {
+            if let Some(cursor) = self.cursors.get_mut(place) {
+                cursor.halted = true;
+            }
+        }
+        self.fail_at(places, error);
+    }
+
     /// Tells of a failure of these partitions: each stream for itself, and the application once.
-    pub(crate) fn fail_at(&mut self, places: &[Place], error: Error) {
+    fn fail_at(&mut self, places: &[Place], error: Error) {
         let mut is_everybodys = false;
         for place in places {
             match self.cursors.get_mut(place).and_then(|cursor| cursor.claim.as_mut()) {

@@ -9,6 +9,7 @@ use klamm_utils::clock;
 
 use super::{committed, may_pass};
 use crate::assignment::Place;
+use crate::refusal::is_unexplained;
 use crate::shared::Shared;
 
 /// Finds out where partitions begin of which the group knows it. Ends when it is told to stop.
@@ -31,9 +32,7 @@ pub(crate) async fn begin(shared: Arc<Shared>, stopping: impl Future<Output = ()
             }
             match begin_at(&shared, &waiting, backoff.next_pause()).await {
                 Ok(()) => backoff.reset(),
-                Err(error)
-                    if shared.group.as_ref().is_some_and(|group| may_pass(&error, group)) =>
-                {
+                Err(error) if passes(&shared, &error) => {
                     tracing::warn!(%error, "where to begin is not known");
                     tokio::time::sleep(backoff.next_pause()).await;
                 }
@@ -45,6 +44,12 @@ pub(crate) async fn begin(shared: Arc<Shared>, stopping: impl Future<Output = ()
         () = stopping => {}
         () = beginning => {}
     }
+}
+
+/// Whether the group may say later where its partitions begin.
+fn passes(shared: &Shared, error: &Error) -> bool {
+    let group = shared.group.as_ref();
+    is_unexplained(error) || group.is_some_and(|group| may_pass(error, group))
 }
 
 async fn sleep_until(moment: Option<Instant>) {
@@ -75,16 +80,16 @@ async fn begin_at(shared: &Shared, waiting: &[(Place, u64)], pause: Duration) ->
             }
             Ok(None) if cursor.reset(shared.settings.reset_start()) => continue,
             Ok(None) => Error::NoOffset { subject: subject() },
-            Err(error) if error.is_retriable() => {
+            Err(error) if error.is_retriable() || is_unexplained(&error) => {
+                if is_unexplained(&error) {
+                    tracing::warn!(%error, "where to begin is not known");
+                }
                 cursor.retry_at = Some(clock::now() + pause);
                 continue;
             }
-            Err(error) => {
-                cursor.halted = true;
-                error
-            }
+            Err(error) => error,
         };
-        assignment.fail_at(&[place], failure);
+        assignment.halt(&[place], failure);
     }
     shared.deliver(assignment);
     shared.ring();
@@ -94,13 +99,9 @@ async fn begin_at(shared: &Shared, waiting: &[(Place, u64)], pause: Duration) ->
 /// Tells the application that partitions cannot begin.
 fn halt(shared: &Shared, waiting: &[(Place, u64)], error: Error) {
     let mut assignment = shared.assignment();
-    let mut halted = Vec::new();
-    for (place, term) in waiting {
-        if let Some(cursor) = assignment.answered(place, *term) {
-            cursor.halted = true;
-            halted.push(place.clone());
-        }
-    }
-    assignment.fail_at(&halted, error);
+    let concerned =
+        waiting.iter().filter(|(place, term)| assignment.answered(place, *term).is_some());
+    let places: Vec<_> = concerned.map(|(place, _)| place.clone()).collect();
+    assignment.halt(&places, error);
     shared.deliver(assignment);
 }

@@ -29,9 +29,9 @@ pub(crate) async fn committed(shared: &Shared, places: &[Place]) -> Result<Vec<C
         let groups = std::slice::from_ref(&group.id);
         let ids = shared.assignment().topic_ids(places);
         let reader = Reader { stable: true, member: group.epoch(), ids };
-        let mut answers =
-            group_offsets::fetch(&connection, groups, Some(places), &reader).await?.into_iter();
-        answers.next().map_or_else(|| Ok(Vec::new()), |(_, of_group)| of_group)
+        let told = group_offsets::fetch(&connection, groups, Some(places), &reader).await?;
+        let of_group = told.into_iter().map(|(_, of_group)| of_group).next();
+        of_group.expect("one outcome for each group")
     })
     .await?;
     let position = |(place, committed): (Place, Result<Option<CommittedOffset>>)| {

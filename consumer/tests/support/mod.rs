@@ -12,6 +12,7 @@ use klamm_consumer::{
 };
 use klamm_producer::{ProduceExt as _, Record};
 use klamm_protocol::wire::Str;
+use tokio::net::TcpListener;
 
 use crate::cluster::{self, Cluster};
 
@@ -56,6 +57,26 @@ impl World {
             }
         }
         world
+    }
+
+    /// The same, with a broker that nobody meets but through `pretend`, which is given where clients
+    /// come to, and where the broker is.
+    pub async fn behind<F: Future<Output = ()> + 'static>(
+        pretend: impl FnOnce(TcpListener, String) -> F,
+        protocol: GroupProtocol,
+        partitions: i32,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        // An address that nobody has.
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let behind = free.local_addr().unwrap().to_string();
+        drop(free);
+        let builder = cluster::prompt(Broker::builder().ephemeral()).listen(&behind);
+        let builder = builder.set("advertised.listeners", format!("PLAINTEXT://{address}"));
+        let broker = builder.start().await.unwrap();
+        tokio::task::spawn_local(pretend(listener, behind));
+        Self::at(Cluster::of(broker), protocol, partitions).await
     }
 
     /// The same, with no records yet.

@@ -13,6 +13,7 @@ use super::{ClassicMachine, Phase, Role};
 use crate::assignment::Place;
 use crate::group::assignor::Member;
 use crate::group::machine::{Identity, NO_GENERATION, is_passing};
+use crate::refusal::is_unexplained;
 
 impl ClassicMachine {
     /// Join was answered.
@@ -73,10 +74,11 @@ impl ClassicMachine {
             // It has joined another round since, or has left.
             _ if self.beaten_as != self.member.identity => {}
             Ok(()) => self.member.rules.backoff.reset(),
+            // Who has not asked to join yet is about to, and who has is part of the rebalance.
             Err(error) if error.code() == Some(ErrorCode::REBALANCE_IN_PROGRESS) => {
-                self.must_rejoin = true;
+                self.must_rejoin |= matches!(self.phase, Phase::Stable);
             }
-            Err(error) if is_passing(&error) => {
+            Err(error) if may_pass(&error) => {
                 self.member.beat_at = now + self.member.rules.backoff.next_pause();
             }
             Err(error) => self.failed(error, now),
@@ -113,7 +115,7 @@ impl ClassicMachine {
                 self.lose();
                 self.member.identity.generation = NO_GENERATION;
             }
-            _ if is_passing(&error) => {}
+            _ if may_pass(&error) => {}
             _ => return self.fatal(error),
         }
         self.phase = Phase::Unjoined;
@@ -130,6 +132,15 @@ impl ClassicMachine {
         self.lose();
         self.member.fatal(error);
     }
+}
+
+/// Whether the same may succeed later. Of a failure that nobody explains the log is told.
+fn may_pass(error: &Error) -> bool {
+    let is_unexplained = is_unexplained(error);
+    if is_unexplained {
+        tracing::warn!(%error, "asked again later");
+    }
+    is_unexplained || is_passing(error)
 }
 
 /// A member as it presents itself. One that cannot be understood gets nothing.

@@ -91,6 +91,10 @@ impl Scene {
 
     fn join(&mut self, generation_id: i32) {
         let Some(Step::Join(request)) = self.step() else { panic!("it does not join") };
+        self.joined(&request, generation_id);
+    }
+
+    fn joined(&mut self, request: &join_group::Request, generation_id: i32) {
         let answer = join_group::Response {
             generation_id,
             protocol_name: Some(request.protocols[0].name.clone()),
@@ -159,6 +163,20 @@ fn an_eager_member_gives_everything_up_before_it_joins_again() {
 }
 
 #[test]
+fn a_heartbeat_that_is_answered_during_a_join_costs_no_other_rebalance() {
+    let mut scene = Scene::member(rules(Assignor::CooperativeSticky), &[0]);
+    scene.now += SECOND * 3;
+    assert!(scene.machine.beat(scene.now).is_some(), "no heartbeat is due");
+    let wanted = BTreeSet::from(["t".into(), "u".into()]);
+    scene.machine.looked(Found { wanted, ..found(4) }, scene.now);
+    let Some(Step::Join(request)) = scene.step() else { panic!("it does not join") };
+    scene.machine.beaten(Err(refusal(ErrorCode::REBALANCE_IN_PROGRESS)), scene.now);
+    scene.joined(&request, 2);
+    scene.sync(&[0]);
+    assert_eq!(scene.step(), None);
+}
+
+#[test]
 fn a_cooperative_member_keeps_what_it_can_and_joins_again_for_the_rest() {
     let mut scene = Scene::member(rules(Assignor::CooperativeSticky), &[0, 1, 2]);
     scene.beat(Err(ErrorCode::REBALANCE_IN_PROGRESS));
@@ -181,6 +199,7 @@ fn what_a_refusal_means() {
         (E::GROUP_AUTHORIZATION_FAILED, "me", &["assigned 0", "lost 0", "fatal 30"]),
         (E::NOT_COORDINATOR, "me", &["assigned 0"]),
         (E::COORDINATOR_LOAD_IN_PROGRESS, "me", &["assigned 0"]),
+        (E::UNKNOWN_SERVER_ERROR, "me", &["assigned 0"]),
     ] {
         let mut scene = Scene::member(rules(Assignor::CooperativeSticky), &[0]);
         scene.beat(Err(code));
@@ -192,9 +211,14 @@ fn what_a_refusal_means() {
 }
 
 #[test]
-fn a_round_that_is_overtaken_begins_anew() {
-    for code in [ErrorCode::REBALANCE_IN_PROGRESS, ErrorCode::NOT_COORDINATOR] {
+fn a_round_that_is_overtaken_or_fails_begins_anew() {
+    use ErrorCode as E;
+    for code in [E::REBALANCE_IN_PROGRESS, E::NOT_COORDINATOR, E::UNKNOWN_SERVER_ERROR] {
         let mut scene = Scene::new(rules(Assignor::Range));
+        assert!(matches!(scene.step(), Some(Step::Join(_))));
+        let refused = join_group::Response { error_code: code, ..Default::default() };
+        scene.machine.joined(Ok(answered(refused)), scene.now);
+        assert_eq!(scene.machine.step(scene.now), None, "after a pause");
         scene.join(1);
         assert!(matches!(scene.step(), Some(Step::Sync(_))));
         scene.machine.synced(Err(refusal(code)), scene.now);
