@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use klamm_client::{Error, Kafka, Result, Subject, Topic};
 use klamm_protocol::wire::Str;
+use klamm_utils::backoff::Backoff;
 use klamm_utils::clock::{self, Stamps, SystemClock};
 use klamm_utils::random::Random;
 use tokio::sync::Notify;
@@ -53,6 +54,8 @@ pub(crate) struct News {
     /// Partitions in which a batch began, and when. All linger equally long, so that the first is
     /// the first that is due.
     pub(crate) lingering: VecDeque<Lingering>,
+    /// Topics that were heard of too long ago.
+    pub(crate) stale: Vec<Str>,
 }
 
 /// A partition in which a batch began.
@@ -81,6 +84,14 @@ pub(crate) struct TopicQueues {
     count: i32,
     sticky: Mutex<Sticky>,
     heard: Instant,
+    renewal: Mutex<Renewal>,
+}
+
+/// When a topic that was heard of too long ago is to be asked for again.
+#[derive(Debug)]
+struct Renewal {
+    not_before: Instant,
+    backoff: Backoff,
 }
 
 impl Shared {
@@ -107,12 +118,17 @@ impl Shared {
         }
     }
 
-    /// The queues of a topic, if they are known and young enough now.
+    /// The queues of a topic, if they are known, however long: the sender asks again meanwhile.
     pub(crate) fn known(&self, topic: &Str, now: Instant) -> Option<Arc<TopicQueues>> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let queues = topics.get(topic)?;
+        let queues = Arc::clone(topics.get(topic)?);
+        drop(topics);
         let age = now.saturating_duration_since(queues.heard);
-        (age < self.settings.metadata_max_age).then(|| Arc::clone(queues))
+        if age >= self.settings.metadata_max_age && queues.renews(now) {
+            self.news().stale.push(topic.clone());
+            self.wake.notify_one();
+        }
+        Some(queues)
     }
 
     /// Makes the queues of a topic, or more of them if it has grown.
@@ -127,7 +143,9 @@ impl Shared {
         }
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         let sticky = Mutex::new(Sticky::new(Random::new(), count));
-        let queues = Arc::new(TopicQueues { partitions, count, sticky, heard: clock::now() });
+        let (heard, backoff) = (clock::now(), self.settings.retry.backoff());
+        let renewal = Mutex::new(Renewal { not_before: heard, backoff });
+        let queues = Arc::new(TopicQueues { partitions, count, sticky, heard, renewal });
         topics.insert(topic.name.clone(), Arc::clone(&queues));
         queues
     }
@@ -263,6 +281,17 @@ impl Shared {
 }
 
 impl TopicQueues {
+    /// Whether it is time to ask again, for one of those who see that it is stale. An answer makes
+    /// these queues new ones; where none comes, the next time is after a pause.
+    fn renews(&self, now: Instant) -> bool {
+        let mut renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = renewal.not_before <= now;
+        if is_due {
+            renewal.not_before = now + renewal.backoff.next_pause();
+        }
+        is_due
+    }
+
     /// The partition of a record, and whether it is merely the one of the moment.
     fn choose(&self, record: &Record, settings: &Settings) -> (i32, bool) {
         if let Some(partition) = record.partition {
