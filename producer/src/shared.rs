@@ -82,7 +82,7 @@ pub(crate) struct TopicQueues {
     /// if it grows, their lanes go on where they were.
     partitions: Vec<Arc<PartitionQueue>>,
     count: i32,
-    sticky: Mutex<Sticky>,
+    sticky: Sticky,
     heard: Instant,
     renewal: Mutex<Renewal>,
 }
@@ -142,7 +142,7 @@ impl Shared {
             partitions.push(self.queue(&topic.name, partition.index));
         }
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-        let sticky = Mutex::new(Sticky::new(Random::new(), count));
+        let sticky = Sticky::new(Random::new(), count, self.settings.shape.batch_size);
         let (heard, backoff) = (clock::now(), self.settings.retry.backoff());
         let renewal = Mutex::new(Renewal { not_before: heard, backoff });
         let queues = Arc::new(TopicQueues { partitions, count, sticky, heard, renewal });
@@ -203,8 +203,8 @@ impl Shared {
             return Err(Error::RecordTooLarge { subject: subject(), bytes, max });
         }
         let appended = place.append(record, room, &self.settings.shape, moment)?;
-        if appended.sealed && is_sticky {
-            queues.leave(partition);
+        if is_sticky {
+            queues.sticky.gave(partition, appended.bytes, appended.sealed);
         }
         if appended.began || appended.sealed {
             let mut news = self.news();
@@ -299,15 +299,14 @@ impl TopicQueues {
         }
         match choose::by_key(settings.partitioner, record.key.as_deref(), self.count) {
             Some(partition) => (partition, false),
-            None => (self.sticky().current(), true),
+            None => (self.sticky.next(|partition| self.is_open(partition)), true),
         }
     }
 
-    fn leave(&self, filled: i32) {
-        self.sticky().leave(filled, self.count);
-    }
-
-    fn sticky(&self) -> MutexGuard<'_, Sticky> {
-        self.sticky.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a partition has a batch that is not full.
+    fn is_open(&self, partition: i32) -> bool {
+        let index = usize::try_from(partition).ok();
+        let queue = index.and_then(|index| self.partitions.get(index));
+        queue.is_some_and(|queue| queue.open_since().is_some())
     }
 }
