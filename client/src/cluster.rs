@@ -1,5 +1,6 @@
 //! The connections of one client, and what it knows of the cluster.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use crate::heard::Heard;
 use crate::link::Limits;
 use crate::metadata::{Metadata, Topic};
 use crate::slot::{Reconnect, Slots};
+use crate::wanted::Wanted;
 
 /// A client of one cluster: its connections, one per broker and opened when first needed, and
 /// the cluster's metadata. Cloning shares both; the last clone closes the connections.
@@ -44,6 +46,8 @@ struct Cluster {
     metadata: watch::Sender<Arc<Metadata>>,
     /// Its lock is what makes those who ask at the same time ask once.
     heard: tokio::sync::Mutex<Heard>,
+    /// By those who wait for that.
+    wanted: Wanted,
     coordinators: Coordinators,
     /// Before anything was heard.
     began: Instant,
@@ -115,6 +119,7 @@ impl Kafka {
             slots: Slots::default(),
             metadata: watch::Sender::default(),
             heard: tokio::sync::Mutex::default(),
+            wanted: Wanted::default(),
             coordinators: Coordinators::default(),
             began: clock::now(),
             tasks: TaskGroup::new("client"),
@@ -174,7 +179,7 @@ impl Kafka {
     }
 
     /// A topic as a broker knows it after `moment`: for those to whom what is known is stale.
-    /// Callers that ask at the same time share one request.
+    /// Callers that ask at the same time share one request, whatever topics they ask for.
     ///
     /// # Errors
     /// As [`topic`](Self::topic).
@@ -182,16 +187,34 @@ impl Kafka {
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
     pub async fn topic_heard_after(&self, name: &Str, moment: Instant) -> Result<Arc<Topic>> {
+        let waiter = self.cluster.wanted.want(name);
         let mut heard = self.cluster.heard.lock().await;
         if heard.since(name, moment)
             && let Some(topic) = self.metadata().topic(name)
         {
             return Ok(Arc::clone(topic));
         }
+        waiter.check()?;
+        self.ask_for_wanted(&mut heard).await;
+        waiter.check()?;
+        Ok(Arc::clone(self.metadata().topic(name).expect("what is not refused is known")))
+    }
+
+    /// Asks for all topics that callers wait for.
+    async fn ask_for_wanted(&self, heard: &mut Heard) {
+        let asked = self.cluster.wanted.ask();
         let auto_create = self.cluster.settings.auto_create;
-        let names = std::slice::from_ref(name);
-        let (_, topics) = self.ask(Some(names), auto_create, &mut heard).await?;
-        topics.into_iter().map(|(_, topic)| topic).next().expect("one outcome for each name")
+        let refused = match self.ask(Some(&asked.names), auto_create, heard).await {
+            Ok((_, topics)) => {
+                let refused = topics.into_iter().filter_map(|(name, it)| Some((name, it.err()?)));
+                refused.collect()
+            }
+            Err(error) => {
+                let refused = asked.names.iter().map(|name| (name.clone(), error.clone()));
+                refused.collect::<BTreeMap<_, _>>()
+            }
+        };
+        self.cluster.wanted.refuse(&asked, &refused);
     }
 
     /// The connection to a broker, opened now if there is none.

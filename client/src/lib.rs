@@ -65,6 +65,7 @@ mod socks;
 mod tls;
 mod together;
 mod versions;
+mod wanted;
 
 pub use answer::{Answer, Origin};
 pub use cluster::Kafka;

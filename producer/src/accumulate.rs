@@ -109,6 +109,8 @@ impl Sealed {
 #[derive(Debug)]
 pub(crate) struct Appended {
     pub(crate) delivery: Delivery,
+    /// What its batch has grown by.
+    pub(crate) bytes: usize,
     /// A batch has begun: look again when it has lingered.
     pub(crate) began: bool,
     /// A batch is full: it can be sent now.
@@ -160,6 +162,7 @@ impl Queue {
             let builder = BatchBuilder::with_capacity(shape.options, capacity);
             Open { builder, receipt, claim, began: now, transaction, hold: room.begin() }
         });
+        let before = if began { 0 } else { open.builder.estimated_size() };
         let index = open.builder.len();
         if let Err(source) = open.builder.push(timestamp, key, value, &record.headers) {
             if open.builder.is_empty() {
@@ -171,10 +174,12 @@ impl Queue {
         open.hold.add(room);
         let (key_size, value_size) = (key.map(<[u8]>::len), value.map(<[u8]>::len));
         let delivery = open.receipt.delivery(Entry { index, timestamp, key_size, value_size });
-        if open.builder.estimated_size() >= shape.batch_size {
+        let after = open.builder.estimated_size();
+        if after >= shape.batch_size {
             sealed |= self.seal();
         }
-        Ok(Appended { delivery, began: began && self.open.is_some(), sealed })
+        let began = began && self.open.is_some();
+        Ok(Appended { delivery, bytes: after - before, began, sealed })
     }
 
     /// Seals the open batch, if there is one; tells whether a batch can be sent now.
@@ -258,6 +263,21 @@ mod tests {
         let sealed = take(&mut queue);
         assert_eq!(values(&sealed[0]), ["one", "two"]);
         assert_eq!(sealed[0].batch.header().base_timestamp, 1_000);
+    }
+
+    #[test]
+    fn a_batch_that_has_no_room_has_grown_by_what_it_may_hold() {
+        let (mut queue, shape) = (queue(), shape(100, 5));
+        let mut grown = 0;
+        loop {
+            let appended = append(&mut queue, "twelve bytes", &shape);
+            grown += appended.bytes;
+            if appended.sealed {
+                break;
+            }
+            assert!(grown < shape.batch_size);
+        }
+        assert!(grown >= shape.batch_size);
     }
 
     #[test]

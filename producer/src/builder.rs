@@ -147,8 +147,8 @@ impl ProducerBuilder {
         self.with(&keys::MAX_BLOCK, &longest)
     }
 
-    /// After how long a topic is asked for again, to see new partitions. The default is five
-    /// minutes.
+    /// After how long a topic that is in use is asked for again, to see new partitions; until that
+    /// is answered, records go on as before. The default is five minutes.
     pub fn metadata_max_age(self, age: Duration) -> Self {
         self.with(&keys::METADATA_MAX_AGE, &age)
     }

@@ -1,5 +1,8 @@
 //! Which partition a record goes to.
 
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use klamm_client::config::Partitioner;
 use klamm_utils::hash::{fnv1a_32, murmur2};
 use klamm_utils::random::Random;
@@ -20,32 +23,61 @@ pub(crate) fn by_key(partitioner: Partitioner, key: Option<&[u8]>, count: i32) -
     Some((hash % count).cast_signed())
 }
 
-/// The partition that records without a key fill until their batch is full: better one full batch
-/// than many small ones (KIP-480).
+/// The partition that records without a key go to until they have filled a batch, in however many
+/// batches they were sent: better few large batches than many small ones (KIP-480), and all
+/// partitions alike however fast records come (KIP-794).
 #[derive(Debug)]
 pub(crate) struct Sticky {
-    random: Random,
-    current: i32,
+    /// How many partitions there are.
+    count: i32,
+    /// Bytes that fill a batch.
+    enough: usize,
+    current: AtomicI32,
+    /// Bytes that it was given since it was chosen.
+    given: AtomicUsize,
+    random: Mutex<Random>,
 }
 
 impl Sticky {
-    pub(crate) fn new(mut random: Random, count: i32) -> Self {
-        let current = below(&mut random, count);
-        Self { random, current }
+    pub(crate) fn new(mut random: Random, count: i32, enough: usize) -> Self {
+        let current = AtomicI32::new(below(&mut random, count));
+        Self { count, enough, current, given: AtomicUsize::new(0), random: Mutex::new(random) }
     }
 
-    /// The partition of the moment.
-    pub(crate) fn current(&self) -> i32 {
-        self.current
-    }
-
-    /// Goes to another partition, if there is one, after a batch of `filled` was full. Those who
-    /// come late with the same news change nothing.
-    pub(crate) fn leave(&mut self, filled: i32, count: i32) {
-        if filled == self.current && count > 1 {
-            let step = 1 + below(&mut self.random, count - 1);
-            self.current = (self.current + step) % count;
+    /// The partition of the moment: another one if this was given enough and no batch `is_open` there.
+    pub(crate) fn next(&self, is_open: impl FnOnce(i32) -> bool) -> i32 {
+        let current = self.current.load(Ordering::Relaxed);
+        if self.given.load(Ordering::Relaxed) < self.enough || is_open(current) {
+            return current;
         }
+        self.leave(current)
+    }
+
+    /// Notes what a partition was given. Once that is enough, another one is next as soon as a batch
+    /// `is_full`: one that is not would be left half empty. But not for ever.
+    pub(crate) fn gave(&self, to: i32, bytes: usize, is_full: bool) {
+        let given = self.given.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if given >= self.enough && is_full || given >= self.enough.saturating_mul(2) {
+            self.leave(to);
+        }
+    }
+
+    /// Goes to another partition, if there is one, and tells which is the one of the moment. Those
+    /// who come late with the same news change nothing.
+    fn leave(&self, left: i32) -> i32 {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.load(Ordering::Relaxed);
+        if left != current {
+            return current;
+        }
+        self.given.store(0, Ordering::Relaxed);
+        if self.count <= 1 {
+            return current;
+        }
+        let step = 1 + below(&mut random, self.count - 1);
+        let next = (current + step) % self.count;
+        self.current.store(next, Ordering::Relaxed);
+        next
     }
 }
 
@@ -117,22 +149,52 @@ mod tests {
         check(Partitioner::Fnv1a, "a", 0, None);
     }
 
-    #[test]
-    fn sticky_moves_on_once_per_full_batch() {
-        let mut sticky = Sticky::new(Random::seeded(1), 3);
+    /// A choice among three, and how often each was the next in `times` times of `fill`.
+    fn chosen(times: usize, fill: impl Fn(&Sticky, i32)) -> [usize; 3] {
+        let sticky = Sticky::new(Random::seeded(1), 3, ENOUGH);
         let mut seen = [0; 3];
-        for _ in 0..300 {
-            let filled = sticky.current();
-            seen[usize::try_from(filled).unwrap()] += 1;
-            sticky.leave(filled, 3);
-            let next = sticky.current();
-            assert_ne!(next, filled);
-            sticky.leave(filled, 3);
-            assert_eq!(sticky.current(), next);
+        for _ in 0..times {
+            let current = sticky.next(|_| false);
+            seen[usize::try_from(current).unwrap()] += 1;
+            fill(&sticky, current);
         }
+        seen
+    }
+
+    const ENOUGH: usize = 100;
+
+    #[test]
+    fn a_full_batch_is_followed_by_another_partition() {
+        let seen = chosen(300, |sticky, current| {
+            sticky.gave(current, ENOUGH, true);
+            let next = sticky.next(|_| false);
+            assert_ne!(next, current);
+            // The same news, late: of one who filled it, too, and of one who saw that.
+            sticky.leave(current);
+            assert_eq!(sticky.next(|_| false), next);
+        });
         assert!(seen.iter().all(|times| *times > 50), "{seen:?}");
-        let mut only = Sticky::new(Random::seeded(1), 1);
-        only.leave(0, 1);
-        assert_eq!(only.current(), 0);
+        let only = Sticky::new(Random::seeded(1), 1, ENOUGH);
+        only.gave(0, 2 * ENOUGH, true);
+        // It counts anew, so that nobody looks at every record.
+        assert_eq!(only.next(|_| panic!("too little was given")), 0);
+    }
+
+    #[test]
+    fn small_batches_are_followed_by_another_partition_once_they_are_as_much_as_a_full_one() {
+        let seen = chosen(3_000, |sticky, current| sticky.gave(current, 10, false));
+        assert!(seen.iter().all(|times| *times > 500 && times % 10 == 0), "{seen:?}");
+    }
+
+    #[test]
+    fn a_batch_that_is_open_is_filled_but_not_for_ever() {
+        let sticky = Sticky::new(Random::seeded(1), 3, ENOUGH);
+        let first = sticky.next(|_| true);
+        for _ in 0..19 {
+            sticky.gave(first, 10, false);
+            assert_eq!(sticky.next(|_| true), first);
+        }
+        sticky.gave(first, 10, false);
+        assert_ne!(sticky.next(|_| true), first);
     }
 }

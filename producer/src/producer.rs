@@ -167,7 +167,7 @@ impl Producer {
     }
 
     /// Has the sender see what a record that was accepted has changed.
-    fn sent_on(&self, Appended { delivery, began, sealed }: Appended) -> Delivery {
+    fn sent_on(&self, Appended { delivery, began, sealed, .. }: Appended) -> Delivery {
         if began || sealed {
             self.handle.post.send(sealed);
         }

@@ -58,7 +58,7 @@ struct Sender {
     identity: Identity,
     /// A lane needs a new epoch: until it has begun, only what was sent before is sent.
     ends_epoch: bool,
-    /// Topics whose leaders are being asked for.
+    /// Topics whose partitions and leaders are being asked for.
     locating: HashSet<Str>,
     reporter: mpsc::Sender<Report>,
 }
@@ -126,11 +126,13 @@ impl Sender {
         self.congested.clear();
     }
 
-    /// Takes over what callers have filled, and notes what has lingered long enough.
+    /// Takes over what callers have filled, notes what has lingered long enough, and asks for what
+    /// was heard of too long ago.
     fn collect(&mut self, now: Instant) {
         let lingered = now.checked_sub(self.shared.linger());
         let mut news = self.shared.news();
         let ready = std::mem::take(&mut news.ready);
+        let stale = std::mem::take(&mut news.stale);
         let mut due = Vec::new();
         while let Some(lingered) = lingered
             && news.lingering.front().is_some_and(|it| it.began <= lingered)
@@ -146,6 +148,7 @@ impl Sender {
         for Lingering { began, transaction, queue } in due {
             self.activate(queue).linger_ends(began, transaction);
         }
+        stale.into_iter().for_each(|topic| self.locate(topic));
         let lanes = &self.lanes;
         self.active.retain(|id| lanes.get(id).is_some_and(|place| !place.is_idle()));
     }
@@ -178,17 +181,21 @@ impl Sender {
     /// waits there.
     fn blame(&mut self, error: Error, is_kept: impl Fn(&PartitionQueue) -> bool) {
         let trouble = Arc::new(error);
+        let mut keeps_any = false;
         for id in &self.active {
             let Some(place) = self.lanes.get_mut(id).filter(|place| is_kept(&place.queue)) else {
                 continue;
             };
+            keeps_any = true;
             place.trouble = Some(Arc::clone(&trouble));
             if trouble.is_fatal() {
                 place.give_up_until(clock::now(), &self.shared, |_| Error::clone(&trouble));
                 self.ends_epoch |= place.lane.is_broken();
             }
         }
-        self.shared.set_trouble(Some(trouble));
+        if keeps_any {
+            self.shared.set_trouble(Some(trouble));
+        }
     }
 
     /// Sends all that can be sent now.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use klamm_client::{Error, Kafka, Result, Subject, Topic};
 use klamm_protocol::wire::Str;
+use klamm_utils::backoff::Backoff;
 use klamm_utils::clock::{self, Stamps, SystemClock};
 use klamm_utils::random::Random;
 use tokio::sync::Notify;
@@ -53,6 +54,8 @@ pub(crate) struct News {
     /// Partitions in which a batch began, and when. All linger equally long, so that the first is
     /// the first that is due.
     pub(crate) lingering: VecDeque<Lingering>,
+    /// Topics that were heard of too long ago.
+    pub(crate) stale: Vec<Str>,
 }
 
 /// A partition in which a batch began.
@@ -79,8 +82,16 @@ pub(crate) struct TopicQueues {
     /// if it grows, their lanes go on where they were.
     partitions: Vec<Arc<PartitionQueue>>,
     count: i32,
-    sticky: Mutex<Sticky>,
+    sticky: Sticky,
     heard: Instant,
+    renewal: Mutex<Renewal>,
+}
+
+/// When a topic that was heard of too long ago is to be asked for again.
+#[derive(Debug)]
+struct Renewal {
+    not_before: Instant,
+    backoff: Backoff,
 }
 
 impl Shared {
@@ -107,12 +118,17 @@ impl Shared {
         }
     }
 
-    /// The queues of a topic, if they are known and young enough now.
+    /// The queues of a topic, if they are known, however long: the sender asks again meanwhile.
     pub(crate) fn known(&self, topic: &Str, now: Instant) -> Option<Arc<TopicQueues>> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let queues = topics.get(topic)?;
+        let queues = Arc::clone(topics.get(topic)?);
+        drop(topics);
         let age = now.saturating_duration_since(queues.heard);
-        (age < self.settings.metadata_max_age).then(|| Arc::clone(queues))
+        if age >= self.settings.metadata_max_age && queues.renews(now) {
+            self.news().stale.push(topic.clone());
+            self.wake.notify_one();
+        }
+        Some(queues)
     }
 
     /// Makes the queues of a topic, or more of them if it has grown.
@@ -126,8 +142,10 @@ impl Shared {
             partitions.push(self.queue(&topic.name, partition.index));
         }
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-        let sticky = Mutex::new(Sticky::new(Random::new(), count));
-        let queues = Arc::new(TopicQueues { partitions, count, sticky, heard: clock::now() });
+        let sticky = Sticky::new(Random::new(), count, self.settings.shape.batch_size);
+        let (heard, backoff) = (clock::now(), self.settings.retry.backoff());
+        let renewal = Mutex::new(Renewal { not_before: heard, backoff });
+        let queues = Arc::new(TopicQueues { partitions, count, sticky, heard, renewal });
         topics.insert(topic.name.clone(), Arc::clone(&queues));
         queues
     }
@@ -185,8 +203,8 @@ impl Shared {
             return Err(Error::RecordTooLarge { subject: subject(), bytes, max });
         }
         let appended = place.append(record, room, &self.settings.shape, moment)?;
-        if appended.sealed && is_sticky {
-            queues.leave(partition);
+        if is_sticky {
+            queues.sticky.gave(partition, appended.bytes, appended.sealed);
         }
         if appended.began || appended.sealed {
             let mut news = self.news();
@@ -263,6 +281,17 @@ impl Shared {
 }
 
 impl TopicQueues {
+    /// Whether it is time to ask again, for one of those who see that it is stale. An answer makes
+    /// these queues new ones; where none comes, the next time is after a pause.
+    fn renews(&self, now: Instant) -> bool {
+        let mut renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = renewal.not_before <= now;
+        if is_due {
+            renewal.not_before = now + renewal.backoff.next_pause();
+        }
+        is_due
+    }
+
     /// The partition of a record, and whether it is merely the one of the moment.
     fn choose(&self, record: &Record, settings: &Settings) -> (i32, bool) {
         if let Some(partition) = record.partition {
@@ -270,15 +299,14 @@ impl TopicQueues {
         }
         match choose::by_key(settings.partitioner, record.key.as_deref(), self.count) {
             Some(partition) => (partition, false),
-            None => (self.sticky().current(), true),
+            None => (self.sticky.next(|partition| self.is_open(partition)), true),
         }
     }
 
-    fn leave(&self, filled: i32) {
-        self.sticky().leave(filled, self.count);
-    }
-
-    fn sticky(&self) -> MutexGuard<'_, Sticky> {
-        self.sticky.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a partition has a batch that is not full.
+    fn is_open(&self, partition: i32) -> bool {
+        let index = usize::try_from(partition).ok();
+        let queue = index.and_then(|index| self.partitions.get(index));
+        queue.is_some_and(|queue| queue.open_since().is_some())
     }
 }

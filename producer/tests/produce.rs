@@ -96,6 +96,51 @@ async fn keys_choose_their_partitions() {
     cluster.stop().await;
 }
 
+/// Eight of these records are as much as a batch may hold, though each has one of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_without_a_key_reach_all_partitions_however_slowly_they_come() {
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("keyless");
+    create(&kafka, topic(&kafka, &name, 6)).await;
+    let builder = kafka.producer().batch_size(64 << 10).linger(Duration::ZERO);
+    let producer = builder.build().await.unwrap();
+    let mut partitions = Vec::new();
+    for _ in 0..64 {
+        let record = Record::to(name.as_str()).value(vec![b'x'; 8 << 10]);
+        partitions.push(producer.send(record).await.unwrap().partition);
+    }
+    for (batch, next) in partitions.chunks(8).zip(partitions.chunks(8).skip(1)) {
+        assert!(batch.iter().all(|partition| *partition == batch[0]), "{partitions:?}");
+        assert_ne!(batch[0], next[0], "{partitions:?}");
+    }
+    cluster.stop().await;
+}
+
+/// The seven records of the first batch and the first of the second are as much as a batch may hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_without_a_key_fill_a_batch_that_is_open_first() {
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("open");
+    create(&kafka, topic(&kafka, &name, 6)).await;
+    let builder = kafka.producer().batch_size(64 << 10).linger(Duration::from_secs(600));
+    let producer = builder.build().await.unwrap();
+    let mut partitions = Vec::new();
+    for batch in [7, 3, 1] {
+        let record = || Record::to(name.as_str()).value(vec![b'x'; 8 << 10]);
+        let mut deliveries = Vec::new();
+        for _ in 0..batch {
+            deliveries.push(producer.enqueue(record()).await.unwrap());
+        }
+        producer.flush().await;
+        for delivery in deliveries {
+            partitions.push(delivery.await.unwrap().partition);
+        }
+    }
+    assert!(partitions[..10].iter().all(|partition| *partition == partitions[0]));
+    assert_ne!(partitions[10], partitions[0]);
+    cluster.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_is_too_large_goes_in_parts() {
     let (cluster, kafka) = start().await;

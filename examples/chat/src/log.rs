@@ -154,7 +154,7 @@ impl Writer {
         async move {
             let delivery = match accepted {
                 Ok(delivery) => Ok(delivery),
-                // The first record, or one after a long silence, asks where the topic is.
+                // The first record asks where the topic is.
                 Err(TryEnqueueError::UnknownTopic(record)) => {
                     let _turn = turn.await;
                     producer.enqueue(*record).await

@@ -39,7 +39,7 @@ impl Sender {
         led
     }
 
-    /// Asks who leads a topic's partitions, unless that is being asked.
+    /// Asks which partitions a topic has and who leads them, unless that is being asked.
     pub(super) fn locate(&mut self, topic: Str) {
         if !self.locating.insert(topic.clone()) {
             return;
@@ -55,11 +55,13 @@ impl Sender {
     pub(super) fn located(&mut self, topic: &Str, located: Result<Arc<Topic>>) {
         self.locating.remove(topic);
         match located {
+            // It is just being made.
+            Ok(topic) if topic.partitions.is_empty() => {}
             Ok(topic) => {
                 self.shared.learn(&topic);
             }
             Err(error) => {
-                tracing::warn!(%topic, %error, "no leaders");
+                tracing::warn!(%topic, %error, "its partitions and leaders were asked for in vain");
                 let metadata = self.shared.kafka.metadata();
                 self.blame(error, |queue| {
                     queue.topic == *topic && metadata.leader(topic, queue.partition).is_none()
