@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use klamm_protocol::api::ApiKey;
 use klamm_protocol::wire::Encoded;
@@ -31,9 +31,19 @@ pub(super) struct UnderWay {
 /// requests may have large answers.
 const READY_BYTES_MAX: usize = 1 << 20;
 
+/// As many answers may be awaited at a time that can be of any size: small requests may have large
+/// answers. Kafka carries out one request of a connection at a time.
+const UNBOUNDED_MAX: usize = 16;
+
 /// Whether the answer waits for what other clients do, and so perhaps for very long.
 pub(super) fn waits_for_others(api: ApiKey) -> bool {
     matches!(api, ApiKey::Fetch | ApiKey::JoinGroup | ApiKey::SyncGroup)
+}
+
+/// Whether the answer may be much larger than the request, and is kept once it is made. That of a
+/// Fetch is made when it is its turn.
+fn is_unbounded(api: ApiKey) -> bool {
+    !waits_for_others(api) && !matches!(api, ApiKey::Produce | ApiKey::Heartbeat)
 }
 
 /// Answers in the order of their requests.
@@ -45,6 +55,8 @@ pub(super) struct Pipeline {
     ready_bytes: usize,
     /// How many answers that will come wait for others.
     waiting: usize,
+    /// How many answers that will come can be of any size.
+    unbounded: usize,
 }
 
 pub(super) enum Slot {
@@ -64,14 +76,17 @@ impl Slot {
 
 impl Pipeline {
     pub(super) fn new(depth_max: usize) -> Self {
-        Self { depth_max, slots: VecDeque::new(), ready_bytes: 0, waiting: 0 }
+        Self { depth_max, slots: VecDeque::new(), ready_bytes: 0, waiting: 0, unbounded: 0 }
     }
 
     /// Whether another request may be carried out. A large one, for which memory is taken, may not
     /// be held up for long by those before it.
     pub(super) fn has_room(&self, is_large: bool) -> bool {
         let is_held_up = is_large && self.waiting > 0;
-        self.slots.len() < self.depth_max && self.ready_bytes < READY_BYTES_MAX && !is_held_up
+        let is_full = self.slots.len() >= self.depth_max
+            || self.ready_bytes >= READY_BYTES_MAX
+            || self.unbounded >= UNBOUNDED_MAX;
+        !(is_full || is_held_up)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -80,7 +95,9 @@ impl Pipeline {
 
     pub(super) fn push(&mut self, slot: Slot, request: Option<UnderWay>) {
         self.ready_bytes += slot.ready_bytes();
-        self.waiting += usize::from(is_waiting(&slot, request.as_ref()));
+        if let Some(count) = self.count_of(&slot, request.as_ref()) {
+            *count += 1;
+        }
         self.slots.push_back((slot, request));
     }
 
@@ -94,26 +111,30 @@ impl Pipeline {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<(Answer, Option<UnderWay>)> {
-        let Some((slot, request)) = self.slots.front_mut() else { return Poll::Pending };
-        let was_waiting = is_waiting(slot, request.as_ref());
-        match slot {
-            Slot::Ready(_) => self.ready_bytes -= slot.ready_bytes(),
-            Slot::Later(answer) => match answer.as_mut().poll(context) {
-                Poll::Ready(answer) => *slot = Slot::Ready(answer),
-                Poll::Pending => return Poll::Pending,
-            },
+        let came = match self.slots.front_mut() {
+            None => return Poll::Pending,
+            Some((Slot::Ready(_), _)) => None,
+            Some((Slot::Later(answer), _)) => Some(ready!(answer.as_mut().poll(context))),
+        };
+        let Some((slot, request)) = self.slots.pop_front() else { return Poll::Pending };
+        self.ready_bytes -= slot.ready_bytes();
+        if let Some(count) = self.count_of(&slot, request.as_ref()) {
+            *count -= 1;
         }
-        self.waiting -= usize::from(was_waiting);
-        match self.slots.pop_front() {
-            Some((Slot::Ready(answer), request)) => Poll::Ready((answer, request)),
-            _ => Poll::Pending,
+        match (slot, came) {
+            (Slot::Ready(answer), _) | (_, Some(answer)) => Poll::Ready((answer, request)),
+            (Slot::Later(_), None) => Poll::Pending,
         }
     }
-}
 
-fn is_waiting(slot: &Slot, request: Option<&UnderWay>) -> bool {
-    let waits = |request: &UnderWay| waits_for_others(request.api);
-    matches!(slot, Slot::Later(_)) && request.is_some_and(waits)
+    /// Where such an answer counts until it is there.
+    fn count_of(&mut self, slot: &Slot, request: Option<&UnderWay>) -> Option<&mut usize> {
+        match (slot, request?.api) {
+            (Slot::Later(_), api) if waits_for_others(api) => Some(&mut self.waiting),
+            (Slot::Later(_), api) if is_unbounded(api) => Some(&mut self.unbounded),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -163,5 +184,25 @@ mod tests {
             pipeline.next().await.0.unwrap();
             assert_eq!(pipeline.has_room(true), has_room);
         }
+    }
+
+    #[tokio::test]
+    async fn few_answers_of_any_size_are_awaited_at_a_time() {
+        let mut pipeline = Pipeline::new(1_000);
+        for _ in 0..100 {
+            for api in [ApiKey::Fetch, ApiKey::Produce, ApiKey::Heartbeat] {
+                pipeline.push(later(), request(api));
+            }
+        }
+        for _ in 0..UNBOUNDED_MAX {
+            assert!(pipeline.has_room(false));
+            pipeline.push(later(), request(ApiKey::OffsetFetch));
+        }
+        for _ in 0..300 {
+            assert!(!pipeline.has_room(false));
+            pipeline.next().await.0.unwrap();
+        }
+        pipeline.next().await.0.unwrap();
+        assert!(pipeline.has_room(false));
     }
 }
