@@ -71,6 +71,11 @@ impl Broker {
         Self { node: Running(node), addresses, http_address, builder }
     }
 
+    #[cfg(test)]
+    pub(crate) fn node(&self) -> Arc<Node> {
+        Arc::clone(&self.node.0)
+    }
+
     /// What to give a client as `bootstrap.servers`.
     #[must_use]
     pub fn bootstrap(&self) -> String {

@@ -52,7 +52,7 @@ impl Node {
         let made = self.change(move |planner| planner.create_topic(&new, id).map(drop)).await;
         match made.and_then(|made| made) {
             Ok(()) => {}
-            // Two clients may ask at the same time.
+            // Two clients may ask at the same time: then the topic is there for both.
             Err(refusal) if refusal.code == ErrorCode::TOPIC_ALREADY_EXISTS => {}
             Err(refusal) => return Err(refusal.code),
         }

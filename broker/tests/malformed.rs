@@ -3,9 +3,13 @@
 
 mod support;
 
+use futures_util::future::join_all;
 use klamm_broker::Broker;
-use klamm_protocol::api::{AnyRequest, ApiKey, ApiVersions, Metadata, api_versions, metadata};
+use klamm_protocol::api::{AnyRequest, ApiKey, ApiVersions, Fetch, Metadata};
+use klamm_protocol::api::{api_versions, metadata};
+use klamm_protocol::declare::Api;
 use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::header::encode_request;
 use klamm_utils::random::Random;
 use support::{Client, ephemeral};
 
@@ -212,4 +216,113 @@ async fn requests_beyond_the_memory_wait_for_each_other() {
         let response = client.answer::<klamm_protocol::api::Produce>(9, id).await;
         assert_eq!(response.topics[0].partitions[0].base_offset, at);
     }
+}
+
+/// A broker whose requests have a memory of 1 MiB.
+async fn with_little_memory() -> Broker {
+    let broker = Broker::builder().ephemeral().set("queued.max.request.bytes", "1048576");
+    broker.start().await.unwrap()
+}
+
+/// A request, with as many bytes behind it as make its frame so large.
+fn padded<A: Api>(version: i16, request: &A::Request, frame_bytes: usize) -> Vec<u8> {
+    let message = encode_request::<A>(version, 7, Some(&"rude".into()), request).unwrap();
+    let mut body = message.into_bytes()[4..].to_vec();
+    body.resize(frame_bytes, 0);
+    frame(&body)
+}
+
+/// Metadata for all topics, in a request of this size.
+async fn check_answered(client: &mut Client, frame_bytes: usize) {
+    client.send_bytes(&padded::<Metadata>(9, &metadata::Request::default(), frame_bytes)).await;
+    assert_eq!(client.answer::<Metadata>(9, 7).await.brokers.len(), 1);
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_others_hold_no_memory() {
+    let broker = with_little_memory().await;
+    let mut neighbour = Client::connect(&broker).await;
+    neighbour.create_topic("orders", 1, &[]).await;
+    let fetch = support::fetch_request("orders", 0, i32::MAX);
+    let mut rude = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(&broker).await;
+        client.send_bytes(&padded::<Fetch>(4, &fetch, 1 << 20)).await;
+        rude.push(client);
+    }
+    check_answered(&mut neighbour, 1 << 20).await;
+    neighbour.produce("orders", support::batch(&["come"])).await;
+    for mut client in rude {
+        let response = client.answer::<Fetch>(4, 7).await;
+        assert_eq!(support::values(&response.topics[0].partitions[0]), [(0, "come".into())]);
+    }
+}
+
+#[tokio::test]
+async fn a_large_request_waits_in_the_socket_for_one_that_waits_for_others() {
+    let broker = with_little_memory().await;
+    let mut neighbour = Client::connect(&broker).await;
+    neighbour.create_topic("orders", 1, &[]).await;
+    let fetch = support::fetch_request("orders", 0, i32::MAX);
+    let mut rude = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(&broker).await;
+        let fetch = padded::<Fetch>(4, &fetch, 100);
+        let behind = padded::<Metadata>(9, &metadata::Request::default(), 1 << 20);
+        client.send_bytes(&[&fetch[..], &behind[..behind.len() / 2]].concat()).await;
+        rude.push((client, behind));
+    }
+    check_answered(&mut neighbour, 1 << 20).await;
+    neighbour.produce("orders", support::batch(&["come"])).await;
+    let finish = rude.iter_mut().map(async |(client, behind)| {
+        client.answer::<Fetch>(4, 7).await;
+        client.send_bytes(&behind[behind.len() / 2..]).await;
+        client.answer::<Metadata>(9, 7).await;
+    });
+    join_all(finish).await;
+}
+
+#[tokio::test]
+async fn a_claim_takes_no_memory() {
+    let broker = with_little_memory().await;
+    let mut rude = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(&broker).await;
+        client.send_bytes(&(100i32 << 20).to_be_bytes()).await;
+        rude.push(client);
+    }
+    let mut neighbour = Client::connect(&broker).await;
+    check_answered(&mut neighbour, 1 << 20).await;
+}
+
+#[tokio::test]
+async fn small_requests_get_through_when_all_memory_is_held() {
+    let broker = with_little_memory().await;
+    let request = padded::<Metadata>(9, &metadata::Request::default(), 1 << 20);
+    let mut rude = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(&broker).await;
+        client.send_bytes(&request[..700_000]).await;
+        rude.push(client);
+    }
+    let mut neighbour = Client::connect(&broker).await;
+    check_answered(&mut neighbour, 4_096).await;
+}
+
+#[tokio::test]
+async fn requests_that_are_half_there_do_not_keep_each_other_from_arriving() {
+    let broker = with_little_memory().await;
+    let request = padded::<Metadata>(9, &metadata::Request::default(), 1 << 20);
+    let (begin, end) = request.split_at(300_000);
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let mut client = Client::connect(&broker).await;
+        client.send_bytes(begin).await;
+        clients.push(client);
+    }
+    let finish = clients.iter_mut().map(async |client| {
+        client.send_bytes(end).await;
+        client.answer::<Metadata>(9, 7).await;
+    });
+    join_all(finish).await;
 }

@@ -11,7 +11,8 @@
 //! # Invariants
 //!
 //! - A change is one batch of records: it is made whole or not at all.
-//! - Nobody sees a change before it is durable.
+//! - Nobody sees a change before it is durable, neither in the image nor in what is answered to
+//!   whoever asks for the same change or one that it forbids.
 //! - The image is what the records say and nothing else, so that it is the same after a restart.
 
 pub mod configs;
@@ -32,8 +33,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use futures_util::future::{FutureExt as _, Shared};
 use klamm_protocol::error_code::ErrorCode;
-use klamm_storage::{AppendError, ChangeError, OpenError, Outcome, ReadError, Storage};
+use klamm_storage::{AppendError, ChangeError, OpenError, Outcome, ReadError, Storage, Ticket};
 use klamm_utils::clock::Clock;
 
 use self::identity::Identity;
@@ -160,6 +162,8 @@ pub struct Version {
 struct Writer {
     /// With all that was appended, durable or not: what the next change is planned upon.
     latest: Arc<Version>,
+    /// What says when all that is durable; `None` as long as nothing was appended.
+    commit: Option<Commit>,
     /// Bytes of log since the last snapshot.
     log_bytes: u64,
 }
@@ -184,7 +188,7 @@ impl Catalog {
             started_with,
             clock,
             published: ArcSwap::new(Arc::clone(&version)),
-            writer: Mutex::new(Writer { latest: version, log_bytes }),
+            writer: Mutex::new(Writer { latest: version, commit: None, log_bytes }),
             snapshot: tokio::sync::Mutex::default(),
         }));
         Ok(catalog)
@@ -231,7 +235,8 @@ impl Catalog {
     }
 
     /// Makes a change: what `plan` plans, whole or not at all. Returns what `plan` returns once
-    /// the change is durable and [`image`](Self::image) shows it; at once if it plans nothing.
+    /// the change, and all that it was planned upon, is durable and [`image`](Self::image) shows
+    /// it; at once if it plans nothing and all that is.
     ///
     /// # Cancel safety
     /// A change that was begun is made even if nobody waits for it, but is seen only with the
@@ -261,10 +266,10 @@ impl Catalog {
         plan: impl FnOnce(&mut Planner<'_>) -> T,
     ) -> Result<T, CatalogError> {
         let (result, appended) = self.0.append(plan)?;
-        let Some(Appended { ticket, version, is_snapshot_due }) = appended else {
+        let Some(Appended { commit, version, is_snapshot_due }) = appended else {
             return Ok(result);
         };
-        match ticket.await {
+        match commit.await {
             Outcome::Committed => self.0.publish(&version),
             lost => return Err(CatalogError::NotKept(lost)),
         }
@@ -292,12 +297,15 @@ impl Catalog {
     }
 }
 
-/// A change on its way to the disk.
+/// A version on its way to the disk.
 struct Appended {
-    ticket: klamm_storage::Ticket,
+    commit: Commit,
     version: Arc<Version>,
     is_snapshot_due: bool,
 }
+
+/// What becomes of an append, for any number of those who wait for it.
+type Commit = Shared<Ticket>;
 
 impl Inner {
     fn planner<'a>(&self, version: &'a Version) -> Planner<'a> {
@@ -316,7 +324,7 @@ impl Inner {
         let result = plan(&mut planner);
         let (mut image, mut records) = planner.into_parts();
         if records.is_empty() {
-            return Ok((result, None));
+            return Ok((result, self.under_way(&writer)));
         }
         if is_first {
             let first = first_record();
@@ -332,10 +340,19 @@ impl Inner {
         };
         let version =
             Arc::new(Version { image: Arc::new(image), config, end: ticket.last_offset() + 1 });
+        let commit = ticket.shared();
         writer.latest = Arc::clone(&version);
+        writer.commit = Some(commit.clone());
         writer.log_bytes += bytes;
         let is_snapshot_due = self.store.is_snapshot_due(writer.log_bytes);
-        Ok((result, Some(Appended { ticket, version, is_snapshot_due })))
+        Ok((result, Some(Appended { commit, version, is_snapshot_due })))
+    }
+
+    /// What changes are planned upon, if it is not shown yet, and perhaps never will be.
+    fn under_way(&self, writer: &Writer) -> Option<Appended> {
+        let version = Arc::clone(&writer.latest);
+        let commit = writer.commit.clone().filter(|_| self.published.load().end < version.end);
+        commit.map(|commit| Appended { commit, version, is_snapshot_due: false })
     }
 
     /// Shows a version to everybody, unless a later one, which contains it, is shown already.

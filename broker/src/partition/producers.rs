@@ -209,9 +209,8 @@ impl Producers {
         })
     }
 
-    /// Remembers the end of a transaction that was stored at an offset. Where the transaction
-    /// began, if it wrote anything here.
-    pub(crate) fn marked(&mut self, marker: &Marker, offset: i64, now_ms: i64) -> Option<i64> {
+    /// Remembers the end of a transaction that was stored at an offset.
+    pub(crate) fn marked(&mut self, marker: &Marker, offset: i64, now_ms: i64) {
         let entry = self.entry(marker.producer_id, marker.producer_epoch, now_ms);
         entry.coordinator_epoch = entry.coordinator_epoch.max(marker.coordinator_epoch);
         let first = entry.open.take();
@@ -219,7 +218,6 @@ impl Producers {
         if let Some(first) = first {
             self.transactions.end(first, offset);
         }
-        first
     }
 
     /// The last transaction of a producer was ended by a coordinator of this epoch.
@@ -419,7 +417,7 @@ mod tests {
         check(&producers, &transactional(0, 10, 1), Ok(None));
         check(&producers, &first, Ok(Some(100)));
         check(&producers, &batch(0, 10, 1), Err(Refusal::InTransaction { id: 7 }));
-        assert_eq!(producers.marked(&marker(0, false), 110, 0), Some(100));
+        producers.marked(&marker(0, false), 110, 0);
         check(&producers, &transactional(0, 10, 1), no);
         assert!(producers.judge(&transactional(0, 10, 1), Some(verification)).is_err());
         check(&producers, &batch(0, 10, 1), Ok(None));
@@ -464,7 +462,7 @@ mod tests {
         let refused = Refusal::OldEpoch { id: 7, epoch: 0, current: 0 };
         assert_eq!(producers.judge_marker(&old), Err(refused));
         assert_eq!(producers.judge_marker(&new), Ok(MarkerVerdict::Append));
-        assert_eq!(producers.marked(&new, 110, 0), Some(100));
+        producers.marked(&new, 110, 0);
         assert_eq!(producers.judge_marker(&new), Ok(MarkerVerdict::Duplicate));
         let refused = Refusal::OldEpoch { id: 7, epoch: 0, current: 1 };
         check(&producers, &batch(0, 10, 1), Err(refused));
@@ -476,7 +474,7 @@ mod tests {
     fn a_marker_without_a_transaction_makes_the_producer_known() {
         let mut producers = after(&[]);
         assert_eq!(producers.judge_marker(&marker(4, true)), Ok(MarkerVerdict::Append));
-        assert_eq!(producers.marked(&marker(4, true), 100, 0), None);
+        producers.marked(&marker(4, true), 100, 0);
         let refused = Refusal::OldEpoch { id: 7, epoch: 3, current: 4 };
         check(&producers, &batch(3, 0, 1), Err(refused));
     }

@@ -1,11 +1,12 @@
 //! One connection: frames in, answers out, in order.
 
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use klamm_protocol::frame::FrameError;
+use klamm_protocol::frame::{FrameError, LENGTH_SIZE};
 use klamm_protocol::inbox::Inbox;
 use klamm_protocol::wire::WireError;
 use tokio::io::AsyncReadExt as _;
@@ -16,8 +17,8 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::Peer;
 use super::chunks::Chunks;
 use super::dispatch::{Dispatched, dispatch};
-use super::memory::Reservation;
-use super::pipeline::{Answer, Pipeline, Slot, UnderWay};
+use super::memory::{FREE_BYTES, Reservation};
+use super::pipeline::{Answer, Pipeline, Slot, UnderWay, waits_for_others};
 use crate::config::ConnectionLimits;
 use crate::node::Node;
 
@@ -41,6 +42,11 @@ pub(super) enum ConnectionError {
     Cut(usize),
     #[error("a request did not arrive whole within {} ms", .0.as_millis())]
     TooSlow(Duration),
+    #[error(
+        "no memory was free for the rest of a request within {} ms: requests of other clients hold \
+         all of queued.max.request.bytes", .0.as_millis()
+    )]
+    NoMemory(Duration),
     #[error("the client took no bytes of an answer within {} s", WRITE_TIME_MAX.as_secs())]
     NotReading,
     #[error("the rest of an answer cannot be read from its log: {0}")]
@@ -80,7 +86,7 @@ pub(super) async fn serve(
         pipeline: Pipeline::new(limits.in_flight_max),
         out: Chunks::default(),
         answered: Vec::new(),
-        reserved: None,
+        reserved: Reservation::default(),
         deadline: Box::pin(sleep_until(Instant::now() + first_deadline(limits))),
         arrived: Instant::now(),
         last_active: Instant::now(),
@@ -113,7 +119,7 @@ struct Connection<'a> {
     /// The requests whose answers are in `out`.
     answered: Vec<UnderWay>,
     /// The memory of the request that is coming in.
-    reserved: Option<Reservation>,
+    reserved: Reservation,
     /// Fires now and then; what is overdue is decided when it does, not at every request.
     deadline: Pin<Box<Sleep>>,
     /// When the newest bytes came. One look at the clock serves all requests of a read.
@@ -131,14 +137,14 @@ enum Taken {
     Request,
     /// No request is whole yet.
     Nothing,
-    /// The next request needs as many bytes of memory, which are not free.
-    NoMemory(usize),
+    /// The next request needs as many units of memory more, which are not free.
+    NoMemory(u32),
 }
 
 enum Event {
     Read(usize),
     Answer(Answer, Option<UnderWay>),
-    Reserved(Option<Reservation>),
+    Reserved(Reservation),
     Deadline,
     Stop,
     Cut,
@@ -161,7 +167,7 @@ impl Connection<'_> {
                 return Ok(End::Stopped);
             }
             // Answers may have left the pipeline since requests were taken into it.
-            let goes_on = reads && !self.broken && blocked.is_none() && self.pipeline.has_room();
+            let goes_on = reads && !self.broken && blocked.is_none() && self.has_room();
             if goes_on && self.inbox.has_frame() {
                 continue;
             }
@@ -172,7 +178,7 @@ impl Connection<'_> {
                 biased;
                 (answer, request) = self.pipeline.next() => Event::Answer(answer, request),
                 read = self.read.read_buf(self.inbox.buffer()), if goes_on => Event::Read(read?),
-                memory = self.node.memory.clone().reserve(blocked.unwrap_or(0)),
+                memory = self.node.memory.wait_for(blocked.unwrap_or(0)),
                     if blocked.is_some() => Event::Reserved(memory),
                 () = &mut stopping, if !draining => Event::Stop,
                 () = self.node.gate.until_cut(), if draining => Event::Cut,
@@ -182,7 +188,7 @@ impl Connection<'_> {
                 Event::Read(0) => return self.left(),
                 Event::Read(bytes) => self.note_arrival(bytes),
                 Event::Answer(answer, request) => self.put_out(answer, request).await?,
-                Event::Reserved(memory) => self.reserved = memory,
+                Event::Reserved(memory) => self.reserved.add(memory),
                 Event::Stop => draining = true,
                 Event::Cut => return Err(ConnectionError::Killed),
                 Event::Deadline => {
@@ -194,11 +200,17 @@ impl Connection<'_> {
         }
     }
 
-    /// Dispatches every request that is whole. Gives the bytes of memory that the next request
-    /// needs and that are not free.
-    async fn take_requests(&mut self) -> Option<usize> {
+    /// Whether the next request may be taken, whatever it is, as far as is known of it.
+    fn has_room(&self) -> bool {
+        let length = self.inbox.next_length();
+        self.pipeline.has_room(matches!(length, Ok(Some(length)) if length > FREE_BYTES))
+    }
+
+    /// Dispatches every request that is whole. Gives the units of memory that the next request
+    /// needs more and that are not free.
+    async fn take_requests(&mut self) -> Option<u32> {
         // A broker that was killed carries out nothing more, though it has been read.
-        while self.pipeline.has_room() && !self.broken && self.node.gate.is_open() {
+        while self.has_room() && !self.broken && self.node.gate.is_open() {
             match self.take_request().await {
                 Ok(Taken::Request) => {}
                 Ok(Taken::Nothing) => {
@@ -207,7 +219,15 @@ impl Connection<'_> {
                     }
                     return None;
                 }
-                Ok(Taken::NoMemory(bytes)) => return Some(bytes),
+                Ok(Taken::NoMemory(units)) => {
+                    // What is half there must not hold its share for ever while it waits for more.
+                    if self.inbox.has_frame() {
+                        self.frame_started = None;
+                    } else {
+                        self.await_rest(Instant::now());
+                    }
+                    return Some(units);
+                }
                 Err(error) => {
                     self.broken = true;
                     self.pipeline.push(Slot::Ready(Err(error)), None);
@@ -221,24 +241,31 @@ impl Connection<'_> {
 
     async fn take_request(&mut self) -> Result<Taken, ConnectionError> {
         let Some(length) = self.inbox.next_length()? else { return Ok(Taken::Nothing) };
-        if self.reserved.is_none() {
-            self.reserved = self.node.memory.try_reserve(length);
-        }
-        if self.reserved.is_none() {
-            self.frame_started = None;
-            return Ok(Taken::NoMemory(length));
+        let missing = self.missing_memory(length);
+        if !self.node.memory.try_extend(&mut self.reserved, missing) {
+            return Ok(Taken::NoMemory(missing));
         }
         let Some(frame) = self.inbox.next_frame()? else { return Ok(Taken::Nothing) };
         self.frame_started = None;
-        let (arrived, memory) = (self.arrived, self.reserved.take());
+        let (arrived, memory) = (self.arrived, mem::take(&mut self.reserved));
         let (api, dispatched) = dispatch(&self.node, &self.peer, frame).await?;
-        let slot = match dispatched {
-            Dispatched::Ready(answer) => Slot::Ready(Ok(answer)),
-            Dispatched::Later(answer) => Slot::Later(answer),
+        let (slot, memory) = match dispatched {
+            Dispatched::Ready(answer) => (Slot::Ready(Ok(answer)), Reservation::default()),
+            // Who waits for others keeps nothing of the frame.
+            Dispatched::Later(answer) if waits_for_others(api) => {
+                (Slot::Later(answer), Reservation::default())
+            }
+            Dispatched::Later(answer) => (Slot::Later(answer), memory),
             Dispatched::Silent => return Ok(Taken::Request),
         };
         self.pipeline.push(slot, Some(UnderWay { api, arrived, _memory: memory }));
         Ok(Taken::Request)
+    }
+
+    /// The units of memory that the next request, of this length, needs more.
+    fn missing_memory(&self, length: usize) -> u32 {
+        let arrived = self.inbox.unread().len().saturating_sub(LENGTH_SIZE).min(length);
+        self.node.memory.missing(&self.reserved, length, arrived)
     }
 
     fn note_arrival(&mut self, bytes: usize) {
@@ -331,14 +358,24 @@ impl Connection<'_> {
         }
     }
 
+    /// Why a request did not arrive whole in time.
+    fn too_slow(&self, time_max: Duration) -> ConnectionError {
+        match self.inbox.next_length() {
+            Ok(Some(length)) if self.missing_memory(length) > 0 => {
+                ConnectionError::NoMemory(time_max)
+            }
+            _ => ConnectionError::TooSlow(time_max),
+        }
+    }
+
     /// Says whether the connection's time is up, and when to ask again.
     fn check_deadlines(&mut self) -> Result<Option<End>, ConnectionError> {
         let now = Instant::now();
-        let in_request = !self.inbox.unread().is_empty() && self.pipeline.has_room();
+        let in_request = !self.inbox.unread().is_empty() && self.has_room();
         if let Some(started) = self.frame_started.filter(|_| in_request) {
             let time_max = self.node.config().connections.receive_timeout;
             if now >= started + time_max {
-                return Err(ConnectionError::TooSlow(time_max));
+                return Err(self.too_slow(time_max));
             }
             self.deadline.as_mut().reset(started + time_max);
             return Ok(None);
@@ -354,5 +391,32 @@ impl Connection<'_> {
         let rested = now + REST_AFTER;
         self.deadline.as_mut().reset(due.map_or(rested, |due| due.max(rested)));
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+    use crate::Broker;
+
+    #[tokio::test]
+    async fn a_request_that_waits_for_memory_is_ended_in_time() {
+        let broker = Broker::builder().ephemeral().set("request.receive.timeout.ms", "50");
+        let broker = broker.start().await.unwrap();
+        let node = broker.node();
+        let memory = &node.memory;
+        let (mut all, mut beyond) = (Reservation::default(), Reservation::default());
+        let units = memory.missing(&all, usize::MAX, usize::MAX);
+        assert!(memory.try_extend(&mut all, units));
+        assert!(memory.try_extend(&mut beyond, 1));
+
+        let mut client = TcpStream::connect(broker.bootstrap()).await.unwrap();
+        let half = [&(1i32 << 20).to_be_bytes()[..], &[0; 2 * FREE_BYTES]].concat();
+        client.write_all(&half).await.unwrap();
+        let read = timeout(Duration::from_secs(20), client.read_u8()).await;
+        assert!(read.expect("nobody ended it").is_err());
+        drop((all, beyond));
     }
 }

@@ -10,6 +10,7 @@ use klamm_protocol::header::{RequestHeader, decode_request, encode_response};
 use klamm_protocol::wire::{Encoded, Reader};
 
 use super::connection::ConnectionError;
+use super::memory::FREE_BYTES;
 use super::pipeline::{Answer, LaterAnswer};
 use super::{Call, Peer, Reply, faulty};
 use crate::api;
@@ -138,7 +139,13 @@ pub(super) async fn dispatch(
     peer: &Arc<Peer>,
     frame: Bytes,
 ) -> Result<(ApiKey, Dispatched), ConnectionError> {
-    let (mut header, body) = RequestHeader::split(frame)?;
+    let is_large = frame.len() > FREE_BYTES;
+    let (mut header, mut body) = RequestHeader::split(frame)?;
+    if is_large {
+        // Who waits for long, or in a group, is not to hold on to memory that is counted.
+        header.client_id = header.client_id.map(|id| id.detached());
+        body.detach();
+    }
     tracing::trace!(
         peer = %peer.address,
         client = header.client_id.as_deref(),
@@ -216,4 +223,44 @@ fn dispatched<T: 'static>(
         Reply::Silent => Dispatched::Silent,
         Reply::HangUp(reason) => return Err(ConnectionError::HangUp(reason)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use klamm_protocol::api::Fetch;
+    use klamm_protocol::api::fetch::{Partition, Request, Topic};
+    use klamm_protocol::header::encode_request;
+    use klamm_protocol::wire::Str;
+
+    use super::*;
+    use crate::Broker;
+    use crate::config::Address;
+
+    #[tokio::test]
+    async fn a_large_fetch_that_waits_keeps_nothing_of_its_frame() {
+        let broker = Broker::builder().ephemeral().start().await.unwrap();
+        let node = broker.node();
+        node.auto_create(&Str::from_static("orders")).await.unwrap();
+        let partition = Partition { partition_max_bytes: 1 << 20, ..Partition::default() };
+        let topic =
+            Topic { topic: "orders".into(), partitions: vec![partition], ..Topic::default() };
+        let request = Request {
+            max_wait_ms: i32::MAX,
+            min_bytes: 1,
+            topics: vec![topic],
+            ..Request::default()
+        };
+        let message = encode_request::<Fetch>(4, 7, Some(&"rude".into()), &request).unwrap();
+        let mut frame = message.into_bytes()[4..].to_vec();
+        frame.resize(FREE_BYTES + 1, 0);
+        let frame = Bytes::from(frame);
+        let peer = Arc::new(Peer {
+            address: ([127, 0, 0, 1], 1).into(),
+            advertised: Address { host: String::new(), port: 0 },
+            software: std::sync::OnceLock::new(),
+        });
+        let dispatched = dispatch(&node, &peer, frame.clone()).await.unwrap();
+        assert!(matches!(dispatched, (ApiKey::Fetch, Dispatched::Later(_))));
+        assert!(frame.is_unique());
+    }
 }

@@ -15,6 +15,7 @@ pub struct Reader {
     bytes: Bytes,
     version: i16,
     flexible: bool,
+    detaches: bool,
     budget: usize,
     budget_max: usize,
 }
@@ -24,7 +25,7 @@ impl Reader {
     #[must_use]
     pub fn new(bytes: Bytes, version: i16, flexible: bool) -> Self {
         let budget = bytes.len().saturating_mul(BUDGET_PER_BYTE).saturating_add(BUDGET_FLOOR);
-        Self { bytes, version, flexible, budget, budget_max: budget }
+        Self { bytes, version, flexible, detaches: false, budget, budget_max: budget }
     }
 
     /// The version of the message.
@@ -51,6 +52,18 @@ impl Reader {
             return Err(WireError::Truncated);
         }
         Ok(self.bytes.split_to(count))
+    }
+
+    /// From now on, values are read into buffers of their own, so that none of them holds the
+    /// whole message; but for records, which are never copied.
+    pub fn detach(&mut self) {
+        self.detaches = true;
+    }
+
+    /// Takes the next `count` bytes for a value that may be kept for long.
+    pub(super) fn take_value(&mut self, count: usize) -> Result<Bytes> {
+        let shared = self.take(count)?;
+        Ok(if self.detaches { Bytes::copy_from_slice(&shared) } else { shared })
     }
 
     /// Takes the next `N` bytes by value.
@@ -141,5 +154,28 @@ impl Reader {
             0 => Ok(()),
             left => Err(WireError::Trailing(left)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Records, Str, Wire as _};
+
+    #[test]
+    fn what_is_detached_holds_nothing_of_the_message() {
+        let message = Bytes::from(vec![0, 1, b'a', 0, 0, 0, 1, 7, 0, 0, 0, 1, 8]);
+        let mut r = Reader::new(message.clone(), 0, false);
+        r.detach();
+        let text = Str::read(&mut r).unwrap();
+        let bytes = Option::<Bytes>::read(&mut r).unwrap();
+        let mut rest = r.clone();
+        drop(r);
+        let records = Records::read(&mut rest).unwrap();
+        drop(rest);
+        assert!(!message.is_unique());
+        drop(records);
+        assert!(message.is_unique());
+        assert_eq!((text.as_str(), bytes.as_deref()), ("a", Some(&[7][..])));
     }
 }

@@ -120,7 +120,7 @@ impl Wire for Str {
 
     fn read_nullable(r: &mut Reader) -> Result<Option<Self>> {
         let Some(length) = r.string_length()? else { return Ok(None) };
-        Self::from_utf8(r.take(length)?).map(Some)
+        Self::from_utf8(r.take_value(length)?).map(Some)
     }
 
     fn write_null(w: &mut Writer) {
@@ -176,7 +176,7 @@ impl Wire for Records {
     const SHAPE: Shape = Shape::Bytes;
 
     fn read(r: &mut Reader) -> Result<Self> {
-        Bytes::read(r).map(Self::from)
+        Self::read_nullable(r)?.ok_or(WireError::UnexpectedNull)
     }
 
     fn write(&self, w: &mut Writer) {
@@ -187,7 +187,8 @@ impl Wire for Records {
     }
 
     fn read_nullable(r: &mut Reader) -> Result<Option<Self>> {
-        Ok(Bytes::read_nullable(r)?.map(Self::from))
+        let Some(length) = r.length()? else { return Ok(None) };
+        Ok(Some(r.take(length)?.into()))
     }
 
     fn write_null(w: &mut Writer) {

@@ -84,7 +84,7 @@ impl Wire for Bytes {
     }
 
     fn read_nullable(r: &mut Reader) -> Result<Option<Self>> {
-        r.length()?.map(|length| r.take(length)).transpose()
+        r.length()?.map(|length| r.take_value(length)).transpose()
     }
 
     fn write_null(w: &mut Writer) {

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, DiskFile, DiskLock, Entry, Mapping, OpenMode, Space};
 
@@ -31,7 +31,14 @@ pub struct FaultyDisk {
 struct Plan {
     calls: AtomicU64,
     fault: Mutex<Option<Fault>>,
+    /// Taken by every sync of a file.
+    syncs: Mutex<()>,
 }
+
+/// As long as it lives, syncs of files wait.
+#[derive(Debug)]
+#[must_use = "syncs wait only as long as it lives"]
+pub struct HeldSyncs<'a>(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'a, ()>);
 
 impl Plan {
     fn step(&self) -> io::Result<()> {
@@ -57,6 +64,11 @@ impl FaultyDisk {
     /// Sets or clears the fault.
     pub fn fail(&self, fault: Option<Fault>) {
         *self.plan.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// Has syncs of files wait. Those that waited meet the fault that is set when they go on.
+    pub fn hold_syncs(&self) -> HeldSyncs<'_> {
+        HeldSyncs(self.plan.syncs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How many calls were made so far.
@@ -159,6 +171,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        drop(self.plan.syncs.lock());
         self.plan.step()?;
         self.inner.sync_data()
     }

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use cache::{CachedFile, FileCache, FileId};
-pub use faulty::{Fault, FaultyDisk};
+pub use faulty::{Fault, FaultyDisk, HeldSyncs};
 pub use file::RealDisk;
 pub use map::Mapping;
 pub use memory::MemoryDisk;

@@ -1,5 +1,6 @@
 //! The catalog as its users see it.
 
+mod durability;
 mod planning;
 mod restarts;
 

@@ -19,8 +19,8 @@
 //! - The actor is the only owner of its groups and offsets, and the only writer of its partition.
 //! - No answer shows what is not durable: it waits for the last record that was appended before
 //!   it. Heartbeats of the classic protocol do not wait, for they show nothing that a record says
-//!   (those of the consumer protocol do, and wait); neither do metrics, which must be told while
-//!   the disk is slow.
+//!   (those of the consumer protocol do, and wait); neither do metrics, so that they are told while
+//!   the disk is slow, until so much is on its way to it that no command is taken.
 //! - The state is what the log says, and who waits for whom. After a failed append it is given up
 //!   and read anew; meanwhile everybody is told that the coordinator is not available.
 //! - A mailbox that is full holds up who asks, and with that its connection.
