@@ -78,7 +78,7 @@ pub struct ConnectionLimits {
 pub struct RequestLimits {
     /// `socket.request.max.bytes`: the largest request.
     pub request_bytes_max: usize,
-    /// `queued.max.request.bytes`: all requests under way; `None` sets no limit.
+    /// `queued.max.request.bytes`: all requests of more than 4 KiB; `None` sets no limit.
     pub memory_bytes: Option<usize>,
     /// `fetch.max.bytes`: the largest Fetch answer.
     pub fetch_bytes_max: usize,

@@ -50,7 +50,7 @@ pub(super) const KEYS: &[Key] = &[
     int("num.io.threads", "8").at_least(1).cluster_wide(),
     int("num.network.threads", "3").at_least(1).cluster_wide(),
     long("queued.max.request.bytes", "268435456")
-        .used("Memory that all requests under way may take; -1 sets no limit."),
+        .used("Memory that all requests of more than 4 KiB may take; -1 sets no limit."),
     int("queued.max.requests", "500").at_least(1),
     long("request.receive.timeout.ms", "30000")
         .at_least(1)
