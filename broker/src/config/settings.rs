@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::address::ListenerError;
 use super::broker::{BrokerConfig, BrokerConfigError};
 use super::key::Effect;
 use super::keys::{broker_key, nearest_broker_key};
@@ -284,6 +285,9 @@ impl BrokerSettings {
                 BrokerConfigError::Address { key, .. } => key,
                 BrokerConfigError::Exception(_) => "max.connections.per.ip.overrides",
                 BrokerConfigError::Folders(_) => "log.dirs",
+                BrokerConfigError::Listener(
+                    ListenerError::NotListening(_) | ListenerError::Unreachable(_),
+                ) => "advertised.listeners",
                 BrokerConfigError::Listener(_) => "listeners",
                 BrokerConfigError::Value(_) => "",
             };
@@ -384,6 +388,16 @@ log.retention.check.interval.ms=300000
         assert_eq!(config.layers.get("broker.id"), Some("1"));
         let no_effect = |warning: &Warning| matches!(warning, Warning::NoEffect { .. });
         assert!(settings.warnings().iter().all(no_effect));
+    }
+
+    #[test]
+    fn what_is_advertised_wrongly_is_said_where_it_was_said() {
+        let mut settings = settings("node.id=1\nadvertised.listeners=B://a:1");
+        settings.set_listen(&["localhost:0"], Origin::Flag { flag: "--listen" });
+        assert_eq!(
+            settings.config().unwrap_err().to_string(),
+            "advertised.listeners names B, which is not in listeners (said in server.properties:2)"
+        );
     }
 
     #[test]
