@@ -8,7 +8,7 @@ use klamm_utils::clock::Clock;
 use klamm_utils::task::TaskGroup;
 
 use crate::api::fetch::FetchSessions;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, METADATA_TOPIC};
 use crate::config::BrokerConfig;
 use crate::faults::Faults;
 use crate::group::Groups;
@@ -17,7 +17,7 @@ use crate::partition::ColdReads;
 use crate::producer_ids::ProducerIds;
 use crate::server::{Complaints, Connections, Gate, RequestMemory};
 use crate::telemetry::Telemetry;
-use crate::topics::Topics;
+use crate::topics::{Topic, Topics};
 use crate::txn::Transactions;
 
 /// One broker.
@@ -62,7 +62,25 @@ impl Node {
         self.catalog.node_id()
     }
 
+    /// The names of the logs that take no records since an error of the disk.
+    pub(crate) fn read_only(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.topics.all().iter().flat_map(read_only_of).collect();
+        if self.catalog.is_read_only() {
+            names.push(format!("{METADATA_TOPIC}-0"));
+        }
+        names
+    }
+
     pub(crate) fn cluster_id(&self) -> Str {
         self.catalog.cluster_id().into()
     }
+}
+
+fn read_only_of(topic: &Arc<Topic>) -> Vec<String> {
+    let partitions = topic.partitions();
+    partitions
+        .iter()
+        .filter(|partition| partition.is_read_only())
+        .map(ToString::to_string)
+        .collect()
 }

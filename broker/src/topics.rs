@@ -120,15 +120,6 @@ impl Topics {
         self.read().by_name.values().cloned().collect()
     }
 
-    /// The partitions that take no records since an error of the disk.
-    pub(crate) fn read_only(&self) -> Vec<Arc<Partition>> {
-        let is_read_only = |partition: &&Arc<Partition>| partition.is_read_only();
-        let of = |topic: &Arc<Topic>| -> Vec<_> {
-            topic.partitions().iter().filter(is_read_only).cloned().collect()
-        };
-        self.all().iter().flat_map(of).collect()
-    }
-
     /// Brings what is open in line with what the catalog plans: opens, grows, configures and
     /// removes topics. Blocks on the disk where a partition that is opened holds records.
     ///

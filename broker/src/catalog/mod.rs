@@ -194,6 +194,11 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// Whether nothing can be changed until a restart, since a change could not be stored.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.0.store.is_read_only()
+    }
+
     /// The number of this broker, to which the data belongs.
     #[must_use]
     pub fn node_id(&self) -> i32 {

@@ -97,6 +97,11 @@ impl Store {
         Ok((ticket, bytes))
     }
 
+    /// Whether the log refuses appends because one failed.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.log.fault().is_some()
+    }
+
     /// How far the log is.
     pub(super) fn state(&self) -> LogState {
         let offsets = self.log.offsets();

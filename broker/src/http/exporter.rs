@@ -78,7 +78,7 @@ pub(super) fn text(node: &Node) -> String {
         single(
             "klamm_partitions_read_only",
             "Partitions that take no records since an error of the disk",
-            node.topics.read_only().len(),
+            node.read_only().len(),
         ),
         counter(
             "kafka_server_fetchsessioncache_incrementalfetchsessionevictions",

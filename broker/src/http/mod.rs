@@ -13,7 +13,7 @@ mod serve;
 pub(crate) use exporter::escape;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -27,7 +27,6 @@ use tokio::net::TcpListener;
 
 use crate::config::Address;
 use crate::node::Node;
-use crate::partition::Partition;
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -38,7 +37,7 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Binds the first address that `address` stands for.
+    /// Binds the first address that `address` stands for; without a host, all interfaces.
     ///
     /// # Errors
     /// The name is unknown or the address cannot be bound.
@@ -46,8 +45,16 @@ impl Http {
         let cannot = |error: io::Error| {
             io::Error::new(error.kind(), format!("cannot serve HTTP on {address}: {error}"))
         };
-        let listener =
-            TcpListener::bind((address.host.as_str(), address.port)).await.map_err(cannot)?;
+        let listener = if address.host.is_empty() {
+            let both = TcpListener::bind((Ipv6Addr::UNSPECIFIED, address.port)).await;
+            match both {
+                Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port)).await,
+                bound => bound,
+            }
+        } else {
+            TcpListener::bind((address.host.as_str(), address.port)).await
+        };
+        let listener = listener.map_err(cannot)?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }
@@ -95,11 +102,11 @@ fn is_asked_by_address(headers: &HeaderMap) -> bool {
 }
 
 async fn ready(State(node): State<Arc<Node>>) -> impl IntoResponse {
-    let read_only = node.topics.read_only();
+    let read_only = node.read_only();
     if read_only.is_empty() {
         return (StatusCode::OK, "ready\n".into());
     }
-    let line = |partition: &Arc<Partition>| format!("{partition} is read-only after an error\n");
+    let line = |log: &String| format!("{log} is read-only after an error\n");
     (StatusCode::SERVICE_UNAVAILABLE, read_only.iter().map(line).collect::<String>())
 }
 
@@ -114,7 +121,16 @@ async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+
     use super::*;
+
+    #[tokio::test]
+    async fn without_a_host_it_is_on_all_interfaces() {
+        let http = Http::bind(&Address::parse(":0").unwrap()).await.unwrap();
+        assert!(http.address().ip().is_unspecified());
+        TcpStream::connect((Ipv4Addr::LOCALHOST, http.address().port())).await.unwrap();
+    }
 
     #[test]
     fn a_page_with_a_name_of_its_own_is_told_nothing() {

@@ -115,3 +115,18 @@ async fn two_who_have_the_same_topic_made_both_get_it() {
     let second = second.await.unwrap();
     assert_eq!(first.await.unwrap().id, second.id);
 }
+
+#[tokio::test]
+async fn a_broker_that_can_store_no_change_says_so() {
+    let disk = faulty();
+    let broker = Broker::builder().ephemeral().disk(Arc::new(disk.clone()));
+    let broker = broker.start().await.unwrap();
+    let node = broker.node();
+    assert!(node.read_only().is_empty());
+    let fault = Fault { first: disk.calls() + 1, count: u64::MAX, kind: ErrorKind::Other };
+    disk.fail(Some(fault));
+    let refused = node.auto_create(&Str::from_static("new")).await;
+    disk.fail(None);
+    assert_eq!(refused.err(), Some(ErrorCode::KAFKA_STORAGE_ERROR));
+    assert_eq!(node.read_only(), ["__cluster_metadata-0"]);
+}
