@@ -237,7 +237,7 @@ async fn members_and_lag_are_among_the_metrics() {
     member.settle_alone("all").await;
     assert_eq!(member.commit(0, 1).await, ErrorCode::NONE);
     let mut stream = TcpStream::connect(broker.http_address().unwrap()).await.unwrap();
-    let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut metrics = String::new();
     stream.read_to_string(&mut metrics).await.unwrap();
