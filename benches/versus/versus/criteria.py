@@ -330,7 +330,7 @@ CRITERIA = (
         at_most=1000,
     ),
     Criterion(
-        "look-up by time in a log of 50 GB, nothing of it in memory",
+        "look-up by time in a log of 50 GiB, nothing of it in memory",
         value(LOOK_UP, OS_CACHED, "log_cold_ms"),
         " ms",
         at_most=5,

@@ -179,7 +179,7 @@ CELLS = (
     # It empties the page cache, and comes behind all that read what is in there.
     Cell(
         "both/catch-up",
-        "a producer at half its speed beside a reader that starts at the beginning",
+        "a producer beside a reader that starts at the beginning",
         Load("catch-up", CATCH_UP, SHORT),
         (OS_CACHED, KAFKA),
     ),
@@ -215,7 +215,7 @@ CELLS = (
         # Kafka takes minutes to make, close and delete them.
         (OS_CACHED,),
     ),
-    Cell(LOOK_UP, "look-up by time in a log of 50 GB", LookUp(), (OS_CACHED,), once=True),
+    Cell(LOOK_UP, "look-up by time in a log of 50 GiB", LookUp(), (OS_CACHED,), once=True),
 )
 
 # What the continuous integration measures, to see that all of it works; it need not have Java, nor

@@ -9,6 +9,7 @@ from statistics import median
 from . import criteria, machine, tables
 from .charts import charts
 from .contestants import CONTESTANTS
+from .matrix import SHORT
 from .paths import PLOTS, REPORT, RESULTS
 from .results import ResultFile, Results
 from .series import number
@@ -63,7 +64,11 @@ def surroundings(results: Results) -> str:
         ["kernel, file system", f"Linux {run['kernel']}, {run['file_system']}"],
         ["date", results.runs[0]["at"][:10]],
         ["versions", versions],
-        ["rounds, seconds a cell", f"{len(rounds)}, {run['seconds']:g}"],
+        [
+            "rounds, seconds a cell",
+            f"{len(rounds)}, {run['seconds']:g}; {run['seconds'] * SHORT:g} where batches made "
+            "beforehand are produced",
+        ],
         ["load average before a round", f"{number(min(loads))} to {number(max(loads))}"],
         [
             "used by others just before a round",

@@ -39,7 +39,7 @@ TABLES = (
     Table("Producing and reading together: MB/s of the producer", ("both/",), "mb_per_s"),
     Table("Producing and reading together: broker CPU s/GiB", ("both/",), "broker_cpu_s_per_gib"),
     Table(
-        "Producers beside a reader from the start: of their speed alone",
+        "A producer at half its speed beside a reader from the start: of its speed alone",
         ("both/catch-up",),
         "beside_per_alone",
     ),
@@ -54,7 +54,7 @@ TABLES = (
         "beside_ack_p99_us",
     ),
     Table(
-        "The same at full speed, all on the same cores: of their speed alone",
+        "The same at full speed, all on the same cores: of its speed alone",
         ("both/catch-up",),
         "full_beside_per_alone",
     ),
