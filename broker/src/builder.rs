@@ -1,7 +1,7 @@
 //! How a broker comes to life.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use klamm_storage::disk::{Disk, RealDisk};
@@ -41,6 +41,12 @@ pub enum StartError {
     /// The folder for an ephemeral broker cannot be made.
     #[error("cannot make a temporary folder: {0}")]
     TemporaryFolder(io::Error),
+    /// A broker of Apache Kafka has run in the data folder.
+    #[error(
+        "{} is the data folder of a Kafka broker, as {KAFKAS_FILE} in it shows: Klamm needs one of \
+         its own; MirrorMaker 2 moves topics from broker to broker", .0.display()
+    )]
+    KafkasFolder(PathBuf),
     /// The data folder, or a log in it, cannot be opened.
     #[error(transparent)]
     Storage(#[from] OpenError),
@@ -226,6 +232,20 @@ impl BrokerBuilder {
     }
 }
 
+/// What every start of a Kafka broker leaves in its data folder, and nobody else.
+const KAFKAS_FILE: &str = "recovery-point-offset-checkpoint";
+
+/// The folder of a Kafka broker must not be touched: not all that lies there is understood, and
+/// what is not would be lost to Kafka, too.
+fn check_folder(disk: &dyn Disk, dir: &Path) -> Result<(), StartError> {
+    // One that cannot be listed is about to be made, or told of.
+    let entries = disk.list(dir).unwrap_or_default();
+    if entries.iter().any(|entry| entry.name == KAFKAS_FILE) {
+        return Err(StartError::KafkasFolder(dir.to_owned()));
+    }
+    Ok(())
+}
+
 /// Opens the data: the catalog first, then the topics that it names. Blocks.
 pub(crate) fn open(
     config: Arc<BrokerConfig>,
@@ -235,6 +255,7 @@ pub(crate) fn open(
 ) -> Result<Node, StartError> {
     let files = OpenFiles::of_process();
     files.warn_unless_they_fit(config.connections.count_max);
+    check_folder(&*disk, &config.data_dir)?;
     let options = StorageOptions { open_files_max: files.logs, ..StorageOptions::default() };
     let storage = Storage::open(disk, &config.data_dir, &options, Arc::clone(&clock))?;
     let storage = Arc::new(storage);

@@ -161,6 +161,21 @@ async fn clients_know_the_code_by_which_a_deletion_is_refused() {
 }
 
 #[tokio::test]
+async fn the_folder_of_a_kafka_broker_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let partition = folder.path().join("orders-0");
+    std::fs::create_dir(&partition).unwrap();
+    std::fs::write(partition.join("00000000000000000000.log"), batch(&["kept"])).unwrap();
+    std::fs::write(folder.path().join("recovery-point-offset-checkpoint"), "0\n0\n").unwrap();
+    let refused = start_in(&folder).await.unwrap_err();
+    assert!(matches!(refused, StartError::KafkasFolder(_)), "{refused}");
+    let left = std::fs::read_dir(folder.path()).unwrap();
+    let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["orders-0", "recovery-point-offset-checkpoint"]);
+}
+
+#[tokio::test]
 async fn a_deleted_topic_is_gone_and_its_name_is_free() {
     let folder = tempfile::tempdir().unwrap();
     let broker = start_in(&folder).await.unwrap();
