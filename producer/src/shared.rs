@@ -82,7 +82,7 @@ pub(crate) struct TopicQueues {
     /// if it grows, their lanes go on where they were.
     partitions: Vec<Arc<PartitionQueue>>,
     count: i32,
-    sticky: Sticky,
+    sticky: Arc<Sticky>,
     heard: Instant,
     renewal: Mutex<Renewal>,
 }
@@ -134,7 +134,8 @@ impl Shared {
     /// Makes the queues of a topic, or more of them if it has grown.
     pub(crate) fn learn(&self, topic: &Topic) -> Arc<TopicQueues> {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let mut partitions = match topics.get(&topic.name) {
+        let known = topics.get(&topic.name);
+        let mut partitions = match known {
             Some(known) => known.partitions.clone(),
             None => Vec::with_capacity(topic.partitions.len()),
         };
@@ -142,7 +143,11 @@ impl Shared {
             partitions.push(self.queue(&topic.name, partition.index));
         }
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-        let sticky = Sticky::new(Random::new(), count, self.settings.shape.batch_size);
+        // To hear the same again is no reason to go to another partition.
+        let sticky = known.filter(|known| known.count == count).map(|it| Arc::clone(&it.sticky));
+        let batch_size = self.settings.shape.batch_size;
+        let new_sticky = || Arc::new(Sticky::new(Random::new(), count, batch_size));
+        let sticky = sticky.unwrap_or_else(new_sticky);
         let (heard, backoff) = (clock::now(), self.settings.retry.backoff());
         let renewal = Mutex::new(Renewal { not_before: heard, backoff });
         let queues = Arc::new(TopicQueues { partitions, count, sticky, heard, renewal });
