@@ -30,7 +30,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | `store` | the folder of all logs: lock, threads, opening, removing, the clean stop |
-//! | `log` | one log: `append`, `sync`, `read`, `span`, `times`, `retention`, `change` |
+//! | `log` | one log: `append`, `sync`, `zeros`, `read`, `span`, `times`, `retention`, `change` |
 //! | `ticket`, `commit` | what becomes of an append, and the threads that decide it |
 //! | `segment`, `scan` | one segment, and the walk over its batches |
 //! | `index`, `recent` | its indexes, and their entries that are not in a file yet |

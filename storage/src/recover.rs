@@ -31,7 +31,7 @@ pub struct RecoveryReport {
     pub clean: bool,
     /// Bytes whose checksums were verified.
     pub scanned_bytes: u64,
-    /// The torn tail that was cut off, if there was one.
+    /// The torn tail that was cut off, if there was one: zeros behind the last batch are none.
     pub cut: Option<CutTail>,
     /// Ranges below the durable point that cannot be read any more.
     pub damaged: Vec<Corrupt>,
@@ -48,8 +48,8 @@ pub struct CutTail {
     pub position: u64,
     /// Bytes that were cut off, those of later segments included.
     pub bytes: u64,
-    /// What was wrong at `position`; `None` when there were only zeros.
-    pub damage: Option<Damage>,
+    /// What was wrong at `position`.
+    pub damage: Damage,
 }
 
 /// What recovery has to know.
@@ -238,7 +238,15 @@ impl Recovery<'_> {
             self.touched.push((base, segment.size));
             // A tail may be lost so that whole batches are left: the next segment tells.
             let hole = next.is_some_and(|next| segment.facts.next_offset != next);
-            let torn = torn.or(hole.then_some(Damage::OffsetOrder));
+            let is_whole = torn.is_some() && next.is_some() && !hole;
+            let torn = if is_whole && has_zeros(&*file, segment.size, len).at("read", &path)? {
+                // The power failed before the end of a full segment was trimmed durably.
+                file.set_len(segment.size.into()).at("trim", &path)?;
+                file.sync_data().at("sync", &path)?;
+                None
+            } else {
+                torn.or(hole.then_some(Damage::OffsetOrder))
+            };
             let sound = torn.is_none();
             segments.push(segment);
             if let Some(damage) = torn {
@@ -475,9 +483,7 @@ impl Recovery<'_> {
         let disk = self.place.files.disk();
         let path = self.place.path(last.base, segment::LOG);
         let file = last.log_file(self.place, OpenMode::Existing).at("open", &path)?;
-        let positions = u64::from(last.size)..len;
-        let mut scanner = Scanner::new(&**file.file(), positions, last.base..i64::MAX);
-        let zeros = scanner.only_zeros_follow().at("read", &path)?;
+        let zeros = has_zeros(&**file.file(), last.size, len).at("read", &path)?;
         let mut bytes = len - u64::from(last.size);
         // Later segments go first, newest before oldest, so that a crash leaves no hole.
         for &base in later.iter().rev() {
@@ -487,9 +493,10 @@ impl Recovery<'_> {
             self.remove(base)?;
         }
         file.file().set_len(last.size.into()).at("cut", &path)?;
-        let damage = (!zeros).then_some(damage);
-        tracing::info!(file = %path.display(), position = last.size, bytes, "torn tail cut off");
-        self.report.cut = Some(CutTail { file: path, position: last.size.into(), bytes, damage });
+        if !zeros || !later.is_empty() {
+            let position = last.size.into();
+            self.report.cut = Some(CutTail { file: path, position, bytes, damage });
+        }
         Ok(())
     }
 
@@ -562,6 +569,7 @@ impl Recovery<'_> {
             if self.durable.suspect {
                 rewrite(&*file, from, size.into()).at("write", &path)?;
             }
+            // Zeros that were cut off may come back: they end a log wherever they begin.
             if self.durable.suspect || from < u64::from(size) || self.report.cut.is_some() {
                 file.sync_data().at("sync", &path)?;
                 self.changed = true;
@@ -582,6 +590,11 @@ fn header_at(
         Err(ScanError::Damage(_)) => Ok(None),
         Err(ScanError::Io(error)) => Err(error),
     }
+}
+
+/// Whether the bytes of a segment file behind its batches are zeros.
+fn has_zeros(file: &dyn disk::DiskFile, size: u32, len: u64) -> std::io::Result<bool> {
+    Scanner::new(file, size.into()..len, 0..i64::MAX).only_zeros_follow()
 }
 
 /// Writes bytes over themselves.

@@ -57,6 +57,8 @@ pub(crate) struct Segment {
     pub(crate) size: u32,
     /// Bytes up to which blocks are reserved on disk.
     pub(crate) reserved: u32,
+    /// Bytes up to which zeros were written behind the end; may lie before it by now.
+    pub(crate) zeros_end: u32,
     pub(crate) facts: SegmentFacts,
     recent: Recent<OffsetEntry>,
     recent_times: Recent<TimeEntry>,
@@ -106,13 +108,30 @@ impl Segment {
         let (log, index, time_index) = (files.new_id(), files.new_id(), files.new_id());
         let (recent, recent_times) = (Recent::default(), Recent::default());
         let notes = Arc::new(Notes::new(size));
-        let reserved = size;
-        Self { base, log, index, time_index, size, reserved, facts, recent, recent_times, notes }
+        let (reserved, zeros_end) = (size, 0);
+        Self {
+            base,
+            log,
+            index,
+            time_index,
+            size,
+            reserved,
+            zeros_end,
+            facts,
+            recent,
+            recent_times,
+            notes,
+        }
     }
 
     /// Whether blocks are reserved behind the end.
     pub(crate) fn has_more_reserved(&self) -> bool {
         (self.size + 1..u32::MAX).contains(&self.reserved)
+    }
+
+    /// Whether zeros follow the end.
+    pub(crate) fn has_zeros(&self) -> bool {
+        self.zeros_end > self.size
     }
 
     /// The segment file.

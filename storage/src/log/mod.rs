@@ -9,6 +9,7 @@ mod retention;
 mod span;
 mod sync;
 mod times;
+mod zeros;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;

@@ -30,7 +30,7 @@ pub(crate) struct Unsynced {
     /// Bytes appended since the last sync began.
     pub(crate) bytes: u64,
     /// Segments that rolled since.
-    sealed: Vec<Rolled>,
+    sealed: Vec<Written>,
     /// Whether names in the log's folder are new.
     pub(crate) folder: bool,
     /// Whether the name of the log's folder is.
@@ -42,12 +42,10 @@ pub(crate) struct Unsynced {
     timed: bool,
 }
 
-/// A full segment whose last sync is due.
+/// A segment that is to be synced.
 #[derive(Debug)]
-struct Rolled {
+struct Written {
     segment: Segment,
-    /// Whether bytes of it are not synced.
-    dirty: bool,
     held: Option<Arc<CachedFile>>,
 }
 
@@ -77,8 +75,8 @@ impl Unsynced {
 
     /// The active segment was sealed.
     pub(crate) fn sealed(&mut self, segment: &Segment) {
-        let dirty = std::mem::take(&mut self.active);
-        self.sealed.push(Rolled { segment: segment.clone(), dirty, held: self.held.take() });
+        self.active = false;
+        self.sealed.push(Written { segment: segment.clone(), held: self.held.take() });
         self.folder = true;
     }
 
@@ -123,8 +121,8 @@ impl Unsynced {
 /// What one sync covers.
 #[derive(Debug)]
 struct SyncJob {
-    sealed: Vec<Rolled>,
-    active: Option<Rolled>,
+    sealed: Vec<Written>,
+    active: Option<Written>,
     folder: bool,
     parent: bool,
     epochs: Option<Epochs>,
@@ -161,6 +159,9 @@ impl State {
         }
         self.unsynced.phase = Phase::Running;
         let with_active = everything || self.options.durability != Durability::OsCached;
+        if !everything {
+            self.write_zeros();
+        }
         let dirty = with_active && std::mem::take(&mut self.unsynced.active);
         let held = if dirty { self.unsynced.held.take() } else { None };
         let clean = !self.unsynced.active;
@@ -177,7 +178,7 @@ impl State {
         }
         Some(SyncJob {
             sealed: std::mem::take(&mut self.unsynced.sealed),
-            active: dirty.then(|| Rolled { segment: self.active.clone(), dirty, held }),
+            active: dirty.then(|| Written { segment: self.active.clone(), held }),
             folder: std::mem::take(&mut self.unsynced.folder),
             parent: std::mem::take(&mut self.unsynced.parent),
             epochs: std::mem::take(&mut self.unsynced.epochs).then(|| self.epochs.clone()),
@@ -210,11 +211,12 @@ impl LogInner {
         }
     }
 
-    /// Frees the blocks that are reserved behind the end of the log. The log takes no appends.
+    /// Cuts off the zeros behind the end of the log, and frees the blocks that are reserved there.
+    /// The log takes no appends.
     pub(crate) fn trim(&self) -> Result<(), DiskError> {
         let state = self.lock();
         let active = &state.active;
-        if !active.has_more_reserved() {
+        if !active.has_more_reserved() && !active.has_zeros() {
             return Ok(());
         }
         let path = self.place.path(active.base, segment::LOG);
@@ -277,16 +279,14 @@ impl LogInner {
 
     /// Trims and syncs the files of a segment that rolled. Its indexes are caches: a failure to
     /// sync one is not a failure of the log.
-    fn sync_sealed(&self, rolled: &Rolled) -> Result<(), DiskError> {
+    fn sync_sealed(&self, rolled: &Written) -> Result<(), DiskError> {
         let segment = &rolled.segment;
         let path = self.place.path(segment.base, segment::LOG);
-        if rolled.dirty || segment.has_more_reserved() {
-            let file = self.with_room(|| self.log_file(rolled).at("open", &path))?;
-            file.file().set_len(segment.size.into()).at("trim", &path)?;
-            if rolled.dirty {
-                file.file().sync_data().at("sync", &path)?;
-            }
-        }
+        let file = self.with_room(|| self.log_file(rolled).at("open", &path))?;
+        // Even where all its batches are synced: the power may have failed since zeros were cut off,
+        // or fail now.
+        file.file().set_len(segment.size.into()).at("trim", &path)?;
+        file.file().sync_data().at("sync", &path)?;
         let indexes = [
             segment.index_file(&self.place, OpenMode::Create),
             segment.time_file(&self.place, OpenMode::Create),
@@ -299,7 +299,7 @@ impl LogInner {
         Ok(())
     }
 
-    fn log_file(&self, of: &Rolled) -> io::Result<Arc<CachedFile>> {
+    fn log_file(&self, of: &Written) -> io::Result<Arc<CachedFile>> {
         match &of.held {
             Some(file) => Ok(file.clone()),
             None => of.segment.log_file(&self.place, OpenMode::Existing),

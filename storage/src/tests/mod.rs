@@ -17,3 +17,4 @@ mod reads;
 mod retention;
 mod rot;
 mod spans;
+mod zeros;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::support::*;
 use crate::disk::{Disk, MemoryDisk, OpenMode};
-use crate::{Bound, ReadError, verify};
+use crate::{Bound, Durability, ReadError, verify};
 
 fn segment(base: i64) -> PathBuf {
     Path::new(DIR).join(format!("t-0/{base:020}.log"))
@@ -125,7 +125,7 @@ fn a_wrong_index_costs_time_and_nothing_else() {
 #[test]
 fn what_is_dumped_is_what_is_there() {
     let disk = MemoryDisk::new();
-    let world = open(&disk, small());
+    let world = open(&disk, with(Durability::OsCached));
     for tag in 0..5 {
         commit(&world.log, plain(2, tag));
     }
