@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use klamm_protocol::error_code::ErrorCode;
@@ -83,6 +84,10 @@ impl Partition {
             self.log.set_stable_offset(undecided);
             self.not_appended(&error)
         })?;
+        if self.is_short() {
+            self.is_short.store(false, Ordering::Relaxed);
+            tracing::info!(partition = %self, "appends are taken again");
+        }
         let time = ticket.append_time_ms().unwrap_or(header.max_timestamp);
         let stored = klamm_protocol::records::BatchHeader { max_timestamp: time, ..header };
         producers.stored(&stored, ticket.base_offset(), now_ms);
@@ -124,7 +129,15 @@ impl Partition {
         }
     }
 
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
+    }
+
     pub(super) fn not_appended(&self, error: &AppendError) -> Rejection {
+        let is_short = matches!(error, AppendError::Shortage(_));
+        if is_short && !self.is_short.swap(true, Ordering::Relaxed) {
+            tracing::warn!(partition = %self, %error, "appends are refused until there is room");
+        }
         let code = match error {
             AppendError::Shortage(_) | AppendError::Poisoned(_) | AppendError::OutOfOffsets => {
                 ErrorCode::KAFKA_STORAGE_ERROR
@@ -134,9 +147,6 @@ impl Partition {
             AppendError::Closed => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             AppendError::Empty => ErrorCode::INVALID_RECORD,
         };
-        if code == ErrorCode::KAFKA_STORAGE_ERROR {
-            tracing::debug!(partition = %self, %error, "an append was refused");
-        }
         Rejection::new(code, error.to_string())
     }
 }

@@ -118,6 +118,9 @@ pub(crate) struct Partition {
     log: Log,
     /// Set once the topic was deleted; who still holds the partition is told so.
     removed: AtomicBool,
+    /// Whether the last append was refused for want of room or files: the log says when that begins
+    /// and when it ends.
+    is_short: AtomicBool,
     waiters: Arc<Waiters>,
     /// Guarded by a mutex that also fixes the order of appends: it is held from the judgement of
     /// a batch to the note that it was stored, with the write to the page cache in between.

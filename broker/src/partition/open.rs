@@ -60,6 +60,7 @@ impl Partition {
             leader_epoch,
             log,
             removed: AtomicBool::new(false),
+            is_short: AtomicBool::new(false),
             waiters,
             producers: Mutex::new(producers),
             kept_at: Mutex::new(kept_at),

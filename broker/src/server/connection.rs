@@ -26,6 +26,8 @@ use crate::node::Node;
 const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a connection may hold a large buffer without using it, at the least.
 const REST_AFTER: Duration = Duration::from_secs(10);
+/// A buffer that has held a larger request goes with it, and is not kept for the next.
+const KEPT_BYTES_MAX: usize = 4 << 20;
 /// Answers written together at most.
 const WRITE_BYTES_TARGET: usize = 1024 * 1024;
 
@@ -246,6 +248,10 @@ impl Connection<'_> {
             return Ok(Taken::NoMemory(missing));
         }
         let Some(frame) = self.inbox.next_frame()? else { return Ok(Taken::Nothing) };
+        if length > KEPT_BYTES_MAX {
+            // Nobody counts it once the request is carried out.
+            self.inbox.rest();
+        }
         self.frame_started = None;
         let (arrived, memory) = (self.arrived, mem::take(&mut self.reserved));
         let (api, dispatched) = dispatch(&self.node, &self.peer, frame).await?;
