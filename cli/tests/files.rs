@@ -115,6 +115,17 @@ fn reserved_space_is_no_damage() {
 }
 
 #[test]
+fn zeros_are_no_damage_where_the_next_segment_goes_on() {
+    let data = written();
+    let segment = segment_of(data.path());
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes.extend([0; 2400]);
+    fs::write(&segment, bytes).unwrap();
+    fs::write(segment.with_file_name("00000000000000000003.log"), []).unwrap();
+    run(&["log", "verify", data.path().to_str().unwrap()]).exits(0);
+}
+
+#[test]
 fn where_no_log_is_none_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();

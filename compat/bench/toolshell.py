@@ -1,5 +1,6 @@
 """Kafka's own command line tools, in one JVM that stays."""
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,17 @@ TOOLS = {
 }
 
 JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{CLASSES}:{JARS}/*")
+
+
+def batches_of(segment: Path) -> bytes:
+    """The bytes of a segment without the zeros behind its last batch."""
+    content, end = segment.read_bytes(), 0
+    while end + 12 <= len(content):
+        length = int.from_bytes(content[end + 8 : end + 12])
+        if length == 0:
+            break
+        end += 12 + length
+    return content[:end]
 
 
 @dataclass
@@ -88,6 +100,19 @@ class ToolShell:
         if done.returncode != 0:
             raise AssertionError(f"{tool} ended with {done.returncode}: {done.stderr[:200]}")
         return done.stdout
+
+    def dump_log(self, segments: list[Path], *args: str) -> str:
+        """What the tool says of segments of a running broker: of copies that end with the last
+        batch, as those of a stopped one do. It takes the zeros behind it for damage."""
+        copies = self.folder / "segments"
+        shutil.rmtree(copies, ignore_errors=True)
+        names = []
+        for number, segment in enumerate(segments):
+            copy = copies / str(number) / segment.name
+            copy.parent.mkdir(parents=True)
+            copy.write_bytes(batches_of(segment))
+            names.append(str(copy))
+        return self.run("kafka-dump-log", "--files", ",".join(names), *args).text()
 
     def run(self, tool: str, *args: str, stdin: Path = Path("/dev/null")) -> Outcome:
         """Runs the tool, which must end well."""

@@ -19,7 +19,7 @@ use crate::epochs::Epochs;
 use crate::error::{At, Corrupt, DiskError, OpenError};
 use crate::index::{Access, IndexEntry, IndexView, OffsetEntry, TimeEntry};
 use crate::log::{State, jitter};
-use crate::options::LogOptions;
+use crate::options::{Durability, LogOptions};
 use crate::scan::{Damage, ScanError, Scanner};
 use crate::segment::{self, Place, Segment};
 use crate::topic_id::{self, TopicId};
@@ -31,7 +31,7 @@ pub struct RecoveryReport {
     pub clean: bool,
     /// Bytes whose checksums were verified.
     pub scanned_bytes: u64,
-    /// The torn tail that was cut off, if there was one: zeros behind the last batch are none.
+    /// The torn tail that was cut off, if there was one. Zeros behind the end of a synced log are none.
     pub cut: Option<CutTail>,
     /// Ranges below the durable point that cannot be read any more.
     pub damaged: Vec<Corrupt>,
@@ -242,7 +242,6 @@ impl Recovery<'_> {
             let torn = if is_whole && has_zeros(&*file, segment.size, len).at("read", &path)? {
                 // The power failed before the end of a full segment was trimmed durably.
                 file.set_len(segment.size.into()).at("trim", &path)?;
-                file.sync_data().at("sync", &path)?;
                 None
             } else {
                 torn.or(hole.then_some(Damage::OffsetOrder))
@@ -493,7 +492,9 @@ impl Recovery<'_> {
             self.remove(base)?;
         }
         file.file().set_len(last.size.into()).at("cut", &path)?;
-        if !zeros || !later.is_empty() {
+        // Behind the end of a synced log zeros lie ready; elsewhere they were something once.
+        let is_ready = zeros && later.is_empty() && self.options.durability == Durability::Synced;
+        if !is_ready {
             let position = last.size.into();
             self.report.cut = Some(CutTail { file: path, position, bytes, damage });
         }
@@ -531,7 +532,7 @@ impl Recovery<'_> {
         let end = active.facts.next_offset;
         let first = sealed.first().unwrap_or(&active).base;
         let start = start.max(first).min(end);
-        self.make_durable()?;
+        self.make_durable(active.base)?;
         self.durable = DurablePoint {
             segment: active.base,
             position: active.size.into(),
@@ -561,7 +562,7 @@ impl Recovery<'_> {
 
     /// Syncs what was scanned. After a failed sync pages may look written that never reached the
     /// device: they are written anew first, since only that makes them dirty again.
-    fn make_durable(&mut self) -> Result<(), DiskError> {
+    fn make_durable(&mut self, active: i64) -> Result<(), DiskError> {
         for &(base, size) in &self.touched {
             let path = self.place.path(base, segment::LOG);
             let file = self.place.files.disk().open(&path, OpenMode::Existing).at("open", &path)?;
@@ -569,8 +570,11 @@ impl Recovery<'_> {
             if self.durable.suspect {
                 rewrite(&*file, from, size.into()).at("write", &path)?;
             }
-            // Zeros that were cut off may come back: they end a log wherever they begin.
-            if self.durable.suspect || from < u64::from(size) || self.report.cut.is_some() {
+            // A full one may have been trimmed just before the crash. Zeros that come back behind the
+            // active one end the log wherever they begin.
+            let is_full = base != active;
+            let is_new = from < u64::from(size) || self.report.cut.is_some();
+            if is_full || is_new || self.durable.suspect {
                 file.sync_data().at("sync", &path)?;
                 self.changed = true;
             }

@@ -124,6 +124,11 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// Reads again what was read before from where the scan stands.
+    pub(crate) fn look_again(&mut self) {
+        self.buffer = Bytes::new();
+    }
+
     /// Passes over all that is left.
     pub(crate) fn jump_to_end(&mut self) {
         self.position = self.end;

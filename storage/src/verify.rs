@@ -14,6 +14,8 @@ use crate::index::{IndexEntry, OffsetEntry, TimeEntry};
 use crate::scan::{Damage, ScanError, Scanner};
 use crate::segment;
 
+/// How often to look at bytes that seem damaged.
+const LOOKS_MAX: usize = 3;
 /// An index larger than this is not looked at.
 const INDEX_LEN_MAX: u64 = 1 << 30;
 
@@ -152,32 +154,50 @@ impl Iterator for Dump {
 
 fn step(scanner: &mut Scanner<'_>) -> std::io::Result<Option<Dumped>> {
     let position = scanner.position();
-    match scanner.next_batch() {
-        Ok(found) => Ok(found.map(|(found, batch)| {
-            let header = found.header;
-            Dumped::Batch { position, header, batch }
-        })),
-        Err(ScanError::Io(error)) => Err(error),
-        Err(ScanError::Damage(damage)) => {
-            let zeros = scanner.only_zeros_follow()?;
-            if zeros {
-                scanner.jump_to_end();
-            } else {
-                scanner.resync()?;
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let damage = match scanner.next_batch() {
+            Ok(found) => {
+                return Ok(found.map(|(found, batch)| {
+                    let header = found.header;
+                    Dumped::Batch { position, header, batch }
+                }));
             }
-            let bytes = scanner.position() - position;
-            Ok(Some(Dumped::Damage { position, bytes, damage, zeros }))
+            Err(ScanError::Io(error)) => return Err(error),
+            Err(ScanError::Damage(damage)) => damage,
+        };
+        let zeros = scanner.only_zeros_follow()?;
+        if zeros {
+            scanner.jump_to_end();
+        } else if looks < LOOKS_MAX {
+            // A broker may have replaced zeros by a batch meanwhile, or be about it.
+            scanner.look_again();
+            continue;
+        } else {
+            scanner.resync()?;
         }
+        let bytes = scanner.position() - position;
+        return Ok(Some(Dumped::Damage { position, bytes, damage, zeros }));
     }
 }
 
 /// Reads a log's folder: every batch with its checksum, and every index entry against the batches.
 pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, DiskError> {
     let mut report = VerifyReport::default();
-    for base in segments(disk, dir)? {
+    let bases = segments(disk, dir)?;
+    for (i, &base) in bases.iter().enumerate() {
         report.segments += 1;
         let path = |extension| dir.join(format!("{base:020}.{extension}"));
         let headers = verify_batches(disk, &path(segment::LOG), &mut report)?;
+        let end = headers.last().map_or(base, |(_, last_offset, _)| last_offset + 1);
+        if bases.get(i + 1) == Some(&end) {
+            // A full segment that was not trimmed lacks nothing.
+            let here = path(segment::LOG);
+            let untrimmed =
+                |last: &mut Problem| matches!(last.fault, Fault::Zeros { .. }) && last.file == here;
+            report.problems.pop_if(untrimmed);
+        }
         let index = entries::<OffsetEntry>(disk, &path(segment::INDEX), &mut report)?;
         verify_index(base, &headers, &path(segment::INDEX), &index, &mut report);
         let times = entries::<TimeEntry>(disk, &path(segment::TIME_INDEX), &mut report)?;

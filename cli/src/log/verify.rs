@@ -46,8 +46,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let progress = Progress::of(Some(logs.len() as u64), "logs");
     for log in logs {
         progress.reach(verified.len() as u64);
+        // First: what is the last segment now may not be that when all is read.
+        let reserved = Reserved::of(&log);
         verified.push(match verify(&RealDisk, &log) {
-            Ok(report) => Verified::new(report, log),
+            Ok(report) => Verified::new(report, &reserved, log),
             Err(error) => Verified::unreadable(&error, log),
         });
     }
@@ -110,8 +112,7 @@ fn summary(logs: &[Verified]) -> String {
 }
 
 impl Verified {
-    fn new(report: VerifyReport, log: PathBuf) -> Self {
-        let reserved = Reserved::of(&log);
+    fn new(report: VerifyReport, reserved: &Reserved, log: PathBuf) -> Self {
         let is_damage = |problem: &Problem| !reserved.holds(problem);
         let finding = |problem: Problem| Finding {
             problem: describe(problem.fault),

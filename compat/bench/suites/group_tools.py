@@ -204,8 +204,8 @@ class GroupTools:
     def dump_offsets(self) -> str:
         """Kafka's reader finds the group's story in the broker's own files."""
         files = sorted(self.broker.data.glob("**/__consumer_offsets-*/*.log"))
-        names = ",".join(str(path) for path in files if path.stat().st_size)
-        text = self.shell.run("kafka-dump-log", "--files", names, "--offsets-decoder").text()
+        segments = [path for path in files if path.stat().st_size]
+        text = self.shell.dump_log(segments, "--offsets-decoder")
         lines = [line for line in text.splitlines() if f'"group":"{GROUP}"' in line]
         commits = [line for line in lines if f'"topic":"{GROUP}"' in line]
         same(any('"offset":10' in line for line in commits), True)

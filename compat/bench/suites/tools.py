@@ -7,7 +7,7 @@ from pathlib import Path
 from ..broker import Broker, Klamm
 from ..paths import WORK
 from ..table import NOT_APPLICABLE, Table
-from ..toolshell import ToolShell
+from ..toolshell import ToolShell, batches_of
 from . import cluster_tools, config_tools, group_tools, transaction_tools
 
 CLIENT = "Kafka tools"
@@ -217,7 +217,7 @@ class Tools:
         (folder,) = answer["brokers"][0]["logDirs"]
         expect(folder["error"] is None, folder)
         (partition,) = folder["partitions"]
-        size = sum(path.stat().st_size for path in self.files("tools-perf", "log"))
+        size = sum(len(batches_of(path)) for path in self.files("tools-perf", "log"))
         expect(partition["partition"] == "tools-perf-0", partition)
         expect(partition["size"] == size, f"{partition['size']} bytes, the files have {size}")
         return f"{size} bytes"
@@ -240,21 +240,12 @@ class Tools:
         expect(found, f"no .{suffix} of {topic} under {self.broker.data}")
         return found
 
-    def dump(self, files: list[Path], *args: str) -> str:
-        names = ",".join(str(path) for path in files)
-        text = self.shell.run("kafka-dump-log", "--files", names, *args).text()
-        for complaint in (
-            "isvalid: false",
-            "Mismatches",
-            "Non-consecutive",
-            "out of order",
-            "not found",
-            "Found timestamp mismatch",
-            "Found out of order",
-            "corrupt",
-        ):
-            expect(complaint not in text, f"kafka-dump-log says: {complaint}")
-        return text
+    def dump(self, segments: list[Path], *args: str) -> str:
+        return sound(self.shell.dump_log(segments, *args))
+
+    def dump_index(self, indexes: list[Path], *args: str) -> str:
+        names = ",".join(str(path) for path in indexes)
+        return sound(self.shell.run("kafka-dump-log", "--files", names, *args).text())
 
     def dump_data(self) -> str:
         segments = self.files("tools-perf", "log")
@@ -269,9 +260,9 @@ class Tools:
         indexes = (
             self.files("tools-perf", "index")[:-1] + self.files("tools-perf", "timeindex")[:-1]
         )
-        self.dump(indexes)
-        self.dump(indexes, "--verify-index-only")
-        self.dump(indexes, "--index-sanity-check")
+        self.dump_index(indexes)
+        self.dump_index(indexes, "--verify-index-only")
+        self.dump_index(indexes, "--index-sanity-check")
         return f"{len(indexes)} files"
 
     def dump_agrees(self) -> str:
@@ -288,6 +279,22 @@ class Tools:
                 expect(their == our, f"Kafka: {their}; ours: {our}")
             batches += len(ours)
         return f"{batches} batches"
+
+
+def sound(text: str) -> str:
+    """What kafka-dump-log says, if it has nothing to complain of."""
+    for complaint in (
+        "isvalid: false",
+        "Mismatches",
+        "Non-consecutive",
+        "out of order",
+        "not found",
+        "Found timestamp mismatch",
+        "Found out of order",
+        "corrupt",
+    ):
+        expect(complaint not in text, f"kafka-dump-log says: {complaint}")
+    return text
 
 
 def batch_lines(dump: str) -> list[str]:

@@ -8,6 +8,7 @@
 use super::State;
 use crate::disk::DiskFile;
 use crate::options::Durability;
+use crate::segment::SIZE_MAX;
 
 /// The most zeros at a time.
 const ZEROS_MAX: u32 = 256 << 10;
@@ -26,13 +27,13 @@ impl State {
         let Some(file) = self.unsynced.held.as_ref().filter(|_| is_small && used_up) else {
             return;
         };
-        if self.options.durability != Durability::Synced {
+        // A segment that is about to roll takes no more of them.
+        if self.options.durability != Durability::Synced || self.roll_due {
             return;
         }
-        let size = self.active.size;
-        let end = (size + size.min(ZEROS_MAX)).next_multiple_of(BLOCK as u32);
-        let end = end.min(self.options.segment_bytes);
-        if end > size {
+        let (size, size_max) = (self.active.size, self.options.segment_bytes.min(SIZE_MAX));
+        if size < size_max {
+            let end = (size + size.min(ZEROS_MAX)).next_multiple_of(BLOCK as u32).min(size_max);
             self.active.zeros_end = end;
             if let Err(error) = write(&**file.file(), size, end) {
                 tracing::debug!(%error, "no zeros behind the end: syncs take longer");

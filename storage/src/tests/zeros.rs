@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::support::*;
-use crate::disk::{Disk, DiskFile, MemoryDisk, OpenMode};
+use crate::disk::{Disk, DiskFile, FaultyDisk, MemoryDisk, OpenMode};
 use crate::{Bound, Durability, LogOptions};
 
 fn segment(disk: &MemoryDisk, base: i64) -> Arc<dyn DiskFile> {
@@ -127,4 +127,34 @@ fn a_disk_without_room_for_zeros_takes_records() {
     assert_eq!(len(&disk, 0), world.log.size_bytes());
     let before = contents(&world.log, Bound::End);
     assert_eq!(contents(&open(&disk.after_kill(), small()).log, Bound::End), before);
+}
+
+#[test]
+fn a_segment_that_rolled_just_before_a_kill_is_trimmed_for_good() {
+    for seed in 0..60 {
+        let memory = MemoryDisk::new();
+        let disk = FaultyDisk::new(Arc::new(memory.clone()));
+        let world = try_open(Arc::new(disk.clone()), small()).unwrap();
+        while world.log.size_bytes() < 1900 {
+            commit(&world.log, plain(1, 1));
+        }
+        // Cuts nothing, but waits until the durable point is written.
+        world.log.truncate(i64::MAX).unwrap();
+        let held = disk.hold_syncs();
+        while world.log.segments().len() < 2 {
+            drop(append(&world.log, plain(1, 2)));
+        }
+        let killed = memory.after_kill();
+        drop(held);
+        let size = u64::from(world.log.segments()[0].size_bytes);
+        let world = open(&killed, small());
+        let before = contents(&world.log, Bound::End);
+        // The kernel happens to write the durable point back.
+        let durable = Path::new(DIR).join("t-0/durable.klamm");
+        killed.open(&durable, OpenMode::Existing).unwrap().sync_data().unwrap();
+        let world = open(&killed.after_power_cut(seed), small());
+        assert!(world.report.damaged.is_empty() && world.report.cut.is_none(), "seed {seed}");
+        assert_eq!(contents(&world.log, Bound::End), before, "seed {seed}");
+        assert_eq!(world.log.segments()[0].size_bytes, size as u32, "seed {seed}");
+    }
 }
