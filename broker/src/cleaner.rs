@@ -72,6 +72,8 @@ struct Throttle {
 
 impl Throttle {
     fn new(bytes_per_second: f64) -> Self {
+        // None is no limit, and not a stop for ever.
+        let bytes_per_second = if bytes_per_second > 0.0 { bytes_per_second } else { f64::MAX };
         Self { bytes_per_second, paid: Cell::new(Duration::ZERO) }
     }
 
@@ -105,7 +107,9 @@ mod tests {
 
     #[test]
     fn without_a_limit_nothing_waits() {
-        let throttle = Throttle::new(f64::MAX);
-        assert_eq!(throttle.wait(Duration::ZERO, u64::MAX), Duration::ZERO);
+        for limit in [f64::MAX, f64::INFINITY, 0.0, -1.0, f64::NAN] {
+            let throttle = Throttle::new(limit);
+            assert_eq!(throttle.wait(Duration::ZERO, u64::MAX), Duration::ZERO, "{limit}");
+        }
     }
 }

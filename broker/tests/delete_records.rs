@@ -94,6 +94,10 @@ async fn what_is_not_deleted_otherwise_is_not_deleted_so() {
     let refused = delete(&mut client, "compacted", 0).await;
     assert_eq!(refused, Err(ErrorCode::POLICY_VIOLATION));
     assert_eq!(delete(&mut client, "both", 1).await, Ok(1));
+    // Where nothing is cleaned up, this alone makes room (KAFKA-19112).
+    client.create_topic("kept", 1, &[(policy, "")]).await;
+    client.produce("kept", batch(&["a"])).await;
+    assert_eq!(delete(&mut client, "kept", 1).await, Ok(1));
     let unknown = delete(&mut client, "nowhere", 0).await;
     assert_eq!(unknown, Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
 }

@@ -67,6 +67,41 @@ async fn a_fetch_waits_until_enough_bytes_are_there() {
     assert_eq!(counts, [1, 2]);
 }
 
+/// A fetch of so many bytes at least and at most, that would wait for ever.
+fn exactly(bytes: usize) -> fetch::Request {
+    let bytes = i32::try_from(bytes).unwrap();
+    let partition = fetch::Partition { partition_max_bytes: bytes, ..Default::default() };
+    fetch::Request { min_bytes: bytes, ..beside("t", partition) }
+}
+
+#[tokio::test]
+async fn what_a_limit_keeps_back_is_not_waited_for() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("idle", 1, &[]).await;
+    client.create_topic("t", 1, &[]).await;
+    let one = batch(&["value"]);
+    for _ in 0..3 {
+        client.produce("t", one.clone()).await;
+    }
+    let response = client.call::<Fetch>(12, &exactly(2 * one.len() + 1)).await;
+    assert_eq!(values(&response.topics[1].partitions[0]).len(), 2);
+}
+
+#[tokio::test]
+async fn what_lies_in_the_next_segment_is_not_waited_for() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("idle", 1, &[]).await;
+    client.create_topic("t", 1, &[("segment.bytes", "1048576")]).await;
+    let large = "x".repeat(600_000);
+    for _ in 0..2 {
+        client.produce("t", batch(&[&large])).await;
+    }
+    let response = client.call::<Fetch>(12, &exactly(2_000_000)).await;
+    assert_eq!(values(&response.topics[1].partitions[0]).len(), 1);
+}
+
 #[tokio::test]
 async fn limits_yield_to_the_first_batch_only() {
     let broker = ephemeral().await;

@@ -197,21 +197,35 @@ async fn compacted_topics_name_the_records_without_a_key() {
     assert_eq!(named, [1]);
 }
 
+/// The greatest timestamp in the header that is stored of a batch which came with this one, and
+/// whose newest record has 1001.
+async fn greatest_timestamp_stored(client: &mut Client, topic: &str, sent: i64) -> i64 {
+    client.create_topic(topic, 1, &[]).await;
+    let mut lying = batch(&["a", "b"]).to_vec();
+    lying[35..43].copy_from_slice(&sent.to_be_bytes());
+    let crc = crc32c(&lying[21..]);
+    lying[17..21].copy_from_slice(&crc.to_be_bytes());
+    let answer = client.produce(topic, lying.into()).await;
+    assert_eq!(answer.error_code, ErrorCode::NONE);
+    let fetched = client.fetch(topic, 0).await;
+    assert_eq!(texts(&values(&fetched)), [(0, "a"), (1, "b")]);
+    let stored = fetched.records.unwrap().into_bytes();
+    i64::from_be_bytes(stored[35..43].try_into().unwrap())
+}
+
 /// Whatever came with it would never have been old.
 #[tokio::test]
 async fn a_header_that_claims_a_record_of_the_far_future_is_corrected() {
     let broker = ephemeral().await;
     let mut client = Client::connect(&broker).await;
-    client.create_topic("orders", 1, &[]).await;
-    let mut lying = batch(&["a", "b"]).to_vec();
-    lying[35..43].copy_from_slice(&i64::MAX.to_be_bytes());
-    let crc = crc32c(&lying[21..]);
-    lying[17..21].copy_from_slice(&crc.to_be_bytes());
-    let answer = client.produce("orders", lying.into()).await;
-    assert_eq!(answer.error_code, ErrorCode::NONE);
-    let fetched = client.fetch("orders", 0).await;
-    assert_eq!(texts(&values(&fetched)), [(0, "a"), (1, "b")]);
-    let stored = fetched.records.unwrap().into_bytes();
-    assert_eq!(stored[35..43], 1_001i64.to_be_bytes());
-    broker.stop().await;
+    assert_eq!(greatest_timestamp_stored(&mut client, "orders", i64::MAX).await, 1_001);
+}
+
+/// Sarama sent such: its records were as old as their segment, and not found by time.
+#[tokio::test]
+async fn a_header_without_its_greatest_timestamp_gets_it() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    assert_eq!(greatest_timestamp_stored(&mut client, "unset", -1).await, 1_001);
+    assert_eq!(greatest_timestamp_stored(&mut client, "zero", 0).await, 1_001);
 }

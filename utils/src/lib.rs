@@ -5,6 +5,7 @@
 //! | [`clock`] | the only source of time, so that tests can own it |
 //! | [`task`] | the only way to start a task: with a name, an owner and an end |
 //! | [`backoff`] | growing, jittered pauses between retries |
+//! | [`episode`] | failures that last, told when they begin and end |
 //! | [`cancel`] | dropping futures at each of their awaits, for tests |
 //! | [`metrics`] | counters and histograms |
 //! | [`random`] | the only source of chance |
@@ -18,6 +19,7 @@ pub mod backoff;
 pub mod base64;
 pub mod cancel;
 pub mod clock;
+pub mod episode;
 pub mod hash;
 pub mod metrics;
 pub mod random;

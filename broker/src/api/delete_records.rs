@@ -46,7 +46,9 @@ async fn delete(topic: Option<&Topic>, index: i32, before: i64) -> Result<i64, E
     if is_internal(&partition.topic.name) {
         return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
     }
-    if !partition.topic.config().cleanup.delete {
+    let cleanup = &partition.topic.config().cleanup;
+    // Where nothing is cleaned up it is the one way to make room (KAFKA-19112).
+    if cleanup.compact && !cleanup.delete {
         return Err(ErrorCode::POLICY_VIOLATION);
     }
     partition.delete_records(Some(before).filter(|offset| *offset != HIGH_WATERMARK)).await

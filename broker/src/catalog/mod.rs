@@ -37,6 +37,7 @@ use futures_util::future::{FutureExt as _, Shared};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_storage::{AppendError, ChangeError, OpenError, Outcome, ReadError, Storage, Ticket};
 use klamm_utils::clock::Clock;
+use klamm_utils::episode::Episode;
 
 use self::identity::Identity;
 use self::records::{FeatureLevelRecord, MetadataRecord};
@@ -144,6 +145,8 @@ struct Inner {
     writer: Mutex<Writer>,
     /// Held while a snapshot is written, so that there is one at a time.
     snapshot: tokio::sync::Mutex<()>,
+    /// Changes are not stored.
+    failure: Episode,
 }
 
 /// The catalog at one offset.
@@ -190,6 +193,7 @@ impl Catalog {
             published: ArcSwap::new(Arc::clone(&version)),
             writer: Mutex::new(Writer { latest: version, commit: None, log_bytes }),
             snapshot: tokio::sync::Mutex::default(),
+            failure: Episode::default(),
         }));
         Ok(catalog)
     }
@@ -252,7 +256,9 @@ impl Catalog {
     pub async fn change<T>(&self, plan: impl FnOnce(&mut Planner<'_>) -> T) -> Result<T, Refusal> {
         let result = self.try_change(plan).await;
         result.map_err(|error| {
-            tracing::error!(%error, "a change of topics or settings was not stored");
+            if self.0.failure.fails() {
+                tracing::error!(%error, "a change of topics or settings was not stored");
+            }
             Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, "The change was not stored.")
         })
     }
@@ -277,6 +283,9 @@ impl Catalog {
         match commit.await {
             Outcome::Committed => self.0.publish(&version),
             lost => return Err(CatalogError::NotKept(lost)),
+        }
+        if self.0.failure.succeeds() {
+            tracing::info!("changes of topics and settings are stored again");
         }
         if is_snapshot_due {
             self.write_snapshot().await;

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use klamm_protocol::error_code::ErrorCode;
@@ -84,8 +83,7 @@ impl Partition {
             self.log.set_stable_offset(undecided);
             self.not_appended(&error)
         })?;
-        if self.is_short() {
-            self.is_short.store(false, Ordering::Relaxed);
+        if self.shortage.succeeds() {
             tracing::info!(partition = %self, "appends are taken again");
         }
         let time = ticket.append_time_ms().unwrap_or(header.max_timestamp);
@@ -129,13 +127,8 @@ impl Partition {
         }
     }
 
-    pub(crate) fn is_short(&self) -> bool {
-        self.is_short.load(Ordering::Relaxed)
-    }
-
     pub(super) fn not_appended(&self, error: &AppendError) -> Rejection {
-        let is_short = matches!(error, AppendError::Shortage(_));
-        if is_short && !self.is_short.swap(true, Ordering::Relaxed) {
+        if matches!(error, AppendError::Shortage(_)) && self.shortage.fails() {
             tracing::warn!(partition = %self, %error, "appends are refused until there is room");
         }
         let code = match error {

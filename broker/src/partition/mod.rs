@@ -33,9 +33,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Lent, Records};
 use klamm_storage::{
-    AbortedTransaction, Bound, ChangeError, CommitListener, DiskError, HighWatermark, Log, Offsets,
-    ReadError, Slice, Span, StartOffset,
+    AbortedTransaction, Bound, ChangeError, CommitListener, Corrupt, DiskError, HighWatermark, Log,
+    Offsets, ReadError, Slice, Span, StartOffset,
 };
+use klamm_utils::episode::Episode;
 
 use crate::topics::TopicInfo;
 use producers::Producers;
@@ -87,6 +88,9 @@ pub(crate) struct Batches {
     /// The transactions among the records that do not count, by first offset; none for readers of
     /// what is not committed.
     pub(crate) aborted: Vec<AbortedTransaction>,
+    /// The bytes that they count for where a reader waits for some: more than they have where more
+    /// lies ready behind them, and only a limit or the end of a segment keeps it back.
+    pub(crate) worth: usize,
 }
 
 /// What offset to look for.
@@ -118,9 +122,10 @@ pub(crate) struct Partition {
     log: Log,
     /// Set once the topic was deleted; who still holds the partition is told so.
     removed: AtomicBool,
-    /// Whether the last append was refused for want of room or files: the log says when that begins
-    /// and when it ends.
-    is_short: AtomicBool,
+    /// Appends are refused for want of room or of files.
+    shortage: Episode,
+    /// The damage that a read met last: it is told once, however often it is met.
+    damage: Mutex<Option<Corrupt>>,
     waiters: Arc<Waiters>,
     /// Guarded by a mutex that also fixes the order of appends: it is held from the judgement of
     /// a batch to the note that it was stored, with the write to the page cache in between.
@@ -244,15 +249,32 @@ impl Partition {
         }
         match read.isolation {
             Isolation::ReadUncommitted => {
-                let (records, _) = self.batches(read, cold).await?;
-                Ok(Batches { records, aborted: Vec::new() })
+                let (records, next_offset) = self.batches(read, cold).await?;
+                let worth = self.worth(read, records.len(), next_offset..end);
+                Ok(Batches { records, aborted: Vec::new(), worth })
             }
-            Isolation::ReadCommitted => self.read_committed(read, cold).await,
+            Isolation::ReadCommitted => self.read_committed(read, end, cold).await,
+        }
+    }
+
+    /// What bytes that a read gave count for, with so many offsets left behind them: as in Kafka
+    /// (`DelayedFetch`, cases F and G), a reader in a full segment never waits, and what a limit
+    /// keeps back counts up to that limit.
+    fn worth(&self, read: Read, size: usize, left: Range<i64>) -> usize {
+        match () {
+            () if left.is_empty() => size,
+            () if read.offset < self.log.active_base_offset() => usize::MAX,
+            () => size.max(read.bytes_max),
         }
     }
 
     /// Reads batches and what of them does not count, which compaction may not change in between.
-    async fn read_committed(&self, read: Read, cold: &ColdReads) -> Result<Batches, ErrorCode> {
+    async fn read_committed(
+        &self,
+        read: Read,
+        end: i64,
+        cold: &ColdReads,
+    ) -> Result<Batches, ErrorCode> {
         loop {
             let generation = self.log.generation();
             let (records, next_offset) = self.batches(read, cold).await?;
@@ -261,7 +283,8 @@ impl Partition {
                 false => self.aborted(read.offset..next_offset, cold).await?,
             };
             if self.log.generation() == generation {
-                return Ok(Batches { records, aborted });
+                let worth = self.worth(read, records.len(), next_offset..end);
+                return Ok(Batches { records, aborted, worth });
             }
         }
     }
@@ -362,7 +385,10 @@ impl Partition {
             ReadError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
             ReadError::Closed => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             ReadError::Corrupt(damage) => {
-                tracing::error!(partition = %self, %damage, "a read met damage");
+                let mut last = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+                if last.replace(damage.clone()).as_ref() != Some(damage) {
+                    tracing::error!(partition = %self, %damage, "a read met damage");
+                }
                 ErrorCode::CORRUPT_MESSAGE
             }
             ReadError::Disk(error) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use klamm_storage::{
     ChangeError, CompactError, CompactOptions, OpenError, Pace, RecoveryReport, Storage, TopicId,
 };
+use klamm_utils::episode::Episode;
 
 use super::waiters::Waiters;
 use super::{Partition, snapshot};
@@ -60,7 +61,8 @@ impl Partition {
             leader_epoch,
             log,
             removed: AtomicBool::new(false),
-            is_short: AtomicBool::new(false),
+            shortage: Episode::default(),
+            damage: Mutex::default(),
             waiters,
             producers: Mutex::new(producers),
             kept_at: Mutex::new(kept_at),

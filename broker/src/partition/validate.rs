@@ -78,11 +78,14 @@ pub(crate) fn validate(
     if timestamps == TimestampType::Create && header.attributes.timestamp_type() != timestamps {
         batch = batch.with_create_time();
     }
-    if config.cleanup.compact || breaks_window(&header, config, now_ms) {
+    if config.cleanup.compact
+        || breaks_window(&header, config, now_ms)
+        || lacks_newest(&header, config)
+    {
         let newest = check_records(&batch, config, now_ms)?;
         // Retention and look-ups by time believe the header: were it to tell of what no record has,
-        // nothing would ever be old.
-        if timestamps == TimestampType::Create && newest < header.max_timestamp {
+        // nothing would ever be old, or all at once.
+        if timestamps == TimestampType::Create && newest != header.max_timestamp {
             batch = batch.with_max_timestamp(newest);
         }
     }
@@ -150,6 +153,11 @@ fn breaks_window(header: &BatchHeader, config: &TopicConfig, now_ms: i64) -> boo
     config.timestamps.kind == TimestampType::Create
         && (config.timestamps.before_max_ms != i64::MAX
             || header.max_timestamp > now_ms.saturating_add(config.timestamps.after_max_ms))
+}
+
+/// Whether the header cannot tell the newest timestamp: Sarama left that field empty for years.
+fn lacks_newest(header: &BatchHeader, config: &TopicConfig) -> bool {
+    config.timestamps.kind == TimestampType::Create && header.max_timestamp < header.base_timestamp
 }
 
 /// Gives the timestamp of the newest record; -1 where none has one.

@@ -21,15 +21,22 @@ impl Log {
     /// segments that lie before it. An offset at or before the start changes nothing. Blocks.
     pub fn delete_records(&self, to: i64) -> Result<StartOffset, ChangeError> {
         let inner = &self.0;
+        // Nobody else moves the start meanwhile.
         let _layout = inner.hold_layout();
-        let mut state = inner.lock_between_syncs();
+        let state = inner.lock();
         state.check_changeable()?;
         let (start, end) = (state.start, state.high_watermark);
+        drop(state);
         if !(0..=end).contains(&to) {
             return Err(ChangeError::OffsetOutOfRange { start, end });
         }
         if to > start {
+            // It waits for the device: nobody else must.
             write_start(inner, to)?;
+        }
+        let mut state = inner.lock_between_syncs();
+        state.check_changeable()?;
+        if to > start {
             state.start = to;
             let before = |segment: &Segment| segment.facts.next_offset <= to;
             let count = state.sealed.iter().take_while(|segment| before(segment)).count();

@@ -220,6 +220,12 @@ impl Log {
         self.0.lock().generation
     }
 
+    /// Where the segment begins that takes appends.
+    #[must_use]
+    pub fn active_base_offset(&self) -> i64 {
+        self.0.lock().active.base
+    }
+
     /// The segments, by base offset; the last one takes appends.
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentInfo> {

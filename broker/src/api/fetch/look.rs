@@ -37,6 +37,8 @@ pub(super) struct Target {
 /// An answer for each target, and what decides whether they may be sent already.
 pub(super) struct Look {
     pub(super) answers: Vec<PartitionAnswer>,
+    /// What each counts for: see [`Batches`].
+    worth: Vec<usize>,
     bytes: usize,
     /// An error, or logs that have parted: the client must hear of it at once.
     is_urgent: bool,
@@ -45,19 +47,20 @@ pub(super) struct Look {
 impl Plan {
     pub(super) fn is_enough(&self, look: &Look) -> bool {
         look.is_urgent
-            || look.bytes >= self.bytes_min
+            || look.worth() >= self.bytes_min
             || self.targets.is_empty()
             || self.deadline <= Instant::now()
     }
 
     /// Reads what is there now, in order.
     pub(super) async fn look(&self) -> Look {
-        let answers = Vec::with_capacity(self.targets.len());
-        let mut look = Look { answers, bytes: 0, is_urgent: false };
+        let (answers, worth) = (Vec::with_capacity(self.targets.len()), Vec::new());
+        let mut look = Look { answers, worth, bytes: 0, is_urgent: false };
         for target in &self.targets {
-            let answer = self.read(target, look.bytes).await;
+            let (answer, worth) = self.read(target, look.bytes).await;
             look.count(&answer);
             look.answers.push(answer);
+            look.worth.push(worth);
         }
         look
     }
@@ -89,26 +92,29 @@ impl Plan {
     async fn look_again(&self, look: &mut Look, at: usize) {
         let Some(target) = self.targets.get(at) else { return };
         look.bytes -= look.answers.get(at).map_or(0, bytes);
-        let fresh = self.read(target, look.bytes).await;
+        let (fresh, fresh_worth) = self.read(target, look.bytes).await;
         look.count(&fresh);
-        if let Some(answer) = look.answers.get_mut(at) {
-            *answer = fresh;
+        let known = look.answers.get_mut(at).zip(look.worth.get_mut(at));
+        if let Some((answer, worth)) = known {
+            (*answer, *worth) = (fresh, fresh_worth);
         }
     }
 
-    async fn read(&self, target: &Target, bytes_so_far: usize) -> PartitionAnswer {
+    /// The answer for one target, and what it counts for.
+    async fn read(&self, target: &Target, bytes_so_far: usize) -> (PartitionAnswer, usize) {
         let answer = match &target.partition {
             Ok(partition) => {
                 self.read_partition(partition, target.followed.ask, bytes_so_far).await
             }
             // Found before the log was asked: Kafka then lists no aborted transactions.
-            Err(error_code) => Ok(PartitionAnswer {
-                aborted_transactions: Some(Vec::new()),
-                ..refused(*error_code)
-            }),
+            Err(error_code) => {
+                let aborted_transactions = Some(Vec::new());
+                Ok((PartitionAnswer { aborted_transactions, ..refused(*error_code) }, 0))
+            }
         };
         let partition_index = target.followed.place.index;
-        PartitionAnswer { partition_index, ..answer.unwrap_or_else(refused) }
+        let (answer, worth) = answer.unwrap_or_else(|error_code| (refused(error_code), 0));
+        (PartitionAnswer { partition_index, ..answer }, worth)
     }
 
     async fn read_partition(
@@ -116,11 +122,11 @@ impl Plan {
         partition: &Arc<Partition>,
         ask: Ask,
         bytes_so_far: usize,
-    ) -> Result<PartitionAnswer, ErrorCode> {
+    ) -> Result<(PartitionAnswer, usize), ErrorCode> {
         partition.check_leader_epoch(ask.leader_epoch)?;
         if let Some((epoch, end_offset)) = partition.divergence(ask.last_epoch, ask.offset)? {
             let diverging_epoch = EpochEnd { epoch, end_offset };
-            return Ok(PartitionAnswer { diverging_epoch, ..self.offsets(partition) });
+            return Ok((PartitionAnswer { diverging_epoch, ..self.offsets(partition) }, 0));
         }
         let partition_max =
             usize::try_from(ask.bytes_max).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
@@ -132,7 +138,7 @@ impl Plan {
             isolation: self.isolation,
             knows_zstd: self.version >= ZSTD_FROM_VERSION,
         };
-        let Batches { records, aborted } = partition.read(read, &self.cold).await?;
+        let Batches { records, aborted, worth } = partition.read(read, &self.cold).await?;
         if !read.knows_zstd && holds_zstd(&records) {
             return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
         }
@@ -141,11 +147,12 @@ impl Plan {
             first_offset: it.first_offset,
         });
         let is_asked = self.isolation == Isolation::ReadCommitted;
-        Ok(PartitionAnswer {
+        let answer = PartitionAnswer {
             records: Some(records),
             aborted_transactions: is_asked.then(|| aborted.collect()),
             ..self.offsets(partition)
-        })
+        };
+        Ok((answer, worth))
     }
 
     fn offsets(&self, partition: &Partition) -> PartitionAnswer {
@@ -162,6 +169,10 @@ impl Plan {
 }
 
 impl Look {
+    fn worth(&self) -> usize {
+        self.worth.iter().fold(0, |sum, worth| sum.saturating_add(*worth))
+    }
+
     fn count(&mut self, answer: &PartitionAnswer) {
         self.bytes += bytes(answer);
         self.is_urgent |=

@@ -4,7 +4,7 @@
 //!   pass over the rest.
 //! - Limits are soft: the first batch of the answer is given whatever its size.
 //! - The answer waits until `min_bytes` are there or `max_wait_ms` is over, but never when there
-//!   is an error to tell.
+//!   is an error to tell, and never for records that a limit, or the end of a segment, keeps back.
 //! - From version 7 on a client may open a session, in which both sides name only what changes
 //!   (KIP-227). A broker may refuse to open one; the client then names everything each time.
 //! - Whoever says to be a replica is answered as a consumer.

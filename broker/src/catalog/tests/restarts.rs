@@ -112,7 +112,8 @@ async fn a_change_that_is_not_stored_is_not_made() {
     create(&running, "one").await;
     let image = running.catalog.image();
     disk.set_capacity(0);
-    let new = topic("two");
+    // More than fits where zeros lie ready.
+    let new = NewTopic { partitions: 1_000, ..topic("two") };
     let refused = running
         .catalog
         .change(|planner| planner.create_topic(&new, new_id()).map(drop))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use klamm_protocol::error_code::ErrorCode;
-use klamm_protocol::records::{BatchBuilder, BatchOptions, Outcome};
+use klamm_protocol::records::Outcome;
 use klamm_storage::disk::MemoryDisk;
 
 use super::support::{ask, init, node};
@@ -52,24 +52,4 @@ async fn a_log_that_is_read_anew_leaves_no_writers_of_markers_behind() {
     node.tasks.stop();
     node.tasks.ended().await;
     assert_eq!(tasks(), 0);
-}
-
-#[tokio::test]
-async fn a_partition_knows_when_a_shortage_begins_and_ends() {
-    let disk = MemoryDisk::new();
-    let node = node(&disk).await;
-    let topic = node.auto_create(&"t".into()).await.unwrap();
-    let partition = topic.partition(0).unwrap();
-    let append = || {
-        let mut builder = BatchBuilder::new(BatchOptions::default());
-        builder.push(0, None, Some(b"value"), &[]).unwrap();
-        partition.append(builder.build(0).unwrap(), None, 0)
-    };
-    assert!(append().is_ok() && !partition.is_short());
-    disk.set_capacity(0);
-    for _ in 0..2 {
-        assert!(append().is_err() && partition.is_short());
-    }
-    disk.set_capacity(u64::MAX);
-    assert!(append().is_ok() && !partition.is_short());
 }
