@@ -14,30 +14,79 @@ const COMPILED_BYTES_MAX: usize = 64 << 10;
 /// It is no regular expression, or one that is too large.
 pub(crate) fn whole(pattern: &str) -> Result<Regex, Error> {
     let build = |text: &str| RegexBuilder::new(text).size_limit(COMPILED_BYTES_MAX).build();
-    let pattern = unquoted(pattern);
+    let pattern = translated(pattern);
     // By itself first: `)|(` is one only within the parentheses.
     build(&pattern)?;
     build(&format!("^(?:{pattern})$"))
 }
 
-/// Without `\Q` and `\E`, between which RE2 takes everything for what it is.
-fn unquoted(pattern: &str) -> String {
+/// As our library has it what RE2 takes: `\Q` and `\E`, between which everything is what it is; and
+/// in classes a dash beside `\w` and the like, a bracket, and `&` and `~`, which are themselves.
+fn translated(pattern: &str) -> String {
     let mut plain = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some((before, escaped)) = rest.split_once('\\') {
-        plain.push_str(before);
-        if let Some(quoted) = escaped.strip_prefix('Q') {
-            let (text, behind) = quoted.split_once("\\E").unwrap_or((quoted, ""));
-            plain.push_str(&regex_lite::escape(text));
-            rest = behind;
-        } else {
-            let (letter, behind) = escaped.split_at(escaped.ceil_char_boundary(1));
-            plain.push('\\');
-            plain.push_str(letter);
-            rest = behind;
+    let (mut rest, mut in_class) = (pattern, false);
+    // Whether what stands before is no end of a range.
+    let mut behind_set = false;
+    while let Some(next) = rest.chars().next() {
+        let (here, behind) = rest.split_at(next.len_utf8());
+        let was_set = std::mem::take(&mut behind_set);
+        rest = behind;
+        match next {
+            '\\' => {
+                let letter;
+                (letter, rest) = behind.split_at(behind.ceil_char_boundary(1));
+                if letter == "Q" {
+                    let (text, unquoted) = rest.split_once("\\E").unwrap_or((rest, ""));
+                    text.chars().for_each(|quoted| push_itself(&mut plain, quoted));
+                    rest = unquoted;
+                } else {
+                    plain.extend(["\\", letter]);
+                    behind_set = is_set(letter);
+                }
+            }
+            '[' if !in_class => {
+                in_class = true;
+                plain.push('[');
+                if let Some(negated) = rest.strip_prefix('^') {
+                    plain.push('^');
+                    rest = negated;
+                }
+                // Not the end, if it stands first.
+                if let Some(more) = rest.strip_prefix(']') {
+                    plain.push_str("\\]");
+                    rest = more;
+                }
+            }
+            '[' if rest.starts_with(':') && rest.contains(":]") => {
+                let (name, more) = rest.split_once(":]").unwrap_or((rest, ""));
+                plain.extend(["[", name, ":]"]);
+                rest = more;
+                behind_set = true;
+            }
+            '-' if in_class => {
+                let before_set = rest.strip_prefix('\\').is_some_and(is_set);
+                plain.push_str(if was_set || before_set { "\\-" } else { "-" });
+            }
+            '[' | '&' | '~' if in_class => push_itself(&mut plain, next),
+            _ => {
+                in_class &= next != ']';
+                plain.push_str(here);
+            }
         }
     }
-    plain + rest
+    plain
+}
+
+/// Whether an escape, of which this is what follows the backslash, stands for several characters.
+fn is_set(escape: &str) -> bool {
+    escape.starts_with(['d', 'D', 's', 'S', 'w', 'W'])
+}
+
+fn push_itself(plain: &mut String, character: char) {
+    if character.is_ascii_punctuation() {
+        plain.push('\\');
+    }
+    plain.push(character);
 }
 
 #[cfg(test)]
@@ -60,6 +109,28 @@ mod tests {
         check(r"\Qa.b", "a.b", true);
         check(r"\\Q", r"\Q", true);
         check(r"\d+", "12", true);
+    }
+
+    #[test]
+    fn classes_are_those_of_re2() {
+        let check = |pattern, matching: &[&str], other: &[&str]| {
+            let regex = whole(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            let wrong = matching.iter().filter(|name| !regex.is_match(name));
+            let wrong = wrong.chain(other.iter().filter(|name| regex.is_match(name)));
+            assert_eq!(wrong.count(), 0, "{pattern}");
+        };
+        check(r"[\w-.]+", &["a-b.c_1"], &["a,b", ""]);
+        check(r"[.-\w]+", &["a-b.c_1"], &["a,b"]);
+        check(r"[\d-_]+", &["1-2_3"], &["a"]);
+        check(r"[a-c\-x]+", &["b-x"], &["d"]);
+        check(r"[a[b]+", &["a[b"], &["c"]);
+        check(r"[[:alpha:]-]+", &["a-b"], &["1"]);
+        check(r"[]a]+", &["]a"], &["b"]);
+        check(r"[^]a]+", &["b"], &["]", "a"]);
+        check(r"[a&&b]+", &["a&b"], &["c"]);
+        check(r"[\Qa-c\E]+", &["a-c"], &["b"]);
+        check(r"\Q[a]\E-[b]", &["[a]-b"], &["a-b"]);
+        check(r"\[a-c\]", &["[a-c]"], &["b"]);
     }
 
     #[test]

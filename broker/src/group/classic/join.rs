@@ -17,6 +17,8 @@ impl ClassicGroup {
     pub(crate) fn join(&mut self, join: Join, now: Moment, effects: &mut Effects) {
         let sent = join.member.member_id.detached();
         if !self.has_room_for(&sent) {
+            // Nobody waits for it any more: its client does not come back.
+            self.pending.remove(&sent);
             self.remove_waiting(&sent, effects);
             effects.refuse(join.token, ErrorCode::GROUP_MAX_SIZE_REACHED, Str::default());
             self.complete_join_if_due(now, effects);

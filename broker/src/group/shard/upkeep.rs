@@ -92,6 +92,7 @@ fn is_over(group: &Group, topic: &str, it: &Committed, setting: Setting<'_>) -> 
     };
     let retention = setting.config.offsets_retention.as_millis();
     let retention_ms = i64::try_from(retention).unwrap_or(i64::MAX);
-    let is_used = !group.is_empty() && group.subscribes_to(topic);
-    !is_used && it.has_expired(since_ms, retention_ms, setting.now.unix_ms)
+    // Asked last: it looks at what all members subscribe to.
+    let is_used = || !group.is_empty() && group.subscribes_to(topic);
+    it.has_expired(since_ms, retention_ms, setting.now.unix_ms) && !is_used()
 }

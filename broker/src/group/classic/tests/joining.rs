@@ -317,6 +317,36 @@ fn more_ids_than_places_may_be_out_but_the_last_are_refused() {
 }
 
 #[test]
+fn nobody_waits_for_a_newcomer_that_was_refused() {
+    check_small(
+        2,
+        "
+        > join a v4
+        a is told MEMBER_ID_REQUIRED a#1
+        > join b v4
+        b is told MEMBER_ID_REQUIRED b#2
+        > join c v4
+        c is told MEMBER_ID_REQUIRED c#3
+        > join a v4
+        > join b v4
+        > join c v4
+        c is told GROUP_MAX_SIZE_REACHED
+        > wait 6s
+        at 6s
+        a joins 1/range as a#1, leads a#1 b#2
+        b joins 1/range as b#2, led by a#1
+        > sync a a#1=x b#2=y
+        stored: Stable, generation 1, a#1=x, b#2=y
+        a has x
+        > join a
+        > join b
+        a joins 2/range as a#1, leads a#1 b#2
+        b joins 2/range as b#2, led by a#1
+        ",
+    );
+}
+
+#[test]
 fn a_member_id_can_be_written_however_long_the_client_id_is() {
     let long = "ü".repeat(16_000);
     check(&format!(
