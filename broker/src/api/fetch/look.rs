@@ -54,7 +54,8 @@ impl Plan {
 
     /// Reads what is there now, in order.
     pub(super) async fn look(&self) -> Look {
-        let (answers, worth) = (Vec::with_capacity(self.targets.len()), Vec::new());
+        let count = self.targets.len();
+        let (answers, worth) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut look = Look { answers, worth, bytes: 0, is_urgent: false };
         for target in &self.targets {
             let (answer, worth) = self.read(target, look.bytes).await;
