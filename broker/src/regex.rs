@@ -37,7 +37,7 @@ fn translated(pattern: &str) -> String {
                 (letter, rest) = behind.split_at(behind.ceil_char_boundary(1));
                 if letter == "Q" {
                     let (text, unquoted) = rest.split_once("\\E").unwrap_or((rest, ""));
-                    text.chars().for_each(|quoted| push_itself(&mut plain, quoted));
+                    plain.push_str(&regex_lite::escape(text));
                     rest = unquoted;
                 } else {
                     plain.extend(["\\", letter]);
@@ -67,7 +67,7 @@ fn translated(pattern: &str) -> String {
                 let before_set = rest.strip_prefix('\\').is_some_and(is_set);
                 plain.push_str(if was_set || before_set { "\\-" } else { "-" });
             }
-            '[' | '&' | '~' if in_class => push_itself(&mut plain, next),
+            '[' | '&' | '~' if in_class => plain.push_str(&regex_lite::escape(here)),
             _ => {
                 in_class &= next != ']';
                 plain.push_str(here);
@@ -80,13 +80,6 @@ fn translated(pattern: &str) -> String {
 /// Whether an escape, of which this is what follows the backslash, stands for several characters.
 fn is_set(escape: &str) -> bool {
     escape.starts_with(['d', 'D', 's', 'S', 'w', 'W'])
-}
-
-fn push_itself(plain: &mut String, character: char) {
-    if character.is_ascii_punctuation() {
-        plain.push('\\');
-    }
-    plain.push(character);
 }
 
 #[cfg(test)]
@@ -107,6 +100,7 @@ mod tests {
         check(r"\Qa.b\E.*", "a.b-1", true);
         check(r"\Qa.b\E.*", "a-b-1", false);
         check(r"\Qa.b", "a.b", true);
+        check(r"\Qa<b\E", "a<b", true);
         check(r"\\Q", r"\Q", true);
         check(r"\d+", "12", true);
     }
