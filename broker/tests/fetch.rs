@@ -4,6 +4,7 @@
 mod support;
 
 use bytes::Bytes;
+use klamm_broker::Broker;
 use klamm_protocol::api::Fetch;
 use klamm_protocol::api::fetch::{self, EpochEnd};
 use klamm_protocol::error_code::ErrorCode;
@@ -21,12 +22,18 @@ fn beside(topic: &str, partition: fetch::Partition) -> fetch::Request {
     request
 }
 
-#[tokio::test]
-async fn what_the_client_must_know_is_told_at_once() {
+/// A broker with the topics of [`beside`]: that which stays idle, and `t` with these settings.
+async fn with_topics(configs: &[(&str, &str)]) -> (Broker, Client) {
     let broker = ephemeral().await;
     let mut client = Client::connect(&broker).await;
     client.create_topic("idle", 1, &[]).await;
-    client.create_topic("t", 1, &[]).await;
+    client.create_topic("t", 1, configs).await;
+    (broker, client)
+}
+
+#[tokio::test]
+async fn what_the_client_must_know_is_told_at_once() {
+    let (_broker, mut client) = with_topics(&[]).await;
     let plain = fetch::Partition { partition_max_bytes: 1 << 20, ..Default::default() };
     let partition = fetch::Partition { partition: 7, ..plain.clone() };
     let offset = fetch::Partition { fetch_offset: 1, ..plain.clone() };
@@ -48,11 +55,8 @@ async fn what_the_client_must_know_is_told_at_once() {
 
 #[tokio::test]
 async fn a_fetch_waits_until_enough_bytes_are_there() {
-    let broker = ephemeral().await;
-    let mut client = Client::connect(&broker).await;
+    let (broker, mut client) = with_topics(&[]).await;
     let mut writer = Client::connect(&broker).await;
-    client.create_topic("idle", 1, &[]).await;
-    client.create_topic("t", 1, &[]).await;
     let one = batch(&["value"]);
     let min_bytes = i32::try_from(2 * one.len() + 1).unwrap();
     let partition = fetch::Partition { partition_max_bytes: 1 << 20, ..Default::default() };
@@ -76,10 +80,7 @@ fn exactly(bytes: usize) -> fetch::Request {
 
 #[tokio::test]
 async fn what_a_limit_keeps_back_is_not_waited_for() {
-    let broker = ephemeral().await;
-    let mut client = Client::connect(&broker).await;
-    client.create_topic("idle", 1, &[]).await;
-    client.create_topic("t", 1, &[]).await;
+    let (_broker, mut client) = with_topics(&[]).await;
     let one = batch(&["value"]);
     for _ in 0..3 {
         client.produce("t", one.clone()).await;
@@ -90,10 +91,7 @@ async fn what_a_limit_keeps_back_is_not_waited_for() {
 
 #[tokio::test]
 async fn what_lies_in_the_next_segment_is_not_waited_for() {
-    let broker = ephemeral().await;
-    let mut client = Client::connect(&broker).await;
-    client.create_topic("idle", 1, &[]).await;
-    client.create_topic("t", 1, &[("segment.bytes", "1048576")]).await;
+    let (_broker, mut client) = with_topics(&[("segment.bytes", "1048576")]).await;
     let large = "x".repeat(600_000);
     for _ in 0..2 {
         client.produce("t", batch(&[&large])).await;

@@ -219,6 +219,7 @@ async fn a_header_that_claims_a_record_of_the_far_future_is_corrected() {
     let broker = ephemeral().await;
     let mut client = Client::connect(&broker).await;
     assert_eq!(greatest_timestamp_stored(&mut client, "orders", i64::MAX).await, 1_001);
+    broker.stop().await;
 }
 
 /// Sarama sent such: its records were as old as their segment, and not found by time.

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,17 +102,18 @@ class ToolShell:
             raise AssertionError(f"{tool} ended with {done.returncode}: {done.stderr[:200]}")
         return done.stdout
 
-    def dump_log(self, segments: list[Path], *args: str) -> str:
+    def dump_log(self, segments: Iterable[Path], *args: str) -> str:
         """What the tool says of segments of a running broker: of copies that end with the last
         batch, as those of a stopped one do. It takes the zeros behind it for damage."""
         copies = self.folder / "segments"
         shutil.rmtree(copies, ignore_errors=True)
         names = []
         for number, segment in enumerate(segments):
-            copy = copies / str(number) / segment.name
-            copy.parent.mkdir(parents=True)
-            copy.write_bytes(batches_of(segment))
-            names.append(str(copy))
+            if batches := batches_of(segment):
+                copy = copies / str(number) / segment.name
+                copy.parent.mkdir(parents=True)
+                copy.write_bytes(batches)
+                names.append(str(copy))
         return self.run("kafka-dump-log", "--files", ",".join(names), *args).text()
 
     def run(self, tool: str, *args: str, stdin: Path = Path("/dev/null")) -> Outcome:

@@ -31,7 +31,8 @@ pub struct RecoveryReport {
     pub clean: bool,
     /// Bytes whose checksums were verified.
     pub scanned_bytes: u64,
-    /// The torn tail that was cut off, if there was one. Zeros behind the end of a synced log are none.
+    /// The torn tail that was cut off, if there was one. Zeros behind the end of a synced log are
+    /// none.
     pub cut: Option<CutTail>,
     /// Ranges below the durable point that cannot be read any more.
     pub damaged: Vec<Corrupt>,
@@ -48,8 +49,8 @@ pub struct CutTail {
     pub position: u64,
     /// Bytes that were cut off, those of later segments included.
     pub bytes: u64,
-    /// What was wrong at `position`.
-    pub damage: Damage,
+    /// What was wrong at `position`; `None` when there were only zeros.
+    pub damage: Option<Damage>,
 }
 
 /// What recovery has to know.
@@ -495,7 +496,7 @@ impl Recovery<'_> {
         // Behind the end of a synced log zeros lie ready; elsewhere they were something once.
         let is_ready = zeros && later.is_empty() && self.options.durability == Durability::Synced;
         if !is_ready {
-            let position = last.size.into();
+            let (position, damage) = (last.size.into(), (!zeros).then_some(damage));
             self.report.cut = Some(CutTail { file: path, position, bytes, damage });
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use klamm_protocol::records::BatchHeader;
 
 use crate::disk::{CachedFile, FileCache, FileId, OpenMode, Reach};
+use crate::error::{At, DiskError};
 use crate::index::{Access, IndexEntry, OffsetEntry, TimeEntry};
 use crate::notes::Notes;
 use crate::options::LogOptions;
@@ -124,14 +125,28 @@ impl Segment {
         }
     }
 
-    /// Whether blocks are reserved behind the end.
-    pub(crate) fn has_more_reserved(&self) -> bool {
-        (self.size + 1..u32::MAX).contains(&self.reserved)
-    }
-
     /// Whether zeros follow the end.
     pub(crate) fn has_zeros(&self) -> bool {
         self.zeros_end > self.size
+    }
+
+    /// Whether zeros follow the end, or blocks are reserved there.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.has_zeros() || (self.size + 1..u32::MAX).contains(&self.reserved)
+    }
+
+    /// Cuts off the zeros behind the end, and frees the blocks that are reserved there.
+    pub(crate) fn trim(&mut self, place: &Place) -> Result<(), DiskError> {
+        let path = || place.path(self.base, LOG);
+        let file = self.log_file(place, OpenMode::Existing).at_with("open", path)?;
+        file.file().set_len(self.size.into()).at_with("trim", path)?;
+        self.forget_spare();
+        Ok(())
+    }
+
+    /// Takes note that the file ends with the last batch.
+    pub(crate) fn forget_spare(&mut self) {
+        (self.zeros_end, self.reserved) = (0, self.size);
     }
 
     /// The segment file.

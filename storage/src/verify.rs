@@ -189,15 +189,8 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, DiskError> {
     for (i, &base) in bases.iter().enumerate() {
         report.segments += 1;
         let path = |extension| dir.join(format!("{base:020}.{extension}"));
-        let headers = verify_batches(disk, &path(segment::LOG), &mut report)?;
-        let end = headers.last().map_or(base, |(_, last_offset, _)| last_offset + 1);
-        if bases.get(i + 1) == Some(&end) {
-            // A full segment that was not trimmed lacks nothing.
-            let here = path(segment::LOG);
-            let untrimmed =
-                |last: &mut Problem| matches!(last.fault, Fault::Zeros { .. }) && last.file == here;
-            report.problems.pop_if(untrimmed);
-        }
+        let next = bases.get(i + 1).copied();
+        let headers = verify_batches(disk, &path(segment::LOG), next, &mut report)?;
         let index = entries::<OffsetEntry>(disk, &path(segment::INDEX), &mut report)?;
         verify_index(base, &headers, &path(segment::INDEX), &index, &mut report);
         let times = entries::<TimeEntry>(disk, &path(segment::TIME_INDEX), &mut report)?;
@@ -212,6 +205,7 @@ type Summary = (u64, i64, i64);
 fn verify_batches(
     disk: &dyn Disk,
     path: &Path,
+    next: Option<i64>,
     report: &mut VerifyReport,
 ) -> Result<Vec<Summary>, DiskError> {
     let mut headers = Vec::new();
@@ -231,6 +225,8 @@ fn verify_batches(
                 }
                 headers.push((position, header.last_offset(), timestamp));
             }
+            // A full segment that was not trimmed lacks nothing.
+            Dumped::Damage { zeros: true, .. } if next == Some(scanner.offset_min()) => {}
             Dumped::Damage { position, bytes, damage, zeros } => {
                 let fault =
                     if zeros { Fault::Zeros { bytes } } else { Fault::Damage { damage, bytes } };

@@ -261,10 +261,12 @@ impl Partition {
     /// (`DelayedFetch`, cases F and G), a reader in a full segment never waits, and what a limit
     /// keeps back counts up to that limit.
     fn worth(&self, read: Read, size: usize, left: Range<i64>) -> usize {
-        match () {
-            () if left.is_empty() => size,
-            () if read.offset < self.log.active_base_offset() => usize::MAX,
-            () => size.max(read.bytes_max),
+        if left.is_empty() {
+            size
+        } else if read.offset < self.log.active_base_offset() {
+            usize::MAX
+        } else {
+            size.max(read.bytes_max)
         }
     }
 

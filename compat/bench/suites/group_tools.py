@@ -203,8 +203,7 @@ class GroupTools:
 
     def dump_offsets(self) -> str:
         """Kafka's reader finds the group's story in the broker's own files."""
-        files = sorted(self.broker.data.glob("**/__consumer_offsets-*/*.log"))
-        segments = [path for path in files if path.stat().st_size]
+        segments = sorted(self.broker.data.glob("**/__consumer_offsets-*/*.log"))
         text = self.shell.dump_log(segments, "--offsets-decoder")
         lines = [line for line in text.splitlines() if f'"group":"{GROUP}"' in line]
         commits = [line for line in lines if f'"topic":"{GROUP}"' in line]

@@ -88,8 +88,7 @@ class TransactionTools:
 
     def dump(self) -> None:
         """Kafka's reader finds what became of a transaction in the broker's own files."""
-        files = self.data.glob("**/__transaction_state-*/*.log")
-        segments = [path for path in files if path.stat().st_size]
+        segments = self.data.glob("**/__transaction_state-*/*.log")
         text = self.shell.dump_log(segments, "--transaction-log-decoder")
         told = [line for line in text.splitlines() if f'"transactionalId":"{TERMINATED}"' in line]
         values = [json.loads(line.split(" payload: ", 1)[1])["data"] for line in told]

@@ -194,10 +194,7 @@ impl State {
         let path = || place.path(next.base, segment::LOG);
         if self.active.has_zeros() {
             // Before the next one is there: no full segment may seem torn.
-            let path = || place.path(self.active.base, segment::LOG);
-            let file = self.active.log_file(place, OpenMode::Existing).at_with("open", path)?;
-            file.file().set_len(self.active.size.into()).at_with("trim", path)?;
-            (self.active.zeros_end, self.active.reserved) = (0, self.active.size);
+            self.active.trim(place)?;
         }
         self.roll_due = true;
         next.create_files(place).at_with("create", path)?;
@@ -260,7 +257,7 @@ impl State {
     /// full disk, since nobody knows what lies behind its end.
     fn undo(&mut self, inner: &LogInner, file: &Arc<CachedFile>, error: DiskError) -> DiskError {
         let cut = file.file().set_len(self.active.size.into());
-        (self.active.zeros_end, self.active.reserved) = (0, self.active.size);
+        self.active.forget_spare();
         if cut.is_err() {
             self.poison(inner, &error);
         }

@@ -214,14 +214,8 @@ impl LogInner {
     /// Cuts off the zeros behind the end of the log, and frees the blocks that are reserved there.
     /// The log takes no appends.
     pub(crate) fn trim(&self) -> Result<(), DiskError> {
-        let state = self.lock();
-        let active = &state.active;
-        if !active.has_more_reserved() && !active.has_zeros() {
-            return Ok(());
-        }
-        let path = self.place.path(active.base, segment::LOG);
-        let file = active.log_file(&self.place, OpenMode::Existing);
-        file.and_then(|file| file.file().set_len(active.size.into())).at("trim", path)
+        let active = &mut self.lock().active;
+        if active.has_spare() { active.trim(&self.place) } else { Ok(()) }
     }
 
     fn sync_now(self: &Arc<Self>, everything: bool) -> bool {

@@ -71,7 +71,7 @@ fn zeros_end_a_log() {
     disk.open(&segment(0), OpenMode::Existing).unwrap().set_len(before + 5000).unwrap();
     let world = open(&disk, with(Durability::OsCached));
     let cut = world.report.cut.clone().unwrap();
-    assert_eq!((cut.position, cut.bytes), (before, 5000));
+    assert_eq!((cut.position, cut.bytes, cut.damage), (before, 5000, None));
     assert_eq!(len(&disk, &segment(0)), before);
 }
 
