@@ -9,7 +9,7 @@ use klamm_protocol::records::Batch;
 use tokio::sync::mpsc::WeakSender;
 
 use super::load::{LoadError, is_empty, load};
-use super::mailbox::{Mailbox, Refuse};
+use super::mailbox::{Mailbox, Refuse, Sent};
 use super::writes::LOST;
 use crate::node::Node;
 use crate::partition::Partition;
@@ -32,7 +32,7 @@ pub(crate) trait Serve: Sized + Send + 'static {
     fn new(
         node: &Arc<Node>,
         partition: &Arc<Partition>,
-        mailbox: WeakSender<Self::Command>,
+        mailbox: WeakSender<Sent<Self::Command>>,
     ) -> Self;
 
     /// Answers commands with what the log says, until something comes in between.

@@ -1,11 +1,14 @@
 //! The shards of one topic, and how they are asked.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+use klamm_utils::clock::Clock;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::mailbox::{Mailbox, Refuse};
+use super::mailbox::{Mailbox, Refuse, Sent};
 use super::serve::{Serve, run};
 use super::{Answer, Asked, partition_of};
 use crate::node::Node;
@@ -37,32 +40,27 @@ impl<S: Serve> Shards<S> {
         }
     }
 
-    /// Asks the shard to which a name belongs. Its order against later commands is fixed when this
-    /// returns.
-    pub(crate) async fn ask<T>(
+    /// Asks the shard to which a name belongs. Its order against later commands is fixed once this
+    /// has been awaited.
+    pub(crate) fn ask<T>(
         &self,
         node: &Arc<Node>,
         name: &str,
         command: impl FnOnce(Answer<T>) -> S::Command,
-    ) -> Asked<T> {
-        match self.partition(node, name) {
-            Some(partition) => self.shard(node, partition).ask(command).await,
-            None => Asked::nobody(),
-        }
+    ) -> impl Future<Output = Asked<T>> {
+        self.send(node, self.partition(node, name), command).delivered()
     }
 
     /// Asks the shard of a partition; nobody if there is none.
-    pub(crate) async fn ask_partition<T>(
+    pub(crate) fn ask_partition<T>(
         &self,
         node: &Arc<Node>,
         index: i32,
         command: impl FnOnce(Answer<T>) -> S::Command,
-    ) -> Asked<T> {
+    ) -> impl Future<Output = Asked<T>> {
         let topic = node.topics.by_name(S::TOPIC);
-        match topic.and_then(|topic| topic.partition(index)) {
-            Some(partition) => self.shard(node, partition).ask(command).await,
-            None => Asked::nobody(),
-        }
+        let partition = topic.and_then(|topic| topic.partition(index));
+        self.send(node, partition, command).delivered()
     }
 
     /// Asks every shard that runs.
@@ -73,7 +71,7 @@ impl<S: Serve> Shards<S> {
         let shards: Vec<_> = self.lock().values().cloned().collect();
         let mut asked = Vec::with_capacity(shards.len());
         for shard in &shards {
-            asked.push(shard.ask(&command).await);
+            asked.push(shard.send(&command).delivered().await);
         }
         asked
     }
@@ -88,6 +86,18 @@ impl<S: Serve> Shards<S> {
     /// Forgets the shards whose partitions were deleted.
     pub(crate) fn forget_removed(&self) {
         self.lock().retain(|_, shard| !shard.partition.is_removed());
+    }
+
+    fn send<T>(
+        &self,
+        node: &Arc<Node>,
+        partition: Option<Arc<Partition>>,
+        command: impl FnOnce(Answer<T>) -> S::Command,
+    ) -> Delivery<T> {
+        match partition {
+            Some(partition) => self.shard(node, partition).send(command),
+            None => Delivery { asked: Asked::nobody(), rest: None },
+        }
     }
 
     fn shard(&self, node: &Arc<Node>, partition: Arc<Partition>) -> Arc<Shard<S::Command>> {
@@ -110,7 +120,8 @@ impl<S: Serve> Shards<S> {
 /// A handle to the task of one shard.
 struct Shard<C> {
     partition: Arc<Partition>,
-    mailbox: mpsc::Sender<C>,
+    mailbox: mpsc::Sender<Sent<C>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl<C: Refuse> Shard<C> {
@@ -121,7 +132,7 @@ impl<C: Refuse> Shard<C> {
         let shard = S::new(node, &partition, mailbox.downgrade());
         let commands = Mailbox::new(commands, &node.tasks);
         node.tasks.spawn(S::NAME, run(shard, Arc::clone(&partition), commands));
-        Self { partition, mailbox }
+        Self { partition, mailbox, clock: Arc::clone(&node.clock) }
     }
 
     /// Whether this is the shard of that partition, not of one that was there before, and its task
@@ -130,11 +141,35 @@ impl<C: Refuse> Shard<C> {
         Arc::ptr_eq(&self.partition, partition) && !self.mailbox.is_closed()
     }
 
-    /// Puts a command into the mailbox, which fixes its order. If the task has ended, the command
-    /// is dropped, and with it its answer.
-    async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> C) -> Asked<T> {
+    /// Puts a command into the mailbox, which fixes its order; into a full one once it is awaited.
+    /// If the task has ended, the command is dropped, and with it its answer.
+    fn send<T>(&self, command: impl FnOnce(Answer<T>) -> C) -> Delivery<T> {
         let (answer, asked) = Asked::somebody();
-        drop(self.mailbox.send(command(answer)).await);
-        asked
+        let sent = Sent::now(command(answer), &*self.clock);
+        let rest = match self.mailbox.try_send(sent) {
+            Ok(()) | Err(TrySendError::Closed(_)) => None,
+            Err(TrySendError::Full(sent)) => {
+                let mailbox = self.mailbox.clone();
+                let rest = async move { drop(mailbox.send(sent).await) };
+                Some(Box::pin(rest) as Pin<Box<dyn Future<Output = ()> + Send>>)
+            }
+        };
+        Delivery { asked, rest }
+    }
+}
+
+/// A command on its way into a mailbox. It is there already, unless the mailbox is full: what waits
+/// for that has no room in each connection.
+struct Delivery<T> {
+    asked: Asked<T>,
+    rest: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl<T> Delivery<T> {
+    async fn delivered(self) -> Asked<T> {
+        if let Some(rest) = self.rest {
+            rest.await;
+        }
+        self.asked
     }
 }

@@ -18,27 +18,28 @@ impl ClassicGroup {
         self.wake.deadline()
     }
 
-    /// Does what is due by now. Without effect if nothing is. `is_there` tells whether the client
-    /// that a token stands for still waits.
+    /// Does what was due by then. Without effect if nothing was. `is_there` tells whether the
+    /// client that a token stands for still waits.
     pub(crate) fn expire(
         &mut self,
+        by: Duration,
         now: Moment,
         is_there: impl Fn(Token) -> bool,
         effects: &mut Effects,
     ) {
-        if !self.wake.is_due(now.elapsed) {
+        if !self.wake.is_due(by) {
             return;
         }
-        self.expire_pending(now, effects);
-        self.expire_members(now, is_there, effects);
-        self.expire_phase(now, effects);
+        self.expire_pending(by, now, effects);
+        self.expire_members(by, now, is_there, effects);
+        self.expire_phase(by, now, effects);
         self.wake = self.next_wake();
     }
 
     /// Ids that nobody came back with.
-    fn expire_pending(&mut self, now: Moment, effects: &mut Effects) {
+    fn expire_pending(&mut self, by: Duration, now: Moment, effects: &mut Effects) {
         let before = self.pending.len();
-        self.pending.retain(|_, until| now.elapsed < *until);
+        self.pending.retain(|_, until| by < *until);
         if self.pending.len() < before {
             self.complete_join_if_due(now, effects);
         }
@@ -46,11 +47,12 @@ impl ClassicGroup {
 
     fn expire_members(
         &mut self,
+        by: Duration,
         now: Moment,
         is_there: impl Fn(Token) -> bool,
         effects: &mut Effects,
     ) {
-        let is_dead = |member: &mut Member| member.is_dead(now.elapsed, &is_there);
+        let is_dead = |member: &mut Member| member.is_dead(by, &is_there);
         let dead =
             self.members.iter_mut().filter_map(|member| is_dead(member).then(|| member.id.clone()));
         let due: Vec<Str> = dead.collect();
@@ -62,8 +64,8 @@ impl ClassicGroup {
         }
     }
 
-    fn expire_phase(&mut self, now: Moment, effects: &mut Effects) {
-        if self.phase.until().is_none_or(|until| now.elapsed < until) {
+    fn expire_phase(&mut self, by: Duration, now: Moment, effects: &mut Effects) {
+        if self.phase.until().is_none_or(|until| by < until) {
             return;
         }
         match self.phase {

@@ -17,12 +17,12 @@ impl ConsumerGroup {
         self.wake.deadline()
     }
 
-    /// Does what is due by now. Without effect if nothing is.
-    pub(crate) fn expire(&mut self, scope: Scope<'_>, effects: &mut Effects) {
-        if !self.wake.is_due(scope.now.elapsed) {
+    /// Does what was due by then. Without effect if nothing was.
+    pub(crate) fn expire(&mut self, by: Duration, scope: Scope<'_>, effects: &mut Effects) {
+        if !self.wake.is_due(by) {
             return;
         }
-        let is_due = |(_, member): &(&Str, &Member)| member.out_at() <= scope.now.elapsed;
+        let is_due = |(_, member): &(&Str, &Member)| member.out_at() <= by;
         let due: Vec<Str> = self.members.iter().filter(is_due).map(|(id, _)| id.clone()).collect();
         self.fence(&due, scope, effects);
         self.wake = self.next_wake();

@@ -19,7 +19,7 @@ use crate::group::records::GroupRecord;
 use crate::node::Node;
 use crate::partition::Partition;
 use crate::shard::append::append;
-use crate::shard::mailbox::{Event, Mailbox, Refuse as _};
+use crate::shard::mailbox::{Event, Mailbox, Refuse as _, Sent};
 use crate::shard::serve::{Interruption, Serve};
 use crate::shard::writes::{LOST, Writes};
 
@@ -48,7 +48,7 @@ impl Serve for Actor {
     type Command = Command;
     type Replay = Replay;
 
-    fn new(node: &Arc<Node>, partition: &Arc<Partition>, _: WeakSender<Command>) -> Self {
+    fn new(node: &Arc<Node>, partition: &Arc<Partition>, _: WeakSender<Sent<Command>>) -> Self {
         Self { node: Arc::clone(node), partition: Arc::clone(partition) }
     }
 
@@ -70,25 +70,28 @@ impl Serve for Actor {
             let event = mailbox.next_event(&mut writes, pause).await;
             let circumstances = self.circumstances();
             let setting = circumstances.setting(self.now());
-            taken = self.take_due(&mut coordinator, setting, &mut writes);
+            let by = match &event {
+                Event::Command(sent) => Some(sent.at),
+                Event::Time => Some(setting.now.elapsed),
+                Event::Settled(_) | Event::End => None,
+            };
+            taken = self.take_due(by, &mut coordinator, setting, &mut writes);
             if taken.is_ok() && next_check <= setting.now.elapsed {
                 taken = self.take(coordinator.expire_offsets(setting), &mut writes);
                 next_check = self.next_check();
             }
             match event {
-                Event::Command(Command::CommitInTransaction(commit, answer)) if taken.is_ok() => {
-                    self.commit_in_transaction(&mut coordinator, commit, answer, &mut writes);
-                }
-                Event::Command(Command::EndTransaction(marker, outcome, answer))
-                    if taken.is_ok() =>
-                {
-                    let end = (marker, outcome);
-                    self.end_transaction(&mut coordinator, end, answer, &mut writes);
-                }
-                Event::Command(command) if taken.is_ok() => {
-                    taken = self.take(coordinator.handle(command, setting), &mut writes);
-                }
-                Event::Command(command) => command.refuse(LOST),
+                Event::Command(Sent { command, .. }) if taken.is_err() => command.refuse(LOST),
+                Event::Command(Sent { command, .. }) => match command {
+                    Command::CommitInTransaction(commit, answer) => {
+                        self.commit_in_transaction(&mut coordinator, commit, answer, &mut writes);
+                    }
+                    Command::EndTransaction(marker, outcome, answer) => {
+                        let end = (marker, outcome);
+                        self.end_transaction(&mut coordinator, end, answer, &mut writes);
+                    }
+                    command => taken = self.take(coordinator.handle(command, setting), &mut writes),
+                },
                 Event::Settled(settled) => taken = taken.and(settled),
                 Event::Time => {}
                 Event::End => {
@@ -103,14 +106,15 @@ impl Serve for Actor {
 }
 
 impl Actor {
-    /// Does what is due in all groups.
+    /// Does in all groups what was due by then, if anything is to be.
     fn take_due(
         &self,
+        by: Option<Duration>,
         coordinator: &mut Coordinator,
         setting: Setting<'_>,
         writes: &mut Writes,
     ) -> Result<(), ErrorCode> {
-        while let Some(step) = coordinator.expire(setting) {
+        while let Some(step) = by.and_then(|by| coordinator.expire(by, setting)) {
             self.take(step, writes)?;
         }
         Ok(())

@@ -187,14 +187,13 @@ impl Coordinator {
         self.timers.next()
     }
 
-    /// Does what is due by now in one group; `None` if nothing is.
-    pub(super) fn expire(&mut self, setting: Setting<'_>) -> Option<Step> {
-        let now = setting.now;
-        let name = self.timers.take_due(now.elapsed)?;
+    /// Does in one group what was due by then; `None` if nothing was.
+    pub(super) fn expire(&mut self, by: Duration, setting: Setting<'_>) -> Option<Step> {
+        let name = self.timers.take_due(by)?;
         if let Some(Group::Consumer(group)) = self.groups.get_mut(&name) {
             let limits = setting.consumer_limits(&name);
             let mut effects = consumer::Effects::default();
-            group.expire(setting.scope(&limits), &mut effects);
+            group.expire(by, setting.scope(&limits), &mut effects);
             let mut step = Step::default();
             self.take_changes(&name, effects, &mut step);
             self.give_over_if_due(&name, setting, &mut step);
@@ -204,7 +203,8 @@ impl Coordinator {
         if let Some(group) = self.groups.get_mut(&name).and_then(Group::classic) {
             let joins = |token| self.joins.get(&token).is_some_and(|to| !to.is_closed());
             let syncs = |token| self.syncs.get(&token).is_some_and(|to| !to.is_closed());
-            group.expire(now, |token| joins(token) || syncs(token), &mut effects);
+            let waits = |token| joins(token) || syncs(token);
+            group.expire(by, setting.now, waits, &mut effects);
         }
         Some(self.carry_out(&name, effects))
     }

@@ -23,6 +23,8 @@
 //!   the disk is slow, until so much is on its way to it that no command is taken.
 //! - The state is what the log says, and who waits for whom. After a failed append it is given up
 //!   and read anew; meanwhile everybody is told that the coordinator is not available.
+//! - What is due is done in the order of time with the commands, by when they were sent and not by
+//!   when they are read: a session does not end before a heartbeat that waits in the mailbox.
 //! - A mailbox that is full holds up who asks, and with that its connection.
 
 mod actor;

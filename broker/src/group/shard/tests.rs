@@ -1,5 +1,6 @@
 //! What a coordinator does against what its records say.
 
+mod late;
 mod migration;
 
 use std::collections::BTreeMap;
@@ -425,7 +426,7 @@ impl World {
                 topics: &self.topics,
                 image: &self.image,
             };
-            self.coordinator.expire(setting)
+            self.coordinator.expire(setting.now.elapsed, setting)
         } {
             self.write(step);
         }

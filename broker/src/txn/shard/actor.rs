@@ -15,7 +15,7 @@ use super::replay::Replay;
 use crate::node::Node;
 use crate::partition::Partition;
 use crate::shard::append::append;
-use crate::shard::mailbox::{Event, Mailbox, Refuse as _};
+use crate::shard::mailbox::{Event, Mailbox, Refuse as _, Sent};
 use crate::shard::serve::{Interruption, Serve};
 use crate::shard::writes::{LOST, Release, Writes};
 use crate::txn::STATE_TOPIC;
@@ -37,7 +37,11 @@ impl Serve for Actor {
     type Command = Command;
     type Replay = Replay;
 
-    fn new(node: &Arc<Node>, partition: &Arc<Partition>, mailbox: WeakSender<Command>) -> Self {
+    fn new(
+        node: &Arc<Node>,
+        partition: &Arc<Partition>,
+        mailbox: WeakSender<Sent<Command>>,
+    ) -> Self {
         Self {
             node: Arc::clone(node),
             partition: Arc::clone(partition),
@@ -59,7 +63,7 @@ impl Serve for Actor {
                 next_check_ms = self.next_check_ms();
             }
             match event {
-                Event::Command(command) if taken.is_ok() => {
+                Event::Command(Sent { command, .. }) if taken.is_ok() => {
                     self.find_spare_id(&command).await;
                     let mut turn = Turn::at(self.node.clock.now_ms());
                     turn.spare_id = self.spare_id.take();
@@ -67,7 +71,7 @@ impl Serve for Actor {
                     self.spare_id = turn.spare_id;
                     taken = self.take(step, &mut writes);
                 }
-                Event::Command(command) => command.refuse(LOST),
+                Event::Command(Sent { command, .. }) => command.refuse(LOST),
                 Event::Settled(settled) => taken = taken.and(settled),
                 Event::Time => {}
                 Event::End => {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::WeakSender;
 use super::command::Command;
 use crate::node::Node;
 use crate::partition::Marker;
+use crate::shard::mailbox::Sent;
 use crate::txn::machine::{Generation, Markers};
 use crate::txn::marking::Marking;
 
@@ -26,7 +27,7 @@ const REST: Duration = Duration::from_secs(1);
 pub(super) struct Markings {
     node: Arc<Node>,
     /// Where to tell of markers that are durable.
-    mailbox: WeakSender<Command>,
+    mailbox: WeakSender<Sent<Command>>,
     /// The leader epoch of the shard's own partition.
     coordinator_epoch: i32,
     tasks: TaskGroup,
@@ -36,7 +37,7 @@ impl Markings {
     /// Nothing is to be written yet.
     pub(super) fn new(
         node: &Arc<Node>,
-        mailbox: WeakSender<Command>,
+        mailbox: WeakSender<Sent<Command>>,
         coordinator_epoch: i32,
     ) -> Self {
         let tasks = node.tasks.child("markers");
@@ -124,7 +125,7 @@ impl Markings {
             topic,
             partition: index,
         };
-        drop(mailbox.send(marked).await);
+        drop(mailbox.send(Sent::now(marked, &*self.node.clock)).await);
     }
 }
 

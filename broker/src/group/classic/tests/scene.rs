@@ -273,7 +273,7 @@ impl Scene {
             self.now = self.now.max(deadline);
             let mut effects = Effects::default();
             let (now, gone) = (self.now(), &self.gone);
-            self.group.expire(now, |token| !gone.contains(&token), &mut effects);
+            self.group.expire(now.elapsed, now, |token| !gone.contains(&token), &mut effects);
             let before = self.told.len();
             self.carry_out(effects);
             if self.told.len() > before {

@@ -365,7 +365,9 @@ impl Scene {
         let end = self.now + time;
         while let Some(due) = self.group.deadline().filter(|due| *due <= end) {
             self.now = self.now.max(due);
-            self.ask(|group, scope, effects| group.expire(scope, effects));
+            self.ask(|group, scope, effects| {
+                group.expire(scope.now.elapsed, scope, effects);
+            });
         }
         self.now = end;
         self.check_replay();

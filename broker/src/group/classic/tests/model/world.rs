@@ -146,7 +146,7 @@ impl World {
                 client.is_some_and(|client| client.waits_for(token))
             };
             if let Some(group) = &mut self.group {
-                group.expire(now, waits, &mut effects);
+                group.expire(now.elapsed, now, waits, &mut effects);
             }
             self.carry_out(effects, Fate::Delivered);
             self.check();

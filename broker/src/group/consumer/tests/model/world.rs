@@ -181,7 +181,9 @@ impl World {
         let end = self.now + time;
         while let Some(due) = self.group.deadline().filter(|due| *due <= end) {
             self.now = self.now.max(due);
-            let ((), effects) = self.ask(|group, scope, effects| group.expire(scope, effects));
+            let ((), effects) = self.ask(|group, scope, effects| {
+                group.expire(scope.now.elapsed, scope, effects);
+            });
             self.log.extend(effects.changes);
             self.check();
         }
