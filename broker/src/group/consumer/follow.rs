@@ -88,9 +88,11 @@ impl ConsumerGroup {
         subscriptions.any(|it| self.names_of(it).any(|name| &**name == topic))
     }
 
+    /// Differs between topics of members that differ. Their patterns have been matched.
     pub(super) fn metadata_hash(&self, topics: &Topics) -> i64 {
-        let subscriptions = self.members.values().map(|member| &member.subscription);
-        let names: BTreeSet<&Str> = subscriptions.flat_map(|it| self.names_of(it)).collect();
+        let named = self.members.values().flat_map(|member| &member.subscription.topic_names);
+        let matched = self.patterns.values().flat_map(|matches| &matches.topics);
+        let names: BTreeSet<&Str> = named.chain(matched).collect();
         topics.hash(names.into_iter())
     }
 }

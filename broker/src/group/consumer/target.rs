@@ -1,6 +1,7 @@
 //! Who shall hold what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use klamm_protocol::wire::{Str, Uuid};
 
@@ -9,6 +10,8 @@ use super::assignor::{Assignor, Subscriber};
 use super::change::{Change, Partitions, TargetEpoch};
 use super::effects::Effects;
 use super::events::Scope;
+use super::member::Subscription;
+use super::topics::Topics;
 
 impl ConsumerGroup {
     /// Makes a new target if the group has changed since the last one, unless that is too young.
@@ -35,14 +38,26 @@ impl ConsumerGroup {
 
     fn assign(&self, scope: Scope<'_>) -> BTreeMap<Str, Partitions> {
         let nothing = Partitions::new();
+        let mut read = BTreeMap::new();
         let subscribers = self.members.iter().map(|(id, member)| Subscriber {
             id,
             instance_id: member.subscription.instance_id.as_ref(),
-            topics: self.topics_of(&member.subscription, scope.topics),
+            topics: self.shared_topics(&member.subscription, scope.topics, &mut read),
             target: self.targets.get(id).unwrap_or(&nothing),
         });
         let count = |id: &Uuid| scope.topics.partitions(id);
         self.assignor(scope).assign(&subscribers.collect::<Vec<_>>(), count)
+    }
+
+    /// The topics that a member reads, the same set for all who say the same.
+    fn shared_topics<'a>(
+        &self,
+        said: &'a Subscription,
+        topics: &Topics,
+        read: &mut BTreeMap<(&'a BTreeSet<Str>, &'a Str), Rc<BTreeSet<Uuid>>>,
+    ) -> Rc<BTreeSet<Uuid>> {
+        let key = (&said.topic_names, &said.pattern);
+        Rc::clone(read.entry(key).or_insert_with(|| Rc::new(self.topics_of(said, topics))))
     }
 
     /// The assignor that most members wish; else the one of the settings.

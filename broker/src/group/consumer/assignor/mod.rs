@@ -14,6 +14,7 @@ mod uniform;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use klamm_protocol::wire::{Str, Uuid};
 
@@ -34,8 +35,8 @@ pub(super) struct Subscriber<'a> {
     pub(super) id: &'a Str,
     /// Set where the member is static.
     pub(super) instance_id: Option<&'a Str>,
-    /// What it reads.
-    pub(super) topics: BTreeSet<Uuid>,
+    /// What it reads: one set for all who read the same, as far as that is known.
+    pub(super) topics: Rc<BTreeSet<Uuid>>,
     /// What it was to hold so far.
     pub(super) target: &'a Partitions,
 }

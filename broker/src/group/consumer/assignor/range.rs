@@ -21,7 +21,7 @@ pub(super) fn assign(
     count: impl Fn(&Uuid) -> i32,
 ) -> BTreeMap<Str, Partitions> {
     let mut rests: BTreeMap<Uuid, Rest> = BTreeMap::new();
-    for topic in members.iter().flat_map(|member| &member.topics) {
+    for topic in members.iter().flat_map(|member| &*member.topics) {
         let whole = || Rest { next: 0, partitions: count(topic), members: 0 };
         rests.entry(*topic).or_insert_with(whole).members += 1;
     }
@@ -30,7 +30,7 @@ pub(super) fn assign(
     let mut assigned = BTreeMap::new();
     for member in members {
         let mut partitions = Partitions::new();
-        for topic in &member.topics {
+        for topic in &*member.topics {
             let Some(rest) = rests.get_mut(topic) else { continue };
             partitions.extend(rest.take().map(|index| (*topic, index)));
         }

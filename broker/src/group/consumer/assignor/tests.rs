@@ -59,7 +59,7 @@ impl Group {
         let subscribers = self.members.iter().map(|member| Subscriber {
             id: &member.id,
             instance_id: member.instance_id.as_ref(),
-            topics: member.topics.clone(),
+            topics: Rc::new(member.topics.clone()),
             target: &member.target,
         });
         assignor.assign(&subscribers.collect::<Vec<_>>(), |topic| self.count(topic))

@@ -10,7 +10,8 @@
 //! may be that passing on along a chain of members would make it more even still.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use klamm_protocol::wire::{Str, Uuid};
 
@@ -54,14 +55,21 @@ pub(super) fn assign(
 }
 
 fn topics(members: &[Subscriber<'_>], count: impl Fn(&Uuid) -> i32) -> BTreeMap<Uuid, Topic> {
-    let mut topics: BTreeMap<Uuid, Topic> = BTreeMap::new();
+    let mut crowds: HashMap<*const BTreeSet<Uuid>, Vec<Place>> = HashMap::new();
     for (place, member) in members.iter().enumerate() {
-        for id in &member.topics {
+        crowds.entry(Rc::as_ptr(&member.topics)).or_default().push(place);
+    }
+    let mut topics: BTreeMap<Uuid, Topic> = BTreeMap::new();
+    for member in members {
+        // All who read the same come with the first of them.
+        let crowd = crowds.remove(&Rc::as_ptr(&member.topics));
+        let Some(crowd) = crowd else { continue };
+        for id in &*member.topics {
             let new = || {
                 let partitions = usize::try_from(count(id)).unwrap_or(0);
                 Topic { id: *id, readers: Vec::new(), owners: vec![None; partitions] }
             };
-            topics.entry(*id).or_insert_with(new).readers.push(place);
+            topics.entry(*id).or_insert_with(new).readers.extend(&crowd);
         }
     }
     topics
@@ -104,6 +112,9 @@ impl Topic {
 
     /// Gives what nobody has to whoever has least.
     fn hand_out(&mut self, loads: &mut [usize]) {
+        if self.owners.iter().all(Option::is_some) {
+            return;
+        }
         let mut readers = by_load(self.readers.iter().copied(), loads);
         for owner in self.owners.iter_mut().filter(|owner| owner.is_none()) {
             let Some((load, place)) = readers.pop_first() else { return };
@@ -116,6 +127,9 @@ impl Topic {
     /// Passes partitions on from those who have most to those who have least; tells whether there
     /// was any need.
     fn level(&mut self, loads: &mut [usize]) -> bool {
+        if self.is_level(loads) {
+            return false;
+        }
         let mut owned: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
         for (index, owner) in self.owners.iter().enumerate() {
             if let Some(owner) = owner {
@@ -146,6 +160,15 @@ impl Topic {
             has_moved = true;
         }
         has_moved
+    }
+
+    /// Whether nobody has so much more than another that it should pass any on. Most topics are,
+    /// and this costs little beside putting their readers in order.
+    fn is_level(&self, loads: &[usize]) -> bool {
+        let load = |place: &Place| loads.get(*place).copied().unwrap_or_default();
+        let least = self.readers.iter().map(load).min();
+        let most = self.owners.iter().flatten().map(load).max();
+        least.zip(most).is_none_or(|(least, most)| most < least + 2)
     }
 }
 
