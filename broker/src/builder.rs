@@ -275,7 +275,7 @@ pub(crate) fn open(
         fetch_sessions: FetchSessions::default(),
         telemetry: Telemetry::default(),
         tasks: TaskGroup::new("broker"),
-        following: tokio::sync::Mutex::default(),
+        followed: tokio::sync::Mutex::default(),
         clock,
         storage,
         catalog,

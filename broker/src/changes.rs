@@ -60,10 +60,14 @@ impl Node {
     }
 
     /// Brings the open topics in line with the catalog after a change of it. One at a time, so
-    /// that a topic is opened once.
+    /// that a topic is opened once; and not without need, as a change may plan nothing.
     pub(crate) async fn follow_catalog(self: &Arc<Self>) -> Result<(), Refusal> {
-        let _one_at_a_time = self.following.lock().await;
+        let mut followed_end = self.followed.lock().await;
         let planned = self.catalog.version();
+        let end = planned.end;
+        if *followed_end == Some(end) {
+            return Ok(());
+        }
         let open = self.topics.all().into_iter();
         let deleted = open.filter(|topic| planned.image.topic_by_id(topic.id).is_none());
         let deleted: Vec<_> = deleted.map(|topic| (topic.name.clone(), topic.id)).collect();
@@ -73,7 +77,10 @@ impl Node {
         self.transactions.forget_removed();
         self.groups.topics_deleted(&deleted).await;
         match followed {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                *followed_end = Some(end);
+                Ok(())
+            }
             Ok(Err(error)) => {
                 tracing::error!(%error, "a topic cannot be opened");
                 Err(Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, error.to_string()))

@@ -41,8 +41,9 @@ pub(crate) struct Node {
     pub(crate) gate: Gate,
     pub(crate) faults: Arc<Faults>,
     pub(crate) tasks: TaskGroup,
-    /// Held while open topics are brought in line with the catalog.
-    pub(crate) following: tokio::sync::Mutex<()>,
+    /// The version of the catalog that open topics were last brought in line with, by where it
+    /// ends. Held while they are.
+    pub(crate) followed: tokio::sync::Mutex<Option<i64>>,
 }
 
 impl std::fmt::Debug for Node {

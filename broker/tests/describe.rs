@@ -3,9 +3,14 @@
 
 mod support;
 
-use klamm_protocol::api::{DescribeLogDirs, DescribeTopicPartitions};
-use klamm_protocol::api::{describe_log_dirs, describe_topic_partitions};
+use klamm_protocol::api::{
+    ConsumerGroupDescribe, DescribeConfigs, DescribeGroups, DescribeLogDirs, DescribeProducers,
+    DescribeTopicPartitions, OffsetFetch, consumer_group_describe, describe_configs,
+    describe_groups, describe_log_dirs, describe_producers, describe_topic_partitions,
+    offset_fetch,
+};
 use klamm_protocol::error_code::ErrorCode;
+use support::group::Member;
 use support::{Client, batch, ephemeral};
 
 /// Topic, partition and size of each log that an answer tells of.
@@ -105,4 +110,49 @@ async fn a_cursor_must_point_at_what_is_asked_for() {
         let response = client.call::<DescribeTopicPartitions>(0, &request).await;
         assert_eq!(response.topics[0].error_code, ErrorCode::INVALID_REQUEST);
     }
+}
+
+/// A short request could ask for a long answer as often as it liked.
+#[tokio::test]
+async fn what_is_named_again_and_again_is_told_once() {
+    let broker = ephemeral().await;
+    let mut member = Member::connect(&broker, "g").await;
+    let client = &mut member.client;
+    client.create_topic("orders", 2, &[]).await;
+
+    let resource = describe_configs::Resource {
+        resource_type: 2,
+        resource_name: "orders".into(),
+        ..Default::default()
+    };
+    let resources = vec![resource; 3];
+    let request = describe_configs::Request { resources, ..Default::default() };
+    assert_eq!(client.call::<DescribeConfigs>(4, &request).await.results.len(), 1);
+
+    let request = describe_groups::Request { groups: vec!["g".into(); 3], ..Default::default() };
+    assert_eq!(client.call::<DescribeGroups>(6, &request).await.groups.len(), 1);
+
+    let group_ids = vec!["g".into(); 3];
+    let request = consumer_group_describe::Request { group_ids, ..Default::default() };
+    assert_eq!(client.call::<ConsumerGroupDescribe>(1, &request).await.groups.len(), 1);
+
+    let topic =
+        describe_producers::Topic { name: "orders".into(), partition_indexes: vec![1, 0, 1, 1] };
+    let request = describe_producers::Request { topics: vec![topic.clone(), topic] };
+    let told = client.call::<DescribeProducers>(0, &request).await.topics;
+    let told = told.iter().flat_map(|topic| &topic.partitions);
+    assert_eq!(told.map(|it| it.partition_index).collect::<Vec<_>>(), [1, 0]);
+
+    let topic = offset_fetch::GroupTopic {
+        name: "orders".into(),
+        partition_indexes: vec![1, 0, 1, 1],
+        ..Default::default()
+    };
+    let topics = Some(vec![topic.clone(), topic]);
+    let group = offset_fetch::Group { group_id: "g".into(), topics, ..Default::default() };
+    let request = offset_fetch::Request { groups: vec![group; 3], ..Default::default() };
+    let told = client.call::<OffsetFetch>(9, &request).await.groups;
+    assert_eq!(told.len(), 1);
+    let told = told[0].topics.iter().flat_map(|topic| &topic.partitions);
+    assert_eq!(told.map(|it| it.partition_index).collect::<Vec<_>>(), [1, 0]);
 }

@@ -252,3 +252,33 @@ async fn offsets_of_topics_that_are_read_are_not_deleted() {
     assert_eq!(delete(&mut member, "g", "orders", 0).await, (none, Some(none)));
     assert_eq!(member.committed().await, []);
 }
+
+/// Each record bears the name of the group: without a bound, a request of a MiB wrote two GB.
+#[tokio::test]
+async fn a_commit_of_more_than_may_be_stored_at_once_is_refused_whole() {
+    let builder = builder().set("offsets.topic.segment.bytes", "1048576");
+    let broker = builder.start().await.unwrap();
+    let mut member = outsider(&broker, &"g".repeat(32_000)).await;
+    let partition = |offset| offset_commit::Partition {
+        committed_offset: offset,
+        committed_leader_epoch: -1,
+        ..Default::default()
+    };
+    for (count, code) in [(17, ErrorCode::INVALID_COMMIT_OFFSET_SIZE), (16, ErrorCode::NONE)] {
+        let topic = offset_commit::Topic {
+            name: "orders".into(),
+            partitions: (1..=count).map(partition).collect(),
+            ..Default::default()
+        };
+        let request = offset_commit::Request {
+            group_id: member.group.clone(),
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let answer = member.client.call::<OffsetCommit>(8, &request).await;
+        let codes: Vec<_> = answer.topics[0].partitions.iter().map(|it| it.error_code).collect();
+        assert_eq!(codes, vec![code; usize::try_from(count).unwrap()]);
+        let kept = member.committed().await.iter().map(|(_, _, offset, _)| *offset).next();
+        assert_eq!(kept, code.is_none().then_some(16));
+    }
+}

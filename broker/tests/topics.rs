@@ -5,8 +5,9 @@ mod support;
 
 use klamm_broker::{Broker, StartError};
 use klamm_protocol::api::{
-    CreatePartitions, DeleteTopics, DescribeConfigs, Fetch, IncrementalAlterConfigs, Metadata,
-    create_partitions, delete_topics, describe_configs, incremental_alter_configs, metadata,
+    CreatePartitions, CreateTopics, DeleteTopics, DescribeConfigs, Fetch, IncrementalAlterConfigs,
+    Metadata, create_partitions, create_topics, delete_topics, describe_configs,
+    incremental_alter_configs, metadata,
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BatchBuilder, BatchOptions, Compression};
@@ -141,6 +142,28 @@ async fn a_topic_that_is_asked_for_twice_is_told_once() {
             metadata::Request { topics: Some(vec![topic; 3]), ..metadata::Request::default() };
         let told = client.call::<Metadata>(12, &request).await.topics;
         assert_eq!(told, std::slice::from_ref(&orders));
+    }
+}
+
+/// As in Kafka: whichever of them came first would be made, and the others refused.
+#[tokio::test]
+async fn topics_with_too_many_partitions_together_are_all_refused() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    let topic = |name: &str| create_topics::Topic {
+        name: name.into(),
+        num_partitions: 6_000,
+        replication_factor: -1,
+        ..Default::default()
+    };
+    let topics = vec![topic("one"), topic("other")];
+    let request = create_topics::Request { topics, timeout_ms: 60_000, validate_only: false };
+    let answer = client.call::<CreateTopics>(7, &request).await;
+    let codes: Vec<_> = answer.topics.iter().map(|topic| topic.error_code).collect();
+    assert_eq!(codes, [ErrorCode::POLICY_VIOLATION; 2]);
+    for name in ["one", "other"] {
+        let told = describe(&mut client, Some(name), Uuid::ZERO).await;
+        assert_eq!(told.error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "{name}");
     }
 }
 

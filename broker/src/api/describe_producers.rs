@@ -1,6 +1,9 @@
 //! DescribeProducers: lists the producers that write to partitions. Version 0.
 //!
-//! Producers that have been silent are forgotten, and not told.
+//! Producers that have been silent are forgotten, and not told. A partition that is named twice is
+//! answered once.
+
+use std::collections::HashSet;
 
 use klamm_protocol::api::describe_producers::{
     PartitionAnswer, Producer, Request, Response, TopicAnswer,
@@ -11,11 +14,13 @@ use crate::partition::ActiveProducer;
 use crate::server::{Call, Reply};
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
+    let mut seen = HashSet::new();
     let topics = request.topics.into_iter().map(|topic| {
         let found = call.node.topics.by_name(&topic.name);
-        let partitions = topic.partition_indexes.iter().map(|partition_index| {
-            let partition = found.as_ref().and_then(|topic| topic.partition(*partition_index));
-            let partition_index = *partition_index;
+        let indexes = topic.partition_indexes.into_iter();
+        let indexes = indexes.filter(|index| seen.insert((topic.name.clone(), *index)));
+        let partitions = indexes.map(|partition_index| {
+            let partition = found.as_ref().and_then(|topic| topic.partition(partition_index));
             match partition {
                 None => PartitionAnswer {
                     partition_index,

@@ -120,14 +120,15 @@ async fn one_by_name(call: &Call, name: &Str, may_create: bool) -> TopicAnswer {
     if let Some(topic) = node.topics.by_name(name) {
         return describe(call, &topic);
     }
-    let error_code = if may_create && node.config().auto_create_topics {
+    let error_code = if check_topic_name(name).is_err() {
+        ErrorCode::INVALID_TOPIC_EXCEPTION
+    } else if may_create && node.config().auto_create_topics {
         match node.auto_create(name).await {
             Ok(topic) => return describe(call, &topic),
             Err(error_code) => error_code,
         }
     } else {
-        check_topic_name(name)
-            .map_or(ErrorCode::INVALID_TOPIC_EXCEPTION, |()| ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
     };
     TopicAnswer {
         error_code,

@@ -28,3 +28,13 @@ pub(crate) mod topics;
 pub(crate) mod transactions;
 pub(crate) mod unregister_broker;
 pub(crate) mod update_features;
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+/// Each thing that a request names, once: what is named again and again makes no long answer out
+/// of a short request.
+fn once<T, K: Eq + Hash>(named: Vec<T>, key: impl Fn(&T) -> K) -> impl Iterator<Item = T> {
+    let mut seen = HashSet::with_capacity(named.len());
+    named.into_iter().filter(move |it| seen.insert(key(it)))
+}

@@ -158,7 +158,7 @@ pub struct Version {
     /// says. The same allocation until one of them changes.
     pub config: Arc<BrokerConfig>,
     /// The offset behind the last record of the image.
-    end: i64,
+    pub(crate) end: i64,
 }
 
 #[derive(Debug)]

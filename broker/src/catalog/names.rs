@@ -54,16 +54,21 @@ pub(super) fn check_folder(name: &str, last: usize) -> Result<(), Refusal> {
 /// The topic whose name would be the same one if dots were underscores, as they are in the names
 /// of metrics.
 pub(super) fn collision<'a, T>(topics: &'a BTreeMap<Str, T>, name: &str) -> Option<&'a Str> {
-    if !name.contains(['.', '_']) {
-        return None;
-    }
-    let folded = name.replace('.', "_");
-    // What may collide agrees up to the first of these characters.
-    let stem = name.split(['.', '_']).next().unwrap_or_default();
-    let from =
-        topics.range::<str, _>((Bound::Included(stem), Bound::Unbounded)).map(|(other, _)| other);
-    from.take_while(|other| other.starts_with(stem))
-        .find(|other| other.len() == name.len() && other.replace('.', "_") == folded)
+    if name.contains(['.', '_']) { alike(topics, "", name) } else { None }
+}
+
+/// The topic whose name goes on like `rest` after `beginning`, dots and underscores being one.
+fn alike<'a, T>(topics: &'a BTreeMap<Str, T>, beginning: &str, rest: &str) -> Option<&'a Str> {
+    let Some((text, rest)) = rest.split_once(['.', '_']) else {
+        let name = format!("{beginning}{rest}");
+        return topics.get_key_value(name.as_str()).map(|(known, _)| known);
+    };
+    [".", "_"].into_iter().find_map(|mark| {
+        let beginning = format!("{beginning}{text}{mark}");
+        let from = (Bound::Included(beginning.as_str()), Bound::Unbounded);
+        let (next, _) = topics.range::<str, _>(from).next()?;
+        if next.starts_with(&beginning) { alike(topics, &beginning, rest) } else { None }
+    })
 }
 
 #[cfg(test)]
@@ -113,6 +118,9 @@ mod tests {
         check("a_bc", Some("a.bc"));
         check("x.y_z", Some("x_y.z"));
         check("a_0", None);
+        check("a__b", None);
+        check("x.y.z.", None);
+        check("_y_z", None);
         check("a", None);
     }
 }

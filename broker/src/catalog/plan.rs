@@ -334,7 +334,11 @@ impl<'a> Planner<'a> {
         Err(Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
     }
 
-    fn check_count(&self, more: usize) -> Result<(), Refusal> {
+    /// Refuses more partitions than one change may make.
+    ///
+    /// # Errors
+    /// `POLICY_VIOLATION`.
+    pub fn check_count(&self, more: usize) -> Result<(), Refusal> {
         if self.partitions.saturating_add(more) > PARTITIONS_MAX {
             let message = "Excessively large number of partitions per request.";
             return Err(Refusal::new(ErrorCode::POLICY_VIOLATION, message));

@@ -97,8 +97,8 @@ impl From<&GroupConfig> for Limits {
     }
 }
 
-/// Half a segment, as the topic is made.
-fn record_bytes_max(config: &GroupConfig) -> usize {
+/// What may be stored at once: half a segment, as the topic is made.
+pub(crate) fn record_bytes_max(config: &GroupConfig) -> usize {
     let bytes = config.topic_segment_bytes.max(SEGMENT_BYTES_MIN) / 2;
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -7,6 +7,9 @@ use crate::node::Node;
 /// Partitions of groups that are listed one by one; beyond that, only the sums.
 const PARTITIONS_MAX: usize = 20_000;
 
+/// A group with a longer name is left out: each of its lines would bear it.
+const NAME_LEN_MAX: usize = 1024;
+
 struct Gauges {
     members: Gauge,
     offset: Gauge,
@@ -20,6 +23,7 @@ pub(super) async fn text(node: &Node) -> String {
     for asked in node.groups.shards.ask_all(Command::Overview).await {
         groups.extend(asked.answer().await.unwrap_or_default());
     }
+    groups.retain(|group| group.group.len() <= NAME_LEN_MAX);
     groups.sort_unstable_by(|one, other| one.group.as_str().cmp(&other.group));
     let counts = groups.iter().flat_map(|group| group.offsets.values()).map(|it| it.len());
     let lists_partitions = counts.sum::<usize>() <= PARTITIONS_MAX;

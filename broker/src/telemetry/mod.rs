@@ -44,6 +44,8 @@ pub(crate) use self::subscription::Subscription;
 pub(crate) const PUSH_BYTES_MAX: usize = 1 << 20;
 /// Clients that are remembered; beyond them, the one that was not heard of for longest is forgotten.
 const CLIENTS_MAX: usize = 16_384;
+/// So much of a client's id is kept, in characters: each of its lines bears it.
+const CLIENT_ID_LEN_MAX: usize = 255;
 /// Series that are kept of all clients together.
 const SERIES_MAX: usize = 100_000;
 /// Intervals after which a client that is silent is forgotten.
@@ -192,7 +194,7 @@ impl State {
         }
         let known = self.clients.entry(facts.instance_id).or_insert_with(|| Known {
             client: Client::new(subscription.clone()),
-            client_id: facts.client_id.detached(),
+            client_id: facts.client_id.chars().take(CLIENT_ID_LEN_MAX).collect::<String>().into(),
             seen: now,
             series: SeriesSet::default(),
         });
@@ -252,6 +254,15 @@ mod tests {
         let state = telemetry.lock();
         assert_eq!(state.clients.len(), CLIENTS_MAX);
         assert!(!state.clients.contains_key(&first));
+    }
+
+    #[test]
+    fn of_a_long_client_id_the_beginning_is_kept() {
+        let telemetry = Telemetry::default();
+        let facts = Facts { client_id: "é".repeat(10_000).into(), ..facts(Uuid::ZERO) };
+        let (id, _) = telemetry.ask(&Image::default(), facts, Duration::ZERO).expect("asked");
+        let kept = telemetry.lock().clients[&id].client_id.clone();
+        assert_eq!(kept.as_str(), "é".repeat(CLIENT_ID_LEN_MAX));
     }
 
     #[test]

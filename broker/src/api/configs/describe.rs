@@ -1,7 +1,10 @@
 //! DescribeConfigs: tells every setting there is, where its value comes from, and its type.
 //! Versions 0 to 4.
 //!
-//! The one logger told is that from which all others have their level.
+//! A resource that is named twice is told once. The one logger told is that from which all others
+//! have their level.
+
+use std::collections::HashSet;
 
 use klamm_protocol::api::describe_configs::{
     ConfigAnswer, Request, Resource, ResourceAnswer, Response, Synonym,
@@ -10,6 +13,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
 use tracing::level_filters::LevelFilter;
 
+use crate::api::once;
 use crate::catalog::resource::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
 use crate::catalog::{self, Refusal, check_topic_name};
 use crate::config::Source;
@@ -29,12 +33,15 @@ struct Wants {
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let wants =
         Wants { synonyms: request.include_synonyms, documentation: request.include_documentation };
-    let results = request.resources.into_iter().map(|resource| {
+    let key = |it: &Resource| (it.resource_type, it.resource_name.clone());
+    let results = once(request.resources, key).map(|resource| {
         let (error_code, message, configs) = match entries(&call, &resource) {
             Ok(entries) => {
                 let keys = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
+                let keys: Option<HashSet<&str>> =
+                    keys.map(|keys| keys.iter().map(Str::as_str).collect());
                 let is_wanted = |entry: &ConfigEntry| {
-                    keys.is_none_or(|keys| keys.iter().any(|key| key == entry.name.as_str()))
+                    keys.as_ref().is_none_or(|keys| keys.contains(entry.name.as_str()))
                 };
                 let told = entries.into_iter().filter(is_wanted).map(|entry| answer(entry, wants));
                 (ErrorCode::NONE, String::new(), told.collect())

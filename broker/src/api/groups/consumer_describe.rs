@@ -1,6 +1,7 @@
 //! ConsumerGroupDescribe: describes groups of the consumer protocol. Versions 0 and 1.
 //!
-//! A group of the classic protocol is answered as one that does not exist, with another text.
+//! A group of the classic protocol is answered as one that does not exist, with another text. One
+//! that is named twice is answered once.
 
 use klamm_protocol::api::consumer_group_describe::{
     Assignment, GroupAnswer, Member, Request, Response, TopicPartitions,
@@ -8,7 +9,7 @@ use klamm_protocol::api::consumer_group_describe::{
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
-use crate::api::operations;
+use crate::api::{once, operations};
 use crate::group::consumer::{Description, MemberDescription, Partitions, Topics, by_topic};
 use crate::group::shard::command::Command;
 use crate::server::{Call, Reply};
@@ -20,7 +21,7 @@ const CONSUMER_MEMBER: i8 = 1;
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let node = &call.node;
     let mut asked = Vec::with_capacity(request.group_ids.len());
-    for group in request.group_ids {
+    for group in once(request.group_ids, Str::clone) {
         let command = |answer| Command::ConsumerDescribe(group.clone(), answer);
         let answer = match group.is_empty() {
             true => Err(ErrorCode::INVALID_GROUP_ID),

@@ -1,12 +1,13 @@
 //! DescribeGroups: describes groups. Versions 0 to 6.
 //!
 //! A group that does not exist is in the state Dead: without an error up to version 5, and with
-//! GROUP_ID_NOT_FOUND later. So is one of the consumer protocol.
+//! GROUP_ID_NOT_FOUND later. So is one of the consumer protocol. One that is named twice is answered
+//! once.
 
 use klamm_protocol::api::describe_groups::{GroupAnswer, Member, Request, Response};
 use klamm_protocol::wire::Str;
 
-use crate::api::operations;
+use crate::api::{once, operations};
 use crate::group::classic::{Description, MemberDescription};
 use crate::group::shard::command::{Command, Refused};
 use crate::server::{Call, Reply};
@@ -14,7 +15,7 @@ use crate::server::{Call, Reply};
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let node = &call.node;
     let mut asked = Vec::with_capacity(request.groups.len());
-    for group in request.groups {
+    for group in once(request.groups, Str::clone) {
         let command = |answer| Command::Describe(group.clone(), answer);
         let answer = node.groups.shards.ask(node, &group, command).await;
         asked.push((group, answer));

@@ -4,6 +4,8 @@
 //! - States and types are compared without regard to case. A name that is none lists nothing.
 //! - While a part of the groups is still being read, the whole answer is an error, as in Kafka.
 
+use std::collections::HashSet;
+
 use klamm_protocol::api::list_groups::{Group, Request, Response};
 use klamm_protocol::wire::Str;
 
@@ -13,10 +15,13 @@ use crate::server::{Call, Reply};
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let asked = call.node.groups.shards.ask_all(Command::List).await;
     Reply::later(async move {
+        let (states, types) =
+            (Filter::new(&request.states_filter), Filter::new(&request.types_filter));
+        let is_meant = |it: &Listed| states.includes(it.state) && types.includes(it.kind);
         let mut groups = Vec::new();
         for asked in asked {
             match asked.answer().await {
-                Ok(listed) => groups.extend(listed.into_iter().filter(|it| is_meant(&request, it))),
+                Ok(listed) => groups.extend(listed.into_iter().filter(is_meant)),
                 Err(error_code) => return Response { error_code, ..Response::default() },
             }
         }
@@ -30,9 +35,15 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     })
 }
 
-fn is_meant(request: &Request, listed: &Listed) -> bool {
-    let is_among = |filter: &[Str], value: &str| {
-        filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
-    };
-    is_among(&request.states_filter, listed.state) && is_among(&request.types_filter, listed.kind)
+/// Names of which one is wanted, in small letters; none for any.
+struct Filter(HashSet<String>);
+
+impl Filter {
+    fn new(wanted: &[Str]) -> Self {
+        Self(wanted.iter().map(|name| name.to_ascii_lowercase()).collect())
+    }
+
+    fn includes(&self, name: &str) -> bool {
+        self.0.is_empty() || self.0.contains(&name.to_ascii_lowercase())
+    }
 }

@@ -5,6 +5,9 @@
 //! - Groups of the consumer protocol refuse members that say another epoch than theirs (version 9).
 //!   Others refuse nobody: also who is no member may ask, as in Kafka.
 //! - Version 1 has no error for the group: each partition says it.
+//! - A group or a partition that is named twice is answered once.
+
+use std::collections::HashSet;
 
 use klamm_protocol::api::offset_fetch::{
     Group, GroupAnswer, GroupPartitionAnswer, GroupTopic, GroupTopicAnswer, PartitionAnswer,
@@ -13,6 +16,7 @@ use klamm_protocol::api::offset_fetch::{
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::{Str, Uuid};
 
+use crate::api::once;
 use crate::group::offsets::Committed;
 use crate::group::shard::command::{Asker, Command, FetchedTopic, Stability, Wanted};
 use crate::node::Node;
@@ -27,7 +31,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     };
     let stability = if request.require_stable { Stability::Required } else { Stability::Any };
     let mut asked = Vec::with_capacity(groups.len());
-    for group in groups {
+    for group in once(groups, |group| group.group_id.clone()) {
         asked.push(ask(&call, group, stability).await);
     }
     Reply::later(async move {
@@ -68,9 +72,12 @@ async fn ask(call: &Call, group: Group, stability: Stability) -> AskedGroup {
     let wanted = match &topics {
         None => Wanted::All,
         Some(topics) => {
+            let mut seen = HashSet::new();
             let named = topics.iter().filter_map(|topic| {
                 let name = name_of(node, call.version, topic)?;
-                Some((name, topic.partition_indexes.clone()))
+                let indexes = topic.partition_indexes.iter().copied();
+                let indexes = indexes.filter(|index| seen.insert((name.clone(), *index)));
+                Some((name.clone(), indexes.collect()))
             });
             Wanted::These(named.collect())
         }

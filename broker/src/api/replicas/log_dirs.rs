@@ -2,10 +2,13 @@
 //!
 //! There is one folder: who asks for it has what they want, any other is unknown.
 
+use std::collections::HashMap;
+
 use klamm_protocol::api::alter_replica_log_dirs::{
     PartitionAnswer, Request, Response, Topic, TopicAnswer,
 };
 use klamm_protocol::error_code::ErrorCode;
+use klamm_protocol::wire::Str;
 
 use crate::api::describe_log_dirs::log_dir;
 use crate::server::{Call, Reply};
@@ -13,11 +16,13 @@ use crate::server::{Call, Reply};
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let own = log_dir(&call.node);
     let mut results: Vec<TopicAnswer> = Vec::new();
+    let mut places: HashMap<Str, usize> = HashMap::new();
     for dir in request.dirs {
         let is_own = dir.path == own;
         for topic in dir.topics {
             let partitions = answer(&call, &topic, is_own);
-            match results.iter_mut().find(|told| told.topic_name == topic.name) {
+            let place = *places.entry(topic.name.clone()).or_insert(results.len());
+            match results.get_mut(place) {
                 Some(told) => told.partitions.extend(partitions),
                 None => results.push(TopicAnswer { topic_name: topic.name, partitions }),
             }

@@ -1,6 +1,7 @@
 //! CreateTopics. Versions 0 to 7.
 //!
-//! Each topic is made or refused alone, in the words of Kafka. The answer comes when those that
+//! Each topic is made or refused alone, in the words of Kafka; all of them, if they would have too
+//! many partitions together. The answer comes when those that
 //! were made are on disk and open.
 
 use klamm_protocol::api::create_topics::{ConfigAnswer, Request, Response, Topic, TopicAnswer};
@@ -25,12 +26,27 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
 }
 
 fn create_all(planner: &mut Planner<'_>, topics: Vec<Topic>) -> Vec<TopicAnswer> {
+    let default = planner.broker().default_partitions;
+    let count =
+        topics.iter().map(|topic| partitions(topic, default)).fold(0, usize::saturating_add);
+    if let Err(refusal) = planner.check_count(count) {
+        return topics.into_iter().map(|topic| refused(topic.name, refusal.clone())).collect();
+    }
     answer_each(
         topics,
         |topic| topic.name.clone(),
         |topic| create(planner, topic),
         |topic, refusal| refused(topic.name, refusal),
     )
+}
+
+/// How many partitions are asked for; none by a number that is refused.
+fn partitions(topic: &Topic, default: i32) -> usize {
+    match topic.num_partitions {
+        _ if !topic.assignments.is_empty() => topic.assignments.len(),
+        -1 => usize::try_from(default).unwrap_or_default(),
+        count => usize::try_from(count).unwrap_or_default(),
+    }
 }
 
 fn create(planner: &mut Planner<'_>, topic: Topic) -> TopicAnswer {

@@ -4,6 +4,8 @@
 //! - Version 1 lists only what has been open for longer than a time, version 2 only ids that match
 //!   a regular expression as a whole.
 
+use std::collections::HashSet;
+
 use klamm_protocol::api::list_transactions::{Request, Response, Transaction};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
@@ -46,7 +48,7 @@ struct Choice {
     states: Option<Vec<State>>,
     unknown_states: Vec<Str>,
     /// Empty for any.
-    producer_ids: Vec<i64>,
+    producer_ids: HashSet<i64>,
     /// What began before then, if that matters.
     started_before_ms: Option<i64>,
     pattern: Option<Regex>,
@@ -57,14 +59,16 @@ impl Choice {
         let is_known =
             |name: &Str| State::from_name(name).is_some() || NEVER_LISTED.contains(&name.as_str());
         let unknown = request.state_filters.iter().filter(|name| !is_known(name));
-        let states = request.state_filters.iter().filter_map(|name| State::from_name(name));
+        let is_asked_for =
+            |state: &State| request.state_filters.iter().any(|name| name.as_str() == state.name());
+        let states = State::ALL.into_iter().filter(is_asked_for);
         let pattern = request.transactional_id_pattern.as_deref().filter(|it| !it.is_empty());
         let pattern = pattern.map(regex::whole);
         let duration_ms = Some(request.duration_filter).filter(|duration| *duration >= 0);
         Ok(Self {
             states: (!request.state_filters.is_empty()).then(|| states.collect()),
             unknown_states: unknown.cloned().collect(),
-            producer_ids: request.producer_id_filters.clone(),
+            producer_ids: request.producer_id_filters.iter().copied().collect(),
             started_before_ms: duration_ms.map(|duration| now_ms.saturating_sub(duration)),
             pattern: pattern.transpose().map_err(|_| ErrorCode::INVALID_REGULAR_EXPRESSION)?,
         })

@@ -9,6 +9,7 @@ use crate::group::classic::ClassicGroup;
 use crate::group::consumer::Committer;
 use crate::group::kind::Group;
 use crate::group::offsets::Committed;
+use crate::group::record_bytes_max;
 use crate::group::records::GroupRecord;
 
 impl Coordinator {
@@ -19,6 +20,7 @@ impl Coordinator {
         setting: Setting<'_>,
         step: &mut Step,
     ) -> Result<Outcomes, ErrorCode> {
+        check_size(&commit.group, &commit.offsets, setting)?;
         self.check_commit(&commit, setting)?;
         let now_ms = setting.now.unix_ms;
         let expires_ms = commit.retention_ms.map(|retention| now_ms.saturating_add(retention));
@@ -119,6 +121,21 @@ impl Coordinator {
         });
         Ok(outcomes.collect())
     }
+}
+
+/// Each record of an offset bears the name of the group, so that a short request could be a long
+/// record: it is refused whole, before anything of it is kept.
+///
+/// # Errors
+/// `INVALID_COMMIT_OFFSET_SIZE`.
+pub(super) fn check_size(
+    group: &Str,
+    offsets: &[NewOffset],
+    setting: Setting<'_>,
+) -> Result<(), ErrorCode> {
+    let bytes = offsets.iter().map(|new| group.len() + new.topic.len() + new.metadata.len() + 64);
+    let fits = bytes.sum::<usize>() <= record_bytes_max(setting.config);
+    if fits { Ok(()) } else { Err(ErrorCode::INVALID_COMMIT_OFFSET_SIZE) }
 }
 
 impl NewOffset {

@@ -8,6 +8,7 @@ use klamm_protocol::wire::Str;
 
 use super::actor::Actor;
 use super::command::{Answer, Outcomes, TransactionalCommit};
+use super::commits::check_size;
 use super::coordinator::{Coordinator, Setting};
 use crate::group::classic::ClassicGroup;
 use crate::group::consumer::Committer;
@@ -23,6 +24,7 @@ impl Coordinator {
         commit: TransactionalCommit,
         setting: Setting<'_>,
     ) -> Result<(Vec<GroupRecord>, Outcomes), ErrorCode> {
+        check_size(&commit.group, &commit.offsets, setting)?;
         self.check_transactional(&commit)?;
         let mut records = Vec::new();
         let outcomes = commit.offsets.into_iter().map(|new| {

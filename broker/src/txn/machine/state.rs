@@ -18,7 +18,7 @@ pub(crate) enum State {
 
 impl State {
     /// In the order of their numbers.
-    const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Empty,
         Self::Ongoing,
         Self::Prepare(Outcome::Commit),
