@@ -217,11 +217,12 @@ function changeThreads(direct: Direct, to: (thread: readonly Message[]) => Messa
   return { ...direct, threads };
 }
 
-/** Own messages that the server has not answered for. */
+/** Own messages that the server has not answered for, in the order in which they were written. */
 export function unanswered(direct: Direct): Message[] {
   return [...direct.threads.values()]
     .flat()
-    .filter((message) => message.status === "sending");
+    .filter((message) => message.status === "sending")
+    .sort((a, b) => a.at - b.at);
 }
 
 /** The messages with a person that came from the history. */

@@ -103,6 +103,35 @@ test("what is written while there is no connection is sent when there is one", a
   expect(thread().map((each) => each.status)).toEqual(["failed", "failed"]);
 });
 
+test("what came too soon waits as long as the pod says, and what is behind it, too", async () => {
+  const sent = () => last().sent.map((frame) => frame["client_msg_id"]);
+  messenger.send("bob", "one");
+  last().say({ type: "error", message: "too fast", client_msg_id: "c1", retry_ms: 400 });
+  messenger.send("bob", "two");
+  await vi.advanceTimersByTimeAsync(399);
+  expect(sent()).toEqual(["c1"]);
+  expect(thread().map((each) => each.status)).toEqual(["sending", "sending"]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(sent()).toEqual(["c1", "c1"]);
+  last().say({ type: "status", message_id: "m1", client_msg_id: "c1", status: "NONE", at: 1 });
+  expect(sent()).toEqual(["c1", "c1", "c2"]);
+});
+
+test("of many that wait none overtakes another, whoever they are for", async () => {
+  last().onclose?.({ code: 1006 });
+  for (let n = 1; n <= 30; n += 1) {
+    messenger.send(n % 2 === 0 ? "bob" : "eve", `text ${n}`);
+    await vi.advanceTimersByTimeAsync(1);
+  }
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().onopen?.();
+  const sent = () => last().sent.map((frame) => frame["client_msg_id"]);
+  for (let n = 1; n <= 30; n += 1) {
+    expect(sent()).toEqual(Array.from({ length: n }, (_, before) => `c${before + 1}`));
+    last().say({ type: "status", message_id: `m${n}`, client_msg_id: `c${n}`, status: "NONE", at: n });
+  }
+});
+
 test("frames of somebody else's, and nonsense, are left out", () => {
   last().say({ ...delivery, reciever_id: "zoe" });
   last().say({ ...delivery, message_id: 7 });
