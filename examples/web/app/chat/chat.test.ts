@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { SEND_MS } from "../lib/turns.ts";
-import { openRoom, READ_EVERY_MS, type OpenRoom, type Page } from "./chat.ts";
+import { openRoom, READ_EVERY_MS, type ChatWorld, type OpenRoom, type Page } from "./chat.ts";
 import { KEPT, KEPT_MAX } from "./room.ts";
 import { tick } from "./ticks.ts";
 
@@ -31,6 +31,8 @@ let sockets: FakeSocket[];
 let room: OpenRoom;
 let page: Page;
 let histories: number;
+let kept: Map<string, string>;
+let openThe: (name: string) => Promise<OpenRoom>;
 const last = () => sockets.at(-1)!;
 
 const message = (offset: number) => ({
@@ -54,7 +56,8 @@ beforeEach(async () => {
   page = { messages: [], readOffset: undefined, delayed: false };
   let ids = 0;
   let tickets = 0;
-  room = openRoom("general", { userId: "u1", username: "ann" }, {
+  kept = new Map();
+  const world: ChatWorld = {
     address: async () => `ws://here/ws/chat?ticket=${++tickets}`,
     open: (address) => {
       const socket = new FakeSocket(address);
@@ -67,9 +70,19 @@ beforeEach(async () => {
     newId: () => `c${++ids}`,
     now: () => Date.now(),
     random: () => 0,
-  });
-  await vi.advanceTimersByTimeAsync(0);
-  last().onopen?.();
+    kept: {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, value) => void kept.set(key, value),
+      removeItem: (key) => void kept.delete(key),
+    },
+  };
+  openThe = async (name) => {
+    const opened = openRoom(name, { userId: "u1", username: "ann" }, world);
+    await vi.advanceTimersByTimeAsync(0);
+    last().onopen?.();
+    return opened;
+  };
+  room = await openThe("general");
 });
 afterEach(() => vi.useRealTimers());
 
@@ -257,6 +270,28 @@ test("who wrote too fast is told so until the next message is taken", async () =
   expect(room.store.get().problem).toContain("faster");
   await last().say({ type: "message_ack", client_msg_id: "c1", id: "m7", offset: 7, created_at: 1 });
   expect(room.store.get().problem).toBeUndefined();
+});
+
+test("what was not sent outlives a look at another room, or the page, and is sent once", async () => {
+  await last().say(hello, joined);
+  room.send("one");
+  await vi.advanceTimersByTimeAsync(SEND_MS);
+  last().onclose?.({ code: 1006 });
+  room.send("two");
+  room.close();
+  const other = await openThe("other");
+  expect(other.store.get().room.outgoing).toEqual([]);
+  other.close();
+  room = await openThe("general");
+  const states = room.store.get().room.outgoing.map(({ clientId, content, state }) => [clientId, content, state]);
+  expect(states).toEqual([["c1", "one", "failed"], ["c2", "two", "sending"]]);
+  await last().say(hello, joined);
+  expect(last().of("chat_message")).toMatchObject([{ client_msg_id: "c2", content: "two" }]);
+  room.discard("c1");
+  await last().say({ type: "message_ack", client_msg_id: "c2", id: "m7", offset: 7, created_at: 1 });
+  expect([...kept]).toEqual([]);
+  room.close();
+  expect((await openThe("general")).store.get().room.outgoing).toEqual([]);
 });
 
 test("however many wait for the connection, all are taken in their order, unattended", async () => {

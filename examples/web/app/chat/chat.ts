@@ -1,6 +1,7 @@
 import { backoff } from "../lib/backoff.ts";
 import { coalesce } from "../lib/coalesce.ts";
 import { createLink, type Link, type LinkWorld } from "../lib/link.ts";
+import { createOutbox, type Kept } from "../lib/outbox.ts";
 import { createStore, type Store } from "../lib/store.ts";
 import { createTurns } from "../lib/turns.ts";
 import { readFrame, readStored, type ChatFrame, type Member, type Stored } from "./frames.ts";
@@ -13,6 +14,8 @@ export interface ChatWorld extends LinkWorld {
   members(room: string): Promise<Member[]>;
   token(): Promise<string | undefined>;
   newId(): string;
+  /** What this tab keeps while pages come and go. */
+  kept: Kept;
 }
 
 /** A page of the history, its oldest messages first or last. */
@@ -45,7 +48,10 @@ export interface OpenRoom {
   leave(): void;
   /** Says now what would be said soon: the page may go at any moment. */
   settle(): void;
-  /** Ends the connection; the person stays a member and finds what is new later. */
+  /**
+   * Ends the connection; the person stays a member and finds what is new later. What was not sent
+   * is kept, and sent when the room is open again.
+   */
   close(): void;
 }
 
@@ -60,7 +66,10 @@ const PING = { frame: { type: "ping" }, everyMs: 25_000, answerMs: 10_000 };
 const RESYNC_CALM_MS = 30_000;
 
 export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRoom {
-  const store = createStore<Chat>(newChat(me, name));
+  const outbox = createOutbox(world.kept, `${me.userId}:${name}`, rooms.readOutgoing);
+  const outgoing = outbox.load();
+  const store = createStore<Chat>(inRoom(newChat(me, name), (room) => ({ ...room, outgoing })));
+  store.subscribe(() => outbox.save(store.get().room.outgoing));
   let typingSent = -Infinity;
   let read = { epoch: "", offset: -1 };
   let readSent = { epoch: "", offset: -1, at: -Infinity, planned: false };

@@ -161,7 +161,8 @@ export function setStatus(
   at: number | undefined,
 ): Direct {
   for (const [who, thread] of direct.threads) {
-    const known = thread.find(
+    // Two, if the history has brought what this page did not know to be stored, under another name.
+    const [known, twin] = thread.filter(
       (each) =>
         each.id === which.id || (which.clientId !== undefined && each.clientId === which.clientId),
     );
@@ -172,10 +173,20 @@ export function setStatus(
     };
     const id = which.id === "" ? known.id : which.id;
     const stored = { ...known, id, at: status === "NONE" && at !== undefined ? at : known.at };
-    const merged = forward(stored, { ...stored, ...times, status });
-    return setThread(direct, who, thread.map((each) => (each === known ? merged : each)));
+    const moved = forward(stored, { ...stored, ...times, status });
+    const merged = twin === undefined ? moved : asOne(moved, twin);
+    const others = thread.filter((each) => each !== twin);
+    return setThread(direct, who, others.map((each) => (each === known ? merged : each)));
   }
   return direct;
+}
+
+/** What the page made keeps its own name, and its row; the history knows where to go on from. */
+function asOne(one: Message, twin: Message): Message {
+  const clientId = one.clientId ?? twin.clientId;
+  const placed = one.cursor === undefined ? twin : one;
+  const place = placed.cursor === undefined ? {} : { cursor: placed.cursor };
+  return { ...forward(one, twin), clientId, at: placed.at, ...place };
 }
 
 function forward(known: Message, news: Message): Message {
@@ -217,12 +228,27 @@ function changeThreads(direct: Direct, to: (thread: readonly Message[]) => Messa
   return { ...direct, threads };
 }
 
-/** Own messages that the server has not answered for, in the order in which they were written. */
-export function unanswered(direct: Direct): Message[] {
+/** Own messages that are not stored, as far as is known, in the order in which they were written. */
+export function pending(direct: Direct): Message[] {
   return [...direct.threads.values()]
     .flat()
-    .filter((message) => message.status === "sending")
+    .filter((message) => message.status === "sending" || message.status === "failed")
     .sort((a, b) => a.at - b.at);
+}
+
+/** Those of them that are still to be sent. */
+export function unanswered(direct: Direct): Message[] {
+  return pending(direct).filter((message) => message.status === "sending");
+}
+
+/** One that was kept from an earlier look at the page. */
+export function readPending(raw: Record<string, unknown>, me: string): Message | undefined {
+  const { clientId, to, text, at, status } = raw;
+  if (typeof clientId !== "string" || typeof to !== "string") return undefined;
+  if (typeof text !== "string" || typeof at !== "number") return undefined;
+  if (status !== "sending" && status !== "failed") return undefined;
+  const unknown = { sentAt: undefined, deliveredAt: undefined };
+  return { id: clientId, clientId, from: me, to, text, at, status, ...unknown };
 }
 
 /** The messages with a person that came from the history. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { SEND_MS } from "../lib/turns.ts";
 import { threadOf } from "./direct.ts";
-import { openMessenger, type Messenger } from "./dm.ts";
+import { openMessenger, type DmWorld, type Messenger } from "./dm.ts";
 
 /** The pod's end of the wire. */
 class FakeSocket {
@@ -24,6 +25,8 @@ let sockets: FakeSocket[];
 let messenger: Messenger;
 let answers: Record<string, unknown>;
 let asked: string[];
+let kept: Map<string, string>;
+let open: () => Promise<Messenger>;
 const last = () => sockets.at(-1)!;
 const thread = () => threadOf(messenger.store.get(), "bob");
 
@@ -33,7 +36,8 @@ beforeEach(async () => {
   asked = [];
   answers = {};
   let ids = 0;
-  messenger = openMessenger("ann", {
+  kept = new Map();
+  const world: DmWorld = {
     address: async () => "ws://here",
     open: () => {
       const socket = new FakeSocket();
@@ -45,9 +49,19 @@ beforeEach(async () => {
     newId: () => `c${++ids}`,
     now: () => Date.now(),
     random: () => 0,
-  });
-  await vi.advanceTimersByTimeAsync(0);
-  last().onopen?.();
+    kept: {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, value) => void kept.set(key, value),
+      removeItem: (key) => void kept.delete(key),
+    },
+  };
+  open = async () => {
+    const opened = openMessenger("ann", world);
+    await vi.advanceTimersByTimeAsync(0);
+    last().onopen?.();
+    return opened;
+  };
+  messenger = await open();
 });
 afterEach(() => {
   messenger.close();
@@ -130,6 +144,21 @@ test("of many that wait none overtakes another, whoever they are for", async () 
     expect(sent()).toEqual(Array.from({ length: n }, (_, before) => `c${before + 1}`));
     last().say({ type: "status", message_id: `m${n}`, client_msg_id: `c${n}`, status: "NONE", at: n });
   }
+});
+
+test("what was not sent outlives the page, and is sent by the next, whoever it is for", async () => {
+  messenger.send("bob", "one");
+  await vi.advanceTimersByTimeAsync(SEND_MS);
+  last().onclose?.({ code: 1006 });
+  messenger.send("eve", "two");
+  messenger.close();
+  messenger = await open();
+  expect(thread()).toMatchObject([{ clientId: "c1", text: "one", status: "failed" }]);
+  const sent = { payload: "two", sender_id: "ann", reciever_id: "eve", client_msg_id: "c2" };
+  expect(last().sent).toEqual([sent]);
+  last().say({ type: "status", message_id: "m2", client_msg_id: "c2", status: "NONE", at: 1 });
+  messenger.discard("c1");
+  expect([...kept]).toEqual([]);
 });
 
 test("frames of somebody else's, and nonsense, are left out", () => {

@@ -1,4 +1,5 @@
 import { createLink, type Link, type LinkWorld } from "../lib/link.ts";
+import { createOutbox, type Kept } from "../lib/outbox.ts";
 import { createStore, type Store } from "../lib/store.ts";
 import { createTurns } from "../lib/turns.ts";
 import { toMillis } from "../lib/time.ts";
@@ -11,6 +12,8 @@ export interface DmWorld extends LinkWorld {
   get(path: string): Promise<unknown>;
   token(): Promise<string | undefined>;
   newId(): string;
+  /** What this tab keeps while pages come and go. */
+  kept: Kept;
 }
 
 /** Direct messages, open in this page. */
@@ -34,7 +37,10 @@ const PING = { frame: { type: "ping" }, everyMs: 25_000, answerMs: 10_000 };
 type Fields = Record<string, unknown>;
 
 export function openMessenger(me: string, world: DmWorld): Messenger {
-  const store = createStore(dm.newDirect(me));
+  // Whoever it is for: it is sent when there is a connection, whose thread is on the screen or not.
+  const outbox = createOutbox(world.kept, `dm:${me}`, (raw) => dm.readPending(raw, me));
+  const store = createStore(dm.take(dm.newDirect(me), outbox.load(), false));
+  store.subscribe(() => outbox.save(dm.pending(store.get())));
   const complete = new Set<string>();
   const loading = new Set<string>();
   const catching = new Set<string>();
