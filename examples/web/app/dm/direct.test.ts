@@ -76,3 +76,19 @@ test.each(["before", "behind"])(
     expect(dm.unanswered(state)).toEqual([]);
   },
 );
+
+test("what somebody says while the page is open is read out, and nothing else", () => {
+  const said = (state: dm.Direct, who = "bob") => dm.saidBy(state, who)?.text;
+  let state = dm.take(dm.newDirect("ann"), [message("m1", { text: "old" })], false);
+  expect(said(state)).toBeUndefined();
+  state = dm.take(state, [message("m2", { at: 2, text: "new" })], true);
+  expect(said(state)).toBe("new");
+  state = dm.take(state, [message("m3", { at: 3, from: "ann", to: "bob", text: "own" })], true);
+  state = dm.take(state, [message("m1", { text: "old" })], true);
+  expect(said(state)).toBe("new");
+  expect(said(state, "eve")).toBeUndefined();
+  // The history may be faster than the connection.
+  const both = message("m4", { at: 4, text: "newest" });
+  state = dm.take(dm.take(state, [both], false), [both], true);
+  expect(said(state)).toBe("newest");
+});

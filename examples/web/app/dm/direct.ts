@@ -9,6 +9,8 @@ export interface Direct {
   readonly threads: ReadonlyMap<string, readonly Message[]>;
   /** Whose thread is on the screen. */
   readonly open: string | undefined;
+  /** The last message of another that has come to this page while it was open. */
+  readonly news: Message | undefined;
   /** The pod that this page is connected to. */
   readonly pod: string;
 }
@@ -42,7 +44,7 @@ export interface Message {
 const RANK: Record<Status, number> = { failed: 0, sending: 1, NONE: 2, SENT: 3, DELIVERED: 4 };
 
 export function newDirect(me: string): Direct {
-  return { me, people: [], threads: new Map(), open: undefined, pod: "" };
+  return { me, people: [], threads: new Map(), open: undefined, news: undefined, pod: "" };
 }
 
 export function threadOf(direct: Direct, who: string): readonly Message[] {
@@ -58,8 +60,24 @@ export function withWhom(message: Pick<Message, "from" | "to">, me: string): str
 /** Takes messages in, from the connection or from the history. News counts as unread. */
 export function take(direct: Direct, arrived: readonly Message[], news: boolean): Direct {
   let next = direct;
-  for (const message of arrived) next = takeOne(next, message, news);
+  for (const message of arrived) {
+    next = takeOne(next, message, news);
+    if (news && message.from !== next.me) next = tell(next, message);
+  }
   return next;
+}
+
+/** Also of one that the history was faster to bring; one that comes again is no news. */
+function tell(direct: Direct, message: Message): Direct {
+  const { news } = direct;
+  if (news !== undefined && (news.id === message.id || news.at > message.at)) return direct;
+  return { ...direct, news: message };
+}
+
+/** What this person has said last, if nobody else has said anything since. */
+export function saidBy(direct: Direct, who: string) {
+  const { news } = direct;
+  return news?.from === who ? { id: news.id, name: who, text: news.text } : undefined;
 }
 
 function takeOne(direct: Direct, message: Message, news: boolean): Direct {
