@@ -95,6 +95,9 @@ pub enum TypedOut {
         /// The sender's own name of the message, where that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         client_msg_id: Option<String>,
+        /// After how many milliseconds it will be taken, where it only came too soon.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_ms: Option<u64>,
     },
     /// The session ends soon: a new token is wanted.
     AuthExpiring,

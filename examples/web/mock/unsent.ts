@@ -77,7 +77,7 @@ export function unsentHttp({ method, url, body }: Call): Reply | undefined {
     changed(one.touser, one.fromuser);
     return { status: 202, body: { partition: 0, offset: one.offset, message_id: one.message_id } };
   }
-  const [, touser, fromuser] = /^\/users\/([^/]+)\/unsent(?:\/([^/]+))?$/.exec(path) ?? [];
+  const [, touser, fromuser] = /^\/users\/([^/]+)\/unsent(?:\/([^/]+)(?:\/ack)?)?$/.exec(path) ?? [];
   if (touser === undefined) return undefined;
   reads.aux += 1;
   if (fromuser === undefined) {
@@ -86,7 +86,8 @@ export function unsentHttp({ method, url, body }: Call): Reply | undefined {
   }
   const mine = (each: Waiting) => each.touser === touser && each.fromuser === fromuser;
   if (method === "GET") return { body: waiting.filter(mine) };
-  waiting = waiting.filter((each) => !mine(each));
+  const upto_offset = Number(body["upto_offset"] ?? next);
+  waiting = waiting.filter((each) => !mine(each) || each.offset > upto_offset);
   changed(touser, fromuser);
-  return { status: 202, body: { touser, fromuser, upto_offset: null } };
+  return { status: 202, body: { touser, fromuser, upto_offset } };
 }

@@ -166,7 +166,7 @@ async fn address(pod: &Pod, mut written: Written, tasks: &TaskGroup) -> Addresse
 
 fn refuse(pod: &Pod, written: &Written, message: String) {
     let client_msg_id = written.client_msg_id.clone();
-    let told = FrameOut::Typed(TypedOut::Error { message, client_msg_id });
+    let told = FrameOut::Typed(TypedOut::Error { message, client_msg_id, retry_ms: None });
     pod.0.sockets.send_to(&written.message.sender_id, &written.connection, told);
 }
 

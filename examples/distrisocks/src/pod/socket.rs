@@ -30,6 +30,8 @@ const ASK_WITHIN_MS: u64 = 1_000;
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// The other side's answer to a close is waited for so long.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// When a message may come again for which there was no room.
+const FULL_FOR: Duration = Duration::from_secs(1);
 /// How long before its end a session is told of.
 const WARN_BEFORE: Duration = Duration::from_secs(60);
 
@@ -55,6 +57,13 @@ struct Socket {
     seen: Seen,
     /// When the other side was last heard of.
     heard: Instant,
+}
+
+/// Why a frame is not taken.
+struct Fault {
+    words: String,
+    /// When it will be, if it only came too soon.
+    again_after: Option<Duration>,
 }
 
 /// What a look into the database gives.
@@ -257,12 +266,12 @@ impl Socket {
         sender: &str,
         reciever_id: String,
         client_msg_id: Option<String>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         if sender != self.user.username {
             return Err("sender_id is not who you are".into());
         }
         if let Some(fault) = fault_of(sender, &reciever_id, &payload) {
-            return Err(fault);
+            return Err(fault.into());
         }
         self.pod.0.limiter.check(&self.user.username).map_err(too_fast)?;
         let message = Message {
@@ -281,7 +290,8 @@ impl Socket {
         let taken =
             queues.get(worker).is_some_and(|queue| queue.try_send(Job::New(written)).is_ok());
         if !taken {
-            return Err("too much waits: try again".into());
+            let words = "too much waits: try again".into();
+            return Err(Fault { words, again_after: Some(FULL_FOR) });
         }
         self.pod.0.metrics.received.inc();
         Ok(())
@@ -302,8 +312,11 @@ impl Socket {
         }
     }
 
-    async fn refuse(&mut self, fault: String, client_msg_id: Option<String>) -> Result<(), End> {
-        self.write(FrameOut::Typed(TypedOut::Error { message: fault, client_msg_id })).await
+    async fn refuse(&mut self, fault: Fault, client_msg_id: Option<String>) -> Result<(), End> {
+        let Fault { words: message, again_after } = fault;
+        let in_ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let retry_ms = again_after.map(in_ms);
+        self.write(FrameOut::Typed(TypedOut::Error { message, client_msg_id, retry_ms })).await
     }
 
     async fn write(&mut self, frame: FrameOut) -> Result<(), End> {
@@ -336,6 +349,13 @@ impl Socket {
     }
 }
 
-fn too_fast(wait: Duration) -> String {
-    format!("too fast: wait {} ms", wait.as_millis())
+impl<T: Into<String>> From<T> for Fault {
+    fn from(words: T) -> Self {
+        Self { words: words.into(), again_after: None }
+    }
+}
+
+fn too_fast(wait: Duration) -> Fault {
+    let words = format!("too fast: wait {} ms", wait.as_millis());
+    Fault { words, again_after: Some(wait) }
 }

@@ -365,3 +365,34 @@ async fn new_tokens_are_taken_now_and_then() {
     assert!(refused > 50, "{refused}");
     world.stop().await;
 }
+
+/// It was said in words alone: pages gave such messages up, and what came behind them overtook them.
+#[tokio::test]
+async fn who_writes_too_fast_is_told_when_to_go_on() {
+    let mut world = World::start(0).await;
+    let settings = Settings { messages_per_second: 1, ..world.settings("pod-1") };
+    world.pods.push(world.pod_with(settings).await);
+    world.token("bob").await;
+    let mut alice = world.connect("alice", 0).await;
+    for n in 0..20 {
+        alice.write("bob", &n.to_string()).await;
+    }
+    let refused = loop {
+        let frame = alice.next().await;
+        if frame["type"] == "error" {
+            break frame;
+        }
+    };
+    assert!(refused["client_msg_id"].is_string(), "{refused}");
+    assert!(refused["retry_ms"].as_u64().unwrap() <= 1_000, "{refused}");
+    // What is wrong with another one does not get better.
+    alice.send(json!({"payload": "hi", "sender_id": "eve", "reciever_id": "bob"})).await;
+    let wrong = loop {
+        let frame = alice.next().await;
+        if frame["message"] == "sender_id is not who you are" {
+            break frame;
+        }
+    };
+    assert!(wrong["retry_ms"].is_null(), "{wrong}");
+    world.stop().await;
+}

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Button, useNow } from "../ui/controls.tsx";
 import { DownIcon } from "../ui/icons.tsx";
+import { Latest, type Said } from "../ui/Latest.tsx";
 import { VirtualList, type ListHandle } from "../ui/VirtualList.tsx";
 import type { OpenRoom } from "./chat.ts";
 import { MessageRow } from "./MessageRow.tsx";
@@ -16,6 +17,7 @@ export function Messages({ open, room, me }: { open: OpenRoom; room: Room; me: s
   const rows = useMemo(() => timeline(room, me, day), [room, me, day]);
   const last = cursor(room);
   const newer = useNewer(room, me, atEnd);
+  const said = useSaid(room, me);
 
   useEffect(() => open.atEnd(atEnd), [open, atEnd]);
 
@@ -62,7 +64,7 @@ export function Messages({ open, room, me }: { open: OpenRoom; room: Room; me: s
         </Button>
       )}
       <Typing room={room} />
-      <Latest room={room} me={me} />
+      <Latest said={said} />
     </div>
   );
 }
@@ -100,18 +102,15 @@ function Typing({ room }: { room: Room }) {
   );
 }
 
-/** Reads new messages of others out, for those who do not see the list move. */
-function Latest({ room, me }: { room: Room; me: string }) {
+/** The last message, if it is of somebody else and came after the room was shown. */
+function useSaid(room: Room, me: string): Said | undefined {
   const [from, setFrom] = useState<number>();
   const last = room.messages.at(-1);
   const ready = room.history === "complete" || room.history === "more";
   useEffect(() => {
     if (ready) setFrom((known) => known ?? last?.offset ?? -1);
   }, [ready, last]);
-  const fresh = last !== undefined && from !== undefined && last.offset > from;
-  return (
-    <p className="unseen" aria-live="polite">
-      {fresh && last.sender !== me ? `${last.senderName}: ${last.content}` : ""}
-    </p>
-  );
+  if (last === undefined || from === undefined || last.offset <= from) return undefined;
+  if (last.sender === me) return undefined;
+  return { id: last.id, name: last.senderName, text: last.content };
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { openRoom, READ_EVERY_MS, SEND_MS, type OpenRoom, type Page } from "./chat.ts";
+import { SEND_MS } from "../lib/turns.ts";
+import { openRoom, READ_EVERY_MS, type ChatWorld, type OpenRoom, type Page } from "./chat.ts";
 import { KEPT, KEPT_MAX } from "./room.ts";
 import { tick } from "./ticks.ts";
 
@@ -30,6 +31,8 @@ let sockets: FakeSocket[];
 let room: OpenRoom;
 let page: Page;
 let histories: number;
+let kept: Map<string, string>;
+let openThe: (name: string) => Promise<OpenRoom>;
 const last = () => sockets.at(-1)!;
 
 const message = (offset: number) => ({
@@ -53,7 +56,8 @@ beforeEach(async () => {
   page = { messages: [], readOffset: undefined, delayed: false };
   let ids = 0;
   let tickets = 0;
-  room = openRoom("general", { userId: "u1", username: "ann" }, {
+  kept = new Map();
+  const world: ChatWorld = {
     address: async () => `ws://here/ws/chat?ticket=${++tickets}`,
     open: (address) => {
       const socket = new FakeSocket(address);
@@ -66,9 +70,19 @@ beforeEach(async () => {
     newId: () => `c${++ids}`,
     now: () => Date.now(),
     random: () => 0,
-  });
-  await vi.advanceTimersByTimeAsync(0);
-  last().onopen?.();
+    kept: {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, value) => void kept.set(key, value),
+      removeItem: (key) => void kept.delete(key),
+    },
+  };
+  openThe = async (name) => {
+    const opened = openRoom(name, { userId: "u1", username: "ann" }, world);
+    await vi.advanceTimersByTimeAsync(0);
+    last().onopen?.();
+    return opened;
+  };
+  room = await openThe("general");
 });
 afterEach(() => vi.useRealTimers());
 
@@ -256,6 +270,64 @@ test("who wrote too fast is told so until the next message is taken", async () =
   expect(room.store.get().problem).toContain("faster");
   await last().say({ type: "message_ack", client_msg_id: "c1", id: "m7", offset: 7, created_at: 1 });
   expect(room.store.get().problem).toBeUndefined();
+});
+
+test("what was not sent outlives a look at another room, or the page, and is sent once", async () => {
+  await last().say(hello, joined);
+  room.send("one");
+  await vi.advanceTimersByTimeAsync(SEND_MS);
+  last().onclose?.({ code: 1006 });
+  room.send("two");
+  room.close();
+  const other = await openThe("other");
+  expect(other.store.get().room.outgoing).toEqual([]);
+  other.close();
+  room = await openThe("general");
+  const states = room.store.get().room.outgoing.map(({ clientId, content, state }) => [clientId, content, state]);
+  expect(states).toEqual([["c1", "one", "failed"], ["c2", "two", "sending"]]);
+  await last().say(hello, joined);
+  expect(last().of("chat_message")).toMatchObject([{ client_msg_id: "c2", content: "two" }]);
+  room.discard("c1");
+  await last().say({ type: "message_ack", client_msg_id: "c2", id: "m7", offset: 7, created_at: 1 });
+  expect([...kept]).toEqual([]);
+  room.close();
+  expect((await openThe("general")).store.get().room.outgoing).toEqual([]);
+});
+
+test("however many wait for the connection, all are taken in their order, unattended", async () => {
+  await last().say(hello, joined);
+  last().onclose?.({ code: 1006 });
+  for (let n = 1; n <= 40; n += 1) room.send(`text ${n}`);
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().onopen?.();
+  await last().say(hello, joined);
+  // As the servers do: twenty at once, then ten a second.
+  const [begun, taken, refused] = [Date.now(), [] as string[], [] as string[]];
+  for (let heard = 0; taken.length < 40 && Date.now() - begun < 60_000; ) {
+    const frame = last().of("chat_message")[heard];
+    if (frame === undefined) {
+      await vi.advanceTimersByTimeAsync(100);
+      continue;
+    }
+    heard += 1;
+    const client_msg_id = String(frame["client_msg_id"]);
+    const failed = { type: "message_failed", client_msg_id, code: "rate_limited", retryable: true };
+    if (taken.length >= 20 + Math.floor((Date.now() - begun) / 100)) {
+      refused.push(client_msg_id);
+      await last().say({ type: "slow_down", retry_ms: 300 }, failed);
+      expect(room.store.get().problem).toContain("faster");
+      continue;
+    }
+    taken.push(client_msg_id);
+    const offset = 9 + taken.length;
+    await last().say({ type: "message_ack", client_msg_id, id: `m${offset}`, offset, created_at: 1 });
+    // It does not come and go with each of them.
+    const still = refused.length > 0 && taken.length < 40;
+    expect(room.store.get().problem !== undefined).toBe(still);
+  }
+  expect(taken).toEqual(Array.from({ length: 40 }, (_, n) => `c${n + 1}`));
+  expect(refused.length).toBeGreaterThan(0);
+  expect(room.store.get()).toMatchObject({ problem: undefined, room: { outgoing: [] } });
 });
 
 test("a server that asks to start over for ever does not make it loop", async () => {

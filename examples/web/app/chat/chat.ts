@@ -1,10 +1,12 @@
 import { backoff } from "../lib/backoff.ts";
 import { coalesce } from "../lib/coalesce.ts";
 import { createLink, type Link, type LinkWorld } from "../lib/link.ts";
+import { createOutbox, type Kept } from "../lib/outbox.ts";
 import { createStore, type Store } from "../lib/store.ts";
+import { createTurns } from "../lib/turns.ts";
 import { readFrame, readStored, type ChatFrame, type Member, type Stored } from "./frames.ts";
 import * as rooms from "./room.ts";
-import { chatNext, inRoom, newChat, type Chat } from "./state.ts";
+import { chatNext, inRoom, newChat, tooFast, type Chat } from "./state.ts";
 
 /** What the chat needs of the world besides a connection. */
 export interface ChatWorld extends LinkWorld {
@@ -12,6 +14,8 @@ export interface ChatWorld extends LinkWorld {
   members(room: string): Promise<Member[]>;
   token(): Promise<string | undefined>;
   newId(): string;
+  /** What this tab keeps while pages come and go. */
+  kept: Kept;
 }
 
 /** A page of the history, its oldest messages first or last. */
@@ -44,13 +48,14 @@ export interface OpenRoom {
   leave(): void;
   /** Says now what would be said soon: the page may go at any moment. */
   settle(): void;
-  /** Ends the connection; the person stays a member and finds what is new later. */
+  /**
+   * Ends the connection; the person stays a member and finds what is new later. What was not sent
+   * is kept, and sent when the room is open again.
+   */
   close(): void;
 }
 
 export const PAGE = 50;
-/** This long after it went out without an answer a message counts as not sent. */
-export const SEND_MS = 10_000;
 const TYPING_EVERY_MS = 3_000;
 /** What is read in a rush is told now and then. */
 export const READ_EVERY_MS = 500;
@@ -61,20 +66,30 @@ const PING = { frame: { type: "ping" }, everyMs: 25_000, answerMs: 10_000 };
 const RESYNC_CALM_MS = 30_000;
 
 export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRoom {
-  const store = createStore<Chat>(newChat(me, name));
+  const outbox = createOutbox(world.kept, `${me.userId}:${name}`, rooms.readOutgoing);
+  const outgoing = outbox.load();
+  const store = createStore<Chat>(inRoom(newChat(me, name), (room) => ({ ...room, outgoing })));
+  store.subscribe(() => outbox.save(store.get().room.outgoing));
   let typingSent = -Infinity;
   let read = { epoch: "", offset: -1 };
   let readSent = { epoch: "", offset: -1, at: -Infinity, planned: false };
   let resyncs = { count: 0, last: -Infinity, planned: false };
   let loading = 0;
   let atEnd = true;
-  const deadlines = new Map<string, ReturnType<typeof setTimeout>>();
+  // How long a server that takes no more wants to be left alone.
+  let calmMs = 0;
+  const turns = createTurns({
+    waiting: () => onTheirWay().map((message) => message.clientId),
+    post,
+    unanswered,
+  });
 
   const arrived = coalesce<ChatFrame>((frames) => {
     const now = world.now();
     store.update((chat) => frames.reduce((state, frame) => chatNext(state, frame, now), chat));
     if (atEnd) store.update((chat) => inRoom(chat, rooms.trim));
     for (const frame of frames) follow(frame);
+    turns.go();
   });
   const link = createLink(
     world,
@@ -97,8 +112,10 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     if (frame.type === "join_room") {
       if (frame.failure !== undefined) return void setTimeout(join, AGAIN_MS);
       catchUp();
-      sendWaiting();
+      turns.begin();
     }
+    if (frame.type === "slow_down") calmMs = frame.retryMs;
+    if (frame.type === "message_failed" && tooFast(frame)) turns.hold(frame.clientId, calmMs);
     if (frame.type === "resync") resync();
   }
 
@@ -189,39 +206,23 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     return { ...room, dividerAfter: readOffset };
   }
 
-  /** What was written until the room was joined, in its order. */
-  function sendWaiting(): void {
-    for (const message of store.get().room.outgoing) {
-      if (message.state === "sending") post(message);
-    }
+  /** Who has not joined may not write yet: until then a message waits. */
+  function post(clientId: string): boolean {
+    const message = onTheirWay().find((each) => each.clientId === clientId);
+    if (message === undefined || !store.get().room.joined) return false;
+    const { content } = message;
+    return link.send({ type: "chat_message", room: name, content, client_msg_id: clientId });
   }
 
-  /** Who has not joined may not write yet: until then a message waits for `sendWaiting`. */
-  function post({ clientId, content }: rooms.Outgoing): void {
-    if (!store.get().room.joined) return;
-    const frame = { type: "chat_message", room: name, content, client_msg_id: clientId };
-    if (!link.send(frame)) return;
-    clearTimeout(deadlines.get(clientId));
-    deadlines.set(clientId, setTimeout(() => giveUp(clientId), SEND_MS));
-  }
-
-  /** Nobody has answered. What the connection took with it is sent again when it is back. */
-  function giveUp(clientId: string): void {
-    deadlines.delete(clientId);
+  /** What a connection took with it is sent again when it is back. */
+  function unanswered(clientId: string): void {
     const connected = link.state.get().phase === "open" && store.get().room.joined;
-    if (!connected || onItsWay(clientId) === undefined) return;
+    if (!connected) return;
     store.update((chat) => inRoom(chat, (room) => rooms.fail(room, clientId, "Not sent", true)));
   }
 
-  /** Sends it, now or when the room is joined. */
-  function trySending(clientId: string): void {
-    const message = onItsWay(clientId);
-    if (message !== undefined) post(message);
-  }
-
-  function onItsWay(clientId: string): rooms.Outgoing | undefined {
-    const { outgoing } = store.get().room;
-    return outgoing.find((each) => each.clientId === clientId && each.state === "sending");
+  function onTheirWay(): rooms.Outgoing[] {
+    return store.get().room.outgoing.filter((message) => message.state === "sending");
   }
 
   return {
@@ -230,13 +231,13 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     send(text) {
       const clientId = world.newId();
       store.update((chat) => inRoom(chat, (room) => rooms.write(room, clientId, text, world.now())));
-      trySending(clientId);
+      turns.go();
       // What is written next is news again.
       typingSent = -Infinity;
     },
     retry(clientId) {
       store.update((chat) => inRoom(chat, (room) => rooms.retry(room, clientId, world.now())));
-      trySending(clientId);
+      turns.go();
     },
     discard(clientId) {
       store.update((chat) => inRoom(chat, (room) => rooms.discard(room, clientId)));
@@ -275,6 +276,7 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
     settle: tellRead,
     close() {
       tellRead();
+      turns.stop();
       link.stop("left");
     },
   };

@@ -41,6 +41,15 @@ export interface Outgoing {
   retryable: boolean;
 }
 
+/** One that was kept from an earlier look at the room. */
+export function readOutgoing(raw: Record<string, unknown>): Outgoing | undefined {
+  const { clientId, content, at, state, failure } = raw;
+  if (typeof clientId !== "string" || typeof content !== "string") return undefined;
+  if (typeof at !== "number" || (state !== "sending" && state !== "failed")) return undefined;
+  const why = typeof failure === "string" ? failure : undefined;
+  return { clientId, content, at, state, failure: why, retryable: raw["retryable"] !== false };
+}
+
 export interface Notice {
   key: string;
   text: string;

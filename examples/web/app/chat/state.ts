@@ -41,10 +41,13 @@ export function chatNext(chat: Chat, frame: ChatFrame, now: number): Chat {
     case "message_ack": {
       const me = { ...chat.me, server: chat.server };
       const next = inRoom(chat, (room) => rooms.acknowledge(room, frame, me));
-      // Whatever was wrong, messages are taken again.
+      // Whatever was wrong, messages are taken again. What waits may yet be too much.
+      if (next.room.outgoing.some((message) => message.state === "sending")) return next;
       return next.problem === undefined ? next : { ...next, problem: undefined };
     }
     case "message_failed":
+      // It is still to be sent, when the server takes more.
+      if (tooFast(frame)) return chat;
       return inRoom(chat, (room) =>
         rooms.fail(room, frame.clientId, FAILURES[frame.code] ?? "Not sent", frame.retryable),
       );
@@ -74,8 +77,12 @@ export function chatNext(chat: Chat, frame: ChatFrame, now: number): Chat {
   }
 }
 
+/** Whether all that is wrong with a message is that it came too soon. */
+export function tooFast(failed: Extract<ChatFrame, { type: "message_failed" }>): boolean {
+  return failed.code === "rate_limited";
+}
+
 const FAILURES: Record<string, string> = {
-  rate_limited: "Too many messages at once",
   not_joined: "The room was left",
   too_long: "Too long",
   broker_unavailable: "Not sent: the log cannot be reached",

@@ -13,6 +13,7 @@ export const here: ChatWorld = {
   now: () => Date.now(),
   random: () => Math.random(),
   newId: () => newId(),
+  kept: sessionStorage,
   token: () => sessions.token(LONG_MS),
   async members(room) {
     const body = await api("GET", `/api/rooms/${encodeURIComponent(room)}/members`);

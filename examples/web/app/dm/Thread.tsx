@@ -3,9 +3,10 @@ import { Composer } from "../chat/Composer.tsx";
 import { dayName, dayOf, timeOfDay, wholeTime } from "../lib/time.ts";
 import { Button, useNow } from "../ui/controls.tsx";
 import { AlertIcon, ClockIcon, RingIcon, TickIcon, TicksIcon } from "../ui/icons.tsx";
+import { Latest } from "../ui/Latest.tsx";
 import { Linked } from "../ui/Linked.tsx";
 import { VirtualList } from "../ui/VirtualList.tsx";
-import { threadOf, type Direct, type Message, type Status } from "./direct.ts";
+import { saidBy, threadOf, type Direct, type Message, type Status } from "./direct.ts";
 import type { Messenger } from "./dm.ts";
 import styles from "./Thread.module.css";
 
@@ -40,6 +41,7 @@ export function Thread(props: { messenger: Messenger; direct: Direct; who: strin
           )
         }
       </VirtualList>
+      <Latest said={saidBy(direct, who)} />
       <Composer open={composer} />
     </>
   );

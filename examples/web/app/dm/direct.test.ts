@@ -62,3 +62,33 @@ test("an own message stands by the server's clock, not by that of this machine",
   state = dm.take(state, [message("m2", { at: 1_500, text: "!" })], true);
   expect(ids(state)).toEqual(["m1", "m2"]);
 });
+
+test.each(["before", "behind"])(
+  "what the history brings before its sender knows it stored becomes one message (%s)",
+  (side) => {
+    // The clock of this machine may go before the server's or behind it.
+    let state = dm.write(dm.newDirect("ann"), "bob", "c1", "hi", side === "before" ? 5 : 9);
+    const stored = message("m1", { from: "ann", to: "bob", at: 7, status: "SENT", cursor: "at-7" });
+    state = dm.take(state, [stored], false);
+    state = dm.setStatus(state, { id: "m1", clientId: "c1" }, "NONE", 7);
+    expect(ids(state)).toEqual(["m1"]);
+    expect(own(state)).toMatchObject({ clientId: "c1", status: "SENT", at: 7, cursor: "at-7" });
+    expect(dm.unanswered(state)).toEqual([]);
+  },
+);
+
+test("what somebody says while the page is open is read out, and nothing else", () => {
+  const said = (state: dm.Direct, who = "bob") => dm.saidBy(state, who)?.text;
+  let state = dm.take(dm.newDirect("ann"), [message("m1", { text: "old" })], false);
+  expect(said(state)).toBeUndefined();
+  state = dm.take(state, [message("m2", { at: 2, text: "new" })], true);
+  expect(said(state)).toBe("new");
+  state = dm.take(state, [message("m3", { at: 3, from: "ann", to: "bob", text: "own" })], true);
+  state = dm.take(state, [message("m1", { text: "old" })], true);
+  expect(said(state)).toBe("new");
+  expect(said(state, "eve")).toBeUndefined();
+  // The history may be faster than the connection.
+  const both = message("m4", { at: 4, text: "newest" });
+  state = dm.take(dm.take(state, [both], false), [both], true);
+  expect(said(state)).toBe("newest");
+});

@@ -9,6 +9,8 @@ export interface Direct {
   readonly threads: ReadonlyMap<string, readonly Message[]>;
   /** Whose thread is on the screen. */
   readonly open: string | undefined;
+  /** The last message of another that has come to this page while it was open. */
+  readonly news: Message | undefined;
   /** The pod that this page is connected to. */
   readonly pod: string;
 }
@@ -42,7 +44,7 @@ export interface Message {
 const RANK: Record<Status, number> = { failed: 0, sending: 1, NONE: 2, SENT: 3, DELIVERED: 4 };
 
 export function newDirect(me: string): Direct {
-  return { me, people: [], threads: new Map(), open: undefined, pod: "" };
+  return { me, people: [], threads: new Map(), open: undefined, news: undefined, pod: "" };
 }
 
 export function threadOf(direct: Direct, who: string): readonly Message[] {
@@ -58,8 +60,24 @@ export function withWhom(message: Pick<Message, "from" | "to">, me: string): str
 /** Takes messages in, from the connection or from the history. News counts as unread. */
 export function take(direct: Direct, arrived: readonly Message[], news: boolean): Direct {
   let next = direct;
-  for (const message of arrived) next = takeOne(next, message, news);
+  for (const message of arrived) {
+    next = takeOne(next, message, news);
+    if (news && message.from !== next.me) next = tell(next, message);
+  }
   return next;
+}
+
+/** Also of one that the history was faster to bring; one that comes again is no news. */
+function tell(direct: Direct, message: Message): Direct {
+  const { news } = direct;
+  if (news !== undefined && (news.id === message.id || news.at > message.at)) return direct;
+  return { ...direct, news: message };
+}
+
+/** What this person has said last, if nobody else has said anything since. */
+export function saidBy(direct: Direct, who: string) {
+  const { news } = direct;
+  return news?.from === who ? { id: news.id, name: who, text: news.text } : undefined;
 }
 
 function takeOne(direct: Direct, message: Message, news: boolean): Direct {
@@ -161,7 +179,8 @@ export function setStatus(
   at: number | undefined,
 ): Direct {
   for (const [who, thread] of direct.threads) {
-    const known = thread.find(
+    // Two, if the history has brought what this page did not know to be stored, under another name.
+    const [known, twin] = thread.filter(
       (each) =>
         each.id === which.id || (which.clientId !== undefined && each.clientId === which.clientId),
     );
@@ -172,10 +191,20 @@ export function setStatus(
     };
     const id = which.id === "" ? known.id : which.id;
     const stored = { ...known, id, at: status === "NONE" && at !== undefined ? at : known.at };
-    const merged = forward(stored, { ...stored, ...times, status });
-    return setThread(direct, who, thread.map((each) => (each === known ? merged : each)));
+    const moved = forward(stored, { ...stored, ...times, status });
+    const merged = twin === undefined ? moved : asOne(moved, twin);
+    const others = thread.filter((each) => each !== twin);
+    return setThread(direct, who, others.map((each) => (each === known ? merged : each)));
   }
   return direct;
+}
+
+/** What the page made keeps its own name, and its row; the history knows where to go on from. */
+function asOne(one: Message, twin: Message): Message {
+  const clientId = one.clientId ?? twin.clientId;
+  const placed = one.cursor === undefined ? twin : one;
+  const place = placed.cursor === undefined ? {} : { cursor: placed.cursor };
+  return { ...forward(one, twin), clientId, at: placed.at, ...place };
 }
 
 function forward(known: Message, news: Message): Message {
@@ -217,11 +246,27 @@ function changeThreads(direct: Direct, to: (thread: readonly Message[]) => Messa
   return { ...direct, threads };
 }
 
-/** Own messages that the server has not answered for. */
-export function unanswered(direct: Direct): Message[] {
+/** Own messages that are not stored, as far as is known, in the order in which they were written. */
+export function pending(direct: Direct): Message[] {
   return [...direct.threads.values()]
     .flat()
-    .filter((message) => message.status === "sending");
+    .filter((message) => message.status === "sending" || message.status === "failed")
+    .sort((a, b) => a.at - b.at);
+}
+
+/** Those of them that are still to be sent. */
+export function unanswered(direct: Direct): Message[] {
+  return pending(direct).filter((message) => message.status === "sending");
+}
+
+/** One that was kept from an earlier look at the page. */
+export function readPending(raw: Record<string, unknown>, me: string): Message | undefined {
+  const { clientId, to, text, at, status } = raw;
+  if (typeof clientId !== "string" || typeof to !== "string") return undefined;
+  if (typeof text !== "string" || typeof at !== "number") return undefined;
+  if (status !== "sending" && status !== "failed") return undefined;
+  const unknown = { sentAt: undefined, deliveredAt: undefined };
+  return { id: clientId, clientId, from: me, to, text, at, status, ...unknown };
 }
 
 /** The messages with a person that came from the history. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { SEND_MS } from "../lib/turns.ts";
 import { threadOf } from "./direct.ts";
-import { openMessenger, type Messenger } from "./dm.ts";
+import { openMessenger, type DmWorld, type Messenger } from "./dm.ts";
 
 /** The pod's end of the wire. */
 class FakeSocket {
@@ -24,6 +25,8 @@ let sockets: FakeSocket[];
 let messenger: Messenger;
 let answers: Record<string, unknown>;
 let asked: string[];
+let kept: Map<string, string>;
+let open: () => Promise<Messenger>;
 const last = () => sockets.at(-1)!;
 const thread = () => threadOf(messenger.store.get(), "bob");
 
@@ -33,7 +36,8 @@ beforeEach(async () => {
   asked = [];
   answers = {};
   let ids = 0;
-  messenger = openMessenger("ann", {
+  kept = new Map();
+  const world: DmWorld = {
     address: async () => "ws://here",
     open: () => {
       const socket = new FakeSocket();
@@ -45,9 +49,19 @@ beforeEach(async () => {
     newId: () => `c${++ids}`,
     now: () => Date.now(),
     random: () => 0,
-  });
-  await vi.advanceTimersByTimeAsync(0);
-  last().onopen?.();
+    kept: {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, value) => void kept.set(key, value),
+      removeItem: (key) => void kept.delete(key),
+    },
+  };
+  open = async () => {
+    const opened = openMessenger("ann", world);
+    await vi.advanceTimersByTimeAsync(0);
+    last().onopen?.();
+    return opened;
+  };
+  messenger = await open();
 });
 afterEach(() => {
   messenger.close();
@@ -101,6 +115,50 @@ test("what is written while there is no connection is sent when there is one", a
   expect(last().sent.map((frame) => frame["client_msg_id"])).toEqual(["c1", "c2"]);
   await vi.advanceTimersByTimeAsync(10_000);
   expect(thread().map((each) => each.status)).toEqual(["failed", "failed"]);
+});
+
+test("what came too soon waits as long as the pod says, and what is behind it, too", async () => {
+  const sent = () => last().sent.map((frame) => frame["client_msg_id"]);
+  messenger.send("bob", "one");
+  last().say({ type: "error", message: "too fast", client_msg_id: "c1", retry_ms: 400 });
+  messenger.send("bob", "two");
+  await vi.advanceTimersByTimeAsync(399);
+  expect(sent()).toEqual(["c1"]);
+  expect(thread().map((each) => each.status)).toEqual(["sending", "sending"]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(sent()).toEqual(["c1", "c1"]);
+  last().say({ type: "status", message_id: "m1", client_msg_id: "c1", status: "NONE", at: 1 });
+  expect(sent()).toEqual(["c1", "c1", "c2"]);
+});
+
+test("of many that wait none overtakes another, whoever they are for", async () => {
+  last().onclose?.({ code: 1006 });
+  for (let n = 1; n <= 30; n += 1) {
+    messenger.send(n % 2 === 0 ? "bob" : "eve", `text ${n}`);
+    await vi.advanceTimersByTimeAsync(1);
+  }
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().onopen?.();
+  const sent = () => last().sent.map((frame) => frame["client_msg_id"]);
+  for (let n = 1; n <= 30; n += 1) {
+    expect(sent()).toEqual(Array.from({ length: n }, (_, before) => `c${before + 1}`));
+    last().say({ type: "status", message_id: `m${n}`, client_msg_id: `c${n}`, status: "NONE", at: n });
+  }
+});
+
+test("what was not sent outlives the page, and is sent by the next, whoever it is for", async () => {
+  messenger.send("bob", "one");
+  await vi.advanceTimersByTimeAsync(SEND_MS);
+  last().onclose?.({ code: 1006 });
+  messenger.send("eve", "two");
+  messenger.close();
+  messenger = await open();
+  expect(thread()).toMatchObject([{ clientId: "c1", text: "one", status: "failed" }]);
+  const sent = { payload: "two", sender_id: "ann", reciever_id: "eve", client_msg_id: "c2" };
+  expect(last().sent).toEqual([sent]);
+  last().say({ type: "status", message_id: "m2", client_msg_id: "c2", status: "NONE", at: 1 });
+  messenger.discard("c1");
+  expect([...kept]).toEqual([]);
 });
 
 test("frames of somebody else's, and nonsense, are left out", () => {

@@ -1,5 +1,7 @@
 import { createLink, type Link, type LinkWorld } from "../lib/link.ts";
+import { createOutbox, type Kept } from "../lib/outbox.ts";
 import { createStore, type Store } from "../lib/store.ts";
+import { createTurns } from "../lib/turns.ts";
 import { toMillis } from "../lib/time.ts";
 import * as dm from "./direct.ts";
 import type { Direct, Message, Person, Status } from "./direct.ts";
@@ -10,6 +12,8 @@ export interface DmWorld extends LinkWorld {
   get(path: string): Promise<unknown>;
   token(): Promise<string | undefined>;
   newId(): string;
+  /** What this tab keeps while pages come and go. */
+  kept: Kept;
 }
 
 /** Direct messages, open in this page. */
@@ -27,26 +31,35 @@ export interface Messenger {
   close(): void;
 }
 
-const SEND_MS = 10_000;
 const PEOPLE_MS = 3_000;
 const PING = { frame: { type: "ping" }, everyMs: 25_000, answerMs: 10_000 };
 
 type Fields = Record<string, unknown>;
 
 export function openMessenger(me: string, world: DmWorld): Messenger {
-  const store = createStore(dm.newDirect(me));
+  // Whoever it is for: it is sent when there is a connection, whose thread is on the screen or not.
+  const outbox = createOutbox(world.kept, `dm:${me}`, (raw) => dm.readPending(raw, me));
+  const store = createStore(dm.take(dm.newDirect(me), outbox.load(), false));
+  store.subscribe(() => outbox.save(dm.pending(store.get())));
   const complete = new Set<string>();
   const loading = new Set<string>();
   const catching = new Set<string>();
-  const deadlines = new Map<string, ReturnType<typeof setTimeout>>();
+  const turns = createTurns({
+    waiting: () => dm.unanswered(store.get()).map((message) => message.clientId ?? ""),
+    post,
+    unanswered,
+  });
   const link = createLink(world, {
     opened() {
       void loadPeople();
       const { open } = store.get();
       if (open !== undefined) void loadThread(open);
-      for (const message of dm.unanswered(store.get())) post(message);
+      turns.begin();
     },
-    frame: (raw) => take(raw as Fields),
+    frame(raw) {
+      take(raw as Fields);
+      turns.go();
+    },
   }, PING);
   link.start();
   void loadPeople();
@@ -61,6 +74,9 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
     }
     if (raw["type"] === "error" && typeof raw["client_msg_id"] === "string") {
       const refused = raw["client_msg_id"];
+      const wait = raw["retry_ms"];
+      // It only came too soon.
+      if (typeof wait === "number") return turns.hold(refused, wait);
       return store.update((state) => dm.fail(state, refused));
     }
     if (raw["type"] === "auth_expiring") return void sendToken();
@@ -145,26 +161,18 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
     return username;
   }
 
-  function post(message: Message): void {
-    const { clientId, to, text } = message;
-    if (clientId === undefined) return;
-    const frame = { payload: text, sender_id: me, reciever_id: to, client_msg_id: clientId };
-    // Until there is a connection it waits.
-    if (!link.send(frame)) return;
-    clearTimeout(deadlines.get(clientId));
-    deadlines.set(clientId, setTimeout(() => giveUp(clientId), SEND_MS));
+  /** Until there is a connection it waits. */
+  function post(clientId: string): boolean {
+    const message = dm.unanswered(store.get()).find((each) => each.clientId === clientId);
+    if (message === undefined) return false;
+    const { to, text } = message;
+    return link.send({ payload: text, sender_id: me, reciever_id: to, client_msg_id: clientId });
   }
 
-  /** Nobody has answered. What the connection took with it is sent again when it is back. */
-  function giveUp(clientId: string): void {
-    deadlines.delete(clientId);
+  /** What a connection took with it is sent again when it is back. */
+  function unanswered(clientId: string): void {
     if (link.state.get().phase !== "open") return;
     store.update((state) => dm.fail(state, clientId));
-  }
-
-  function postAgain(clientId: string): void {
-    const message = dm.unanswered(store.get()).find((each) => each.clientId === clientId);
-    if (message !== undefined) post(message);
   }
 
   return {
@@ -178,18 +186,19 @@ export function openMessenger(me: string, world: DmWorld): Messenger {
     send(to, text) {
       const clientId = world.newId();
       store.update((state) => dm.write(state, to, clientId, text, world.now()));
-      postAgain(clientId);
+      turns.go();
     },
     older: (who) => void older(who),
     retry(clientId) {
       store.update((state) => dm.retry(state, clientId));
-      postAgain(clientId);
+      turns.go();
     },
     discard(clientId) {
       store.update((state) => dm.discard(state, clientId));
     },
     close() {
       clearInterval(timer);
+      turns.stop();
       link.stop("left");
     },
   };

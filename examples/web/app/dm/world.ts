@@ -9,6 +9,7 @@ export const here: DmWorld = {
   now: () => Date.now(),
   random: () => Math.random(),
   newId,
+  kept: sessionStorage,
   token: () => sessions.token(LONG_MS),
   async get(path) {
     const body = await api("GET", `/dm/api${path}`);

@@ -5,7 +5,7 @@ import { useStore } from "../lib/store.ts";
 import { sessions } from "../session/here.ts";
 import { Avatar, Badge, Button, controls, Field, Problem, useNow } from "../ui/controls.tsx";
 import { Layout } from "../ui/Layout.tsx";
-import { headline, type Sender, type Waiting } from "./inbox.ts";
+import { headline, shownUpto, type Sender, type Waiting } from "./inbox.ts";
 import { StoresPanel } from "./StoresPanel.tsx";
 import styles from "./UnsentPage.module.css";
 import { post, watch, type Unsent } from "./unsent.ts";
@@ -140,7 +140,11 @@ function SenderCard({ sender, unsent }: { sender: Sender; unsent: Unsent }) {
         >
           {opened ? "Close" : "Open"}
         </Button>
-        <Button small look="quiet" onClick={() => attempt(unsent.dismiss(sender.fromuser))}>
+        <Button
+          small
+          look="quiet"
+          onClick={() => attempt(unsent.dismiss(sender.fromuser, shownUpto(sender, waiting)))}
+        >
           Dismiss
         </Button>
       </div>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { change, headline, readInbox, type Sender } from "./inbox.ts";
+import { change, headline, readInbox, shownUpto, type Sender } from "./inbox.ts";
 
 const sender = (fromuser: string, count: number, last: number): Sender => ({
   fromuser, count, firstAt: 1, lastAt: last, lastOffset: last, preview: "…",
@@ -44,4 +44,12 @@ test("the answer is read as the service writes it", () => {
   });
   expect(read.senders[0]).toEqual({ ...sender("ann", 2, 3), lastOffset: 7, preview: "hi" });
   expect(read.staleMs).toBeUndefined();
+});
+
+test("a card shows up to the last message that it counts or, when it is open, has", () => {
+  const at = (offset: number) => ({ id: `${offset}`, offset, at: 1, text: "…" });
+  expect(shownUpto(sender("ann", 2, 7), undefined)).toBe(7);
+  expect(shownUpto(sender("ann", 3, 9), [at(5), at(7)])).toBe(7);
+  expect(shownUpto(sender("ann", 2, 7), [at(7), at(9)])).toBe(7);
+  expect(shownUpto(sender("ann", 2, 7), [])).toBe(7);
 });

@@ -67,6 +67,14 @@ export function change(inbox: Inbox, touser: string, sender: Sender): Inbox {
   return { ...inbox, senders: sorted(sender.count > 0 ? [...others, sender] : others) };
 }
 
+/**
+ * Up to where a card shows what waits: what comes behind that while a hand is on its way to a
+ * button was seen by nobody. An open card has its messages a moment later than its number.
+ */
+export function shownUpto(sender: Sender, open: readonly Waiting[] | undefined): number {
+  return Math.min(sender.lastOffset, open?.at(-1)?.offset ?? sender.lastOffset);
+}
+
 /** "While you were away: 3 people wrote to you" */
 export function headline(senders: readonly Sender[]): string {
   if (senders.length === 0) return "Nobody wrote while you were away.";

@@ -25,8 +25,8 @@ export interface Stats {
 export interface Unsent {
   readonly store: Store<State>;
   open(fromuser: string): Promise<Waiting[]>;
-  /** They were handed over: they wait no more. */
-  dismiss(fromuser: string): Promise<void>;
+  /** Up to this offset they were handed over: they wait no more. What came behind it still does. */
+  dismiss(fromuser: string, upto: number): Promise<void>;
   /** Cuts the master off, or joins it again. */
   cutMaster(cut: boolean): Promise<void>;
   close(): void;
@@ -110,8 +110,8 @@ export function watch(touser: string): Unsent {
       const { list } = body;
       return Array.isArray(list) ? (list as Record<string, unknown>[]).map(readWaiting) : [];
     },
-    async dismiss(fromuser) {
-      await api("DELETE", `${whose}/${encodeURIComponent(fromuser)}`);
+    async dismiss(fromuser, upto) {
+      await api("POST", `${whose}/${encodeURIComponent(fromuser)}/ack`, { upto_offset: upto });
     },
     async cutMaster(cut) {
       await api("POST", "/unsent/api/dev/cut-master", { cut });
