@@ -152,6 +152,11 @@ impl Server {
         run_with(&self.args(args), input)
     }
 
+    /// Has it answer nothing: it keeps its connections, and the system takes more in its name.
+    pub(crate) fn pause(&self) {
+        send("-STOP", &self.child);
+    }
+
     /// Ends it well, and leaves the folder.
     pub(crate) fn stop(mut self) -> TempDir {
         assert!(self.end("-TERM").success());
