@@ -6,7 +6,7 @@ mod common;
 use std::io::Write as _;
 use std::process::{Child, Stdio};
 
-use common::{Ran, Server, klamm, line};
+use common::{Ran, Server, klamm, line, told};
 use serde_json::json;
 
 /// Lines of all kinds: empty, ending in CR, not UTF-8, long, and one without a line feed.
@@ -179,6 +179,39 @@ fn a_second_interruption_ends_the_farewell() {
     }
     let ran = Ran::of(child.wait_with_output().unwrap()).exits(130);
     assert!(ran.stdout.is_empty(), "it has waited: {ran:?}");
+}
+
+/// How long a command of these tests takes for no sign of a broker.
+const SOON: [&str; 2] = ["-X", "default.api.timeout.ms=1000"];
+
+/// It waited for ever.
+#[test]
+fn who_reads_to_an_end_is_told_that_the_broker_is_gone() {
+    let server = Server::start();
+    server.run_with(&["produce", "orders"], b"old\n").exits(0);
+    let args = ["consume", "orders", "-o", "0..9"];
+    let mut reader = klamm(&server.args(&[&args[..], &SOON].concat())).spawn().unwrap();
+    assert_eq!(line(&mut reader), "old");
+    drop(server);
+    let ran = Ran::of(reader.wait_with_output().unwrap()).exits(3);
+    assert!(ran.stderr.starts_with("error: "), "{ran:?}");
+}
+
+#[test]
+fn who_follows_is_told_once_that_the_broker_does_not_answer_and_sees_what_comes_then() {
+    let server = Server::start();
+    server.run_with(&["produce", "orders"], b"old\n").exits(0);
+    let args = ["consume", "orders", "--follow", "-n", "2"];
+    let mut follower = klamm(&server.args(&[&args[..], &SOON].concat())).spawn().unwrap();
+    assert_eq!(line(&mut follower), "old");
+    server.pause();
+    let note = told(&mut follower);
+    assert!(note.starts_with("note: nothing has come for 1s, waiting: "), "{note}");
+    server.resume();
+    server.run_with(&["produce", "orders"], b"new\n").exits(0);
+    assert_eq!(line(&mut follower), "new");
+    let ran = Ran::of(follower.wait_with_output().unwrap()).exits(0);
+    assert_eq!(ran.stderr, "");
 }
 
 #[test]
