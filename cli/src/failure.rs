@@ -147,7 +147,7 @@ pub(crate) fn tell(error: &anyhow::Error, style: ErrorStyle) -> ExitCode {
 }
 
 /// The error and its causes, leaving out those that an error before has told.
-fn message(error: &anyhow::Error) -> String {
+pub(crate) fn message(error: &anyhow::Error) -> String {
     let mut told = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !told.contains(&cause) {

@@ -5,7 +5,9 @@ mod common;
 
 use std::process::Child;
 
-use common::{Server, klamm, line, send};
+use common::{Server, klamm, line, run_with, send, told};
+use klamm_broker::Broker;
+use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
 use serde_json::{Value, json};
 
 /// A broker with two partitions of `orders`, the first of which has the lines 0 to 9.
@@ -91,6 +93,32 @@ fn a_group_of_the_consumer_protocol_is_described() {
     );
     send("-INT", &member);
     member.wait().unwrap();
+}
+
+/// It waited without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_without_a_coordinator_says_so_and_waits() {
+    let broker = Broker::builder().ephemeral().set("group.initial.rebalance.delay.ms", "0");
+    let broker = broker.start().await.unwrap();
+    let lost = Fault::error(ApiKey::FindCoordinator, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    broker.faults().add(lost).unwrap();
+    let bootstrap = broker.bootstrap();
+    let at = ["-b", &bootstrap, "-X", "default.api.timeout.ms=1000"];
+    let args = ["consume", "orders", "-g", "billing", "-n", "1"];
+    let mut member = tokio::task::block_in_place(|| {
+        run_with(&["produce", "orders", "-b", &bootstrap], b"old\n").exits(0);
+        let mut member = klamm(&[&args[..], &at].concat()).spawn().unwrap();
+        let note = told(&mut member);
+        assert!(note.starts_with("note: nothing has come for 1s, waiting: "), "{note}");
+        assert!(note.contains("COORDINATOR_NOT_AVAILABLE"), "{note}");
+        member
+    });
+    broker.faults().clear();
+    tokio::task::block_in_place(|| {
+        assert_eq!(line(&mut member), "old");
+        assert_eq!(member.wait().unwrap().code(), Some(0));
+    });
+    broker.stop().await;
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! `klamm produce`, `klamm consume` and `klamm bench`.
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod common;
 
-use common::{Server, klamm, line};
+use std::io::Write as _;
+use std::process::{Child, Stdio};
+
+use common::{Ran, Server, klamm, line, told};
 use serde_json::json;
 
 /// Lines of all kinds: empty, ending in CR, not UTF-8, long, and one without a line feed.
@@ -129,6 +133,85 @@ fn an_interruption_is_a_code_of_its_own() {
     assert_eq!(line(&mut follower), "old");
     common::send("-INT", &follower);
     assert_eq!(follower.wait().unwrap().code(), Some(130));
+}
+
+/// A `produce` whose input has ended, and that waits for a broker that answers nothing.
+#[cfg(target_os = "linux")]
+fn produce_in_vain(server: &Server) -> Child {
+    server.run(&["topic", "create", "orders"]).exits(0);
+    let mut child = klamm(&server.args(&["produce", "orders", "-o", "json"]));
+    let mut child = child.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"stored\n").unwrap();
+    while server.run(&["consume", "orders"]).exits(0).text() != "stored\n" {}
+    server.pause();
+    stdin.write_all(b"not stored\n").unwrap();
+    drop(stdin);
+    // The thread that reads the input ends with it.
+    let tasks = format!("/proc/{}/task", child.id());
+    let reads = || {
+        let mut tasks = std::fs::read_dir(&tasks).unwrap().map(|task| task.unwrap().path());
+        tasks.any(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|it| it == "stdin\n"))
+    };
+    while reads() {}
+    child
+}
+
+/// After the end of the input nothing ended it but the delivery's time-out.
+#[test]
+#[cfg(target_os = "linux")]
+fn who_waits_for_acknowledgements_can_be_interrupted() {
+    let server = Server::start();
+    let child = produce_in_vain(&server);
+    common::send("-TERM", &child);
+    let ran = Ran::of(child.wait_with_output().unwrap()).exits(130);
+    assert_eq!((&ran.json()["records"], &ran.json()["failed"]), (&1.into(), &1.into()));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_second_interruption_ends_the_farewell() {
+    let server = Server::start();
+    let mut child = produce_in_vain(&server);
+    // Signals that come before the first was heard are one.
+    while child.try_wait().unwrap().is_none() {
+        common::send("-INT", &child);
+    }
+    let ran = Ran::of(child.wait_with_output().unwrap()).exits(130);
+    assert!(ran.stdout.is_empty(), "it has waited: {ran:?}");
+}
+
+/// How long a command of these tests takes for no sign of a broker.
+const SOON: [&str; 2] = ["-X", "default.api.timeout.ms=1000"];
+
+/// It waited for ever.
+#[test]
+fn who_reads_to_an_end_is_told_that_the_broker_is_gone() {
+    let server = Server::start();
+    server.run_with(&["produce", "orders"], b"old\n").exits(0);
+    let args = ["consume", "orders", "-o", "0..9"];
+    let mut reader = klamm(&server.args(&[&args[..], &SOON].concat())).spawn().unwrap();
+    assert_eq!(line(&mut reader), "old");
+    drop(server);
+    let ran = Ran::of(reader.wait_with_output().unwrap()).exits(3);
+    assert!(ran.stderr.starts_with("error: "), "{ran:?}");
+}
+
+#[test]
+fn who_follows_is_told_once_that_the_broker_does_not_answer_and_sees_what_comes_then() {
+    let server = Server::start();
+    server.run_with(&["produce", "orders"], b"old\n").exits(0);
+    let args = ["consume", "orders", "--follow", "-n", "2"];
+    let mut follower = klamm(&server.args(&[&args[..], &SOON].concat())).spawn().unwrap();
+    assert_eq!(line(&mut follower), "old");
+    server.pause();
+    let note = told(&mut follower);
+    assert!(note.starts_with("note: nothing has come for 1s, waiting: "), "{note}");
+    server.resume();
+    server.run_with(&["produce", "orders"], b"new\n").exits(0);
+    assert_eq!(line(&mut follower), "new");
+    let ran = Ran::of(follower.wait_with_output().unwrap()).exits(0);
+    assert_eq!(ran.stderr, "");
 }
 
 #[test]

@@ -3,14 +3,15 @@
 use std::time::Instant;
 
 use klamm_client::Kafka;
-use klamm_consumer::ConsumerBatch;
+use klamm_consumer::{Consumer, ConsumerBatch};
 use klamm_utils::clock;
 
 use super::load::LimitArgs;
 use super::report::{Report, Volume};
 use crate::connect::{ConnectArgs, consumer_alone};
-use crate::consume::{QUIET, Ranges, Span};
+use crate::consume::{QUIET, Ranges, Silence, Span};
 use crate::output::Progress;
+use crate::place::ends;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,15 +40,29 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     Report::new("consume", &args.topic, settings, volume).at(&kafka).print()
 }
 
-/// Reads until every partition is read to its end, or a limit is reached.
+/// Reads until every partition is read to its end, a limit is reached, or nobody answers.
 async fn read(
     kafka: &Kafka,
     limit: &LimitArgs,
-    mut ranges: Ranges,
+    ranges: Ranges,
     started: Instant,
 ) -> anyhow::Result<Volume> {
+    let (admin, partitions) = (kafka.admin(), ranges.partitions());
+    let (silence, consumer) = (Silence::new(kafka), consumer_alone(kafka).await?);
+    tokio::select! {
+        volume = read_all(consumer, limit, ranges, started, &silence) => volume,
+        error = silence.unanswered(async || ends(&admin, &partitions).await) => Err(error),
+    }
+}
+
+async fn read_all(
+    mut consumer: Consumer,
+    limit: &LimitArgs,
+    mut ranges: Ranges,
+    started: Instant,
+    silence: &Silence,
+) -> anyhow::Result<Volume> {
     let (count, until) = (limit.count(u64::MAX), limit.until(started));
-    let mut consumer = consumer_alone(kafka).await?;
     consumer.assign(ranges.assignment())?;
     let mut volume = Volume::default();
     let progress = Progress::of((count != u64::MAX).then_some(count), "records");
@@ -60,6 +75,7 @@ async fn read(
             continue;
         };
         let batch = batch?;
+        silence.broken();
         volume.records += batch.records().len() as u64;
         volume.bytes += bytes(&batch);
         progress.reach(volume.records);
@@ -74,4 +90,38 @@ fn bytes(batch: &ConsumerBatch) -> u64 {
     let length =
         |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
     batch.records().iter().map(|record| length(&record.key) + length(&record.value)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use klamm_broker::Broker;
+    use klamm_client::ClientConfig;
+    use klamm_producer::{ProduceExt as _, Record};
+
+    use super::*;
+
+    /// It waited for ever.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn it_fails_when_the_broker_is_gone() {
+        let broker = Broker::builder().ephemeral().start().await.unwrap();
+        let soon = Duration::from_millis(300);
+        let config = ClientConfig::new(&broker.bootstrap()).api_timeout(soon);
+        let kafka = Kafka::connect(config).await.unwrap();
+        let producer = kafka.producer().build().await.unwrap();
+        producer.send(Record::to("t").value("a")).await.unwrap();
+        let places = [("t".into(), 0)];
+        let ranges = Ranges::find(&kafka.admin(), &places, &Span::ALL, false).await.unwrap();
+        broker.pause();
+        let limit = LimitArgs::default();
+        let reading = read(&kafka, &limit, ranges, clock::now());
+        let read = tokio::time::timeout(Duration::from_secs(30), reading).await.unwrap();
+        let error = read.map(|volume| volume.records).unwrap_err();
+        assert!(
+            matches!(error.downcast_ref(), Some(klamm_client::Error::Timeout { .. })),
+            "{error}"
+        );
+        broker.stop().await;
+    }
 }

@@ -49,7 +49,7 @@ pub(super) struct LoadArgs {
 }
 
 /// How long a measurement lasts: a count, a time, or whichever is over first.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(super) struct LimitArgs {
     /// End after so many records [default, without --seconds: 1000000; 10000 for e2e; all for consume]
     #[arg(short = 'n', long, value_name = "N")]

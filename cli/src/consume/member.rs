@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use klamm_client::Error as ClientError;
 use klamm_client::admin::{Admin, OffsetSpec};
+use klamm_client::config::keys;
+use klamm_client::{Error as ClientError, Kafka};
 use klamm_consumer::{Consumer, ConsumerBatch, ConsumerEvent, ConsumerEvents, Position};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{QUIET, Records, ready};
+use super::{QUIET, Records, Silence, ready};
 use crate::connect::interrupted;
 use crate::failure::{ErrorStyle, Failure};
 use crate::outcome::note;
@@ -60,11 +61,14 @@ impl Member {
     }
 
     /// Prints until it is over or the user ends it. Then commits, and leaves the group.
-    pub(super) async fn run(mut self, commit_every: Duration) -> anyhow::Result<()> {
-        let mut commits = tokio::time::interval(commit_every);
+    pub(super) async fn run(mut self, kafka: &Kafka, group: &str) -> anyhow::Result<()> {
+        let mut commits = tokio::time::interval(kafka.config().get(&keys::AUTO_COMMIT_INTERVAL));
         commits.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (silence, admin, errors) = (Silence::new(kafka), self.admin.clone(), self.errors);
+        let ask = async || ask_coordinator(&admin, group).await;
         let ended = tokio::select! {
-            ended = self.print_all(&mut commits) => ended,
+            ended = self.print_all(&mut commits, &silence) => ended,
+            never = silence.tell(errors, ask) => match never {},
             interrupted = interrupted() => interrupted,
         };
         tokio::select! {
@@ -89,7 +93,7 @@ impl Member {
         }
     }
 
-    async fn print_all(&mut self, commits: &mut Interval) -> anyhow::Result<()> {
+    async fn print_all(&mut self, commits: &mut Interval, silence: &Silence) -> anyhow::Result<()> {
         while !self.records.is_enough() && !self.goal.is_reached() {
             let next = match ready(self.next(commits)).await {
                 Some(next) => next,
@@ -105,6 +109,9 @@ impl Member {
                     }
                 }
             };
+            if !matches!(next, Next::Commit) {
+                silence.broken();
+            }
             match next {
                 Next::Event(event) => self.follow(event).await?,
                 Next::Commit => self.commit().await?,
@@ -186,6 +193,16 @@ impl Member {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+}
+
+/// Asks whoever coordinates the group about it, whatever the answer is.
+async fn ask_coordinator(admin: &Admin, group: &str) -> anyhow::Result<()> {
+    let described = admin.describe_groups(&[group.into()]).await?;
+    let mut failed = described.into_iter().filter_map(|(_, described)| described.err());
+    match failed.find(ClientError::is_retriable) {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ mod print;
 mod ranges;
 mod records;
 mod session;
+mod silence;
 mod span;
 
 use std::future::Future;
@@ -26,6 +27,7 @@ use print::Printer;
 pub(crate) use ranges::Ranges;
 use records::Records;
 use session::Session;
+pub(crate) use silence::Silence;
 pub(crate) use span::Span;
 
 /// How long nothing may come before it is asked whether the end was reached without a record:
@@ -174,8 +176,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         let consumer = consumer.auto_commit(false).build().await?;
         let errors = args.errors();
         let records = Records::new(args.format, args.count);
-        let commit_every = kafka.config().get(&keys::AUTO_COMMIT_INTERVAL);
-        return Member::new(consumer, admin, records, errors, args.follow).run(commit_every).await;
+        return Member::new(consumer, admin, records, errors, args.follow).run(&kafka, group).await;
     }
     let places = args.places(&find(&admin, args.topics.iter()).await?)?;
     let follows = args.follow || args.span().begins_at_the_end();
@@ -185,7 +186,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     let consumer = consumer_alone(&kafka).await?;
     consumer.assign(ranges.assignment())?;
-    Session { consumer, ranges, records: Records::new(args.format, args.count) }.run().await
+    let follows = follows.then(|| args.errors());
+    let records = Records::new(args.format, args.count);
+    Session { consumer, ranges, records, follows }.run(&kafka).await
 }
 
 async fn find(

@@ -59,6 +59,11 @@ impl Ranges {
         self.open.iter().map(start).collect()
     }
 
+    /// The partitions that are not yet read to their end.
+    pub(crate) fn partitions(&self) -> Vec<Partition> {
+        self.open.keys().cloned().collect()
+    }
+
     /// Whether every partition is read to its end.
     pub(crate) fn is_over(&self) -> bool {
         self.open.is_empty()

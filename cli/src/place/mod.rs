@@ -81,7 +81,7 @@ pub(crate) async fn bounds(
     partitions: &[Partition],
 ) -> anyhow::Result<BTreeMap<Partition, Bounds>> {
     let starts = ask(admin, partitions, OffsetSpec::Earliest).await?;
-    let ends = ask(admin, partitions, OffsetSpec::Latest).await?;
+    let ends = ends(admin, partitions).await?;
     let found =
         |answers: &Answers, partition: &Partition| answers.get(partition).copied().flatten();
     let bounds = |partition: &Partition| {
@@ -90,6 +90,11 @@ pub(crate) async fn bounds(
         (partition.clone(), Bounds { start, end })
     };
     Ok(partitions.iter().map(bounds).collect())
+}
+
+/// Where partitions end.
+pub(crate) async fn ends(admin: &Admin, partitions: &[Partition]) -> anyhow::Result<Answers> {
+    ask(admin, partitions, OffsetSpec::Latest).await
 }
 
 /// Offsets by partition; none where no record is that late.

@@ -117,12 +117,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         ended = send(&args, &producer, &mut input, &mut tally) => ended,
         interrupted = interrupted() => interrupted,
     };
-    match ended {
-        Ok(()) => producer.flush().await,
-        // What could not be sent by then is told as not known.
-        Err(_) => drop(producer.close(FAREWELL).await),
+    let settle = async {
+        if ended.is_err() {
+            // What could not be sent by then is told as not known.
+            drop(producer.close(FAREWELL).await);
+        }
+        tally.finish().await;
+    };
+    tokio::select! {
+        () = settle => {}
+        // Once more is at once.
+        interrupted = interrupted() => return interrupted,
     }
-    tally.finish().await;
     if args.shape == Shape::Json {
         let mut stdout = Stdout::new();
         stdout.json_line(&Summary {
@@ -137,7 +143,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     ended.and_then(|()| tally.outcome())
 }
 
-/// Sends every line of the input; returns when all are accepted.
+/// Sends every line of the input; returns when the fate of all is known.
 async fn send(
     args: &Args,
     producer: &Producer,
@@ -156,6 +162,7 @@ async fn send(
     if let Some(line) = lines.last() {
         tally.add(line.len(), producer.enqueue(recipe.record(line)).await)?;
     }
+    producer.flush().await;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is tests")]
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -152,6 +152,16 @@ impl Server {
         run_with(&self.args(args), input)
     }
 
+    /// Has it answer nothing: it keeps its connections, and the system takes more in its name.
+    pub(crate) fn pause(&self) {
+        send("-STOP", &self.child);
+    }
+
+    /// Has it go on after a pause.
+    pub(crate) fn resume(&self) {
+        send("-CONT", &self.child);
+    }
+
     /// Ends it well, and leaves the folder.
     pub(crate) fn stop(mut self) -> TempDir {
         assert!(self.end("-TERM").success());
@@ -180,10 +190,18 @@ pub(crate) fn send(signal: &str, child: &Child) {
 
 /// Reads one line of what a running command prints.
 pub(crate) fn line(child: &mut Child) -> String {
-    let stdout = child.stdout.as_mut().unwrap();
+    line_of(child.stdout.as_mut().unwrap())
+}
+
+/// Reads one line of what a running command tells on standard error.
+pub(crate) fn told(child: &mut Child) -> String {
+    line_of(child.stderr.as_mut().unwrap())
+}
+
+fn line_of(stream: &mut impl Read) -> String {
     let mut line = Vec::new();
     let mut byte = [0];
-    while stdout.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+    while stream.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
         line.extend(byte);
     }
     String::from_utf8(line).unwrap()

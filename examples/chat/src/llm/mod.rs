@@ -5,6 +5,7 @@
 //! its id follows from the question's, so that a second one would be dropped everywhere.
 
 mod builtin;
+mod progress;
 mod remote;
 mod service;
 mod worker;

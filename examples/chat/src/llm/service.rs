@@ -9,19 +9,27 @@ use common::config::{self, Config};
 use common::patience::Patience;
 use common::service::Running;
 use common::telemetry::{Component, Telemetry};
-use klamm_consumer::{ConsumeExt as _, Consumer, OffsetReset};
+use klamm_consumer::{ConsumeExt as _, Consumer, ConsumerBatch, ConsumerEvent, OffsetReset};
 use klamm_utils::clock;
 use klamm_utils::task::TaskGroup;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::MissedTickBehavior;
 
 use super::Llm;
+use super::progress::Progress;
 use super::worker::Worker;
 use crate::log::{self, Log};
 use crate::message::Message;
 
 /// For how long a member that stops may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often it is committed how far questions are answered.
+const COMMIT_EVERY: Duration = Duration::from_secs(5);
+
+/// For how long a commit may keep questions waiting.
+const COMMIT_WITHIN: Duration = Duration::from_secs(2);
 
 /// A consumer that was well for so long is opened again at once if it fails.
 const WELL_AFTER: Duration = Duration::from_secs(60);
@@ -146,32 +154,78 @@ impl Reader {
             () = self.tasks.stopping() => return Ok(()),
         };
         self.kafka.well();
+        let (mut events, mut progress) = (consumer.events(), Progress::default());
+        let mut commits = tokio::time::interval(COMMIT_EVERY);
+        commits.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outcome = loop {
-            let batch = tokio::select! {
-                batch = consumer.next_batch() => batch,
+            tokio::select! {
+                Some(event) = events.next() => self.follow(event, &consumer, &mut progress).await,
+                _ = commits.tick() => self.commit(&consumer, &mut progress).await,
+                batch = consumer.next_batch() => match batch {
+                    Ok(batch) => self.take(&batch, &mut progress),
+                    Err(error) => break Err(error),
+                },
                 () = self.tasks.stopping() => break Ok(()),
-            };
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => break Err(error),
-            };
-            let messages = batch.records().iter();
-            let messages =
-                messages.filter_map(|record| Message::decode(record.value.as_deref()).ok());
-            messages.for_each(|message| Arc::clone(&self.worker).take(message));
+            }
             let places = consumer.assignment();
             let lags = places.iter().filter_map(|(topic, part)| consumer.lag(topic, *part));
             self.lag.set(lags.sum());
         };
+        self.commit(&consumer, &mut progress).await;
+        // A partition that is taken now waits for nobody.
+        drop(events);
         if let Err(error) = consumer.close(CLOSE_WITHIN).await {
             tracing::debug!(%error, "the group was not told of the end");
         }
         outcome
     }
 
+    /// Has the questions of a batch answered.
+    fn take(&self, batch: &ConsumerBatch, progress: &mut Progress) {
+        let mut open = Vec::new();
+        for record in batch.records() {
+            let Ok(message) = Message::decode(record.value.as_deref()) else { continue };
+            let id = message.id;
+            Arc::clone(&self.worker).take(message);
+            if self.worker.is_open(id) {
+                open.push((record.offset, id));
+            }
+        }
+        progress.read(batch.end(), open);
+    }
+
+    async fn follow(&self, event: ConsumerEvent, consumer: &Consumer, progress: &mut Progress) {
+        let lost = match &event {
+            ConsumerEvent::Revoking(revocation) => {
+                self.commit(consumer, progress).await;
+                revocation.partitions()
+            }
+            ConsumerEvent::Lost(places) => places,
+            // The next batch tells of everything else.
+            _ => return,
+        };
+        lost.iter().for_each(|(topic, partition)| progress.forget(topic, *partition));
+    }
+
+    /// Commits up to the oldest question of each partition whose answer is not finished: what a
+    /// worker leaves, by a stop or a crash, the next one answers. An answer that is said twice has
+    /// one id.
+    async fn commit(&self, consumer: &Consumer, progress: &mut Progress) {
+        let reached = progress.reached(|id| self.worker.is_open(id));
+        if reached.is_empty() {
+            return;
+        }
+        let commit = consumer.commit_offsets(reached.iter().cloned());
+        match tokio::time::timeout(COMMIT_WITHIN, commit).await {
+            Ok(Ok(())) => progress.committed(&reached),
+            Ok(Err(error)) => tracing::debug!(%error, "questions may be answered twice"),
+            Err(_) => tracing::debug!("questions may be answered twice: no commit in time"),
+        }
+    }
+
     async fn open(&self) -> klamm_client::Result<Consumer> {
         let Log { kafka, topic, .. } = &self.log;
         let consumer = kafka.consumer().group(&self.group_id).subscribe([topic.clone()]);
-        consumer.auto_offset_reset(OffsetReset::Latest).build().await
+        consumer.auto_commit(false).auto_offset_reset(OffsetReset::Latest).build().await
     }
 }

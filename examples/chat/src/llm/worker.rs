@@ -63,6 +63,8 @@ struct State {
     answering: HashSet<String>,
     /// What ends an answer, by its id.
     stops: HashMap<Uuid, CancellationToken>,
+    /// Questions whose answers are not finished.
+    open: HashSet<Uuid>,
     read: Last,
 }
 
@@ -94,6 +96,9 @@ struct Answering {
     worker: Arc<Worker>,
     room: String,
     id: Uuid,
+    question: Uuid,
+    /// Another worker is to answer.
+    is_left: bool,
 }
 
 impl Drop for Answering {
@@ -101,6 +106,9 @@ impl Drop for Answering {
         let mut state = self.worker.state();
         state.answering.remove(&self.room);
         state.stops.remove(&self.id);
+        if !self.is_left {
+            state.open.remove(&self.question);
+        }
     }
 }
 
@@ -116,6 +124,11 @@ impl Worker {
         let refusals = Limiter::new(1, REFUSED_EVERY);
         let state = Mutex::default();
         Self { settings, bus, writer, questions, refusals, state, answered, tasks }
+    }
+
+    /// Whether this is a question whose answer is not finished.
+    pub(super) fn is_open(&self, id: Uuid) -> bool {
+        self.state().open.contains(&id)
     }
 
     /// Remembers a message, and answers it if it is a question.
@@ -184,14 +197,17 @@ impl Worker {
         if state.answering.len() >= ANSWERS_MAX {
             return Err("I am answering too many questions just now.".into());
         }
-        match state.answering.insert(room.clone()) {
-            true => Ok(Answering { worker, room, id: Message::id_of_answer(question.id) }),
-            false => Err("One question at a time, please.".into()),
+        if !state.answering.insert(room.clone()) {
+            return Err("One question at a time, please.".into());
         }
+        let (id, question) = (Message::id_of_answer(question.id), question.id);
+        state.open.insert(question);
+        Ok(Answering { worker, room, id, question, is_left: false })
     }
 
-    /// Makes an answer and tells of it as it grows.
-    async fn answer(&self, answering: Answering, question: &Message, prompt: Prompt) {
+    /// Makes an answer and tells of it as it grows. What is not finished when the tasks stop is not
+    /// said: under the answer's id nobody else could answer any more.
+    async fn answer(&self, mut answering: Answering, question: &Message, prompt: Prompt) {
         let id = answering.id;
         let stop = CancellationToken::new();
         self.state().stops.insert(id, stop.clone());
@@ -200,7 +216,11 @@ impl Worker {
             made = self.stream(&question.room, id, prompt, &mut text) => Some(made),
             () = tokio::time::sleep(ANSWER_WITHIN) => None,
             () = stop.cancelled() => None,
-            () = self.tasks.stopping() => None,
+            () = self.tasks.stopping() => {
+                answering.is_left = true;
+                // Pages forget what they have of it: the next worker begins anew.
+                return self.tell_done(&question.room, id).await;
+            }
         };
         if let Some(Err(error)) = made {
             tracing::warn!(%error, "no answer");
@@ -211,9 +231,12 @@ impl Worker {
         }
         self.say(id, question, text).await;
         self.answered.inc();
-        let room = question.room.clone();
-        self.tell(&Reply::LlmDone { room, id }, &question.room).await;
+        self.tell_done(&question.room, id).await;
         drop(answering);
+    }
+
+    async fn tell_done(&self, room: &str, id: Uuid) {
+        self.tell(&Reply::LlmDone { room: room.to_owned(), id }, room).await;
     }
 
     async fn stream(

@@ -136,6 +136,42 @@ async fn an_answer_can_be_stopped_and_questions_are_limited() {
     set.stop().await;
 }
 
+/// What there was of an answer when its worker was stopped was stored as all of it, or "(nothing)" if
+/// there was nothing yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_a_worker_leaves_is_answered_by_the_next() {
+    let mut set = Set::start().await;
+    set.start_llm(|settings| {
+        settings.builtin_pause = std::time::Duration::from_millis(20);
+        settings.questions_per_minute = 0;
+    })
+    .await;
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    ask_until_done(&mut alice, "a", "before").await;
+    // It is refused as long as an answer to the question before is made.
+    for asked in 0.. {
+        alice.send("a", &format!("long {asked}"), "@superchat count 1000").await;
+        let begun = async { while alice.hear("llm_delta").await["text"] != "7 " {} };
+        if tokio::time::timeout(std::time::Duration::from_secs(1), begun).await.is_ok() {
+            break;
+        }
+    }
+    set.llm.take().unwrap().stop().await.unwrap();
+    set.start_llm(|settings| settings.questions_per_minute = 0).await;
+    let answer = loop {
+        let message = alice.hear("chat_message").await;
+        let content = message["content"].as_str().unwrap();
+        let other = ["You said", "One question"].iter().any(|other| content.starts_with(other));
+        if message["senderName"] == "SuperChat" && !other {
+            break content.to_owned();
+        }
+    };
+    let numbers: Vec<_> = (1..=1_000).map(|number| number.to_string()).collect();
+    assert_eq!(answer, numbers.join(" "));
+    set.stop().await;
+}
+
 /// What a reader could not read for a moment, it never read again: nobody was answered there.
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_are_answered_after_they_could_not_be_read() {
