@@ -45,6 +45,7 @@ SIZED = "the system sizes the buffers of sockets as they are needed"
 BOUNDED = "ours are bounded unless the operator says otherwise"
 UNREAD = "a batch is judged by its header and checksum; its records are never decoded on the way in"
 AT_ONCE = "a topic that is made by asking for it is there in the same answer, not only in the next"
+ONCE = "a group that is named twice is told once: no short request has an answer without bounds"
 TWICE = "both batches are stored and answered; Kafka drops the first without a word"
 RACE = "Kafka's answer depends on how far its deletion has come"
 BLANKS = "an element of a list is the same with blanks around it"
@@ -90,6 +91,26 @@ def batch(**header: object) -> dict[str, object]:
         "count": 1,
     }
     return usual | header
+
+
+def described_once(group: str, title: str, name: str, fields: dict[str, object]) -> Deliberate:
+    """One answer with the group's name, where Kafka lists two that only their places tell apart."""
+    told = {"errorCode": 0, "groupId": name, "groupState": "Stable"} | fields
+    never_asked = {"authorizedOperations": -(2**31), "errorMessage": None}
+    ours = {"groups[0]": ABSENT, "groups[1]": ABSENT, f"groups[{name}]": told | never_asked}
+    return Deliberate(group, (title,), ours, ONCE)
+
+
+def only_member(**fields: object) -> dict[str, object]:
+    usual = {"memberId": "<member>", "clientId": "bench", "clientHost": "/127.0.0.1"}
+    return {f"members[0].{name}": value for name, value in (usual | fields).items()}
+
+
+def holding(name: str) -> dict[str, object]:
+    """The partitions of the topic that a member of the consumer protocol has or is to have."""
+    topic = f"members[0].{name}.topicPartitions[<id>]"
+    partitions = {f"{topic}.partitions[{index}]": index for index in range(3)}
+    return partitions | {f"{topic}.topicId": "<id>", f"{topic}.topicName": "gc-log"}
 
 
 # What a batch is that Kafka refuses for its records, and how it comes to lie in our log.
@@ -249,6 +270,31 @@ DELIBERATE = (
             },
         },
         TWICE,
+    ),
+    described_once(
+        "groups",
+        "describe: one twice",
+        "g-d-one",
+        only_member(
+            groupInstanceId=None, memberAssignment="796f757273", memberMetadata="72616e6765"
+        )
+        | {"protocolData": "range", "protocolType": "consumer"},
+    ),
+    described_once(
+        "consumer_groups",
+        "describe: one group twice",
+        "gc-tell-v*",
+        {"assignmentEpoch": 2, "groupEpoch": 2, "assignorName": "uniform"}
+        | only_member(
+            instanceId=None,
+            rackId=None,
+            memberEpoch=2,
+            memberType=1,
+            subscribedTopicRegex="",
+            **{"subscribedTopicNames[0]": "gc-log"},
+        )
+        | holding("assignment")
+        | holding("targetAssignment"),
     ),
     *(row for what in UNDECODED for row in undecoded(what)),
     Deliberate(
