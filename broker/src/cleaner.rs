@@ -58,7 +58,7 @@ fn round(node: &Node) {
             if node.tasks.is_stopping() {
                 return;
             }
-            partition.compact(node.clock.now_ms(), cleaner.map_bytes_max, &pace);
+            partition.compact(&node.storage, node.clock.now_ms(), cleaner.map_bytes_max, &pace);
         }
     }
 }

@@ -3,11 +3,14 @@
 
 mod support;
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use klamm_broker::Broker;
 use klamm_protocol::records::{BatchBuilder, BatchOptions, batches};
+use klamm_storage::disk::{Disk as _, MemoryDisk, OpenMode};
 use support::{Client, values};
 
 /// An update of one key whose value is its number and a lot of padding.
@@ -36,31 +39,54 @@ async fn read_all(client: &mut Client, topic: &str) -> Vec<(i64, usize)> {
     }
 }
 
-#[tokio::test]
-async fn of_each_key_the_newest_record_stays() {
-    let builder = Broker::builder().set("log.cleaner.backoff.ms", "1");
-    let broker = builder.ephemeral().start().await.unwrap();
-    let mut client = Client::connect(&broker).await;
+const UPDATES: usize = 26;
+
+/// Writes that many updates of three keys to a topic that is compacted at once, and waits until it
+/// is: what is left of it.
+async fn compacted(client: &mut Client) -> Vec<(i64, usize)> {
     let configs = [
         ("cleanup.policy", "compact"),
         ("segment.bytes", "1048576"),
         ("min.cleanable.dirty.ratio", "0.01"),
     ];
     client.create_topic("t", 1, &configs).await;
-    let updates = 26;
-    for number in 0..updates {
+    for number in 0..UPDATES {
         client.produce("t", update(number as u8 % 3, number)).await;
     }
     // Five updates fill a segment; those of the active one stay, and of the others one for each key.
     let compacted = async {
         loop {
-            let found = read_all(&mut client, "t").await;
+            let found = read_all(client, "t").await;
             if found.len() <= 3 + 5 {
                 return found;
             }
         }
     };
-    let found = tokio::time::timeout(Duration::from_secs(60), compacted).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), compacted).await.unwrap()
+}
+
+/// What was kept might be older: a transaction that had ended was open again once its marker had
+/// gone.
+#[tokio::test]
+async fn what_is_known_of_producers_is_kept_for_good_before_records_go() {
+    let disk = MemoryDisk::new();
+    let builder = Broker::builder().set("log.cleaner.backoff.ms", "1").ephemeral();
+    let broker = builder.data_dir("/data").disk(Arc::new(disk.clone())).start().await.unwrap();
+    compacted(&mut Client::connect(&broker).await).await;
+    for seed in 0..8 {
+        let left = disk.after_power_cut(seed);
+        let kept = left.open(Path::new("/data/t-0/producers.klamm"), OpenMode::Existing);
+        assert!(kept.unwrap().len().unwrap() > 0, "seed {seed}");
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn of_each_key_the_newest_record_stays() {
+    let builder = Broker::builder().set("log.cleaner.backoff.ms", "1");
+    let broker = builder.ephemeral().start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    let (found, updates) = (compacted(&mut client).await, UPDATES);
     assert!(found.is_sorted_by_key(|(offset, _)| *offset));
     assert!(found.iter().all(|(offset, number)| *offset == *number as i64));
     for number in updates - 3..updates {

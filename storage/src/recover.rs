@@ -68,6 +68,7 @@ pub(crate) struct Recovered {
     pub(crate) active: Segment,
     pub(crate) start: i64,
     pub(crate) epochs: Epochs,
+    pub(crate) epochs_saved: bool,
     pub(crate) durable: DurablePoint,
     pub(crate) sidecar: Sidecar,
     pub(crate) has_folder: bool,
@@ -82,6 +83,7 @@ impl Recovered {
             active: Segment::empty(&place.files, 0, now_ms),
             start: 0,
             epochs: Epochs::default(),
+            epochs_saved: true,
             durable: DurablePoint::default(),
             sidecar: Sidecar::default(),
             has_folder: false,
@@ -99,6 +101,7 @@ impl Recovered {
         state.active = self.active;
         state.start = self.start;
         state.epochs = self.epochs;
+        state.unsynced.epochs = !self.epochs_saved;
         state.durable = self.durable;
         state.sidecar = self.sidecar;
         state.has_folder = self.has_folder;
@@ -543,10 +546,41 @@ impl Recovery<'_> {
         let before = Epochs::read(disk, dir)?;
         self.epochs.truncate_end(end);
         self.epochs.truncate_start(start);
-        if self.epochs != before {
+        let has_new_epochs = self.epochs != before;
+        let mut sidecar = sidecar;
+        let epochs_saved = match self.save(has_new_epochs, &mut sidecar) {
+            Ok(()) => true,
+            // A full disk keeps nobody from reading: a scan finds it again.
+            Err(error) if error.is_shortage() && self.report.damaged.is_empty() => {
+                tracing::warn!(dir = %dir.display(), %error, "the next start may scan this again");
+                !has_new_epochs
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if self.changed {
+            disk.sync_dir(dir).at("sync", dir)?;
+        }
+        let Self { epochs, durable, report, .. } = self;
+        Ok(Recovered {
+            sealed,
+            active,
+            start,
+            epochs,
+            epochs_saved,
+            durable,
+            sidecar,
+            has_folder: true,
+            report,
+        })
+    }
+
+    /// Saves the epochs, if there are new ones, and then the durable point, which must not pass an
+    /// epoch that is not saved.
+    fn save(&self, has_new_epochs: bool, sidecar: &mut Sidecar) -> Result<(), DiskError> {
+        let (disk, dir) = (&**self.place.files.disk(), &self.place.dir);
+        if has_new_epochs {
             self.epochs.write(disk, dir)?;
         }
-        let mut sidecar = sidecar;
         let path = dir.join(durable::FILE);
         let file = disk.open(&path, OpenMode::Create).at("open", &path)?;
         sidecar.write(&*file, &self.durable).at("write", &path)?;
@@ -554,11 +588,7 @@ impl Recovery<'_> {
             // Without the point the gap behind the damage would look like a torn tail.
             file.sync_data().at("sync", &path)?;
         }
-        if self.changed {
-            disk.sync_dir(dir).at("sync", dir)?;
-        }
-        let Self { epochs, durable, report, .. } = self;
-        Ok(Recovered { sealed, active, start, epochs, durable, sidecar, has_folder: true, report })
+        Ok(())
     }
 
     /// Syncs what was scanned. After a failed sync pages may look written that never reached the

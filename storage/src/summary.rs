@@ -143,6 +143,7 @@ impl LogSummary {
         Some(Recovered {
             start: self.start,
             epochs: Epochs::from_entries(self.epochs),
+            epochs_saved: true,
             durable,
             sidecar: Sidecar { sequence: self.sidecar },
             has_folder: self.has_folder,

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use klamm_storage::checkpoint::CheckpointError;
 use klamm_storage::{
     ChangeError, CompactError, CompactOptions, OpenError, Pace, RecoveryReport, Storage, TopicId,
 };
 use klamm_utils::episode::Episode;
 
+use super::snapshot::Kept;
 use super::waiters::Waiters;
 use super::{Partition, snapshot};
 use crate::topics::{TopicInfo, is_internal};
@@ -48,13 +50,19 @@ impl Partition {
             opened => opened?,
         };
         report_recovery(&name, &report);
-        let (producers, kept_at) =
-            snapshot::read(&**storage.disk(), &log).unwrap_or_else(|error| {
-                // Without its producers a partition takes every sequence: retries may be stored twice.
-                tracing::error!(partition = name, %error, "the producers of a log are not known");
-                Default::default()
-            });
-        log.set_stable_offset(producers.transactions.first_undecided());
+        let read = snapshot::read(&**storage.disk(), &log);
+        let stable = match &read {
+            Ok((producers, _)) => producers.transactions.first_undecided(),
+            // Nobody knows what was aborted or is open: nothing is shown as committed.
+            Err(_) => Some(log.offsets().start.get()),
+        };
+        log.set_stable_offset(stable);
+        let (producers, kept_at) = read.unwrap_or_else(|error| {
+            // Nor which batches were stored: a retry would be stored twice.
+            tracing::error!(partition = name, %error, "the producers of a log are not known");
+            log.fail(error);
+            Default::default()
+        });
         Ok(Self {
             topic: Arc::clone(topic),
             index,
@@ -87,9 +95,17 @@ impl Partition {
     }
 
     /// Has of each key only the newest record stay, if enough has gathered that was not compacted.
-    pub(crate) fn compact(&self, now_ms: i64, map_bytes_max: usize, pace: &dyn Fn(u64) -> Pace) {
+    pub(crate) fn compact(
+        &self,
+        storage: &Storage,
+        now_ms: i64,
+        map_bytes_max: usize,
+        pace: &dyn Fn(u64) -> Pace,
+    ) {
         let options = compact_options(&self.topic, map_bytes_max);
-        if !self.log.should_compact(&options, now_ms) {
+        // Were the state of producers older than what is compacted, transactions would be open
+        // whose markers are gone.
+        if !self.log.should_compact(&options, now_ms) || !self.keep(storage, Kept::Durably) {
             return;
         }
         let producers = self.lock_producers().last_offsets();
@@ -104,23 +120,36 @@ impl Partition {
         }
     }
 
-    /// Writes down what is remembered of producers, if something was appended since.
+    /// Writes down what is remembered of producers, if something was appended since: also that
+    /// there are none, as the whole log would be read to find that out.
     pub(crate) fn keep_producers(&self, storage: &Storage) {
+        self.keep(storage, Kept::Quickly);
+    }
+
+    /// Whether what is remembered of producers is written down, or can be read from the log.
+    fn keep(&self, storage: &Storage, how: Kept) -> bool {
         let (producers, end) = {
             let producers = self.lock_producers();
             (producers.clone(), self.log.offsets().end.get())
         };
-        let mut kept = self.kept_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if producers.is_empty() || *kept == Some(end) || self.log.fault().is_some() {
-            return;
+        let mut kept_at = self.kept_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.log.fault().is_some() {
+            return false;
         }
-        if let Err(error) = self.log.sync_aborted() {
-            // What is not noted for good is read from the log again.
-            tracing::warn!(partition = %self, %error, "the state of producers was not kept");
-            return;
+        if end == 0 || (*kept_at == Some(end) && how == Kept::Quickly) {
+            return true;
         }
-        snapshot::write(&**storage.disk(), &self.log, &producers, end);
-        *kept = Some(end);
+        // What is not noted for good is read from the log again.
+        let noted = self.log.sync_aborted().map_err(CheckpointError::from);
+        let state = (&producers, end);
+        let kept = noted.and_then(|()| snapshot::write(&**storage.disk(), &self.log, state, how));
+        match &kept {
+            Ok(()) => *kept_at = Some(end),
+            Err(error) => {
+                tracing::warn!(partition = %self, %error, "the state of producers was not kept");
+            }
+        }
+        kept.is_ok()
     }
 
     /// Tells everyone who waits that the partition is gone, and removes its files.

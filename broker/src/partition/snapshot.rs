@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use klamm_protocol::records::{BatchHeader, EndTransaction, Outcome, batches};
-use klamm_storage::checkpoint::{Checkpoint, Decode, Encode};
+use klamm_storage::checkpoint::{Checkpoint, CheckpointError, Decode, Encode};
 use klamm_storage::disk::Disk;
 use klamm_storage::{AbortedTransaction, Bound, Log, ReadError};
 
@@ -53,11 +53,35 @@ fn checkpoint(log: &Log) -> Checkpoint {
     Checkpoint { path: log.dir().join(FILE), version: VERSION, size_max: SIZE_MAX }
 }
 
+/// How the state is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// So that opening the log is quick. A power cut may bring back what was kept before.
+    Quickly,
+    /// What was kept before is gone for good.
+    Durably,
+}
+
 /// Keeps the state that `producers` have when the log ends at `end_offset`. Blocks.
-pub(super) fn write(disk: &dyn Disk, log: &Log, producers: &Producers, end_offset: i64) {
+///
+/// # Errors
+/// What was kept before may be there still.
+pub(super) fn write(
+    disk: &dyn Disk,
+    log: &Log,
+    (producers, end_offset): (&Producers, i64),
+    how: Kept,
+) -> Result<(), CheckpointError> {
     let snapshot = Snapshot { end_offset, producers: producers.iter().map(to_file).collect() };
-    if let Err(error) = checkpoint(log).write_cache(disk, &snapshot) {
-        tracing::warn!(log = log.name(), %error, "the state of producers was not kept");
+    let checkpoint = checkpoint(log);
+    let written = match how {
+        Kept::Quickly => checkpoint.write_cache(disk, &snapshot),
+        Kept::Durably => checkpoint.write(disk, &snapshot),
+    };
+    match written {
+        // The log is read, and not from where it was at some earlier time.
+        Err(CheckpointError::TooLarge { .. }) => checkpoint.remove(disk),
+        written => written,
     }
 }
 
@@ -92,7 +116,6 @@ pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<(Producers, Option<i64>
             tracing::warn!(log = log.name(), %error, "the state of producers is read from the log");
         }
     }
-    log.forget_aborted(from)?;
     let mut markers = Markers::default();
     log.scan(from, |header, _| {
         let (offset, time_ms) = (header.base_offset, header.max_timestamp);
@@ -106,7 +129,7 @@ pub(super) fn read(disk: &dyn Disk, log: &Log) -> Result<(Producers, Option<i64>
         }
     })?;
     producers.transactions.settle(offsets.end.get());
-    markers.read(log, &mut producers)?;
+    markers.read(log, from, &mut producers)?;
     Ok((producers, kept_at))
 }
 
@@ -127,14 +150,20 @@ struct Markers {
 }
 
 impl Markers {
-    /// Notes the transactions that were aborted, and remembers who has ended the last of each
-    /// producer.
-    fn read(self, log: &Log, producers: &mut Producers) -> Result<(), ReadError> {
+    /// Notes the transactions that were aborted, and those alone, and remembers who has ended the
+    /// last of each producer. The markers are all from this offset on.
+    fn read(self, log: &Log, from: i64, producers: &mut Producers) -> Result<(), ReadError> {
+        let mut aborted = Vec::new();
         for ended in self.ends {
             let end = read_end(log, ended.last_offset)?;
-            if end.is_some_and(|end| end.outcome == Outcome::Abort) {
-                log.add_aborted(&ended)?;
-            }
+            aborted.extend(end.filter(|end| end.outcome == Outcome::Abort).map(|_| ended));
+        }
+        // Mostly they are noted already: then a full disk has room for that.
+        let mut noted = log.aborted(from..i64::MAX).unwrap_or_default();
+        noted.sort_by_key(|aborted| aborted.last_offset);
+        if noted != aborted || noted.is_empty() {
+            log.forget_aborted(from)?;
+            aborted.iter().try_for_each(|aborted| log.add_aborted(aborted))?;
         }
         for (producer_id, offset) in self.newest {
             if let Some(end) = read_end(log, offset)? {
@@ -243,7 +272,7 @@ mod tests {
         let disk = MemoryDisk::new();
         let (_storage, log) = empty(&disk);
         append(&log);
-        write(&disk, &log, &Producers::default(), 2);
+        write(&disk, &log, (&Producers::default(), 2), Kept::Quickly).unwrap();
         assert_eq!(read(&disk, &log).unwrap().1, None, "the log ends before");
         append(&log);
         assert_eq!(read(&disk, &log).unwrap().1, None, "it ends there now, and is another");
@@ -255,7 +284,7 @@ mod tests {
         let (_storage, log) = empty(&disk);
         append(&log);
         log.truncate(0).unwrap();
-        write(&disk, &log, &Producers::default(), 1);
+        write(&disk, &log, (&Producers::default(), 1), Kept::Quickly).unwrap();
         let (producer_id, first_offset, last_offset, stable_offset) = (1, 0, 0, 1);
         let aborted = AbortedTransaction { producer_id, first_offset, last_offset, stable_offset };
         log.add_aborted(&aborted).unwrap();

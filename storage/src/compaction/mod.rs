@@ -271,7 +271,12 @@ impl Pass<'_> {
             if !new.spent.is_empty() {
                 // Were an abort noted whose marker is gone, readers would not see where it ends.
                 let offsets = new.segment.base..new.segment.facts.next_offset;
-                self.source.inner.forget_spent(offsets, &new.spent)?;
+                let forgotten = self.source.inner.forget_spent(offsets, &new.spent);
+                if let Err(error) = forgotten {
+                    // A full disk, mostly: it is not to be filled by this.
+                    rewrite::discard(&self.source.inner.place, new.segment.base)?;
+                    return Err(error.into());
+                }
             }
             if swap::swap(self.source.inner, group, new)? {
                 self.source.generation.update(|generation| generation + 1);

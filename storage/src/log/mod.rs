@@ -13,6 +13,7 @@ mod zeros;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +23,7 @@ use crate::core::Core;
 use crate::disk::FileId;
 use crate::durable::{DurablePoint, Sidecar};
 use crate::epochs::Epochs;
-use crate::error::DiskError;
+use crate::error::{DiskError, ReadError};
 use crate::offsets::{Bound, EndOffset, HighWatermark, Offsets, StableOffset, StartOffset};
 use crate::options::{Durability, LogOptions};
 use crate::segment::{Place, Segment};
@@ -206,6 +207,18 @@ impl Log {
     #[must_use]
     pub fn fault(&self) -> Option<DiskError> {
         self.0.lock().fault.clone()
+    }
+
+    /// Has the log take no appends from now on: what its owner has to know of it cannot be read.
+    pub fn fail(&self, why: ReadError) {
+        let error = match why {
+            ReadError::Disk(error) => error,
+            other => {
+                let (path, source) = (self.dir().to_owned(), Arc::new(io::Error::other(other)));
+                DiskError { action: "read", path, source }
+            }
+        };
+        self.0.lock().poison(&self.0, &error);
     }
 
     /// Bytes of all segments.

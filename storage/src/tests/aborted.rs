@@ -84,6 +84,21 @@ fn it_is_there_after_a_clean_stop_and_after_a_crash() {
     }
 }
 
+/// It asked for room for a new file: what was started on a full disk did not know its producers.
+#[test]
+fn a_full_disk_has_room_to_forget() {
+    let disk = MemoryDisk::new();
+    let before = world(&disk);
+    for one in [aborted(1, 5, 9), aborted(2, 6, 10), aborted(3, 20, 35)] {
+        before.log.add_aborted(&one).unwrap();
+    }
+    disk.set_capacity(0);
+    before.log.forget_aborted(10).unwrap();
+    check(&before, 0..40, &[1]);
+    // For good.
+    check(&open(&disk.after_power_cut(1), small()), 0..40, &[1]);
+}
+
 #[test]
 fn entries_are_as_kafka_writes_them_and_half_ones_are_overwritten() {
     let disk = MemoryDisk::new();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 
 use klamm_protocol::records::{
@@ -11,7 +12,7 @@ use proptest::prelude::*;
 
 use super::compaction::{Entry, always, entries, is_sound, options};
 use super::support::*;
-use crate::disk::{Fault, FaultyDisk, MemoryDisk};
+use crate::disk::{Disk as _, Fault, FaultyDisk, MemoryDisk};
 use crate::{AbortedTransaction, Bound, Log, LogOptions};
 
 /// Something happens to a log.
@@ -260,6 +261,33 @@ fn passes(log: &Log) -> Result<(), crate::CompactError> {
         log.compact(&options(), now_ms, &HashMap::new(), &always)?;
     }
     Ok(())
+}
+
+/// It left what it had written, as much as a segment, where the disk was full.
+#[test]
+fn a_pass_that_fails_leaves_nothing_beside_the_log() {
+    let log_options = || LogOptions { segment_bytes: 1500, ..small() };
+    let mut failures = 0;
+    for call in 1.. {
+        let (memory, _) = stopped();
+        let disk = FaultyDisk::new(Arc::new(memory.clone()));
+        let world = try_open(Arc::new(disk.clone()), log_options()).unwrap();
+        let first = disk.calls() + call;
+        disk.fail(Some(Fault { first, count: 1, kind: ErrorKind::StorageFull }));
+        let passed = passes(&world.log);
+        if disk.calls() < first {
+            break;
+        }
+        // What is done about a log that has failed is done when it is opened again.
+        if passed.is_ok() || world.log.fault().is_some() {
+            continue;
+        }
+        failures += 1;
+        let left = memory.list(&Path::new(DIR).join("t-0")).unwrap();
+        let aside = left.iter().find(|entry| entry.name.ends_with(".cleaned"));
+        assert!(aside.is_none(), "call {call}: {aside:?}");
+    }
+    assert!(failures > 10, "{failures}");
 }
 
 #[test]

@@ -131,6 +131,17 @@ pub(super) fn append(place: &Place, base: i64, entry: &AbortedTransaction) -> io
     file.write_all_at(&[&entry.encode()], len - len % SIZE as u64)
 }
 
+/// Has the file end before the entries whose markers lie at or behind an offset, durably.
+pub(super) fn cut(place: &Place, base: i64, from: i64) -> io::Result<()> {
+    let Some(entries) = Entries::open(place, base)? else { return Ok(()) };
+    let stay = entries.first_at(from)?;
+    if stay < entries.count {
+        entries.file.set_len(stay * SIZE as u64)?;
+        entries.file.sync_data()?;
+    }
+    Ok(())
+}
+
 /// Has the file hold these, durably; a crash leaves what it held or this.
 pub(super) fn replace(place: &Place, base: i64, entries: &[AbortedTransaction]) -> io::Result<()> {
     let content: Vec<u8> = entries.iter().flat_map(AbortedTransaction::encode).collect();

@@ -85,7 +85,7 @@ impl Log {
     }
 
     /// Forgets the aborted transactions whose markers lie at or behind an offset, because the log
-    /// was cut or is read anew. May block on the disk.
+    /// was cut or is read anew: a full disk has room for that. May block on the disk.
     ///
     /// # Errors
     /// Some, perhaps all, are still there.
@@ -93,7 +93,11 @@ impl Log {
         let inner = &self.0;
         let _layout = inner.hold_layout();
         inner.find_aborted_files()?;
-        inner.retain_aborted(i64::MIN..i64::MAX, |aborted| aborted.last_offset < from)
+        for base in inner.aborted_bases(i64::MIN..i64::MAX) {
+            let path = file::path(&inner.place, base);
+            file::cut(&inner.place, base, from).at("shorten", path)?;
+        }
+        Ok(())
     }
 
     /// Makes what was noted durable. Blocks on the disk, without keeping anybody from noting more;
@@ -166,7 +170,16 @@ impl LogInner {
     ) -> Result<(), DiskError> {
         let _layout = self.hold_layout();
         self.find_aborted_files()?;
-        self.retain_aborted(segments, |aborted| !markers.contains(&aborted.last_offset))
+        for base in self.aborted_bases(segments) {
+            let path = file::path(&self.place, base);
+            let mut entries = file::read(&self.place, base).at("read", &path)?;
+            let count = entries.len();
+            entries.retain(|aborted| !markers.contains(&aborted.last_offset));
+            if entries.len() < count {
+                file::replace(&self.place, base, &entries).at("replace", path)?;
+            }
+        }
+        Ok(())
     }
 
     fn sync_aborted(&self, bases: &BTreeSet<i64>) -> Result<(), DiskError> {
@@ -182,26 +195,12 @@ impl LogInner {
         disk.sync_dir(&self.place.dir).at("sync", &self.place.dir)
     }
 
-    /// The caller holds the layout.
-    fn retain_aborted(
-        &self,
-        segments: Range<i64>,
-        stays: impl Fn(&AbortedTransaction) -> bool,
-    ) -> Result<(), DiskError> {
-        let bases: Vec<i64> = match &self.lock().aborted.known {
+    /// The base offsets of segments that have a file. The caller holds the layout.
+    fn aborted_bases(&self, segments: Range<i64>) -> Vec<i64> {
+        match &self.lock().aborted.known {
             Some(known) => known.bases.range(segments).copied().collect(),
             None => Vec::new(),
-        };
-        for base in bases {
-            let path = file::path(&self.place, base);
-            let mut entries = file::read(&self.place, base).at("read", &path)?;
-            let count = entries.len();
-            entries.retain(&stays);
-            if entries.len() < count {
-                file::replace(&self.place, base, &entries).at("replace", path)?;
-            }
         }
-        Ok(())
     }
 
     /// Looks once which segments have a file of aborted transactions.
