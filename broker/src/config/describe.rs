@@ -1,5 +1,7 @@
 //! What DescribeConfigs tells.
 
+use klamm_storage::{Durability, LogOptions};
+
 use super::broker::BrokerConfig;
 use super::key::{Dynamic, Key, Kind};
 use super::keys::{broker_key, broker_keys, client_metrics_keys, group_keys, topic_keys};
@@ -32,7 +34,37 @@ pub struct ConfigEntry {
 pub fn describe_topic(overrides: &TopicOverrides, broker: &BrokerConfig) -> Vec<ConfigEntry> {
     let layers = &broker.layers;
     let own = overrides.values();
-    topic_keys().iter().map(|key| own_entry(key, own, Source::Topic, layers)).collect()
+    let entries = topic_keys().iter().map(|key| own_entry(key, own, Source::Topic, layers));
+    let mut entries = entries.collect::<Vec<_>>();
+    tell_durability(&mut entries, &overrides.effective(broker).log, ["flush.messages", "flush.ms"]);
+    entries
+}
+
+/// Kafka's settings of flushes say what an acknowledgement promises where `durability` does not:
+/// then what is in force is told, and which of them it comes from.
+fn tell_durability(entries: &mut [ConfigEntry], log: &LogOptions, flush: [&str; 2]) {
+    let [messages, ms] = flush.map(|name| {
+        let entry = entries.iter().find(|entry| entry.name == name);
+        entry.and_then(|entry| entry.synonyms.first()).cloned()
+    });
+    let is_set = |synonym: &Synonym| synonym.source != Source::Default;
+    let (messages, ms) = (messages.filter(is_set), ms.filter(is_set));
+    let (durability, by) = match log.durability {
+        Durability::Synced => ("synced", messages),
+        Durability::Interval => ("interval", ms.clone().or(messages)),
+        Durability::OsCached => ("os-cached", None),
+    };
+    let window = (log.window.as_millis().to_string(), ms);
+    let told = [("durability", (durability.to_owned(), by)), ("durability.window.ms", window)];
+    for (name, (value, by)) in told {
+        let entry = entries.iter_mut().find(|entry| entry.name == name);
+        let other = entry.filter(|entry| entry.value.as_deref().map(str::trim) != Some(&value));
+        if let (Some(entry), Some(by)) = (other, by) {
+            entry.value = Some(value);
+            entry.source = by.source;
+            entry.synonyms.insert(0, by);
+        }
+    }
 }
 
 /// Every setting of a group, of which these were set on it.
@@ -86,7 +118,11 @@ pub fn describe_broker(broker: &BrokerConfig) -> Vec<ConfigEntry> {
     unknown.sort_unstable();
     unknown.dedup();
     let known = broker_keys().map(|key| broker_entry(key, layers));
-    known.chain(unknown.into_iter().map(|name| unknown_entry(name, layers))).collect()
+    let unknown = unknown.into_iter().map(|name| unknown_entry(name, layers));
+    let mut entries = known.chain(unknown).collect::<Vec<_>>();
+    let flush = ["log.flush.interval.messages", "log.flush.interval.ms"];
+    tell_durability(&mut entries, &TopicOverrides::default().effective(broker).log, flush);
+    entries
 }
 
 /// What was set on all brokers together while they ran.
@@ -272,6 +308,37 @@ mod tests {
             "retention.ms\t100\tLONG\tTOPIC_CONFIG\trw\t-\tretention.ms=100@TOPIC_CONFIG;\
              log.retention.ms=5@STATIC_BROKER_CONFIG;log.retention.hours=168@DEFAULT_CONFIG;"
         );
+    }
+
+    /// It was told as `synced`, though acknowledgements did not wait for the disk.
+    #[test]
+    fn what_flush_settings_make_of_durability_is_told() {
+        let told = |entries: &[ConfigEntry], name: &str| {
+            line(entries.iter().find(|entry| entry.name == name).unwrap())
+        };
+        let overrides = [("flush.ms", "60000")].into_iter().collect();
+        let entries = describe_topic(&overrides, &broker(&[]));
+        assert_eq!(
+            told(&entries, "durability"),
+            "durability\tinterval\tSTRING\tTOPIC_CONFIG\trw\t-\t\
+             flush.ms=60000@TOPIC_CONFIG;durability=synced@DEFAULT_CONFIG;"
+        );
+        assert_eq!(
+            told(&entries, "durability.window.ms"),
+            "durability.window.ms\t60000\tLONG\tTOPIC_CONFIG\trw\t-\t\
+             flush.ms=60000@TOPIC_CONFIG;durability.window.ms=1000@DEFAULT_CONFIG;"
+        );
+        let broker = broker(&[("log.flush.interval.messages", "9")]);
+        for entries in
+            [describe_broker(&broker), describe_topic(&TopicOverrides::default(), &broker)]
+        {
+            assert_eq!(told(&entries, "durability").split('\t').nth(1), Some("interval"),);
+            assert!(told(&entries, "durability.window.ms").contains("\t1000\t"));
+        }
+        // Who says it in our words means it.
+        let overrides = [("flush.ms", "60000"), ("durability", "synced")].into_iter().collect();
+        let entries = describe_topic(&overrides, &broker);
+        assert!(told(&entries, "durability").contains("\tsynced\tSTRING\tTOPIC_CONFIG"));
     }
 
     #[test]

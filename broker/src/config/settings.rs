@@ -277,7 +277,19 @@ impl BrokerSettings {
                 fixed.insert(other.to_owned(), value);
             }
         }
-        BrokerConfig::new(Layers { fixed, ..Layers::default() }).map_err(|error| {
+        let refused = match (fixed.get("node.id"), fixed.get("broker.id")) {
+            (Some(node), Some(broker)) if node.trim() != broker.trim() => {
+                Err(BrokerConfigError::Value(ConfigError::Invalid {
+                    key: "broker.id".to_owned(),
+                    value: broker.clone(),
+                    reason: format!("You must set `node.id` to the same value; it is {node}"),
+                }))
+            }
+            _ => Ok(()),
+        };
+        let config =
+            refused.and_then(|()| BrokerConfig::new(Layers { fixed, ..Layers::default() }));
+        config.map_err(|error| {
             let key = match &error {
                 BrokerConfigError::Value(
                     ConfigError::Invalid { key, .. } | ConfigError::Beyond { key, .. },
@@ -373,6 +385,17 @@ log.retention.check.interval.ms=300000
         let mut settings = BrokerSettings::new();
         settings.add_text(text, Format::Properties, Path::new("server.properties")).unwrap();
         settings
+    }
+
+    /// The broker was node 1, and said that its `broker.id` was 2.
+    #[test]
+    fn two_names_of_one_number_have_one_value() {
+        let mut settings = settings("node.id=1\nbroker.id=1\n");
+        assert!(settings.config().is_ok());
+        settings.add_argument("broker.id=2").unwrap();
+        let refused = settings.config().unwrap_err().to_string();
+        assert!(refused.contains("Invalid value 2 for configuration broker.id"), "{refused}");
+        assert!(refused.contains("`node.id` to the same value; it is 1"), "{refused}");
     }
 
     #[test]
