@@ -229,9 +229,9 @@ impl Kafka {
         self.open(&self.address_of(node)?).await
     }
 
-    /// A connection to any broker: one that is open if there is one, otherwise to one that answers;
-    /// each time they are tried from another on. Bootstrap servers come after all brokers that are
-    /// known, and not at all if `metadata.recovery.strategy` is `none` and any broker is known.
+    /// A connection to any broker: one that is open if there is one, and rather one that owes no
+    /// answer, otherwise to one that answers; each time they are tried from another on. Bootstrap
+    /// servers come after all brokers that are known, and not at all if `metadata.recovery.strategy` is `none` and any broker is known.
     ///
     /// # Errors
     /// One refuses who this client says it is; the others are not asked then. Or none answers: the
@@ -247,12 +247,18 @@ impl Kafka {
         if addresses.is_empty() || !settled {
             addresses.extend(from_anywhere(self.cluster.bootstrap.iter().collect()));
         }
-        for address in &addresses {
-            let slot = self.cluster.slots.of(address, &self.cluster.settings.reconnect);
-            if let Some(connection) = slot.opened() {
-                return Ok(connection);
-            }
+        let reconnect = &self.cluster.settings.reconnect;
+        let opened = |address: &Arc<str>| self.cluster.slots.of(address, reconnect).opened();
+        let mut listening: Vec<_> =
+            addresses.iter().filter_map(|address| opened(address)).collect();
+        listening.retain(|connection| !connection.is_throttled());
+        // One that is silent may be so for as long as a request may take.
+        let free = listening.iter().position(Connection::is_free).unwrap_or(0);
+        if free < listening.len() {
+            return Ok(listening.swap_remove(free));
         }
+        // Those that are open do not listen.
+        addresses.sort_by_key(|address| opened(address).is_some());
         let mut failed: Option<Error> = None;
         for address in addresses {
             match self.open(address).await {
@@ -437,7 +443,35 @@ fn from_anywhere<T>(mut all: Vec<T>) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::fake;
+
+    /// One that hangs was asked as often as any other, and held up who wanted to know of a topic.
+    #[tokio::test]
+    async fn a_broker_that_owes_an_answer_is_asked_last() {
+        let versions = |asked: &fake::Served| fake::versions(asked, &[(MetadataApi::KEY, 12)]);
+        let silent = fake::broker(move |asked| match asked.api_key {
+            MetadataApi::KEY => Some(Bytes::new()),
+            _ => Some(versions(asked)),
+        });
+        let silent = silent.await;
+        let well = fake::broker(move |asked| match asked.api_key {
+            MetadataApi::KEY => Some(fake::metadata(asked, &[&asked.address, &silent], 0)),
+            _ => Some(versions(asked)),
+        });
+        let kafka = Kafka::connect(ClientConfig::new(&well.await)).await.unwrap();
+        let (well, silent) = (kafka.broker(0).await.unwrap(), kafka.broker(1).await.unwrap());
+        let asked = silent.submit::<MetadataApi>(12, &metadata::Request::default()).await.unwrap();
+        for _ in 0..20 {
+            assert_eq!(kafka.any_broker().await.unwrap().address(), well.address());
+        }
+        // Rather that than a new connection.
+        well.fail("for a test");
+        assert_eq!(kafka.any_broker().await.unwrap().address(), silent.address());
+        drop(asked);
+    }
 
     #[test]
     fn the_work_is_not_one_brokers_alone() {

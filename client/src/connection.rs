@@ -210,6 +210,16 @@ impl Connection {
         Self { timeout: self.timeout.saturating_add(patience), ..self }
     }
 
+    /// Whether it owes nobody an answer.
+    pub(crate) fn is_free(&self) -> bool {
+        self.link.is_free()
+    }
+
+    /// Whether the broker has said that it does not listen now.
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.link.is_throttled()
+    }
+
     /// How long an answer may take.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
@@ -272,10 +282,13 @@ impl<A: Api> Pending<A> {
     /// # Cancel safety
     /// Dropped before it returns, it loses the answer; the connection goes on.
     pub async fn answer(self) -> Result<Answer<A::Response>> {
-        let Self { ticket, version, origin, .. } = self;
+        let Self { mut ticket, version, origin, .. } = self;
         let frame = ticket.frame().await?;
         match decode_response::<A>(version, frame) {
-            Ok((_, body)) => Ok(Answer { body, origin }),
+            Ok((_, body)) => {
+                ticket.heed(&body);
+                Ok(Answer { body, origin })
+            }
             Err(source) => Err(Error::Wire { address: origin.address, api: A::NAME, source }),
         }
     }
@@ -292,12 +305,14 @@ async fn negotiate(link: &Link, client_id: &Str) -> Result<Versions> {
         };
         let encode = |id| encode_request::<ApiVersions>(version, id, Some(client_id), &request);
         let turn = link.turn(ApiVersions::NAME).await?;
-        let frame = turn.submit(ApiVersions::NAME, link.timeout(), encode)?.frame().await?;
+        let mut ticket = turn.submit(ApiVersions::NAME, link.timeout(), encode)?;
+        let frame = ticket.frame().await?;
         let wire = |source| {
             let address = Arc::clone(link.address());
             Error::Wire { address, api: ApiVersions::NAME, source }
         };
         let answer = read_versions(version, frame).map_err(wire)?;
+        ticket.heed(&answer);
         if answer.error_code != ErrorCode::UNSUPPORTED_VERSION || version == 0 {
             let origin = Origin::of::<ApiVersions>(link.address());
             origin.check(answer.error_code, None, Subject::Cluster)?;
@@ -369,6 +384,20 @@ mod tests {
         let address = fake::broker(refuse).await;
         let error = fake::connect(&address).await.unwrap_err();
         assert_eq!(error.code(), Some(ErrorCode::UNSUPPORTED_VERSION));
+    }
+
+    /// It did not wait: with a time that is longer than its own patience it gave the broker up.
+    #[tokio::test]
+    async fn a_broker_that_says_that_it_does_not_listen_is_asked_nothing() {
+        let answer = |asked: &Served| {
+            let listening = offers(4, ErrorCode::NONE);
+            let throttle_time_ms = if asked.correlation_id == 0 { 0 } else { 3_600_000 };
+            Some(reply(4, asked, &Response { throttle_time_ms, ..listening }))
+        };
+        let connection = fake::connect(&fake::broker(answer).await).await.unwrap();
+        assert!(connection.try_turn().is_some());
+        connection.call::<ApiVersions>(&api_versions::Request::default()).await.unwrap();
+        assert!(connection.try_turn().is_none());
     }
 
     #[tokio::test]

@@ -49,13 +49,20 @@ pub trait Api {
     /// What a client sends.
     type Request: Wire;
     /// What a broker answers.
-    type Response: Wire;
+    type Response: Wire + Answer;
 
     /// Whether messages of this version are in the flexible form.
     #[must_use]
     fn is_flexible(version: i16) -> bool {
         version >= Self::FLEXIBLE_FROM
     }
+}
+
+/// What every broker's answer tells, of whichever API it is.
+pub trait Answer {
+    /// For how long the broker will not listen, in milliseconds: who asked is to ask nothing more
+    /// on the connection meanwhile (KIP-219). 0 where the API has no such field.
+    fn throttle_time_ms(&self) -> i32;
 }
 
 /// Reads an optional field, which this version may not allow to be null.
@@ -145,6 +152,8 @@ macro_rules! structs {
         #[allow(unused_imports)]
         use $crate::{bytes::Bytes, error_code::ErrorCode};
         $(
+            $crate::answer!($name: $($field)*);
+
             $(#[$doc])*
             #[allow(missing_docs, reason = "a field is documented where its name does not say it")]
             #[derive(Clone, Debug, PartialEq)]
@@ -223,6 +232,30 @@ macro_rules! structs {
             }
         )*
     };
+}
+
+/// What a structure tells as an answer, if it is one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! answer {
+    (Response: throttle_time_ms $($field:ident)*) => {
+        impl $crate::declare::Answer for Response {
+            fn throttle_time_ms(&self) -> i32 {
+                self.throttle_time_ms
+            }
+        }
+    };
+    (Response: $other:ident $($field:ident)*) => {
+        $crate::answer!(Response: $($field)*);
+    };
+    (Response:) => {
+        impl $crate::declare::Answer for Response {
+            fn throttle_time_ms(&self) -> i32 {
+                0
+            }
+        }
+    };
+    ($other:ident: $($field:ident)*) => {};
 }
 
 /// The first of its arguments that is there.

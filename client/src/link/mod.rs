@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use klamm_protocol::declare::Answer;
 use klamm_protocol::wire::{Encoded, WireError};
 use klamm_utils::task::TaskGroup;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,7 +42,6 @@ pub(crate) struct Limits {
 pub(crate) struct Link {
     shared: Arc<Shared>,
     outbox: Outbox,
-    tasks: TaskGroup,
 }
 
 /// The whole window of a link: nothing else is asked while it is held.
@@ -87,19 +87,19 @@ impl Link {
         tasks: TaskGroup,
     ) -> Self {
         let secret = matches!(socket, Socket::Tls(_));
-        let shared = Arc::new(Shared::new(address, limits, secret));
+        let shared = Arc::new(Shared::new(address, limits, secret, tasks));
         let (outbox, left) = Outbox::new(shared.limits.in_flight);
         match socket {
             Socket::Plain(socket) => {
                 let (input, output) = socket.into_split();
-                talk(&shared, &tasks, input, outbox.share(output), left);
+                talk(&shared, input, outbox.share(output), left);
             }
             Socket::Tls(socket) => {
                 let (input, output) = tokio::io::split(socket);
-                talk(&shared, &tasks, input, output, left);
+                talk(&shared, input, output, left);
             }
         }
-        Self { shared, outbox, tasks }
+        Self { shared, outbox }
     }
 
     /// How long an answer may take where its request does not say more.
@@ -116,18 +116,40 @@ impl Link {
         self.shared.is_alive()
     }
 
-    /// Waits until the window has room for a request.
+    /// Whether the broker has said that it does not listen now.
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.shared.throttled_until().is_some()
+    }
+
+    /// Whether nobody waits for an answer.
+    pub(crate) fn is_free(&self) -> bool {
+        self.shared.window.available_permits() == self.shared.limits.in_flight
+    }
+
+    /// Waits until the window has room for a request, and the broker listens.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it has changed nothing.
     pub(crate) async fn turn(&self, api: &'static str) -> Result<Turn<'_>> {
-        let slot = Arc::clone(&self.shared.window).acquire_owned().await;
-        let slot = slot.map_err(|_| self.shared.disconnected(api, false))?;
-        self.turn_with(Some(slot), api).await
+        loop {
+            let slot = Arc::clone(&self.shared.window).acquire_owned().await;
+            let slot = slot.map_err(|_| self.shared.disconnected(api, false))?;
+            let Some(until) = self.shared.throttled_until() else {
+                return self.turn_with(Some(slot), api).await;
+            };
+            drop(slot);
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {}
+                () = self.shared.tasks.stopping() => {}
+            }
+        }
     }
 
     /// The same, if nothing is to be waited for.
     pub(crate) fn try_turn(&self) -> Option<Turn<'_>> {
+        if self.is_throttled() {
+            return None;
+        }
         let slot = Arc::clone(&self.shared.window).try_acquire_owned().ok()?;
         Some(Turn { link: self, room: self.outbox.try_room()?, slot: Some(slot) })
     }
@@ -157,12 +179,11 @@ impl Link {
     /// Ends it for everyone.
     pub(crate) fn fail(&self, reason: &str) {
         self.shared.fail(reason.into());
-        self.tasks.stop();
     }
 
     /// The tasks that live as long as it does.
     pub(crate) fn tasks(&self) -> &TaskGroup {
-        &self.tasks
+        &self.shared.tasks
     }
 }
 
@@ -205,21 +226,18 @@ impl Turn<'_> {
 /// Starts the tasks of a link.
 fn talk(
     shared: &Arc<Shared>,
-    tasks: &TaskGroup,
     input: impl AsyncRead + Unpin + Send + 'static,
     output: impl AsyncWrite + Unpin + Send + 'static,
     left: Left,
 ) {
     let (reader, writer) = (Arc::clone(shared), Arc::clone(shared));
+    let tasks = &shared.tasks;
     let (stop_reading, stop_writing) = (tasks.stopping(), tasks.stopping());
-    let all = tasks.clone();
     tasks.spawn("read", async move {
         tokio::select! {
             () = stop_reading => reader.fail("closed by this client".into()),
             reason = read::read(&reader, input) => reader.fail(reason),
         }
-        // The socket is closed when both have ended.
-        all.stop();
     });
     tasks.spawn("write", async move {
         let patience = writer.limits.timeout;
@@ -249,7 +267,7 @@ impl Held<'_> {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.tasks.stop();
+        self.shared.tasks.stop();
     }
 }
 
@@ -258,15 +276,26 @@ impl Ticket {
     ///
     /// # Cancel safety
     /// Dropped before it returns, it loses the answer; the link goes on.
-    pub(crate) async fn frame(self) -> Result<Bytes> {
+    pub(crate) async fn frame(&mut self) -> Result<Bytes> {
         let Self { shared, api, answer, after, deadline } = self;
-        match tokio::time::timeout_at(deadline, answer).await {
+        match tokio::time::timeout_at(*deadline, answer).await {
             Ok(Ok(frame)) => Ok(frame),
             Ok(Err(_)) => Err(shared.disconnected(api, true)),
             Err(_) => {
+                let after = *after;
                 shared.fail(Reason::silent(api, after));
                 Err(Error::Timeout { address: Arc::clone(&shared.address), api, after })
             }
+        }
+    }
+
+    /// If the answer says that the broker does not listen for a while, has nobody ask meanwhile:
+    /// the answer would be late for no other reason. (Brokers before Kafka 2.0 say so when they
+    /// have answered late already, and are given the time again.)
+    pub(crate) fn heed(&self, answer: &impl Answer) {
+        let throttle_ms = u64::try_from(answer.throttle_time_ms()).unwrap_or(0);
+        if throttle_ms > 0 {
+            self.shared.throttle(Instant::now() + Duration::from_millis(throttle_ms));
         }
     }
 }
@@ -284,7 +313,11 @@ impl Going {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future as _;
+    use std::task::{Context, Waker};
+
     use super::*;
+    use klamm_protocol::api::heartbeat::Response as Heartbeat;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
 
@@ -327,8 +360,8 @@ mod tests {
     #[tokio::test]
     async fn answers_find_those_who_asked() {
         let (link, mut broker) = linked(5, LONG).await;
-        let one = ask(&link, "Test", link.timeout()).await.unwrap();
-        let two = ask(&link, "Test", link.timeout()).await.unwrap();
+        let mut one = ask(&link, "Test", link.timeout()).await.unwrap();
+        let mut two = ask(&link, "Test", link.timeout()).await.unwrap();
         let (first, second) = (asked(&mut broker).await, asked(&mut broker).await);
         assert!(first < second);
         answer(&mut broker, second, b"two").await;
@@ -377,16 +410,63 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(1), waiting).await.is_err());
         let id = asked(&mut broker).await;
         answer(&mut broker, id, b"late").await;
-        let next = ask(&link, "Test", link.timeout()).await.unwrap();
+        let mut next = ask(&link, "Test", link.timeout()).await.unwrap();
         let id = asked(&mut broker).await;
         answer(&mut broker, id, b"next").await;
         assert_eq!(next.frame().await.unwrap()[4..], *b"next");
     }
 
+    fn throttled(throttle_time_ms: i32) -> Heartbeat {
+        Heartbeat { throttle_time_ms, ..Heartbeat::default() }
+    }
+
+    /// All asked on, and missed their answers where those took longer than a request may.
+    #[tokio::test]
+    async fn nobody_asks_while_the_broker_does_not_listen() {
+        let (link, mut broker) = linked(1, LONG).await;
+        let mut one = ask(&link, "Test", LONG).await.unwrap();
+        // It is in line already.
+        let mut two = Box::pin(ask(&link, "Test", LONG));
+        let mut unready =
+            || two.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        assert!(unready());
+        let id = asked(&mut broker).await;
+        answer(&mut broker, id, b"").await;
+        one.frame().await.unwrap();
+        one.heed(&throttled(3_600_000));
+        // The longest counts.
+        one.heed(&throttled(1));
+        assert!(unready());
+        assert!(link.is_free() && link.is_throttled() && link.try_turn().is_none());
+        let asked_before = link.shared.asked().unwrap();
+        assert!(link.shared.fail_if_idle(asked_before).is_none(), "somebody waits");
+        // A session is renewed all the same.
+        let held = link.hold("Test").await.unwrap();
+        let mut renewal = held.submit("Test", request).await.unwrap();
+        let id = asked(&mut broker).await;
+        answer(&mut broker, id, b"").await;
+        renewal.frame().await.unwrap();
+        drop(held);
+        link.fail("because");
+        assert!(two.await.unwrap_err().to_string().contains("because"));
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_listens_again_is_asked() {
+        let (link, mut broker) = linked(1, LONG).await;
+        for _ in 0..3 {
+            let mut ticket = ask(&link, "Test", LONG).await.unwrap();
+            let id = asked(&mut broker).await;
+            answer(&mut broker, id, b"").await;
+            ticket.frame().await.unwrap();
+            ticket.heed(&throttled(1));
+        }
+    }
+
     #[tokio::test]
     async fn nonsense_and_silence_end_the_link_for_all() {
         let (link, mut broker) = linked(5, LONG).await;
-        let one = ask(&link, "Test", link.timeout()).await.unwrap();
+        let mut one = ask(&link, "Test", link.timeout()).await.unwrap();
         answer(&mut broker, 77, b"").await;
         let error = one.frame().await.unwrap_err();
         assert!(error.possibly_written() && error.to_string().contains("nobody asked"), "{error}");
@@ -395,7 +475,7 @@ mod tests {
         assert!(!error.possibly_written() && error.is_retriable());
 
         let (link, _broker) = linked(5, LONG).await;
-        let one = ask(&link, "Test", Duration::from_millis(1)).await.unwrap();
+        let mut one = ask(&link, "Test", Duration::from_millis(1)).await.unwrap();
         assert!(matches!(one.frame().await, Err(Error::Timeout { .. })));
         assert!(!link.is_alive());
     }
@@ -417,7 +497,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_has_the_patience_of_its_caller() {
         let (link, mut broker) = linked(2, Duration::from_millis(1)).await;
-        let patient = ask(&link, "Test", LONG).await.unwrap();
+        let mut patient = ask(&link, "Test", LONG).await.unwrap();
         let id = asked(&mut broker).await;
         let waiting = tokio::time::timeout(Duration::from_millis(20), link.hold("Test")).await;
         assert!(waiting.is_err() && link.is_alive());
@@ -432,7 +512,7 @@ mod tests {
         let shared = &link.shared;
         assert_eq!(shared.asked(), Some(0));
         let held = link.hold("Test").await.unwrap();
-        let ticket = held.submit("Test", request).await.unwrap();
+        let mut ticket = held.submit("Test", request).await.unwrap();
         assert_eq!(shared.asked(), Some(0));
         let id = asked(&mut broker).await;
         answer(&mut broker, id, b"").await;
@@ -441,7 +521,7 @@ mod tests {
         let going = link.turn("Test").await.unwrap().submit_unanswered("Test", request).unwrap();
         going.gone().await.unwrap();
         assert_eq!(shared.asked(), Some(1));
-        let ticket = ask(&link, "Test", LONG).await.unwrap();
+        let mut ticket = ask(&link, "Test", LONG).await.unwrap();
         assert_eq!(shared.asked(), None);
         assert!(shared.fail_if_idle(2).is_none(), "an answer is awaited");
         asked(&mut broker).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use klamm_protocol::wire::WireError;
+use klamm_utils::task::TaskGroup;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     /// Whether the socket speaks TLS.
     pub(super) secret: bool,
     pub(super) window: Arc<Semaphore>,
+    /// They end with the link, and the socket with them.
+    pub(super) tasks: TaskGroup,
     next_id: AtomicI32,
     /// Held for a few instructions and never across an await: an owner task would cost every
     /// answer one more hop.
@@ -34,6 +37,8 @@ struct State {
     waiting: HashMap<i32, Waiting>,
     /// How many requests callers have sent.
     asked: u64,
+    /// Until when the broker does not listen.
+    throttled_until: Option<Instant>,
     /// Why the link is dead. Set once; nothing is sent or believed after it.
     failed: Option<Reason>,
 }
@@ -61,11 +66,11 @@ pub(super) enum Reason {
 }
 
 impl Shared {
-    pub(super) fn new(address: Arc<str>, limits: Limits, secret: bool) -> Self {
+    pub(super) fn new(address: Arc<str>, limits: Limits, secret: bool, tasks: TaskGroup) -> Self {
         let limits = Limits { in_flight: limits.in_flight.max(1), ..limits };
         let window = Arc::new(Semaphore::new(limits.in_flight));
         let (next_id, state) = (AtomicI32::new(0), Mutex::default());
-        Self { address, limits, secret, window, next_id, state }
+        Self { address, limits, secret, window, tasks, next_id, state }
     }
 
     pub(super) fn new_id(&self) -> i32 {
@@ -123,6 +128,18 @@ impl Shared {
         self.window.close();
         // Whoever waits hears of it by this.
         drop(waiting);
+        self.tasks.stop();
+    }
+
+    /// Until when the broker does not listen, if it does not now.
+    pub(super) fn throttled_until(&self) -> Option<Instant> {
+        self.lock().throttled_until.filter(|until| *until > Instant::now())
+    }
+
+    /// The broker does not listen before then.
+    pub(super) fn throttle(&self, until: Instant) {
+        let mut state = self.lock();
+        state.throttled_until = state.throttled_until.max(Some(until));
     }
 
     /// Why the link is to fail if an answer is late by more than `grace`: those who wait for
@@ -138,11 +155,13 @@ impl Shared {
         self.lock().asked_if_quiet()
     }
 
-    /// Ends the link unless callers have sent more than `asked` requests, or wait for an answer.
+    /// Ends the link unless callers have sent more than `asked` requests, wait for an answer, or
+    /// may be waiting until the broker listens.
     /// Nothing is sent after it was looked.
     pub(super) fn fail_if_idle(&self, asked: u64) -> Option<Reason> {
         let mut state = self.lock();
-        let is_idle = state.asked_if_quiet() == Some(asked);
+        let is_throttled = state.throttled_until.is_some_and(|until| until > Instant::now());
+        let is_idle = state.asked_if_quiet() == Some(asked) && !is_throttled;
         is_idle.then(|| {
             let reason = Reason::from("closed by this client, for nobody used it");
             state.failed.get_or_insert(reason).clone()
