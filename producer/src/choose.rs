@@ -1,7 +1,7 @@
 //! Which partition a record goes to.
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use klamm_client::config::Partitioner;
 use klamm_utils::hash::{fnv1a_32, murmur2};
@@ -25,23 +25,41 @@ pub(crate) fn by_key(partitioner: Partitioner, key: Option<&[u8]>, count: i32) -
 
 /// The partition that records without a key go to until they have filled a batch, in however many
 /// batches they were sent: better few large batches than many small ones (KIP-480), and all
-/// partitions alike however fast records come (KIP-794).
+/// partitions alike however fast records come (KIP-794). It is one that has a leader, if any has.
 #[derive(Debug)]
 pub(crate) struct Sticky {
-    /// How many partitions there are.
-    count: i32,
     /// Bytes that fill a batch.
     enough: usize,
     current: AtomicI32,
     /// Bytes that it was given since it was chosen.
     given: AtomicUsize,
-    random: Mutex<Random>,
+    choice: Mutex<Choice>,
+}
+
+#[derive(Debug)]
+struct Choice {
+    /// The partitions to choose from, in their order.
+    partitions: Vec<i32>,
+    random: Random,
 }
 
 impl Sticky {
-    pub(crate) fn new(mut random: Random, count: i32, enough: usize) -> Self {
-        let current = AtomicI32::new(below(&mut random, count));
-        Self { count, enough, current, given: AtomicUsize::new(0), random: Mutex::new(random) }
+    /// A choice among these partitions, which are in their order.
+    pub(crate) fn new(random: Random, partitions: Vec<i32>, enough: usize) -> Self {
+        let mut choice = Choice { partitions, random };
+        // No partition has this number.
+        let current = AtomicI32::new(choice.other_than(-1));
+        Self { enough, current, given: AtomicUsize::new(0), choice: Mutex::new(choice) }
+    }
+
+    /// From now on these are to choose from.
+    pub(crate) fn choose_from(&self, partitions: Vec<i32>) {
+        let mut choice = self.choice();
+        choice.partitions = partitions;
+        let current = self.current.load(Ordering::Relaxed);
+        if choice.partitions.binary_search(&current).is_err() {
+            self.go_on_from(current, &mut choice);
+        }
     }
 
     /// The partition of the moment: another one if this was given enough and no batch `is_open` there.
@@ -65,25 +83,39 @@ impl Sticky {
     /// Goes to another partition, if there is one, and tells which is the one of the moment. Those
     /// who come late with the same news change nothing.
     fn leave(&self, left: i32) -> i32 {
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut choice = self.choice();
         let current = self.current.load(Ordering::Relaxed);
-        if left != current {
-            return current;
-        }
+        if left == current { self.go_on_from(current, &mut choice) } else { current }
+    }
+
+    fn go_on_from(&self, current: i32, choice: &mut Choice) -> i32 {
         self.given.store(0, Ordering::Relaxed);
-        if self.count <= 1 {
-            return current;
-        }
-        let step = 1 + below(&mut random, self.count - 1);
-        let next = (current + step) % self.count;
+        let next = choice.other_than(current);
         self.current.store(next, Ordering::Relaxed);
         next
     }
+
+    fn choice(&self) -> MutexGuard<'_, Choice> {
+        self.choice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn below(random: &mut Random, count: i32) -> i32 {
-    let bound = u64::try_from(count).unwrap_or(0);
-    i32::try_from(random.below(bound)).unwrap_or(0)
+impl Choice {
+    /// Any partition but this one, unless there is no other.
+    fn other_than(&mut self, current: i32) -> i32 {
+        let count = self.partitions.len();
+        let place = match self.partitions.binary_search(&current) {
+            Ok(place) if count > 1 => (place + 1 + self.below(count - 1)) % count,
+            Ok(place) => place,
+            Err(_) => self.below(count),
+        };
+        self.partitions.get(place).copied().unwrap_or(0)
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        let bound = u64::try_from(count).unwrap_or(u64::MAX);
+        usize::try_from(self.random.below(bound)).unwrap_or(0)
+    }
 }
 
 #[cfg(test)]
@@ -151,7 +183,7 @@ mod tests {
 
     /// A choice among three, and how often each was the next in `times` times of `fill`.
     fn chosen(times: usize, fill: impl Fn(&Sticky, i32)) -> [usize; 3] {
-        let sticky = Sticky::new(Random::seeded(1), 3, ENOUGH);
+        let sticky = sticky(3);
         let mut seen = [0; 3];
         for _ in 0..times {
             let current = sticky.next(|_| false);
@@ -162,6 +194,37 @@ mod tests {
     }
 
     const ENOUGH: usize = 100;
+
+    /// A choice among so many.
+    fn sticky(count: i32) -> Sticky {
+        Sticky::new(Random::seeded(1), (0..count).collect(), ENOUGH)
+    }
+
+    #[test]
+    fn partitions_that_are_not_to_choose_from_are_passed_over() {
+        let sticky = sticky(3);
+        let lost = sticky.next(|_| false);
+        let others: Vec<i32> = (0..3).filter(|other| *other != lost).collect();
+        sticky.choose_from(others.clone());
+        let mut seen = [0; 3];
+        for _ in 0..100 {
+            let current = sticky.next(|_| true);
+            seen[usize::try_from(current).unwrap()] += 1;
+            sticky.gave(current, ENOUGH, true);
+        }
+        assert!(others.iter().all(|it| seen[usize::try_from(*it).unwrap()] > 20), "{seen:?}");
+        assert_eq!(seen.iter().sum::<usize>(), 100);
+        assert_eq!(seen[usize::try_from(lost).unwrap()], 0);
+        // It is there again, and those that went on stay where they are.
+        let current = sticky.next(|_| true);
+        sticky.choose_from((0..3).collect());
+        assert_eq!(sticky.next(|_| true), current);
+        sticky.choose_from(vec![lost]);
+        for _ in 0..3 {
+            assert_eq!(sticky.next(|_| false), lost);
+            sticky.gave(lost, ENOUGH, true);
+        }
+    }
 
     #[test]
     fn a_full_batch_is_followed_by_another_partition() {
@@ -174,7 +237,7 @@ mod tests {
             assert_eq!(sticky.next(|_| false), next);
         });
         assert!(seen.iter().all(|times| *times > 50), "{seen:?}");
-        let only = Sticky::new(Random::seeded(1), 1, ENOUGH);
+        let only = sticky(1);
         only.gave(0, 2 * ENOUGH, true);
         // It counts anew, so that nobody looks at every record.
         assert_eq!(only.next(|_| panic!("too little was given")), 0);
@@ -188,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_open_is_filled_but_not_for_ever() {
-        let sticky = Sticky::new(Random::seeded(1), 3, ENOUGH);
+        let sticky = sticky(3);
         let first = sticky.next(|_| true);
         for _ in 0..19 {
             sticky.gave(first, 10, false);

@@ -50,8 +50,9 @@ pub enum TryEnqueueError {
     /// There is no room now.
     #[error("the producer's memory is full")]
     Full(Box<Record>),
-    /// Nobody has asked yet which partitions the topic has: [`Producer::enqueue`] does.
-    #[error("the topic is not known yet")]
+    /// Nobody has asked yet which partitions the topic has, or whether it has got the one that the
+    /// record names: [`Producer::enqueue`] does.
+    #[error("the topic is not known yet, or not this partition of it")]
     UnknownTopic(Box<Record>),
     /// It can never be accepted.
     #[error(transparent)]
@@ -109,8 +110,8 @@ impl Producer {
         self.enqueue(record).await?.await
     }
 
-    /// Accepts a record, waiting only while the producer's memory is full or its topic unknown;
-    /// the acknowledgement is waited for on what it returns.
+    /// Accepts a record, waiting only while the producer's memory is full, or its topic or the
+    /// partition that it names unknown; the acknowledgement is waited for on what it returns.
     ///
     /// # Errors
     /// There was no room for `max.block.ms`, or the record can never be sent.
@@ -145,7 +146,7 @@ impl Producer {
         let after = shared.settings.max_block;
         let mut last = None;
         let admitted = async {
-            let queues = match shared.known(&record.topic, clock::now()) {
+            let queues = match shared.known(&record, clock::now()) {
                 Some(queues) => queues,
                 None => self.find(&record, &mut last).await?,
             };
@@ -195,8 +196,9 @@ impl Producer {
     async fn find(&self, record: &Record, last: &mut Option<Error>) -> Result<Arc<TopicQueues>> {
         let shared = &self.handle.shared;
         let mut backoff = shared.settings.retry.backoff();
+        let age_max = shared.age_max(&record.topic);
         loop {
-            let asked = match clock::now().checked_sub(shared.settings.metadata_max_age) {
+            let asked = match clock::now().checked_sub(age_max) {
                 Some(young) => shared.kafka.topic_heard_after(&record.topic, young).await,
                 None => shared.kafka.topic(&record.topic).await,
             };
@@ -252,7 +254,7 @@ impl Producer {
             return refuse(record, error);
         }
         let now = clock::now();
-        let Some(queues) = shared.known(&record.topic, now) else {
+        let Some(queues) = shared.known(&record, now) else {
             return Err(TryEnqueueError::UnknownTopic(Box::new(record)));
         };
         let Some(room) = shared.ledger.try_reserve(record.size_max()) else {
@@ -360,7 +362,11 @@ mod tests {
         }
         assert_eq!(
             said,
-            ["the producer's memory is full", "the topic is not known yet", "the client is closed"]
+            [
+                "the producer's memory is full",
+                "the topic is not known yet, or not this partition of it",
+                "the client is closed"
+            ]
         );
     }
 }

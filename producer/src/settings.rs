@@ -32,7 +32,7 @@ pub(crate) struct Settings {
 /// How long to wait before trying again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retry {
-    first: Duration,
+    pub(crate) first: Duration,
     longest: Duration,
 }
 

@@ -118,17 +118,28 @@ impl Shared {
         }
     }
 
-    /// The queues of a topic, if they are known, however long: the sender asks again meanwhile.
-    pub(crate) fn known(&self, topic: &Str, now: Instant) -> Option<Arc<TopicQueues>> {
+    /// The queues of a record's topic, if they are known, however long: the sender asks again
+    /// meanwhile. They are not if the partition that the record names may have come since.
+    pub(crate) fn known(&self, record: &Record, now: Instant) -> Option<Arc<TopicQueues>> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let queues = Arc::clone(topics.get(topic)?);
+        let queues = Arc::clone(topics.get(&record.topic)?);
         drop(topics);
         let age = now.saturating_duration_since(queues.heard);
+        if age >= self.settings.retry.first && !queues.have_place_for(record) {
+            return None;
+        }
         if age >= self.settings.metadata_max_age && queues.renews(now) {
-            self.news().stale.push(topic.clone());
+            self.news().stale.push(record.topic.clone());
             self.wake.notify_one();
         }
         Some(queues)
+    }
+
+    /// How old the news may be of a topic of which a record needs to know (more).
+    pub(crate) fn age_max(&self, topic: &Str) -> Duration {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let settings = &self.settings;
+        if topics.contains_key(topic) { settings.retry.first } else { settings.metadata_max_age }
     }
 
     /// Makes the queues of a topic, or more of them if it has grown.
@@ -145,9 +156,17 @@ impl Shared {
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         // To hear the same again is no reason to go to another partition.
         let sticky = known.filter(|known| known.count == count).map(|it| Arc::clone(&it.sticky));
-        let batch_size = self.settings.shape.batch_size;
-        let new_sticky = || Arc::new(Sticky::new(Random::new(), count, batch_size));
-        let sticky = sticky.unwrap_or_else(new_sticky);
+        let to_choose_from = with_leaders(topic);
+        let sticky = match sticky {
+            Some(sticky) => {
+                sticky.choose_from(to_choose_from);
+                sticky
+            }
+            None => {
+                let batch_size = self.settings.shape.batch_size;
+                Arc::new(Sticky::new(Random::new(), to_choose_from, batch_size))
+            }
+        };
         let (heard, backoff) = (clock::now(), self.settings.retry.backoff());
         let renewal = Mutex::new(Renewal { not_before: heard, backoff });
         let queues = Arc::new(TopicQueues { partitions, count, sticky, heard, renewal });
@@ -285,6 +304,13 @@ impl Shared {
     }
 }
 
+/// The partitions that have a leader; all, if none has.
+fn with_leaders(topic: &Topic) -> Vec<i32> {
+    let led = topic.partitions.iter().filter(|partition| partition.leader.is_some());
+    let led: Vec<i32> = led.map(|partition| partition.index).collect();
+    if led.is_empty() { topic.partitions.iter().map(|it| it.index).collect() } else { led }
+}
+
 impl TopicQueues {
     /// Whether it is time to ask again, for one of those who see that it is stale. An answer makes
     /// these queues new ones; where none comes, the next time is after a pause.
@@ -295,6 +321,11 @@ impl TopicQueues {
             renewal.not_before = now + renewal.backoff.next_pause();
         }
         is_due
+    }
+
+    /// Whether the partition that a record names, if it does, is there or never will be.
+    fn have_place_for(&self, record: &Record) -> bool {
+        record.partition.is_none_or(|partition| partition < self.count)
     }
 
     /// The partition of a record, and whether it is merely the one of the moment.

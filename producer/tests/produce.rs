@@ -233,6 +233,31 @@ async fn every_acknowledgement_level_stores() {
     cluster.stop().await;
 }
 
+/// It was refused until the topic was asked for anew anyway, after five minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_new_takes_records_soon() {
+    let (cluster, kafka) = start().await;
+    let name = cluster.name("grows");
+    create(&kafka, topic(&kafka, &name, 1)).await;
+    let producer = kafka.producer().build().await.unwrap();
+    let to = |partition| Record::to(name.as_str()).partition(partition).value("a");
+    producer.send(to(0)).await.unwrap();
+    let refused = producer.send(to(3)).await.unwrap_err();
+    assert!(matches!(refused, klamm_client::Error::NoPartition { count: 1, .. }), "{refused}");
+    let grown = kafka.admin().create_partitions(&[(name.as_str().into(), 4)]).await.unwrap();
+    assert!(grown.into_iter().all(|(_, grown)| grown.is_ok()));
+    // It is asked for anew after a pause, and brokers hear of it a little after it is answered.
+    let stored = async {
+        loop {
+            match producer.send(to(3)).await {
+                Err(klamm_client::Error::NoPartition { .. }) => tokio::task::yield_now().await,
+                stored => return stored.unwrap(),
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(SOON, stored).await.unwrap().partition, 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_comes_back() {
     let (cluster, kafka) = start().await;
