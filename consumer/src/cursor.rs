@@ -242,6 +242,11 @@ impl Cursor {
         self.committed = Some(offset);
     }
 
+    /// What the group has committed may have expired.
+    pub(crate) fn doubt_committed(&mut self) {
+        self.committed = None;
+    }
+
     /// The offset that the next record of the partition would have, as last heard.
     pub(crate) fn high_watermark(&self) -> Option<i64> {
         self.high_watermark

@@ -145,6 +145,20 @@ mod tests {
         assert_eq!(uncommitted(&assignment), Some((20, Some(5))));
     }
 
+    /// It was not: a consumer without a membership that heard nothing of a partition for a week lost
+    /// its place there.
+    #[test]
+    fn what_may_have_expired_is_committed_again() {
+        let mut assignment = assignment();
+        next(&mut assignment);
+        commit(&mut assignment, 4);
+        assert_eq!(uncommitted(&assignment), None);
+        assignment.doubt_committed();
+        assert_eq!(uncommitted(&assignment), Some((4, Some(4))));
+        commit(&mut assignment, 4);
+        assert_eq!(uncommitted(&assignment), None);
+    }
+
     #[test]
     fn a_dropped_stream_goes_on_after_what_it_has_committed() {
         let mut assignment = assignment();

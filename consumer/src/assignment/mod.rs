@@ -438,6 +438,11 @@ impl Assignment {
         self.cursors.iter().filter_map(of).collect()
     }
 
+    /// What the group has committed may have expired: it is to be committed again.
+    pub(crate) fn doubt_committed(&mut self) {
+        self.cursors.values_mut().for_each(Cursor::doubt_committed);
+    }
+
     /// What the application says that it has reached, in the assignment that there is now unless
     /// it was delivered in another.
     pub(crate) fn reached(&self, positions: impl IntoIterator<Item = Position>) -> Vec<Reached> {

@@ -233,6 +233,10 @@ impl Member {
                     assignment.fail_late(Error::PollInterval { subject, after });
                     assignment.events.tell(ConsumerEvent::PollIntervalExceeded);
                 }
+                Effect::Refused(error) => {
+                    tracing::warn!(group = %self.group.id, %error, "refused for now");
+                    assignment.fail(error);
+                }
                 Effect::Fatal(error) => {
                     tracing::error!(group = %self.group.id, %error, "cannot go on");
                     assignment.end(error.clone());

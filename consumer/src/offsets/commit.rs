@@ -17,6 +17,11 @@ use crate::shared::Shared;
 /// How long the last commit of a consumer may take.
 const LAST_COMMIT_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often a consumer that is no member commits what has not changed, too. What it has committed
+/// expires when it is old (`offsets.retention.minutes`), be the consumer there or not; what is
+/// committed for a group that has members does not.
+const COMMIT_ALL_EVERY: Duration = Duration::from_secs(60);
+
 /// What has become of each position.
 pub(crate) type Outcomes = Vec<(Position, Result<()>)>;
 
@@ -199,9 +204,15 @@ pub(crate) async fn commit_always(
     interval: Duration,
     stopping: impl Future<Output = ()>,
 ) {
+    let expires = shared.group.as_deref().is_some_and(|group| !group.subscribes());
     let committing = async {
+        let mut all_at = clock::now();
         loop {
             tokio::time::sleep(interval).await;
+            if expires && all_at.elapsed() >= COMMIT_ALL_EVERY {
+                shared.assignment().doubt_committed();
+                all_at = clock::now();
+            }
             commit_worked(&shared, |_| true).await;
         }
     };

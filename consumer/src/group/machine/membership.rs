@@ -168,6 +168,11 @@ impl Membership {
         was_away
     }
 
+    /// The application is to hear of this; the member goes on.
+    pub(super) fn refused(&mut self, error: Error) {
+        self.effects.push_back(Effect::Refused(error));
+    }
+
     /// Nothing more can be done; what there was is lost already.
     pub(super) fn fatal(&mut self, error: Error) {
         self.presence = Presence::Over;

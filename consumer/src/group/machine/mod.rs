@@ -128,6 +128,8 @@ pub(crate) enum Effect {
     Lost(Vec<Place>),
     /// The application has been away too long; what it had was lost before.
     TooLate,
+    /// The coordinator refuses what may be mended from outside; it is asked again and again.
+    Refused(Error),
     /// Nothing more can be done.
     Fatal(Error),
 }
@@ -222,6 +224,7 @@ fn effects(machine: &mut dyn Machine) -> Vec<String> {
         Effect::Assigned(places) => format!("assigned {}", numbers(places)),
         Effect::Lost(places) => format!("lost {}", numbers(places)),
         Effect::TooLate => "too late".to_owned(),
+        Effect::Refused(error) => format!("refused {}", error.code().map_or(0, |code| code.0)),
         Effect::Fatal(error) => format!("fatal {}", error.code().map_or(0, |code| code.0)),
     };
     std::iter::from_fn(|| machine.effect()).map(text).collect()

@@ -29,6 +29,7 @@ impl ConsumerMachine {
 
     fn told(&mut self, told: Told, now: Instant) {
         self.member.rules.backoff.reset();
+        self.has_told_refusal = false;
         self.member.identity.generation = told.epoch;
         self.interval = told.interval;
         self.member.beat_at = now + told.interval;
@@ -48,6 +49,12 @@ impl ConsumerMachine {
             Some(ErrorCode::FENCED_MEMBER_EPOCH | ErrorCode::UNKNOWN_MEMBER_ID) => self.lose(),
             // The group is gone, but for who joins anew. To who does it means something else.
             Some(ErrorCode::GROUP_ID_NOT_FOUND) if self.member.identity.is_member() => self.lose(),
+            // It may be allowed later.
+            Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => {
+                if !std::mem::replace(&mut self.has_told_refusal, true) {
+                    self.member.refused(error);
+                }
+            }
             _ if is_passing(&error) => {}
             code => {
                 // Whom the coordinator has not taken in, or has fenced, cannot leave.

@@ -51,6 +51,8 @@ pub(crate) struct ConsumerMachine {
     /// Whether the coordinator may know a pattern, or know the member at all.
     has_had_pattern: bool,
     may_be_known: bool,
+    /// Whether the application has heard that its subscription is refused.
+    has_told_refusal: bool,
 }
 
 /// What a member says of itself that may change.
@@ -80,6 +82,7 @@ impl ConsumerMachine {
             said: None,
             has_had_pattern: false,
             may_be_known: false,
+            has_told_refusal: false,
         }
     }
 
@@ -186,6 +189,7 @@ impl Machine for ConsumerMachine {
 
     fn resubscribed(&mut self, subscription: &Subscription, now: Instant) {
         self.subscription = subscription.clone();
+        self.has_told_refusal = false;
         self.member.look_at = now;
     }
 

@@ -217,7 +217,7 @@ impl Together {
                 Effect::Assigned(places) => owned.extend(places),
                 Effect::Lost(places) => owned.retain(|place| !places.contains(place)),
                 Effect::TooLate => assert!(owned.is_empty()),
-                Effect::Fatal(error) => panic!("{error}"),
+                Effect::Refused(error) | Effect::Fatal(error) => panic!("{error}"),
             }
         }
         assert_eq!(*owned, machine.member.owned);

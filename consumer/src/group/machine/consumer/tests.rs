@@ -253,6 +253,22 @@ fn what_a_refusal_means() {
     }
 }
 
+/// It ended the membership, and the consumer with it.
+#[test]
+fn a_topic_that_is_forbidden_is_told_once_and_asked_for_again() {
+    let mut scene = Scene::member(rules(), &[0]);
+    for _ in 0..3 {
+        scene.refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        scene.now += SECOND * 5;
+    }
+    assert_eq!(scene.effects(), ["assigned 0", "refused 29"]);
+    let again = scene.beat(1, Some(&[0]));
+    assert_eq!((again.member_epoch, owned(&again)), (1, Some(vec![0])));
+    // Somebody takes the permission back.
+    scene.refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    assert_eq!(scene.effects().last().unwrap(), "refused 29");
+}
+
 #[test]
 fn a_member_whose_application_is_away_leaves_until_it_comes_back() {
     for (instance, epoch) in [(None, -1), (Some(Str::from("one")), -2)] {
