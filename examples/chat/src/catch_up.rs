@@ -1,10 +1,12 @@
 //! What a page is told that joins a room, leaves it, or comes back to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use common::auth::Identity;
 use common::hub::Frame;
+use common::patience::Patience;
 use uuid::Uuid;
 
 use crate::attendance;
@@ -21,6 +23,10 @@ const MISSED_BYTES_MAX: usize = 512 * 1024;
 
 /// How many rooms a page may show, and ask for at once.
 pub(crate) const ROOMS_MAX: usize = 50;
+
+/// How long it is tried to write down that somebody has left: their page has gone by then, mostly,
+/// and nobody else would try again.
+const LEAVE_WITHIN: Duration = Duration::from_secs(20);
 
 /// What may still be told of what was missed.
 struct Allowance {
@@ -78,17 +84,32 @@ pub(crate) async fn joined(
 
 /// What a page is told that has left a room.
 pub(crate) async fn left(instance: &Instance, room: String, who: &Identity) -> Utf8Bytes {
-    let removed = store::remove_member(&instance.database, &room, who.user_id);
-    match tokio::time::timeout(DATABASE_WITHIN, removed).await {
-        Ok(Ok(())) => {
-            attendance::announce_no_member(instance, &room, who).await;
-            return Reply::LeaveRoom { room, success: true }.text();
-        }
-        Ok(Err(error)) => tracing::warn!(%error, room, "a member is still written down"),
-        Err(_) => tracing::warn!(room, "a member may still be written down: no answer"),
+    let removed = removed(instance, &room, who.user_id);
+    if tokio::time::timeout(LEAVE_WITHIN, removed).await == Ok(true) {
+        attendance::announce_no_member(instance, &room, who).await;
+        return Reply::LeaveRoom { room, success: true }.text();
     }
+    tracing::warn!(room, "a member may still be written down");
     let why = "You are still written down as a member: leave the room again in a while";
     frames::refused("leave_room", &room, why)
+}
+
+/// Makes somebody a member no more, however often that has to be tried; false if the server stops
+/// before, or they are in the room again.
+async fn removed(instance: &Instance, room: &str, user: Uuid) -> bool {
+    let mut patience = Patience::new(&instance.tasks, "write down who has left");
+    loop {
+        let removed = store::remove_member(&instance.database, room, user);
+        let error = match tokio::time::timeout(DATABASE_WITHIN, removed).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => error.to_string(),
+            Err(elapsed) => elapsed.to_string(),
+        };
+        let stops = patience.after(&error).await.is_none();
+        if stops || instance.rooms.has(room, user) || instance.presence.knows(room, user) {
+            return false;
+        }
+    }
 }
 
 /// Tells a page that was here before what it has missed in each room, or that it must load the

@@ -35,7 +35,7 @@ const ERRANDS_MAX: usize = 64;
 const TOO_MUCH: &str = "Too much at once: wait a moment, then try again";
 
 /// For how long that is done which a page asked for before it went.
-const FINISH_WITHIN: Duration = Duration::from_secs(5);
+const FINISH_WITHIN: Duration = Duration::from_secs(30);
 
 /// Typing is told at most this often.
 const TYPING_EVERY: Duration = Duration::from_secs(2);

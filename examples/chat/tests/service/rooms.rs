@@ -228,7 +228,37 @@ async fn who_leaves_and_goes_at_once_is_a_member_no_more() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), left).await.unwrap();
+    let left = tokio::time::timeout(Duration::from_secs(60), left).await;
+    assert!(left.is_ok(), "still a member of {} rooms", members().await);
+    set.stop().await;
+}
+
+/// It was tried once, and who went was not there to be told that it had failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_while_the_database_refuses_is_a_member_no_more_later() {
+    let set = Set::start().await;
+    let mut alice = set.page(0, "alice").await;
+    alice.join("a").await;
+    let Database::Sqlite(pool, _) = &set.database else { panic!("the tests run on SQLite") };
+    let refuse = "CREATE TABLE tries(number BIGINT);
+                  CREATE TRIGGER refuse BEFORE DELETE ON room_members BEGIN
+                      INSERT INTO tries VALUES (1);
+                      SELECT RAISE(FAIL, 'not now');
+                  END";
+    sqlx::raw_sql(refuse).execute(pool).await.unwrap();
+    alice.say(json!({"type": "leave_room", "room": "a"})).await;
+    alice.go().await;
+    let counts = async |select: &'static str, is_enough: fn(i64) -> bool| {
+        while !is_enough(sqlx::query_scalar(select).fetch_one(pool).await.unwrap()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let later = async {
+        counts("SELECT COUNT(*) FROM tries", |tries| tries > 0).await;
+        sqlx::raw_sql("DROP TRIGGER refuse").execute(pool).await.unwrap();
+        counts("SELECT COUNT(*) FROM room_members", |members| members == 0).await;
+    };
+    tokio::time::timeout(Duration::from_secs(60), later).await.unwrap();
     set.stop().await;
 }
 

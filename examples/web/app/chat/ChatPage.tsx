@@ -63,7 +63,7 @@ function OpenedRoom({ open }: { open: OpenRoom }) {
   const { room } = chat;
   return (
     <main className={styles.room}>
-      <RoomHeader room={room} server={chat.server} link={link} onLeave={() => open.leave()} onLook={() => void open.lookAround()} />
+      <RoomHeader room={room} server={chat.server} link={link} onLeave={open.leave} onLook={() => void open.lookAround()} />
       <Stopped link={link} onRetry={() => open.link.retry()} />
       <div className={styles.problem}>
         <Problem>{chat.problem}</Problem>
@@ -78,7 +78,7 @@ interface HeaderProps {
   room: Room;
   server: string;
   link: LinkState;
-  onLeave: () => void;
+  onLeave: () => boolean;
   onLook: () => void;
 }
 
@@ -92,8 +92,7 @@ function RoomHeader({ room, server, link, onLeave, onLook }: HeaderProps) {
         look="quiet"
         className={styles.leave ?? ""}
         onClick={() => {
-          onLeave();
-          void navigate("/join");
+          if (onLeave()) void navigate("/join");
         }}
         aria-label="Leave Room"
       >

@@ -133,6 +133,27 @@ test("who is there is asked for when somebody looks, since large rooms do not te
   expect(room.store.get().room.members.map((member) => member.name)).toEqual(["eve"]);
 });
 
+test("who leaves without a connection stays a member, and is told so", async () => {
+  await last().say(hello, joined, resumed);
+  last().onclose?.({ code: 1006 });
+  expect(room.leave()).toBe(false);
+  expect(room.store.get().problem).toContain("still a member");
+  await comeBack();
+  expect(room.leave()).toBe(false);
+  await last().say(hello, joined, resumed);
+  expect(room.leave()).toBe(true);
+  expect(last().of("leave_room")).toHaveLength(1);
+});
+
+test("who was never let in, or is not any more, leaves at once", async () => {
+  await last().say(hello, { ...joined, success: false, error: "Too many rooms" });
+  expect(room.leave()).toBe(true);
+  expect(room.store.get().problem).not.toContain("still a member");
+  await last().say({ ...joined }, resumed);
+  room.link.stop("replaced");
+  expect(room.leave()).toBe(true);
+});
+
 test("each try has a ticket of its own", async () => {
   await comeBack();
   await comeBack();

@@ -44,8 +44,8 @@ export interface OpenRoom {
   /** Asks who is there: in a large room nobody tells who comes and goes. */
   lookAround(): Promise<void>;
   stopAnswer(id: string): void;
-  /** Is no member any more. */
-  leave(): void;
+  /** Is no member any more; false if nobody can be told of that before the connection is back. */
+  leave(): boolean;
   /** Says now what would be said soon: the page may go at any moment. */
   settle(): void;
   /**
@@ -62,6 +62,9 @@ export const READ_EVERY_MS = 500;
 /** When something that failed is asked for again. */
 const AGAIN_MS = 3_000;
 const PING = { frame: { type: "ping" }, everyMs: 25_000, answerMs: 10_000 };
+/** What is said to who would leave the room while there is no connection. */
+const STILL_A_MEMBER =
+  "You are not connected, and still a member. Leave the room when the connection is back.";
 /** A server that asks to start over again and again is asked less and less often. */
 const RESYNC_CALM_MS = 30_000;
 
@@ -271,7 +274,12 @@ export function openRoom(name: string, me: Chat["me"], world: ChatWorld): OpenRo
       link.send({ type: "llm_stop", room: name, id });
     },
     leave() {
-      link.send({ type: "leave_room", room: name });
+      const { room, greeted } = store.get();
+      if (room.joined && link.send({ type: "leave_room", room: name })) return true;
+      // Who has never come in, or is not let in any more, waits for nothing.
+      if (!greeted || link.state.get().phase === "closed") return true;
+      store.update((chat) => ({ ...chat, problem: STILL_A_MEMBER }));
+      return false;
     },
     settle: tellRead,
     close() {
