@@ -80,15 +80,11 @@ impl Member {
 
     /// Commits and leaves the group, and tells what went wrong first.
     async fn leave(mut self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
-        let failure = ended.as_ref().err().and_then(|error| error.downcast_ref());
-        let committed = match failure {
-            // What a closed output did not take was not printed.
-            Some(Failure::OutputClosed) => Ok(()),
-            _ => self.commit().await,
-        };
+        // What the output did not take was not printed: it fails again.
+        let committed = self.commit().await;
         let closed = self.consumer.close(CLOSE_WITHIN).await;
-        match failure {
-            None if ended.is_err() => ended,
+        match ended {
+            Err(error) if !error.is::<Failure>() => Err(error),
             _ => committed.and(ended).and(Ok(closed?)),
         }
     }

@@ -207,6 +207,11 @@ fn line_of(stream: &mut impl Read) -> String {
     String::from_utf8(line).unwrap()
 }
 
+/// A file on a disk that is full.
+pub(crate) fn full_disk() -> File {
+    OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
 /// A terminal: what a user would see and type, and what a command takes for its own.
 pub(crate) fn terminal() -> (File, File) {
     let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
