@@ -6,7 +6,7 @@ mod common;
 use std::io::Write as _;
 use std::process::{Child, Stdio};
 
-use common::{Ran, Server, klamm, line, told};
+use common::{Ran, Server, klamm, line, signal_to_the_end, told, unread};
 use serde_json::json;
 
 /// Lines of all kinds: empty, ending in CR, not UTF-8, long, and one without a line feed.
@@ -173,12 +173,18 @@ fn who_waits_for_acknowledgements_can_be_interrupted() {
 fn a_second_interruption_ends_the_farewell() {
     let server = Server::start();
     let mut child = produce_in_vain(&server);
-    // Signals that come before the first was heard are one.
-    while child.try_wait().unwrap().is_none() {
-        common::send("-INT", &child);
-    }
+    signal_to_the_end("-INT", &mut child);
     let ran = Ran::of(child.wait_with_output().unwrap()).exits(130);
     assert!(ran.stdout.is_empty(), "it has waited: {ran:?}");
+}
+
+/// It heard nothing while it wrote.
+#[test]
+fn who_is_not_read_can_be_interrupted() {
+    let server = Server::start();
+    let mut reader = unread(&server, &[]);
+    signal_to_the_end("-TERM", &mut reader);
+    assert_eq!(reader.wait().unwrap().code(), Some(130));
 }
 
 /// How long a command of these tests takes for no sign of a broker.

@@ -48,7 +48,12 @@ impl Stdout {
     /// # Errors
     /// [`Failure::OutputClosed`] if nobody reads any more.
     pub(crate) fn relieve(&mut self) -> anyhow::Result<()> {
-        if self.buffer.len() < BUFFER { Ok(()) } else { self.finish() }
+        if self.is_much() { self.finish() } else { Ok(()) }
+    }
+
+    /// Whether there is so much in the buffer that it should be written.
+    pub(super) fn is_much(&self) -> bool {
+        self.buffer.len() >= BUFFER
     }
 
     /// Writes all there is; may block.
