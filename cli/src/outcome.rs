@@ -89,11 +89,14 @@ pub(crate) fn settle(
 /// Asks whether it is meant, where there is somebody to ask.
 ///
 /// # Errors
-/// It is not.
+/// It is not, or somebody is there and would not see the question.
 pub(crate) async fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
-    let may_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if yes || !may_ask {
+    if yes || !std::io::stdin().is_terminal() {
         return Ok(());
+    }
+    if !std::io::stderr().is_terminal() {
+        let unseen = "cannot ask whether it is meant: standard error is no terminal; say --yes";
+        return Err(Failure::Usage(unseen.into()).into());
     }
     ask(format_args!("{question} [y/N]"));
     // On another thread, so that signals are heard meanwhile.

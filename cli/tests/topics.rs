@@ -4,7 +4,7 @@ mod common;
 
 use std::io::Read as _;
 
-use common::{Server, klamm, run, terminal};
+use common::{Ran, Server, klamm, run, terminal};
 use serde_json::{Value, json};
 
 #[test]
@@ -139,4 +139,21 @@ fn who_is_asked_may_interrupt() {
     common::send("-TERM", &child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(server.run(&["topic", "list", "-o", "name"]).exits(0).text(), "orders\n");
+}
+
+/// It deleted without a question.
+#[test]
+fn who_sits_at_a_terminal_and_cannot_be_asked_must_say_yes() {
+    let server = Server::start();
+    server.run(&["topic", "create", "orders"]).exits(0);
+    let delete = |args: &[&str]| {
+        let (_user, ours) = terminal();
+        let args = [&["topic", "delete", "orders"], args].concat();
+        Ran::of(klamm(&server.args(&args)).stdin(ours).output().unwrap())
+    };
+    let refused = delete(&[]).exits(2);
+    assert!(refused.stderr.contains("--yes"), "{refused:?}");
+    assert_eq!(server.run(&["topic", "list", "-o", "name"]).exits(0).text(), "orders\n");
+    delete(&["--yes"]).exits(0);
+    assert_eq!(server.run(&["topic", "list", "-o", "name"]).exits(0).text(), "");
 }
