@@ -267,3 +267,26 @@ fn measurements_are_one_line_of_json() {
     let settings = check(&["e2e", "-n", "100"], 100, true);
     assert_eq!((&settings["linger_ms"], &settings["rate"]), (&json!(0), &json!(1000)));
 }
+
+/// The partitions that were asked for and those that were measured were not the same, unseen.
+#[test]
+fn a_measurement_says_how_many_partitions_its_topic_has() {
+    let server = Server::start();
+    let measure = |args: &[&str]| {
+        let ran = server.run(&[&["bench", "produce", "-n", "10"], args].concat()).exits(0);
+        (ran.json()["settings"]["partitions"].clone(), ran.stderr)
+    };
+    let told = |stderr: &str| stderr.lines().any(|line| line.starts_with("note: "));
+    let (partitions, stderr) = measure(&["-p", "2"]);
+    assert_eq!((&partitions, told(&stderr)), (&json!(2), false), "{stderr}");
+    let (partitions, stderr) = measure(&[]);
+    assert_eq!((&partitions, told(&stderr)), (&json!(2), false), "{stderr}");
+    let (partitions, stderr) = measure(&["-p", "3"]);
+    assert_eq!(partitions, 2);
+    assert!(
+        stderr.starts_with("note: klamm-bench was there already, with 2 partitions"),
+        "{stderr}"
+    );
+    let e2e = server.run(&["bench", "e2e", "-n", "10", "-p", "3"]).exits(0);
+    assert_eq!((&e2e.json()["settings"]["partitions"], told(&e2e.stderr)), (&json!(2), true));
+}
