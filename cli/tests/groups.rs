@@ -41,6 +41,8 @@ fn a_group_is_listed_and_described() {
     assert!(wide.starts_with("GROUP    STATE  PROTOCOL  TYPE     COORDINATOR\n"), "{wide}");
     assert_eq!(server.run(&["group", "list", "-o", "name"]).exits(0).text(), "billing\n");
     assert_eq!(server.run(&["group", "list", "--state", "stable", "-o", "name"]).text(), "");
+    let chosen = ["group", "list", "--state", "STABLE,empty", "--type", "classic", "-o", "name"];
+    assert_eq!(server.run(&chosen).exits(0).text(), "billing\n");
 
     let described = server.run(&["group", "describe", "billing", "-o", "json"]).exits(0).json();
     let expected = json!([{
@@ -182,6 +184,9 @@ fn what_is_wrong_is_said() {
     check(&["export", "billing", "--topic", "bills"], 4, "committed nothing");
     check(&["delete", "billing", "--offsets"], 2, "--topic");
     check(&["delete", "billing", "--offsets", "--topic", "bills"], 4, "committed nothing");
+    check(&["list", "--state", "empty,stabel"], 2, "'stabel'");
+    check(&["list", "--state", "stabel"], 2, "expected PreparingRebalance, CompletingRebalance, ");
+    check(&["list", "--type", "clasic"], 2, "expected Classic, Consumer, Share, Streams");
     let error = run(&server.args(&["group", "describe", "nope", "-o", "json"])).exits(4).error();
     assert_eq!(error["code"], "GROUP_ID_NOT_FOUND");
 }
