@@ -178,7 +178,11 @@ fn what_is_wrong_is_said() {
     check(&["reset", "billing", "--to", "0", "--topic", "nope"], 4, "nope");
     check(&["reset", "billing", "--to", "0", "--topic", "orders:9"], 4, "has no partition 9");
     check(&["reset", "fresh", "--by", "1", "--topic", "orders:0"], 4, "committed nothing");
-    check(&["reset", "fresh", "--to", "0", "--all-topics"], 4, "nothing to reset");
+    check(&["reset", "fresh", "--to", "0", "--all-topics"], 4, "group fresh has committed nothing");
+    let audti = ["reset", "billing", "--to-group", "audti"];
+    check(&audti, 4, "error: group audti has committed nothing\n");
+    let orders = [&audti[..], &["--topic", "orders"]].concat();
+    check(&orders, 4, "error: group audti has committed nothing for what --topic says\n");
     check(&["export", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (");
     check(&["export", "billing", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (");
     check(&["export", "billing", "--topic", "bills"], 4, "committed nothing");
