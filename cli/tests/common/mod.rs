@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
+use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -155,6 +156,8 @@ impl Server {
     /// Has it answer nothing: it keeps its connections, and the system takes more in its name.
     pub(crate) fn pause(&self) {
         send("-STOP", &self.child);
+        // Whoever has sent the signal may be ahead of it.
+        waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).unwrap();
     }
 
     /// Has it go on after a pause.
