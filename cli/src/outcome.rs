@@ -69,11 +69,25 @@ pub(crate) fn settle(
     outcomes: Vec<(String, Result<&'static str, ClientError>)>,
     output: OutputArgs,
 ) -> anyhow::Result<()> {
-    let row = |(item, outcome): &(String, Result<&'static str, ClientError>)| Done {
+    let outcome = |(item, outcome)| match outcome {
+        Ok(status) => (item, status, None),
+        Err(error) => (item, "failed", Some(error)),
+    };
+    settle_parts(what, outcomes.into_iter().map(outcome).collect(), output)
+}
+
+/// The same for items of which a part may be done before something fails: what was done with each,
+/// and what failed.
+pub(crate) fn settle_parts(
+    what: &'static str,
+    outcomes: Vec<(String, &'static str, Option<ClientError>)>,
+    output: OutputArgs,
+) -> anyhow::Result<()> {
+    let row = |(item, status, error): &(String, &'static str, Option<ClientError>)| Done {
         what,
         item: item.clone(),
-        status: outcome.as_ref().map_or("failed", |status| *status),
-        error: outcome.as_ref().err().map(ErrorRow::new),
+        status,
+        error: error.as_ref().map(ErrorRow::new),
     };
     let rows: Vec<_> = outcomes.iter().map(row).collect();
     output.print_as(&rows, |stdout: &mut Stdout, rows| {
@@ -82,18 +96,21 @@ pub(crate) fn settle(
         stdout.text(&table(&headings, rows.iter().map(Row::cells), terminal));
     })?;
     let of = outcomes.len();
-    let failed = outcomes.into_iter().filter_map(|(item, outcome)| Some((item, outcome.err()?)));
+    let failed = outcomes.into_iter().filter_map(|(item, _, error)| Some((item, error?)));
     Ok(Failure::unless_all(failed.collect(), of)?)
 }
 
 /// Asks whether it is meant, where there is somebody to ask.
 ///
 /// # Errors
-/// It is not.
+/// It is not, or somebody is there and would not see the question.
 pub(crate) async fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
-    let may_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if yes || !may_ask {
+    if yes || !std::io::stdin().is_terminal() {
         return Ok(());
+    }
+    if !std::io::stderr().is_terminal() {
+        let unseen = "cannot ask whether it is meant: standard error is no terminal; say --yes";
+        return Err(Failure::Usage(unseen.into()).into());
     }
     ask(format_args!("{question} [y/N]"));
     // On another thread, so that signals are heard meanwhile.

@@ -82,6 +82,11 @@ fn what_is_wrong_with_a_setting_is_said() {
     check(&["get", "topic", "nope"], 4, "nope: UNKNOWN_TOPIC_OR_PARTITION");
     check(&["get", "topic", "orders", "nope"], 4, "topic orders has no setting `nope`");
     check(&["get", "broker", "orders"], 2, "`orders` is no broker");
+    // It was looked for in silence until the time was over.
+    let none = "error: the cluster has no broker 7; it has 1\n";
+    check(&["get", "broker", "7"], 4, none);
+    check(&["set", "broker", "7", "log.retention.ms=5000"], 4, none);
+    check(&["unset", "broker", "7", "log.retention.ms"], 4, none);
     check(&["set", "topic"], 2, "NAME KEY=VALUE");
     check(&["set", "topic", "orders"], 2, "nothing to set");
     check(&["set", "topic", "orders", "retention.ms"], 2, "`retention.ms`: expected KEY=VALUE");

@@ -41,6 +41,8 @@ fn a_group_is_listed_and_described() {
     assert!(wide.starts_with("GROUP    STATE  PROTOCOL  TYPE     COORDINATOR\n"), "{wide}");
     assert_eq!(server.run(&["group", "list", "-o", "name"]).exits(0).text(), "billing\n");
     assert_eq!(server.run(&["group", "list", "--state", "stable", "-o", "name"]).text(), "");
+    let chosen = ["group", "list", "--state", "STABLE,empty", "--type", "classic", "-o", "name"];
+    assert_eq!(server.run(&chosen).exits(0).text(), "billing\n");
 
     let described = server.run(&["group", "describe", "billing", "-o", "json"]).exits(0).json();
     let expected = json!([{
@@ -176,12 +178,19 @@ fn what_is_wrong_is_said() {
     check(&["reset", "billing", "--to", "0", "--topic", "nope"], 4, "nope");
     check(&["reset", "billing", "--to", "0", "--topic", "orders:9"], 4, "has no partition 9");
     check(&["reset", "fresh", "--by", "1", "--topic", "orders:0"], 4, "committed nothing");
-    check(&["reset", "fresh", "--to", "0", "--all-topics"], 4, "nothing to reset");
+    check(&["reset", "fresh", "--to", "0", "--all-topics"], 4, "group fresh has committed nothing");
+    let audti = ["reset", "billing", "--to-group", "audti"];
+    check(&audti, 4, "error: group audti has committed nothing\n");
+    let orders = [&audti[..], &["--topic", "orders"]].concat();
+    check(&orders, 4, "error: group audti has committed nothing for what --topic says\n");
     check(&["export", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (");
     check(&["export", "billing", "nope"], 4, "nope: GROUP_ID_NOT_FOUND (");
     check(&["export", "billing", "--topic", "bills"], 4, "committed nothing");
     check(&["delete", "billing", "--offsets"], 2, "--topic");
     check(&["delete", "billing", "--offsets", "--topic", "bills"], 4, "committed nothing");
+    check(&["list", "--state", "empty,stabel"], 2, "'stabel'");
+    check(&["list", "--state", "stabel"], 2, "expected PreparingRebalance, CompletingRebalance, ");
+    check(&["list", "--type", "clasic"], 2, "expected Classic, Consumer, Share, Streams");
     let error = run(&server.args(&["group", "describe", "nope", "-o", "json"])).exits(4).error();
     assert_eq!(error["code"], "GROUP_ID_NOT_FOUND");
 }

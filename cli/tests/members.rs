@@ -5,7 +5,7 @@ mod common;
 
 use std::process::Child;
 
-use common::{Server, klamm, line, run_with, send, told};
+use common::{Ran, Server, full_disk, klamm, line, run_with, send, told, unread};
 use klamm_broker::Broker;
 use klamm_broker::faults::{ApiKey, ErrorCode, Fault};
 use serde_json::{Value, json};
@@ -129,6 +129,34 @@ fn what_nobody_read_is_not_committed() {
     produce(&server, 0, 10..11);
     assert_eq!(member.wait().unwrap().code(), Some(0));
     assert_eq!(committed(&server), "");
+}
+
+/// It committed them, and nobody had them.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_full_disk_did_not_take_is_not_committed() {
+    let server = start();
+    for more in [&[][..], &["--follow"]] {
+        let args = [&["consume", "orders", "-g", "billing"], more].concat();
+        let output = klamm(&server.args(&args)).stdout(full_disk()).output().unwrap();
+        let ran = Ran::of(output).exits(1);
+        assert!(ran.stderr.starts_with("error: cannot write to standard output: "), "{ran:?}");
+        assert_eq!(committed(&server), "", "{more:?}");
+    }
+    let next = server.run(&["consume", "orders", "-g", "billing", "-n", "3"]).exits(0);
+    assert_eq!(next.text(), "0\n1\n2\n");
+}
+
+/// It heard nothing while it wrote.
+#[test]
+fn a_member_that_is_not_read_can_be_interrupted_and_leaves() {
+    let server = start();
+    let mut member = unread(&server, &["-g", "billing"]);
+    send("-TERM", &member);
+    assert_eq!(member.wait().unwrap().code(), Some(130));
+    assert_eq!(committed(&server), "");
+    let described = server.run(&["group", "describe", "billing", "-o", "json"]).exits(0).json();
+    assert_eq!(described[0]["state"], "Empty");
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod common;
 use std::io::Write as _;
 use std::process::{Child, Stdio};
 
-use common::{Ran, Server, klamm, line, told};
+use common::{Ran, Server, klamm, line, signal_to_the_end, told, unread};
 use serde_json::json;
 
 /// Lines of all kinds: empty, ending in CR, not UTF-8, long, and one without a line feed.
@@ -173,12 +173,18 @@ fn who_waits_for_acknowledgements_can_be_interrupted() {
 fn a_second_interruption_ends_the_farewell() {
     let server = Server::start();
     let mut child = produce_in_vain(&server);
-    // Signals that come before the first was heard are one.
-    while child.try_wait().unwrap().is_none() {
-        common::send("-INT", &child);
-    }
+    signal_to_the_end("-INT", &mut child);
     let ran = Ran::of(child.wait_with_output().unwrap()).exits(130);
     assert!(ran.stdout.is_empty(), "it has waited: {ran:?}");
+}
+
+/// It heard nothing while it wrote.
+#[test]
+fn who_is_not_read_can_be_interrupted() {
+    let server = Server::start();
+    let mut reader = unread(&server, &[]);
+    signal_to_the_end("-TERM", &mut reader);
+    assert_eq!(reader.wait().unwrap().code(), Some(130));
 }
 
 /// How long a command of these tests takes for no sign of a broker.
@@ -260,4 +266,27 @@ fn measurements_are_one_line_of_json() {
     check(&["consume"], 3000, false);
     let settings = check(&["e2e", "-n", "100"], 100, true);
     assert_eq!((&settings["linger_ms"], &settings["rate"]), (&json!(0), &json!(1000)));
+}
+
+/// The partitions that were asked for and those that were measured were not the same, unseen.
+#[test]
+fn a_measurement_says_how_many_partitions_its_topic_has() {
+    let server = Server::start();
+    let measure = |args: &[&str]| {
+        let ran = server.run(&[&["bench", "produce", "-n", "10"], args].concat()).exits(0);
+        (ran.json()["settings"]["partitions"].clone(), ran.stderr)
+    };
+    let told = |stderr: &str| stderr.lines().any(|line| line.starts_with("note: "));
+    let (partitions, stderr) = measure(&["-p", "2"]);
+    assert_eq!((&partitions, told(&stderr)), (&json!(2), false), "{stderr}");
+    let (partitions, stderr) = measure(&[]);
+    assert_eq!((&partitions, told(&stderr)), (&json!(2), false), "{stderr}");
+    let (partitions, stderr) = measure(&["-p", "3"]);
+    assert_eq!(partitions, 2);
+    assert!(
+        stderr.starts_with("note: klamm-bench was there already, with 2 partitions"),
+        "{stderr}"
+    );
+    let e2e = server.run(&["bench", "e2e", "-n", "10", "-p", "3"]).exits(0);
+    assert_eq!((&e2e.json()["settings"]["partitions"], told(&e2e.stderr)), (&json!(2), true));
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::io::Read as _;
 
-use common::{Server, klamm, run, terminal};
+use common::{Ran, Server, klamm, run, terminal};
 use serde_json::{Value, json};
 
 #[test]
@@ -139,4 +139,58 @@ fn who_is_asked_may_interrupt() {
     common::send("-TERM", &child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(server.run(&["topic", "list", "-o", "name"]).exits(0).text(), "orders\n");
+}
+
+/// It deleted without a question.
+#[test]
+fn who_sits_at_a_terminal_and_cannot_be_asked_must_say_yes() {
+    let server = Server::start();
+    server.run(&["topic", "create", "orders"]).exits(0);
+    let delete = |args: &[&str]| {
+        let (_user, ours) = terminal();
+        let args = [&["topic", "delete", "orders"], args].concat();
+        Ran::of(klamm(&server.args(&args)).stdin(ours).output().unwrap())
+    };
+    let refused = delete(&[]).exits(2);
+    assert!(refused.stderr.contains("--yes"), "{refused:?}");
+    assert_eq!(server.run(&["topic", "list", "-o", "name"]).exits(0).text(), "orders\n");
+    delete(&["--yes"]).exits(0);
+    assert_eq!(server.run(&["topic", "list", "-o", "name"]).exits(0).text(), "");
+}
+
+/// It said that it had failed, and no word of the settings.
+#[test]
+fn what_was_altered_is_told_where_the_rest_fails() {
+    let server = Server::start();
+    server.run(&["topic", "create", "orders", "-p", "2"]).exits(0);
+    let invalid = "INVALID_PARTITIONS";
+    let fewer = ["topic", "alter", "orders", "-p", "1", "-c", "retention.ms=5000"];
+    let ran = server.run(&[&fewer[..], &["-o", "json"]].concat()).exits(1);
+    let row = &ran.json()[0];
+    assert_eq!((&row["status"], &row["error"]["code"]), (&"set".into(), &invalid.into()));
+    assert_eq!(ran.error()["code"], invalid);
+    let ran = server.run(&fewer).exits(1);
+    assert_eq!(ran.text(), "TOPIC   STATUS\norders  set: INVALID_PARTITIONS\n");
+    assert!(ran.stderr.starts_with("note: the settings of orders are changed\n"), "{ran:?}");
+    let ran = server.run(&["topic", "alter", "orders", "-p", "1"]).exits(1);
+    assert_eq!(ran.text(), "TOPIC   STATUS\norders  failed: INVALID_PARTITIONS\n");
+
+    // What fails at its settings is left as it is.
+    let neither = ["topic", "alter", "orders", "-p", "4", "-c", "retention.ms=soon"];
+    let ran = server.run(&neither).exits(1);
+    assert_eq!(ran.text(), "TOPIC   STATUS\norders  failed: INVALID_CONFIG\n");
+    let listed = server.run(&["topic", "list", "-o", "json"]).exits(0).json();
+    assert_eq!(listed[0]["partitions"], 2);
+}
+
+/// The broker refused it for that, and it said `altered`.
+#[test]
+fn a_topic_that_is_named_twice_is_altered_once() {
+    let server = Server::start();
+    server.run(&["topic", "create", "orders", "bills"]).exits(0);
+    let args = ["topic", "alter", "orders", "bills", "orders", "-p", "3", "-o", "json"];
+    let expected = ["orders", "bills"].map(|topic| json!({"topic": topic, "status": "altered"}));
+    assert_eq!(server.run(&args).exits(0).json(), json!(expected));
+    let listed = server.run(&["topic", "list", "-o", "jsonl"]).exits(0).jsonl();
+    assert!(listed.iter().all(|topic| topic["partitions"] == 3), "{listed:?}");
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use klamm_client::Kafka;
 use klamm_client::admin::OffsetSpec;
+use klamm_client::{Kafka, Topic};
 use klamm_consumer::{Consumer, Start};
 use klamm_producer::{ProduceExt as _, Producer};
 use klamm_protocol::wire::Str;
@@ -37,9 +37,9 @@ pub(crate) struct Args {
 
 pub(super) async fn run(mut args: Args) -> anyhow::Result<()> {
     args.load.rate.get_or_insert(RATE);
-    let kafka = args.load.prepare().await?;
+    let (kafka, topic) = args.load.prepare().await?;
     let mut arrivals = Arrivals {
-        consumer: at_the_end(&kafka, &args.load.topic).await?,
+        consumer: at_the_end(&kafka, &topic).await?,
         run: Run { id: Random::new().bits(), started: clock::now() },
         latencies: Latencies::new(),
         arrived: 0,
@@ -64,7 +64,7 @@ pub(super) async fn run(mut args: Args) -> anyhow::Result<()> {
         failed: fates.failed + expected.saturating_sub(arrivals.arrived),
         took: started.elapsed(),
     };
-    let settings = Settings { linger_ms: 0, ..args.load.settings(&kafka, 1) };
+    let settings = Settings { linger_ms: 0, ..args.load.settings(&kafka, &topic, 1) };
     let report = Report::new("e2e", &args.load.topic, serde_json::json!(settings), volume);
     report.at(&kafka).with_latencies(&arrivals.latencies).print()?;
     fates.outcome()?;
@@ -77,8 +77,7 @@ pub(super) async fn run(mut args: Args) -> anyhow::Result<()> {
 }
 
 /// A consumer of what comes from now on.
-async fn at_the_end(kafka: &Kafka, topic: &str) -> anyhow::Result<Consumer> {
-    let topic = kafka.topic(&topic.into()).await?;
+async fn at_the_end(kafka: &Kafka, topic: &Topic) -> anyhow::Result<Consumer> {
     let wanted: Vec<_> = topic
         .partitions
         .iter()

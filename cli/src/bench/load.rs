@@ -1,11 +1,12 @@
 //! What is sent, how much of it, and when.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use klamm_client::admin::NewTopic;
 use klamm_client::config::{Acks, Value as _, keys};
-use klamm_client::{ClientConfig, Kafka};
+use klamm_client::{ClientConfig, Kafka, Topic};
 use klamm_producer::{Compression, Record};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
@@ -14,7 +15,9 @@ use klamm_utils::random::Random;
 use serde::Serialize;
 
 use crate::connect::{ConnectArgs, find_topic};
-use crate::output::Progress;
+use crate::failure::ErrorStyle;
+use crate::outcome::note;
+use crate::output::{Progress, counted};
 use crate::produce::{acks, codec};
 
 /// Values are slices of so many bytes that no two nearby ones are equal.
@@ -27,9 +30,9 @@ pub(super) struct LoadArgs {
     /// The topic; made if it is not there
     #[arg(default_value = "klamm-bench")]
     pub(super) topic: String,
-    /// Partitions of the topic, if it has to be made
-    #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
-    partitions: i32,
+    /// Partitions of the topic, if it has to be made [default: 1]
+    #[arg(short, long, value_parser = clap::value_parser!(i32).range(1..))]
+    partitions: Option<i32>,
     /// Bytes of each value, from 16 to 1048575
     #[arg(short, long, default_value_t = 1024)]
     #[arg(value_parser = clap::value_parser!(u32).range(16..1 << 20))]
@@ -78,9 +81,9 @@ impl LoadArgs {
     }
 
     /// A client, and the topic.
-    pub(super) async fn prepare(&self) -> anyhow::Result<Kafka> {
+    pub(super) async fn prepare(&self) -> anyhow::Result<(Kafka, Arc<Topic>)> {
         let kafka = self.connect().await?;
-        let topic = NewTopic::new(&self.topic).partitions(self.partitions);
+        let topic = NewTopic::new(&self.topic).partitions(self.partitions.unwrap_or(1));
         for (_, outcome) in kafka.admin().create_topics(&[topic]).await? {
             match outcome {
                 Err(error) if error.code() != Some(ErrorCode::TOPIC_ALREADY_EXISTS) => {
@@ -89,8 +92,14 @@ impl LoadArgs {
                 Ok(_) | Err(_) => {}
             }
         }
-        find_topic(&kafka, &self.topic).await?;
-        Ok(kafka)
+        let topic = find_topic(&kafka, &self.topic).await?;
+        let partitions = topic.partitions.len();
+        if self.partitions.is_some_and(|asked| usize::try_from(asked) != Ok(partitions)) {
+            let has = counted(partitions, "partition");
+            let text = format!("{} was there already, with {has}; -p changes nothing", topic.name);
+            note(ErrorStyle::Text, &text);
+        }
+        Ok((kafka, topic))
     }
 
     fn config(&self) -> anyhow::Result<ClientConfig> {
@@ -109,9 +118,10 @@ impl LoadArgs {
     }
 
     /// How it was measured, for the report.
-    pub(super) fn settings(&self, kafka: &Kafka, producers: u32) -> Settings {
+    pub(super) fn settings(&self, kafka: &Kafka, topic: &Topic, producers: u32) -> Settings {
         let config = kafka.config();
         Settings {
+            partitions: topic.partitions.len(),
             size: self.size,
             rate: self.rate,
             producers,
@@ -126,6 +136,7 @@ impl LoadArgs {
 /// How producers are measured. The names of the fields are a promise to scripts.
 #[derive(Debug, Serialize)]
 pub(super) struct Settings {
+    pub(super) partitions: usize,
     pub(super) size: u32,
     pub(super) rate: Option<u32>,
     pub(super) producers: u32,

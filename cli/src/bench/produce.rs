@@ -28,7 +28,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let kafka = args.load.prepare().await?;
+    let (kafka, topic) = args.load.prepare().await?;
     let mut producers = vec![kafka.producer().build().await?];
     for _ in 1..args.producers {
         producers.push(args.load.connect().await?.producer().build().await?);
@@ -42,7 +42,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let took = started.elapsed();
     let bytes = fates.stored * u64::from(args.load.size);
     let volume = Volume { records: fates.stored, bytes, failed: fates.failed, took };
-    let settings = serde_json::json!(args.load.settings(&kafka, args.producers));
+    let settings = serde_json::json!(args.load.settings(&kafka, &topic, args.producers));
     let report = Report::new("produce", &args.load.topic, settings, volume);
     report.at(&kafka).with_latencies(&fates.latencies).print()?;
     fates.outcome()

@@ -2,7 +2,7 @@
 
 use klamm_client::admin::{Change, Resource};
 
-use super::{Kind, name_of};
+use super::{Kind, check_broker, name_of};
 use crate::connect::{ConnectArgs, pair};
 use crate::failure::Failure;
 use crate::outcome::settle;
@@ -92,6 +92,7 @@ impl Target {
             return Err(Failure::Usage(format!("nothing to {status}: say which settings")).into());
         }
         let admin = self.connection.connect().await?.admin();
+        check_broker(&admin, &resource).await?;
         let changes = [(resource, changes)];
         let (outcomes, status) = if self.dry_run {
             (admin.validate_configs(&changes).await?, "valid")

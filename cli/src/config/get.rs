@@ -3,7 +3,7 @@
 use klamm_client::admin::{Admin, Resource, ResourceKind};
 use serde::Serialize;
 
-use super::{ConfigRow, Kind, name_of};
+use super::{ConfigRow, Kind, check_broker, name_of};
 use crate::connect::ConnectArgs;
 use crate::failure::Failure;
 use crate::output::{OutputArgs, Row, Stdout};
@@ -56,6 +56,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         (all(&admin, args.kind).await?, [].as_slice())
     } else {
         let (resource, keys) = args.kind.split(&args.words)?;
+        check_broker(&admin, &resource).await?;
         (vec![resource], keys)
     };
     let outcomes = if args.explain {

@@ -5,7 +5,7 @@ mod get;
 mod rows;
 
 use clap::{Subcommand, ValueEnum};
-use klamm_client::admin::Resource;
+use klamm_client::admin::{Admin, Resource};
 
 use crate::failure::Failure;
 use crate::output::OutputArgs;
@@ -90,6 +90,19 @@ impl Kind {
             }
         })
     }
+}
+
+/// Fails if it is a broker that the cluster does not have: it would be looked for until the time
+/// for an answer is over.
+async fn check_broker(admin: &Admin, resource: &Resource) -> anyhow::Result<()> {
+    let Resource::Broker(id) = resource else { return Ok(()) };
+    let brokers = admin.describe_cluster().await?.brokers;
+    if brokers.iter().any(|broker| broker.id == *id) {
+        return Ok(());
+    }
+    let ids: Vec<_> = brokers.iter().map(|broker| broker.id.to_string()).collect();
+    let message = format!("the cluster has no broker {id}; it has {}", ids.join(", "));
+    Err(Failure::NotFound(message).into())
 }
 
 /// The name of a resource, as it is said on the command line.

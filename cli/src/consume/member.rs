@@ -80,15 +80,15 @@ impl Member {
 
     /// Commits and leaves the group, and tells what went wrong first.
     async fn leave(mut self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
-        let failure = ended.as_ref().err().and_then(|error| error.downcast_ref());
-        let committed = match failure {
-            // What a closed output did not take was not printed.
-            Some(Failure::OutputClosed) => Ok(()),
-            _ => self.commit().await,
+        // What the output did not take was not printed.
+        let committed = match self.records.settle(&ended).await {
+            Ok(true) => self.commit().await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
         };
         let closed = self.consumer.close(CLOSE_WITHIN).await;
-        match failure {
-            None if ended.is_err() => ended,
+        match ended {
+            Err(error) if !error.is::<Failure>() => Err(error),
             _ => committed.and(ended).and(Ok(closed?)),
         }
     }
@@ -99,7 +99,7 @@ impl Member {
                 Some(next) => next,
                 None => {
                     // Nothing is there now: who watches sees all that there was.
-                    self.records.flush()?;
+                    self.records.flush().await?;
                     match tokio::time::timeout(QUIET, self.next(commits)).await {
                         Ok(next) => next,
                         Err(_) => {
@@ -115,7 +115,10 @@ impl Member {
             match next {
                 Next::Event(event) => self.follow(event).await?,
                 Next::Commit => self.commit().await?,
-                Next::Batch(Ok(batch)) => self.print(&batch)?,
+                Next::Batch(Ok(batch)) => {
+                    self.print(&batch)?;
+                    self.records.relieve().await?;
+                }
                 // Its events tell that everything is lost; the next call joins again.
                 Next::Batch(Err(error @ ClientError::PollInterval { .. })) => {
                     note(self.errors, &error.to_string());
@@ -123,7 +126,7 @@ impl Member {
                 Next::Batch(Err(error)) => return Err(error.into()),
             }
         }
-        Ok(())
+        self.records.flush().await
     }
 
     /// # Cancel safety
@@ -183,7 +186,7 @@ impl Member {
 
     /// Commits what was printed of the partitions that the member still has.
     async fn commit(&mut self) -> anyhow::Result<()> {
-        self.records.flush()?;
+        self.records.flush().await?;
         let assigned: BTreeSet<_> = self.consumer.assignment().into_iter().collect();
         self.printed.retain(|place, _| assigned.contains(place));
         match self.consumer.commit_offsets(self.printed.values().cloned()).await {

@@ -54,7 +54,10 @@ impl Printer {
     /// Prints a record.
     pub(super) fn print(&self, record: &Shown<'_>, stdout: &mut Stdout) -> anyhow::Result<()> {
         match self {
-            Self::Format(format) => format.print(record, stdout.buffer()),
+            Self::Format(format) => {
+                format.print(record, stdout.buffer());
+                Ok(())
+            }
             Self::Json => stdout.json_line(&RecordLine {
                 topic: record.topic,
                 partition: record.partition,
@@ -63,9 +66,8 @@ impl Printer {
                 key: record.key.map(Bytes),
                 value: record.value.map(Bytes),
                 headers: Headers(record.headers),
-            })?,
+            }),
         }
-        stdout.relieve()
     }
 }
 

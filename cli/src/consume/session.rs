@@ -34,10 +34,11 @@ impl Session {
             unanswered = unanswered => unanswered,
             interrupted = interrupted() => interrupted,
         };
-        match ended {
-            Ok(()) => self.records.flush(),
+        tokio::select! {
             // Output that is closed is closed; everything else has printed up to here.
-            Err(error) => Err(self.records.flush().err().unwrap_or(error)),
+            settled = self.records.settle(&ended) => settled.and(ended),
+            // Once more is at once.
+            interrupted = interrupted() => interrupted,
         }
     }
 
@@ -47,7 +48,7 @@ impl Session {
                 Some(batch) => batch?,
                 None => {
                     // Nothing is there now: who watches sees all that there was.
-                    self.records.flush()?;
+                    self.records.flush().await?;
                     match tokio::time::timeout(QUIET, self.consumer.next_batch()).await {
                         Ok(batch) => batch?,
                         Err(_) => {
@@ -64,7 +65,8 @@ impl Session {
             if self.ranges.advance(topic, partition, batch.end_offset()) {
                 self.consumer.pause(topic, partition)?;
             }
+            self.records.relieve().await?;
         }
-        Ok(())
+        self.records.flush().await
     }
 }

@@ -8,14 +8,30 @@ use crate::connect::ConnectArgs;
 use crate::failure::Failure;
 use crate::output::{OutputArgs, Row};
 
+/// What a group may be doing, as brokers name it.
+const STATES: [&str; 8] = [
+    "PreparingRebalance",
+    "CompletingRebalance",
+    "Stable",
+    "Empty",
+    "Dead",
+    "Assigning",
+    "Reconciling",
+    "NotReady",
+];
+/// What kinds of groups there are, as brokers name them.
+const TYPES: [&str; 4] = ["Classic", "Consumer", "Share", "Streams"];
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only groups in these states, such as stable or empty
     #[arg(long = "state", value_name = "STATE,...", value_delimiter = ',')]
-    states: Vec<String>,
+    #[arg(value_parser = |text: &str| name(text, &STATES))]
+    states: Vec<Str>,
     /// Only groups of these types: classic, consumer, share, streams
     #[arg(long = "type", value_name = "TYPE,...", value_delimiter = ',')]
-    kinds: Vec<String>,
+    #[arg(value_parser = |text: &str| name(text, &TYPES))]
+    kinds: Vec<Str>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
     #[command(flatten)]
@@ -59,11 +75,16 @@ impl Row for Listed {
     }
 }
 
+/// One of these names, in letters of any case. Brokers list nothing for any other, and old ones
+/// compare by case.
+fn name(text: &str, names: &[&'static str]) -> Result<Str, String> {
+    let name = names.iter().find(|name| name.eq_ignore_ascii_case(text));
+    name.map(|name| Str::from_static(name)).ok_or_else(|| format!("expected {}", names.join(", ")))
+}
+
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let admin = args.connection.connect().await?.admin();
-    let texts = |texts: &[String]| texts.iter().map(|text| Str::from(text.as_str())).collect();
-    let (states, kinds): (Vec<_>, Vec<_>) = (texts(&args.states), texts(&args.kinds));
-    let outcomes = admin.list_groups(&states, &kinds).await?;
+    let outcomes = admin.list_groups(&args.states, &args.kinds).await?;
     let (mut groups, mut failures, of) = (Vec::new(), Vec::new(), outcomes.len());
     for (broker, outcome) in outcomes {
         match outcome {

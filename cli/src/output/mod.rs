@@ -1,6 +1,7 @@
 //! What commands print: tables for people, JSON for machines.
 
 mod json;
+mod outlet;
 mod progress;
 mod stderr;
 mod stdout;
@@ -12,6 +13,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 pub(crate) use json::{Base64, Bytes, Time};
+pub(crate) use outlet::Outlet;
 pub(crate) use progress::Progress;
 pub(crate) use stderr::{ask, say};
 pub(crate) use stdout::Stdout;

@@ -1,6 +1,7 @@
 //! Standard output: one large buffer, and a reader that may leave.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -16,11 +17,13 @@ pub(crate) struct Stdout {
     buffer: Vec<u8>,
     /// Where it goes.
     inner: io::Stdout,
+    /// Why something was not written. Nothing is after that: it would stand behind a gap.
+    failed: Option<Arc<io::Error>>,
 }
 
 impl Stdout {
     pub(crate) fn new() -> Self {
-        Self { buffer: Vec::new(), inner: io::stdout() }
+        Self { buffer: Vec::new(), inner: io::stdout(), failed: None }
     }
 
     /// Where to put what is to be printed.
@@ -45,22 +48,33 @@ impl Stdout {
     /// # Errors
     /// [`Failure::OutputClosed`] if nobody reads any more.
     pub(crate) fn relieve(&mut self) -> anyhow::Result<()> {
-        if self.buffer.len() < BUFFER { Ok(()) } else { self.finish() }
+        if self.is_much() { self.finish() } else { Ok(()) }
+    }
+
+    /// Whether there is so much in the buffer that it should be written.
+    pub(super) fn is_much(&self) -> bool {
+        self.buffer.len() >= BUFFER
     }
 
     /// Writes all there is; may block.
     ///
     /// # Errors
-    /// [`Failure::OutputClosed`] if nobody reads any more.
+    /// Something could not be written, now or at an earlier call: [`Failure::OutputClosed`] if
+    /// nobody reads any more.
     pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
-        let written = self.inner.write_all(&self.buffer).and_then(|()| self.inner.flush());
+        if self.failed.is_none() {
+            let written = self.inner.write_all(&self.buffer).and_then(|()| self.inner.flush());
+            self.failed = written.err().map(Arc::new);
+        }
         self.buffer.clear();
-        match written {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+        match self.failed.clone() {
+            None => Ok(()),
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 Err(Failure::OutputClosed.into())
             }
-            Err(error) => Err(anyhow::Error::new(error).context("cannot write to standard output")),
+            Some(error) => {
+                Err(anyhow::Error::new(error).context("cannot write to standard output"))
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `klamm topic alter`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use klamm_client::Error as ClientError;
 use klamm_client::admin::{Admin, Change, Resource};
@@ -8,7 +8,7 @@ use klamm_protocol::wire::Str;
 
 use crate::connect::{ConnectArgs, pair};
 use crate::failure::Failure;
-use crate::outcome::settle;
+use crate::outcome::{note, settle_parts};
 use crate::output::OutputArgs;
 
 #[derive(Debug, clap::Args)]
@@ -44,34 +44,38 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
             "nothing to change: say --partitions, --config, --unset, --append or --subtract";
         return Err(Failure::Usage(asked.into()).into());
     }
+    let topics = args.topics();
     let admin = args.connection.connect().await?.admin();
     let mut failed = HashMap::new();
     if !changes.is_empty() {
-        failed.extend(alter_settings(&admin, &args.topics, &changes).await?);
-    }
-    if let Some(count) = args.partitions {
-        let counts: Vec<_> =
-            args.topics.iter().map(|topic| (topic.as_str().into(), count)).collect();
-        for (topic, outcome) in admin.create_partitions(&counts).await? {
-            if let Err(error) = outcome {
-                failed.insert(topic, error);
-            }
+        for (topic, error) in alter_settings(&admin, &topics, &changes).await? {
+            failed.insert(topic, ("failed", error));
         }
     }
-    let done = args.topics.iter().map(|topic| {
-        let failure = failed.remove(topic.as_str());
-        (topic.clone(), failure.map_or(Ok("altered"), Err))
+    if let Some(count) = args.partitions {
+        let rest: Vec<_> = topics.iter().filter(|topic| !failed.contains_key(*topic)).collect();
+        let is_set = !changes.is_empty();
+        for (topic, error) in grow(&admin, &rest, count).await {
+            if is_set {
+                note(args.output.errors(), &format!("the settings of {topic} are changed"));
+            }
+            failed.insert(topic, (if is_set { "set" } else { "failed" }, error));
+        }
+    }
+    let done = topics.iter().map(|topic| match failed.remove(topic) {
+        None => (topic.to_string(), "altered", None),
+        Some((status, error)) => (topic.to_string(), status, Some(error)),
     });
-    settle("topic", done.collect(), args.output)
+    settle_parts("topic", done.collect(), args.output)
 }
 
 /// Makes the changes for every topic, and gives those that failed.
 async fn alter_settings(
     admin: &Admin,
-    topics: &[String],
+    topics: &[Str],
     changes: &[Change],
-) -> anyhow::Result<HashMap<Str, ClientError>> {
-    let resource = |topic: &String| (Resource::Topic(topic.as_str().into()), changes.to_vec());
+) -> anyhow::Result<Vec<(Str, ClientError)>> {
+    let resource = |topic: &Str| (Resource::Topic(topic.clone()), changes.to_vec());
     let resources: Vec<_> = topics.iter().map(resource).collect();
     let outcomes = admin.incremental_alter_configs(&resources).await?;
     let failed = outcomes.into_iter().filter_map(|(resource, outcome)| match resource {
@@ -81,7 +85,30 @@ async fn alter_settings(
     Ok(failed.collect())
 }
 
+/// Gives every topic so many partitions, and gives those that failed.
+async fn grow(admin: &Admin, topics: &[&Str], count: i32) -> Vec<(Str, ClientError)> {
+    let counts: Vec<_> = topics.iter().map(|topic| (Str::clone(topic), count)).collect();
+    if counts.is_empty() {
+        return Vec::new();
+    }
+    match admin.create_partitions(&counts).await {
+        Ok(outcomes) => {
+            let failed = |(topic, outcome): (Str, Result<(), _>)| Some((topic, outcome.err()?));
+            outcomes.into_iter().filter_map(failed).collect()
+        }
+        // What was done before is to be told nevertheless.
+        Err(error) => counts.into_iter().map(|(topic, _)| (topic, error.clone())).collect(),
+    }
+}
+
 impl Args {
+    /// The topics that were named, each once.
+    fn topics(&self) -> Vec<Str> {
+        let mut named = HashSet::new();
+        let topics = self.topics.iter().filter(|topic| named.insert(topic.as_str()));
+        topics.map(|topic| topic.as_str().into()).collect()
+    }
+
     fn changes(&self) -> Vec<Change> {
         let with_value = |make: fn(Str, Str) -> Change, pairs: &[(String, String)]| {
             let change = |(name, value): &(String, String)| {

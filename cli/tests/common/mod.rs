@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
+use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -155,6 +156,8 @@ impl Server {
     /// Has it answer nothing: it keeps its connections, and the system takes more in its name.
     pub(crate) fn pause(&self) {
         send("-STOP", &self.child);
+        // Whoever has sent the signal may be ahead of it.
+        waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).unwrap();
     }
 
     /// Has it go on after a pause.
@@ -205,6 +208,28 @@ fn line_of(stream: &mut impl Read) -> String {
         line.extend(byte);
     }
     String::from_utf8(line).unwrap()
+}
+
+/// A `klamm consume` whose reader has read the first of many lines, and reads no more.
+pub(crate) fn unread(server: &Server, args: &[&str]) -> Child {
+    let lines: String = (0..200_000).map(|number| format!("{number}\n")).collect();
+    server.run_with(&["produce", "numbers"], lines.as_bytes()).exits(0);
+    let args = [&["consume", "numbers"], args].concat();
+    let mut child = klamm(&server.args(&args)).spawn().unwrap();
+    assert_eq!(line(&mut child), "0");
+    child
+}
+
+/// Signals until it ends. Signals that come before the first was heard are one.
+pub(crate) fn signal_to_the_end(signal: &str, child: &mut Child) {
+    while child.try_wait().unwrap().is_none() {
+        send(signal, child);
+    }
+}
+
+/// A file on a disk that is full.
+pub(crate) fn full_disk() -> File {
+    OpenOptions::new().write(true).open("/dev/full").unwrap()
 }
 
 /// A terminal: what a user would see and type, and what a command takes for its own.

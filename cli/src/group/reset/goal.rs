@@ -80,6 +80,18 @@ impl Goal {
         }
     }
 
+    /// Why it moves nothing: whoever is to give the offsets has none, or none for the topics that
+    /// were chosen.
+    pub(super) fn nothing(&self, group: &str, chosen: bool) -> String {
+        let chosen = if chosen { " for what --topic says" } else { "" };
+        let giver = match self {
+            Self::Rows(_) => return format!("the file has no offset of group {group}{chosen}"),
+            Self::OfGroup(other) => other,
+            Self::Place(_) | Self::Current | Self::By(_) => group,
+        };
+        format!("group {giver} has committed nothing{chosen}")
+    }
+
     /// The offset in one partition: `found` is what brokers say to the [`place`](Self::place),
     /// `old` what is committed. None where nothing is committed to start from.
     pub(super) fn offset(
@@ -119,6 +131,16 @@ mod tests {
         for text in ["", "soon", "--5", "5x"] {
             assert!(Goal::parse(text, NOW).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn who_gives_no_offsets_is_named() {
+        let told = |goal: Goal, chosen| goal.nothing("billing", chosen);
+        assert_eq!(told(Goal::By(1), false), "group billing has committed nothing");
+        let audit = told(Goal::OfGroup("audit".into()), true);
+        assert_eq!(audit, "group audit has committed nothing for what --topic says");
+        let file = told(Goal::Rows(Vec::new()), false);
+        assert_eq!(file, "the file has no offset of group billing");
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Args {
             None => partitions(admin, &self.topics).await?,
         };
         if partitions.is_empty() {
-            let message = format!("there is nothing to reset in group {}", self.group);
+            let message = goal.nothing(&self.group, !self.topics.is_empty());
             return Err(Failure::NotFound(message).into());
         }
         let bounds = place::bounds(admin, &partitions).await?;
