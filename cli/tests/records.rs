@@ -135,6 +135,10 @@ fn an_interruption_is_a_code_of_its_own() {
     assert_eq!(follower.wait().unwrap().code(), Some(130));
 }
 
+/// How many records a `produce` loses for which no broker listens.
+#[cfg(target_os = "linux")]
+const LOST: usize = 16;
+
 /// A `produce` whose input has ended, and that waits for a broker that answers nothing.
 #[cfg(target_os = "linux")]
 fn produce_in_vain(server: &Server) -> Child {
@@ -145,9 +149,11 @@ fn produce_in_vain(server: &Server) -> Child {
     stdin.write_all(b"stored\n").unwrap();
     while server.run(&["consume", "orders"]).exits(0).text() != "stored\n" {}
     server.pause();
-    stdin.write_all(b"not stored\n").unwrap();
+    // More than may wait to be taken once it was read.
+    let lost = format!("{}\n", "x".repeat(60_000)).repeat(LOST);
+    stdin.write_all(lost.as_bytes()).unwrap();
     drop(stdin);
-    // The thread that reads the input ends with it.
+    // The thread that reads the input ends with it: some of that is on its way then.
     let tasks = format!("/proc/{}/task", child.id());
     let reads = || {
         let mut tasks = std::fs::read_dir(&tasks).unwrap().map(|task| task.unwrap().path());
@@ -165,7 +171,10 @@ fn who_waits_for_acknowledgements_can_be_interrupted() {
     let child = produce_in_vain(&server);
     common::send("-TERM", &child);
     let ran = Ran::of(child.wait_with_output().unwrap()).exits(130);
-    assert_eq!((&ran.json()["records"], &ran.json()["failed"]), (&1.into(), &1.into()));
+    assert_eq!(ran.json()["records"], 1);
+    // It has taken no more since it was interrupted.
+    let failed = ran.json()["failed"].as_u64().unwrap();
+    assert!((1..=LOST as u64).contains(&failed), "{ran:?}");
 }
 
 #[test]
