@@ -8,6 +8,7 @@
 
 mod exporter;
 mod group_exporter;
+mod scrape;
 mod serve;
 
 pub(crate) use exporter::escape;
@@ -25,10 +26,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use self::scrape::Scrapes;
 use crate::config::Address;
 use crate::node::Node;
-
-const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The bound HTTP address.
 pub(crate) struct Http {
@@ -65,6 +65,8 @@ impl Http {
 
     /// Answers until the broker stops.
     pub(crate) fn start(self, node: &Arc<Node>) {
+        let scrapes = Scrapes::new();
+        let metrics = move |State(node)| scrapes.clone().answer(scrape::text(node));
         let router = Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready))
@@ -108,15 +110,6 @@ async fn ready(State(node): State<Arc<Node>>) -> impl IntoResponse {
     }
     let line = |log: &String| format!("{log} is read-only after an error\n");
     (StatusCode::SERVICE_UNAVAILABLE, read_only.iter().map(line).collect::<String>())
-}
-
-async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
-    let groups = group_exporter::text(&node).await;
-    let mut text = format!("{}{}{groups}", node.metrics.text(), exporter::text(&node));
-    // Writing to a string does not fail.
-    let _ = node.telemetry.write(node.clock.elapsed(), &mut text);
-    text.push_str("# EOF\n");
-    ([(header::CONTENT_TYPE, METRICS_TYPE)], text)
 }
 
 #[cfg(test)]
