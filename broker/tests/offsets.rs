@@ -13,6 +13,7 @@ use klamm_protocol::api::{
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Uuid;
+use klamm_storage::disk::MemoryDisk;
 use klamm_utils::clock::ManualClock;
 use support::group::Member;
 
@@ -281,4 +282,28 @@ async fn a_commit_of_more_than_may_be_stored_at_once_is_refused_whole() {
         let kept = member.committed().await.iter().map(|(_, _, offset, _)| *offset).next();
         assert_eq!(kept, code.is_none().then_some(16));
     }
+}
+
+/// Java's consumers before 3.9 ended by the code for which others look for the coordinator again.
+#[tokio::test]
+async fn a_coordinator_whose_disk_is_full_is_one_to_look_for_again() {
+    let disk = MemoryDisk::new();
+    let broker = Broker::builder().disk(Arc::new(disk.clone())).start().await.unwrap();
+    let mut member = outsider(&broker, "g").await;
+    assert_eq!(member.commit(0, 5).await, ErrorCode::NONE);
+    disk.set_capacity(0);
+    let fetched = loop {
+        // Some fits into what the log had taken.
+        while member.commit(0, 6).await.is_none() {}
+        let request = offset_fetch::Request {
+            groups: vec![offset_fetch::Group { group_id: "g".into(), ..Default::default() }],
+            ..Default::default()
+        };
+        let answer = member.client.call::<OffsetFetch>(8, &request).await;
+        let code = answer.groups[0].error_code;
+        if code != ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {
+            break code;
+        }
+    };
+    assert_eq!(fetched, ErrorCode::NOT_COORDINATOR);
 }

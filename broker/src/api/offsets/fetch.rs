@@ -87,6 +87,15 @@ async fn ask(call: &Call, group: Group, stability: Stability) -> AskedGroup {
     AskedGroup { group, topics, offsets }
 }
 
+/// Java's consumers before 3.9 take COORDINATOR_NOT_AVAILABLE for the end, where another look for the
+/// coordinator is meant (`handleOffsetFetchException` in `GroupCoordinatorService.java`).
+fn known_to_all(error_code: ErrorCode) -> ErrorCode {
+    match error_code {
+        ErrorCode::COORDINATOR_NOT_AVAILABLE => ErrorCode::NOT_COORDINATOR,
+        other => other,
+    }
+}
+
 /// The name of a topic that is asked for; none if its id is not known.
 fn name_of(node: &Node, version: i16, topic: &GroupTopic) -> Option<Str> {
     match version {
@@ -98,7 +107,7 @@ fn name_of(node: &Node, version: i16, topic: &GroupTopic) -> Option<Str> {
 impl AskedGroup {
     async fn answer(self, call: &Call) -> GroupAnswer {
         let Self { group: group_id, topics, offsets } = self;
-        let fetched = match offsets.answer().await {
+        let fetched = match offsets.answer().await.map_err(known_to_all) {
             Ok(fetched) => fetched,
             Err(error_code) if call.version < 2 => {
                 let topics = topics.into_iter().flatten();

@@ -16,7 +16,10 @@ impl ClassicGroup {
     /// for.
     pub(crate) fn join(&mut self, join: Join, now: Moment, effects: &mut Effects) {
         let sent = join.member.member_id.detached();
-        if !self.has_room_for(&sent) {
+        let instance_id = join.member.instance_id.as_ref().filter(|_| sent.is_empty());
+        // Who starts again takes the place that it had.
+        let known = instance_id.and_then(|id| self.members.static_id(id)).unwrap_or(&sent);
+        if !self.has_room_for(known) {
             // Nobody waits for it any more: its client does not come back.
             self.pending.remove(&sent);
             self.remove_waiting(&sent, effects);

@@ -21,7 +21,8 @@ impl ConsumerGroup {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let size_max = scope.limits.size_max;
-        if self.members.len() >= size_max && !self.members.contains_key(&beat.member_id) {
+        let is_counted = self.is_counted(&beat.member_id, beat.instance_id.as_ref());
+        if self.members.len() >= size_max && !is_counted {
             return Err(Refusal::Full { size_max });
         }
         let predecessor = match &beat.instance_id {
@@ -36,6 +37,12 @@ impl ConsumerGroup {
             self.replace(&predecessor, &beat.member_id, effects);
         }
         Ok(())
+    }
+
+    /// Whether it makes the group no larger: it is a member, or takes the place of one.
+    pub(super) fn is_counted(&self, member_id: &Str, instance_id: Option<&Str>) -> bool {
+        self.members.contains_key(member_id)
+            || instance_id.is_some_and(|id| self.static_ids.contains_key(id))
     }
 
     fn check_dynamic(&self, beat: &Heartbeat) -> Result<(), Refusal> {
@@ -70,7 +77,7 @@ impl ConsumerGroup {
     }
 
     /// A static member joins: the member to take over from, if there is one. One that speaks this
-    /// protocol has to have left.
+    /// protocol has to have left, unless it is the same, which has not heard that it has joined.
     fn check_return(&self, beat: &Heartbeat, instance_id: &Str) -> Result<Option<Str>, Refusal> {
         let Some(owner) = self.static_ids.get(instance_id) else {
             return Ok(None);
@@ -78,6 +85,9 @@ impl ConsumerGroup {
         let Some(member) = self.members.get(owner) else { return Ok(None) };
         let is_classic = member.subscription.classic.is_some();
         if !is_classic && member.current.epoch != LEFT_FOR_A_WHILE {
+            if *owner == beat.member_id {
+                return check_epoch(member, beat).map(|()| None);
+            }
             return Err(Refusal::InstanceTaken {
                 member_id: beat.member_id.clone(),
                 instance_id: instance_id.clone(),

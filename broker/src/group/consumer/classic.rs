@@ -6,6 +6,8 @@
 //! and a heartbeat whether another join would bring it further. Who is asked to join, or has
 //! joined, has its rebalance timeout to go on.
 
+use std::collections::{HashMap, HashSet};
+
 use bytes::Bytes;
 use klamm_protocol::consumer_protocol::{self, TopicPartitions};
 use klamm_protocol::error_code::ErrorCode;
@@ -35,8 +37,8 @@ impl ConsumerGroup {
     ) -> Result<Joined, JoinRefusal> {
         let sent = join.member.member_id.detached();
         let refuse = |code| JoinRefusal { code, member_id: sent.clone() };
-        let is_known = self.members.contains_key(&sent);
-        if self.members.len() >= scope.limits.size_max && !is_known {
+        let instance_id = join.member.instance_id.as_ref();
+        if self.members.len() >= scope.limits.size_max && !self.is_counted(&sent, instance_id) {
             return Err(refuse(ErrorCode::GROUP_MAX_SIZE_REACHED));
         }
         if !self.supports(&join) {
@@ -65,8 +67,13 @@ impl ConsumerGroup {
     fn supports(&self, join: &Join) -> bool {
         let classic: Vec<&ClassicMember> =
             self.members.values().filter_map(|it| it.subscription.classic.as_ref()).collect();
+        let mut supporters = HashMap::<&str, usize>::new();
+        for member in &classic {
+            let names: HashSet<&str> = member.protocols.iter().map(|it| &*it.name).collect();
+            names.into_iter().for_each(|name| *supporters.entry(name).or_default() += 1);
+        }
         let is_common = |protocol: &Protocol| {
-            classic.iter().all(|it| it.protocols.iter().any(|known| known.name == protocol.name))
+            supporters.get(&*protocol.name).copied().unwrap_or(0) == classic.len()
         };
         join.protocol_type == PROTOCOL_TYPE && join.protocols.iter().any(is_common)
     }

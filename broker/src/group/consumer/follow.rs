@@ -84,8 +84,12 @@ impl ConsumerGroup {
 
     /// Whether any member reads a topic.
     pub(crate) fn subscribes_to(&self, topic: &str) -> bool {
+        let matched = |subscription: &Subscription| {
+            let matches = subscription.pattern().and_then(|pattern| self.patterns.get(pattern));
+            matches.is_some_and(|matches| matches.topics.contains(topic))
+        };
         let mut subscriptions = self.members.values().map(|member| &member.subscription);
-        subscriptions.any(|it| self.names_of(it).any(|name| &**name == topic))
+        subscriptions.any(|it| it.topic_names.contains(topic) || matched(it))
     }
 
     /// Differs between topics of members that differ. Their patterns have been matched.

@@ -1,4 +1,4 @@
-use super::scene::check;
+use super::scene::{check, check_small};
 
 const TWO_STABLE: &str = "
     > join a instance=i
@@ -17,6 +17,23 @@ const TWO_STABLE: &str = "
 #[track_caller]
 fn check_two_stable(rest: &str) {
     check(&format!("{TWO_STABLE}{rest}"));
+}
+
+/// It was refused until its own old session had ended.
+#[test]
+fn who_starts_again_needs_no_room_in_a_group_that_is_full() {
+    check_small(
+        2,
+        &format!(
+            "{TWO_STABLE}
+        > join b2 instance=j
+        stored: Stable, generation 1, i#1=x, j#3=y
+        b2 joins 1/range as j#3, led by i#1
+        > join c instance=k
+        c is told GROUP_MAX_SIZE_REACHED
+        "
+        ),
+    );
 }
 
 #[test]

@@ -159,6 +159,24 @@ fn a_group_is_full_one_day() {
 }
 
 #[test]
+fn who_takes_a_place_in_a_full_group_needs_none() {
+    check_with(
+        Limits { size_max: 1, ..LIMITS },
+        "
+        > topics t=1
+        > join a instance=one reads=t
+        a is at 2 and has t0
+        > away a instance=one
+        a: fine
+        > join a2 instance=one reads=t
+        a2 is at 2 and has t0
+        > cjoin b new instance=one reads=t
+        b is AQEBAQEBAQEBAQEBAQEBAQ in generation 2
+        ",
+    );
+}
+
+#[test]
 fn a_target_stays_for_a_time() {
     check_with(
         Limits { assignment_interval: Duration::from_secs(1), ..LIMITS },

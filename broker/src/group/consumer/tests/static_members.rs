@@ -41,6 +41,20 @@ fn a_static_member_comes_back_to_what_it_had() {
     );
 }
 
+/// Who had not heard that it had joined was refused for its own sake, and ended.
+#[test]
+fn a_static_member_that_joins_again_is_welcome() {
+    check(
+        "
+        > topics t=1
+        > join a instance=one reads=t
+        a is at 2 and has t0
+        > join a instance=one reads=t
+        a is at 2 and has t0
+        ",
+    );
+}
+
 #[test]
 fn an_instance_is_not_given_to_a_second_one() {
     check(
