@@ -1,4 +1,5 @@
-//! What the broker does unasked: retention, and keeping what partitions remember.
+//! What the broker does unasked: retention, keeping what partitions remember, and opening what
+//! could not be opened.
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(crate) fn start(node: &Arc<Node>) {
                 _ = ticks.tick() => {}
                 () = &mut stopping => return,
             }
+            // What could not be opened, for want of files perhaps, is told again if it still cannot be.
+            let _ = node.follow_catalog().await;
             let node = Arc::clone(&node);
             // Partitions are walked on a thread that may wait for the disk.
             if let Err(error) = tokio::task::spawn_blocking(move || round(&node)).await {

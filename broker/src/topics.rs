@@ -124,7 +124,7 @@ impl Topics {
     /// removes topics. Blocks on the disk where a partition that is opened holds records.
     ///
     /// # Errors
-    /// A log cannot be opened. Its topic is as it was, and so are those that come after it.
+    /// A log cannot be opened. Its topic is as it was, for another time; the others follow.
     pub(crate) fn follow(&self, version: &Version) -> Result<(), OpenError> {
         let Version { image: plan, config, .. } = version;
         for topic in self.all() {
@@ -133,13 +133,14 @@ impl Topics {
             }
         }
         let mut missing = Vec::new();
+        let mut followed = Ok(());
         for planned in plan.topics() {
             match self.by_id(planned.id) {
                 None => missing.push(planned),
-                Some(topic) => self.update(&topic, planned, config)?,
+                Some(topic) => followed = followed.and(self.update(&topic, planned, config)),
             }
         }
-        self.open_all(&missing, config)
+        followed.and(self.open_all(&missing, config))
     }
 
     /// Opens topics side by side: after a crash each log has to be read.
@@ -150,18 +151,19 @@ impl Topics {
     ) -> Result<(), OpenError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = missing.len().div_ceil(threads).max(OPENED_ALONE);
+        let open = |share: &'_ [&Arc<TopicImage>]| {
+            share.iter().map(|planned| self.open(planned, config)).fold(Ok(()), Result::and)
+        };
         if missing.len() <= share {
-            return missing.iter().try_for_each(|planned| self.open(planned, config));
+            return open(missing);
         }
         std::thread::scope(|scope| {
-            let open = |share: &'_ [&Arc<TopicImage>]| {
-                share.iter().try_for_each(|planned| self.open(planned, config))
-            };
             let shares: Vec<_> =
                 missing.chunks(share).map(|share| scope.spawn(move || open(share))).collect();
-            shares.into_iter().map(|share| share.join()).try_for_each(|opened| {
-                opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
+            let opened = shares
+                .into_iter()
+                .map(|share| share.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            opened.fold(Ok(()), Result::and)
         })
     }
 
@@ -203,13 +205,20 @@ impl Topics {
         Ok(())
     }
 
-    /// Opens the partitions that a topic does not have yet.
+    /// Opens the partitions that a topic does not have yet: all, or none.
     fn grow(&self, topic: &Topic, plan: &TopicImage) -> Result<(), OpenError> {
         let mut partitions = topic.partitions.load().as_ref().clone();
+        let known = partitions.len();
         let epochs = plan.partitions.iter().map(|partition| partition.leader_epoch);
-        for (index, leader_epoch) in (0..).zip(epochs).skip(partitions.len()) {
-            let partition = Partition::open(&self.storage, &topic.info, index, leader_epoch)?;
-            partitions.push(Arc::new(partition));
+        for (index, leader_epoch) in (0..).zip(epochs).skip(known) {
+            match Partition::open(&self.storage, &topic.info, index, leader_epoch) {
+                Ok(partition) => partitions.push(Arc::new(partition)),
+                Err(error) => {
+                    let opened = partitions.iter().skip(known);
+                    opened.for_each(|it| self.storage.release_log(it.log().name()));
+                    return Err(error);
+                }
+            }
         }
         topic.partitions.store(Arc::new(partitions));
         Ok(())
@@ -226,8 +235,11 @@ impl Topics {
             }
         }
         self.metrics.forget_topic(&topic.name);
-        for partition in topic.partitions.swap(Arc::default()).iter() {
-            partition.remove(&self.storage);
+        let partitions = topic.partitions.swap(Arc::default());
+        partitions.iter().for_each(|partition| partition.end());
+        let logs = partitions.iter().map(|partition| partition.log().name());
+        if let Err(error) = self.storage.remove_logs(logs) {
+            tracing::error!(topic = %topic.name, %error, "files of a deleted topic stay");
         }
     }
 

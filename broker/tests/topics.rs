@@ -3,16 +3,20 @@
 
 mod support;
 
+use std::io::ErrorKind;
+use std::sync::Arc;
+
 use klamm_broker::{Broker, StartError};
 use klamm_protocol::api::{
     CreatePartitions, CreateTopics, DeleteTopics, DescribeConfigs, Fetch, IncrementalAlterConfigs,
-    Metadata, create_partitions, create_topics, delete_topics, describe_configs,
+    Metadata, Produce, create_partitions, create_topics, delete_topics, describe_configs,
     incremental_alter_configs, metadata,
 };
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::{BatchBuilder, BatchOptions, Compression};
 use klamm_protocol::wire::{Str, Uuid};
-use support::{Client, batch, ephemeral, fetch_request, values};
+use klamm_storage::disk::{Fault, FaultyDisk, MemoryDisk};
+use support::{Client, batch, ephemeral, fetch_request, produce_request, values};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -62,6 +66,65 @@ async fn grow(client: &mut Client, topic: &str, count: i32) -> ErrorCode {
 async fn delete(client: &mut Client, topic: &str) -> ErrorCode {
     let request = delete_topics::Request { topic_names: vec![topic.into()], ..Default::default() };
     client.call::<DeleteTopics>(5, &request).await.topics[0].error_code
+}
+
+async fn create(client: &mut Client, name: &str, partitions: i32) -> ErrorCode {
+    let topic = create_topics::Topic {
+        name: name.into(),
+        num_partitions: partitions,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let request = create_topics::Request { topics: vec![topic], ..Default::default() };
+    client.call::<CreateTopics>(7, &request).await.topics[0].error_code
+}
+
+/// What a topic answers to a record for each partition, up to the first that does not take it.
+async fn produce_to_all(client: &mut Client, topic: &str, partitions: i32) -> ErrorCode {
+    for partition in 0..partitions {
+        let request = produce_request(topic, partition, -1, batch(&["a"]));
+        let answer = client.call::<Produce>(9, &request).await;
+        let code = answer.topics[0].partitions[0].error_code;
+        if !code.is_none() {
+            return code;
+        }
+    }
+    ErrorCode::NONE
+}
+
+/// What had been opened before the call that failed was open for good, and no topic could be
+/// changed any more.
+#[tokio::test]
+async fn a_topic_that_cannot_be_opened_is_there_once_it_can_be() {
+    let mut mended = 0;
+    for first in 1.. {
+        let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+        let builder = Broker::builder().ephemeral().data_dir("/data");
+        let broker = builder.disk(Arc::new(disk.clone())).start().await.unwrap();
+        let mut client = Client::connect(&broker).await;
+        assert_eq!(create(&mut client, "before", 2).await, ErrorCode::NONE);
+        let calls = disk.calls();
+        disk.fail(Some(Fault { first: calls + first, count: 1, kind: ErrorKind::Other }));
+        let created = create(&mut client, "t", 4).await;
+        let is_met = disk.calls() >= calls + first;
+        disk.fail(None);
+        if is_met
+            && !created.is_none()
+            && create(&mut client, "t", 4).await == ErrorCode::TOPIC_ALREADY_EXISTS
+        {
+            mended += 1;
+            assert_eq!(produce_to_all(&mut client, "t", 4).await, ErrorCode::NONE, "call {first}");
+            assert_eq!(create(&mut client, "after", 1).await, ErrorCode::NONE);
+            assert_eq!(grow(&mut client, "before", 3).await, ErrorCode::NONE);
+            assert_eq!(produce_to_all(&mut client, "before", 3).await, ErrorCode::NONE);
+        }
+        broker.kill().await;
+        if !is_met {
+            break;
+        }
+    }
+    // The first partition has none before it.
+    assert!(mended > 1, "{mended}");
 }
 
 #[tokio::test]

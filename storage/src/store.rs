@@ -58,6 +58,14 @@ struct Registry {
     closed: bool,
 }
 
+/// What is left to do of a removal.
+struct Removal {
+    /// The folder by its new name, if there was one.
+    folder: Result<Option<PathBuf>, DiskError>,
+    /// What waited for a commit.
+    pending: Pending,
+}
+
 impl Storage {
     /// Opens a folder, making it if there is none, and starts the threads. Fails with
     /// [`OpenError::Locked`] when another process has it. Opens no log.
@@ -181,7 +189,11 @@ impl Storage {
     /// gives its new place; none if there is none. Blocks.
     pub fn set_aside(&self, name: &str) -> Result<Option<PathBuf>, DiskError> {
         self.registry().summaries.remove(name);
-        self.rename_folder(name, STRAY)
+        let place = self.rename_folder(name, STRAY)?;
+        if place.is_some() {
+            self.sync_folder()?;
+        }
+        Ok(place)
     }
 
     /// How large the disk is, and what is left of it.
@@ -189,10 +201,55 @@ impl Storage {
         self.files.disk().space(&self.dir).at("ask for the space on the disk of", &self.dir)
     }
 
-    /// Removes a log, open or not, with all that is in it; durable when this returns, while the
-    /// bytes are removed by a thread. Appends under way become [`Outcome::Void`], handles answer
-    /// `Closed`. A log that does not exist is not an error. Blocks.
+    /// Lets go of a log that nobody wrote to since it was opened: it can be opened again. Handles
+    /// answer `Closed`. Blocks.
+    pub fn release_log(&self, name: &str) {
+        let log = self.registry().logs.remove(name);
+        if let Some(log) = log {
+            for (_, ticket) in log.0.close() {
+                ticket.resolve(Outcome::Unknown);
+            }
+            log.0.forget_files();
+        }
+    }
+
+    /// Removes a log as [`remove_logs`](Self::remove_logs) does. Blocks.
     pub fn remove_log(&self, name: &str) -> Result<(), DiskError> {
+        self.remove_logs([name])
+    }
+
+    /// Removes logs, open or not, with all that is in them; durable when this returns, while the
+    /// bytes are removed by a thread. Appends under way become [`Outcome::Void`], handles answer
+    /// `Closed`. A log that does not exist is not an error, and one that cannot be removed does not
+    /// keep the others. Blocks.
+    pub fn remove_logs<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), DiskError> {
+        let removals: Vec<_> = names.into_iter().map(|name| self.begin_removal(name)).collect();
+        let is_renamed = |removal: &Removal| matches!(removal.folder, Ok(Some(_)));
+        let any = removals.iter().any(is_renamed);
+        let synced = if any { self.sync_folder() } else { Ok(()) };
+        let mut ended = Ok(());
+        for Removal { folder, pending } in removals {
+            let gone = folder.and_then(|folder| synced.clone().map(|()| folder));
+            // Were the folder still there, the appends could come back with it.
+            let outcome = if gone.is_ok() { Outcome::Void } else { Outcome::Unknown };
+            for (_, ticket) in pending {
+                ticket.resolve(outcome);
+            }
+            match gone {
+                Ok(folder) => folder.into_iter().for_each(|folder| {
+                    self.core.sweeper.remove(Rubbish::Folder(folder), Duration::ZERO);
+                }),
+                Err(error) => ended = ended.and(Err(error)),
+            }
+        }
+        ended
+    }
+
+    /// Refuses everything of a log from now on, and renames its folder.
+    fn begin_removal(&self, name: &str) -> Removal {
         let log = {
             let mut registry = self.registry();
             registry.summaries.remove(name);
@@ -202,34 +259,23 @@ impl Storage {
             log.0.lock().removed = true;
             log.0.close()
         });
-        let removed = self.remove_folder(name);
+        let folder = self.rename_folder(name, DELETED);
         if let Some(log) = log {
             log.0.forget_files();
         }
-        // Were the folder still there, the appends could come back with it.
-        let outcome = if removed.is_ok() { Outcome::Void } else { Outcome::Unknown };
-        for (_, ticket) in pending {
-            ticket.resolve(outcome);
-        }
-        removed
+        Removal { folder, pending }
     }
 
-    fn remove_folder(&self, name: &str) -> Result<(), DiskError> {
-        if let Some(folder) = self.rename_folder(name, DELETED)? {
-            self.core.sweeper.remove(Rubbish::Folder(folder), Duration::ZERO);
-        }
-        Ok(())
-    }
-
-    /// Gives the folder of a log a name of its own that ends so, for good; none if there is none.
+    /// Gives the folder of a log a name of its own that ends so; none if there is none. Durable once
+    /// [`sync_folder`](Self::sync_folder) has been called.
     fn rename_folder(&self, name: &str, ending: &str) -> Result<Option<PathBuf>, DiskError> {
         let (from, to) = (self.dir.join(name), self.dir.join(new_name(name, ending)));
         let renamed = self.files.disk().rename(&from, &to);
-        if disk::found(renamed).at("rename", &from)?.is_none() {
-            return Ok(None);
-        }
-        self.files.disk().sync_dir(&self.dir).at("sync", &self.dir)?;
-        Ok(Some(to))
+        Ok(disk::found(renamed).at("rename", &from)?.map(|()| to))
+    }
+
+    fn sync_folder(&self) -> Result<(), DiskError> {
+        self.files.disk().sync_dir(&self.dir).at("sync", &self.dir)
     }
 
     /// Stops cleanly: refuses appends, syncs everything whatever the durability, trims reserved

@@ -28,7 +28,7 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         for wanted in topic.partitions {
             let partition_index = wanted.partition_index;
             let answer = match counts.remove(&partition_index) {
-                Some(1) => find(call.version, found.as_deref(), &wanted, isolation).await,
+                Some(1) => find(&call, found.as_deref(), &wanted, isolation).await,
                 // A partition that is asked for twice is refused, once.
                 Some(_) => Err(ErrorCode::INVALID_REQUEST),
                 None => continue,
@@ -43,16 +43,16 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
 }
 
 async fn find(
-    version: i16,
+    call: &Call,
     topic: Option<&Topic>,
     wanted: &Wanted,
     isolation: Isolation,
 ) -> Result<PartitionAnswer, ErrorCode> {
-    let place = place(version, wanted.timestamp)?;
+    let place = place(call.version, wanted.timestamp)?;
     let partition = topic.and_then(|topic| topic.partition(wanted.partition_index));
     let partition = partition.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
     partition.check_leader_epoch(wanted.current_leader_epoch)?;
-    let Some(found) = partition.find(place, isolation).await? else {
+    let Some(found) = partition.find(place, isolation, &call.node.cold_reads).await? else {
         return Ok(PartitionAnswer::default());
     };
     Ok(PartitionAnswer {

@@ -93,6 +93,14 @@ pub(crate) struct Batches {
     pub(crate) worth: usize,
 }
 
+/// Batches that lie behind each other.
+struct Run {
+    records: Records,
+    next_offset: i64,
+    /// Whether there is nothing behind them that may be read yet.
+    reaches_bound: bool,
+}
+
 /// What offset to look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -249,19 +257,19 @@ impl Partition {
         }
         match read.isolation {
             Isolation::ReadUncommitted => {
-                let (records, next_offset) = self.batches(read, cold).await?;
-                let worth = self.worth(read, records.len(), next_offset..end);
-                Ok(Batches { records, aborted: Vec::new(), worth })
+                let run = self.run(read, end, cold).await?;
+                let worth = self.worth(read, &run);
+                Ok(Batches { records: run.records, aborted: Vec::new(), worth })
             }
             Isolation::ReadCommitted => self.read_committed(read, end, cold).await,
         }
     }
 
-    /// What bytes that a read gave count for, with so many offsets left behind them: as in Kafka
-    /// (`DelayedFetch`, cases F and G), a reader in a full segment never waits, and what a limit
-    /// keeps back counts up to that limit.
-    fn worth(&self, read: Read, size: usize, left: Range<i64>) -> usize {
-        if left.is_empty() {
+    /// What bytes that a read gave count for: as in Kafka (`DelayedFetch`, cases F and G), a reader
+    /// in a full segment never waits, and what a limit keeps back counts up to that limit.
+    fn worth(&self, read: Read, run: &Run) -> usize {
+        let size = run.records.len();
+        if run.reaches_bound {
             size
         } else if read.offset < self.log.active_base_offset() {
             usize::MAX
@@ -279,26 +287,30 @@ impl Partition {
     ) -> Result<Batches, ErrorCode> {
         loop {
             let generation = self.log.generation();
-            let (records, next_offset) = self.batches(read, cold).await?;
-            let aborted = match records.is_empty() {
+            let run = self.run(read, end, cold).await?;
+            let aborted = match run.records.is_empty() {
                 true => Vec::new(),
-                false => self.aborted(read.offset..next_offset, cold).await?,
+                false => self.aborted(read.offset..run.next_offset, cold).await?,
             };
             if self.log.generation() == generation {
-                let worth = self.worth(read, records.len(), next_offset..end);
-                return Ok(Batches { records, aborted, worth });
+                let worth = self.worth(read, &run);
+                return Ok(Batches { records: run.records, aborted, worth });
             }
         }
     }
 
-    /// Batches, in memory or still in their file, and the offset behind them.
-    async fn batches(&self, read: Read, cold: &ColdReads) -> Result<(Records, i64), ErrorCode> {
+    /// Batches below `end`, in memory or still in their file.
+    async fn run(&self, read: Read, end: i64, cold: &ColdReads) -> Result<Run, ErrorCode> {
         if let Some(span) = self.span(read) {
             let (size, next_offset) = (span.size(), span.next_offset());
-            return Ok((Records::lent(Lent::new(size, Arc::new(span))), next_offset));
+            let reaches_bound = span.reaches_bound();
+            let records = Records::lent(Lent::new(size, Arc::new(span)));
+            return Ok(Run { records, next_offset, reaches_bound });
         }
         let slice = self.read_slice(read, cold).await?;
-        Ok((slice.bytes.into(), slice.next_offset))
+        let next_offset = slice.next_offset;
+        let reaches_bound = next_offset >= end;
+        Ok(Run { records: slice.bytes.into(), next_offset, reaches_bound })
     }
 
     /// A long run of batches that can be sent from its file.
@@ -357,6 +369,7 @@ impl Partition {
         &self,
         place: Place,
         isolation: Isolation,
+        cold: &ColdReads,
     ) -> Result<Option<Found>, ErrorCode> {
         let offsets = self.log.offsets();
         let end = match isolation {
@@ -368,8 +381,8 @@ impl Partition {
             Place::Nowhere => return Ok(None),
             Place::Earliest => return Ok(Some(self.found(offsets.start.get(), None))),
             Place::Latest => return Ok(Some(self.found(end, None))),
-            Place::LargestTimestamp => blocking(move || log.max_timestamp()).await?,
-            Place::Timestamp(at_ms) => blocking(move || log.offset_for_timestamp(at_ms)).await?,
+            Place::LargestTimestamp => cold.run(move || log.max_timestamp()).await?,
+            Place::Timestamp(at_ms) => cold.run(move || log.offset_for_timestamp(at_ms)).await?,
         };
         let record = record.map_err(|error| self.read_failed(&error))?;
         let record = record.filter(|record| record.offset < end);

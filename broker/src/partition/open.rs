@@ -152,13 +152,10 @@ impl Partition {
         kept.is_ok()
     }
 
-    /// Tells everyone who waits that the partition is gone, and removes its files.
-    pub(crate) fn remove(&self, storage: &Storage) {
+    /// Tells everyone who waits that the partition is gone.
+    pub(crate) fn end(&self) {
         self.removed.store(true, Ordering::Release);
         self.waiters.wake();
-        if let Err(error) = storage.remove_log(self.log.name()) {
-            tracing::error!(partition = %self, %error, "a log was not removed");
-        }
     }
 }
 

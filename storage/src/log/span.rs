@@ -32,6 +32,7 @@ pub struct Span {
     position: u64,
     len: usize,
     next_offset: i64,
+    reaches_bound: bool,
     buffers: Buffers,
 }
 
@@ -74,6 +75,12 @@ impl Span {
     #[must_use]
     pub fn next_offset(&self) -> i64 {
         self.next_offset
+    }
+
+    /// Whether the bound is what ended it, no further ahead than an entry of the index tells.
+    #[must_use]
+    pub fn reaches_bound(&self) -> bool {
+        self.reaches_bound
     }
 
     /// Whether a batch may be compressed with zstd.
@@ -179,6 +186,7 @@ impl Snapshot {
             position,
             len: usize::try_from(len).ok()?,
             next_offset: cut.offset,
+            reaches_bound: end_max == u64::from(segment.size) && limit <= segment.facts.next_offset,
             buffers: log.core.buffers.clone(),
         })
     }

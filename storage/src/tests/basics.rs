@@ -180,6 +180,49 @@ fn every_name_that_a_topic_may_have_is_one_for_a_log() {
     }
 }
 
+fn open_more<'a>(storage: &Storage, names: &[&'a str]) -> Vec<&'a str> {
+    for name in names {
+        let (log, _) = storage.open_log(name, TOPIC, small(), Arc::new(NoListener)).unwrap();
+        commit(&log, plain(1, 1));
+    }
+    names.to_vec()
+}
+
+/// Each partition of a topic cost a sync when the topic was deleted.
+#[test]
+fn many_logs_are_removed_with_one_sync() {
+    let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+    let world = try_open(Arc::new(disk.clone()), small()).unwrap();
+    let names = open_more(&world.storage, &["a-0", "a-1", "a-2", "a-3"]);
+    // Four folders are renamed, and the sync fails that follows.
+    let (first, kind) = (disk.calls() + 4 + 1, std::io::ErrorKind::Other);
+    disk.fail(Some(Fault { first, count: u64::MAX, kind }));
+    world.storage.remove_logs(names).unwrap_err();
+    disk.fail(None);
+    assert_eq!(world.storage.names_on_disk().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_log_that_cannot_be_removed_does_not_keep_the_others() {
+    let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+    let world = try_open(Arc::new(disk.clone()), small()).unwrap();
+    let names = open_more(&world.storage, &["a-0", "a-1", "a-2"]);
+    let (first, kind) = (disk.calls() + 2, std::io::ErrorKind::PermissionDenied);
+    disk.fail(Some(Fault { first, count: 1, kind }));
+    world.storage.remove_logs(names).unwrap_err();
+    assert_eq!(world.storage.names_on_disk().unwrap(), ["a-1"]);
+}
+
+#[test]
+fn a_log_that_was_let_go_is_opened_again() {
+    let world = open(&MemoryDisk::new(), small());
+    commit(&world.log, plain(1, 1));
+    world.storage.release_log("t-0");
+    assert!(matches!(world.log.read(0, 1, true, Bound::End), Err(ReadError::Closed)));
+    let opened = world.storage.open_log("t-0", TOPIC, small(), Arc::new(NoListener));
+    assert_eq!(contents(&opened.unwrap().0, Bound::End), [(0, 0, 1)]);
+}
+
 /// A folder that is not for us to read kept the broker from starting.
 #[test]
 fn what_the_disk_refuses_to_set_aside_stays() {

@@ -162,6 +162,33 @@ fn bytes_that_have_left_memory_are_read_and_verified_anew() {
     assert_eq!(read_instead(&span).unwrap_err().kind(), ErrorKind::InvalidData);
 }
 
+/// Whoever waits for more has to know whether there is more. What the index is too coarse for was
+/// taken for what a limit keeps back, and answered at once.
+#[test]
+fn it_is_known_what_ended_a_span() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_storage, log) = filled(&dir);
+    for tag in 0..150 {
+        commit(&log, batch(&[tag], 1, 1000));
+    }
+    let (from, end) = (log.active_base_offset(), log.offsets().end.0);
+    log.set_stable_offset(Some(end - 1));
+    let is_known = |size_max, bound, expected: (bool, bool)| {
+        let Some(span) = log.span(from, size_max, bound) else {
+            assert!(!can_tell(&dir));
+            return;
+        };
+        let is_whole = span.next_offset() == end;
+        assert_eq!((is_whole, span.reaches_bound()), expected, "{size_max}, {bound:?}");
+    };
+    is_known(1 << 20, Bound::HighWatermark, (true, true));
+    is_known(1 << 20, Bound::Stable, (false, true));
+    is_known(140_000, Bound::Stable, (false, false));
+    is_known(140_000, Bound::HighWatermark, (false, false));
+    let sealed = log.span(0, 1 << 20, Bound::HighWatermark);
+    assert!(sealed.is_none_or(|span| !span.reaches_bound()));
+}
+
 #[test]
 fn what_was_not_verified_is_not_sent() {
     let dir = tempfile::tempdir().unwrap();
