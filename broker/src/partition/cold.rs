@@ -34,3 +34,37 @@ impl ColdReads {
         super::blocking(read).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use klamm_storage::disk::MemoryDisk;
+    use klamm_utils::clock::ManualClock;
+
+    use super::*;
+    use crate::builder::open;
+    use crate::config::{BrokerConfig, Layers};
+    use crate::partition::{Isolation, Place};
+
+    /// Each may decompress a batch: as many as clients asked for were under way.
+    #[tokio::test(start_paused = true)]
+    async fn few_look_for_times_at_once() {
+        let config = Arc::new(BrokerConfig::new(Layers::default()).unwrap());
+        let disk = Arc::new(MemoryDisk::new());
+        let node = open(config, disk, Arc::new(ManualClock::at(1)), Arc::default()).unwrap();
+        let node = Arc::new(node);
+        let topic = node.auto_create(&"t".into()).await.unwrap();
+        let partition = topic.partition(0).unwrap();
+        for place in [Place::Timestamp(0), Place::LargestTimestamp] {
+            let cold = ColdReads::default();
+            let others = cold.0.acquire_many(AT_ONCE_MAX as u32).await.unwrap();
+            let mut found = pin!(partition.find(place, Isolation::ReadUncommitted, &cold));
+            let waits = tokio::time::timeout(Duration::from_secs(9), found.as_mut()).await;
+            waits.unwrap_err();
+            drop(others);
+            assert_eq!(found.await, Ok(None));
+        }
+    }
+}
