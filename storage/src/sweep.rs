@@ -107,7 +107,7 @@ impl Rubbish {
         }
     }
 
-    fn remove(&self, disk: &dyn Disk) {
+    pub(crate) fn remove(&self, disk: &dyn Disk) {
         let removed = match self {
             Self::File(path) => disk.remove_file(path),
             Self::Folder(path) => disk.remove_dir(path),

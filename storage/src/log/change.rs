@@ -12,13 +12,14 @@ use crate::durable::{self, DurablePoint};
 use crate::error::{At, ChangeError, DiskError, ReadError};
 use crate::offsets::{EndOffset, HighWatermark, StartOffset};
 use crate::recover;
-use crate::segment::{self, Segment};
+use crate::segment;
 use crate::sweep::Rubbish;
 use crate::ticket::TicketCell;
 
 impl Log {
     /// Moves the start of the log up to `to`, which is durable when this returns, and deletes the
-    /// segments that lie before it. An offset at or before the start changes nothing. Blocks.
+    /// segments that lie before it. An offset at or before the start changes nothing. On a full disk
+    /// the segments go first, so that there is room to note the start. Blocks.
     pub fn delete_records(&self, to: i64) -> Result<StartOffset, ChangeError> {
         let inner = &self.0;
         // Nobody else moves the start meanwhile.
@@ -32,15 +33,19 @@ impl Log {
         }
         if to > start {
             // It waits for the device: nobody else must.
-            write_start(inner, to)?;
+            match write_start(inner, to) {
+                Err(error) if error.is_shortage() && inner.make_room(to)? => {
+                    write_start(inner, to)?
+                }
+                written => written?,
+            }
         }
         let mut state = inner.lock_between_syncs();
         state.check_changeable()?;
         if to > start {
             state.start = to;
-            let before = |segment: &Segment| segment.facts.next_offset <= to;
-            let count = state.sealed.iter().take_while(|segment| before(segment)).count();
-            state.delete_oldest(self, count)?;
+            let (count, delay) = (state.count_before(to), state.options.file_delete_delay);
+            state.delete_oldest(inner, count, |path| inner.sweep(path, delay))?;
         }
         let start = state.start;
         drop(state);
@@ -121,6 +126,22 @@ impl Log {
     }
 }
 
+impl LogInner {
+    /// Removes the segments that lie before an offset, at once; whether there were any.
+    fn make_room(&self, before: i64) -> Result<bool, ChangeError> {
+        let mut state = self.lock_between_syncs();
+        state.check_changeable()?;
+        let count = state.count_before(before);
+        let mut freed = Vec::new();
+        state.delete_oldest(self, count, |path| freed.push(Rubbish::File(path)))?;
+        drop(state);
+        let (disk, dir) = (&**self.place.files.disk(), &self.place.dir);
+        disk.sync_dir(dir).at("sync", dir)?;
+        freed.iter().for_each(|file| file.remove(disk));
+        Ok(count > 0)
+    }
+}
+
 /// Makes a start durable that is not the base of a segment.
 fn write_start(inner: &LogInner, start: i64) -> Result<(), DiskError> {
     let checkpoint = recover::start_checkpoint(&inner.place.dir);
@@ -136,6 +157,11 @@ fn write_start(inner: &LogInner, start: i64) -> Result<(), DiskError> {
 }
 
 impl State {
+    /// How many of the oldest segments lie before an offset.
+    fn count_before(&self, offset: i64) -> usize {
+        self.sealed.iter().take_while(|segment| segment.facts.next_offset <= offset).count()
+    }
+
     pub(crate) fn check_changeable(&self) -> Result<(), ChangeError> {
         match &self.fault {
             _ if self.closed => Err(ChangeError::Closed),
@@ -160,7 +186,7 @@ impl State {
             let path = place.path(self.active.base, segment::LOG);
             let marked = segment::mark_deleted(place, &self.active).at("rename", path)?;
             let delay = self.options.file_delete_delay;
-            marked.into_iter().for_each(|p| inner.core.sweeper.remove(Rubbish::File(p), delay));
+            marked.into_iter().for_each(|path| inner.sweep(path, delay));
             let Some(before) = self.sealed.pop() else { break };
             self.active = before;
         }

@@ -1,6 +1,9 @@
 //! Which segments have to go: Kafka's rules, as a pure function, and carrying it out.
 
-use super::{Log, State};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Log, LogInner, State};
 use crate::error::{At, ChangeError, DiskError};
 use crate::options::LogOptions;
 use crate::segment::{self, Segment};
@@ -16,10 +19,11 @@ impl Log {
         let mut state = inner.lock_between_syncs();
         state.check_changeable()?;
         let count = state.expired(now_ms);
+        let delay = state.options.file_delete_delay;
         if count > state.sealed.len() {
             state.roll(inner, now_ms)?;
         }
-        state.delete_oldest(self, count)?;
+        state.delete_oldest(inner, count, |path| inner.sweep(path, delay))?;
         let queued = state.request_sync();
         drop(state);
         inner.hand_over(queued);
@@ -54,9 +58,14 @@ impl State {
         count
     }
 
-    /// Takes the `count` oldest sealed segments out of the log and their files out of the way.
-    pub(super) fn delete_oldest(&mut self, log: &Log, count: usize) -> Result<(), DiskError> {
-        let inner = &log.0;
+    /// Takes the `count` oldest sealed segments out of the log and their files out of the way; tells
+    /// the names that these have now.
+    pub(super) fn delete_oldest(
+        &mut self,
+        inner: &LogInner,
+        count: usize,
+        mut sweep: impl FnMut(PathBuf),
+    ) -> Result<(), DiskError> {
         for _ in 0..count.min(self.sealed.len()) {
             let Some(oldest) = self.sealed.first() else { break };
             let path = inner.place.path(oldest.base, segment::LOG);
@@ -64,9 +73,7 @@ impl State {
             let deleted = self.sealed.remove(0);
             self.unsynced.deleted(deleted.base);
             self.generation += 1;
-            for path in marked {
-                inner.core.sweeper.remove(Rubbish::File(path), self.options.file_delete_delay);
-            }
+            marked.into_iter().for_each(&mut sweep);
         }
         let first = self.sealed.first().unwrap_or(&self.active).base;
         self.start = self.start.max(first);
@@ -74,6 +81,13 @@ impl State {
             self.unsynced.epochs = true;
         }
         Ok(())
+    }
+}
+
+impl LogInner {
+    /// Has a file removed once readers had some time to end.
+    pub(super) fn sweep(&self, path: PathBuf, delay: Duration) {
+        self.core.sweeper.remove(Rubbish::File(path), delay);
     }
 }
 

@@ -153,6 +153,27 @@ fn deleted_records_stay_deleted() {
     }
 }
 
+/// Where a topic has filled the disk, this is how one makes room.
+#[test]
+fn records_are_deleted_on_a_disk_that_is_full() {
+    let disk = MemoryDisk::with_capacity(1 << 20);
+    let options = LogOptions { file_delete_delay: Duration::from_secs(60), ..small() };
+    let world = open(&disk, LogOptions { segment_bytes: 600, ..options });
+    for tag in 0..20 {
+        commit(&world.log, plain(1, tag));
+    }
+    disk.set_capacity((1 << 20) - disk.space(Path::new(DIR)).unwrap().free);
+    assert!(matches!(world.log.delete_records(4), Err(ChangeError::Disk(_))), "nothing to free");
+    assert_eq!(world.log.offsets().start.0, 0);
+    assert_eq!(world.log.delete_records(7).unwrap().0, 7);
+    assert_eq!(bases(&world), [5, 10, 15]);
+    for restarted in [disk.after_power_cut(1), disk.after_kill()] {
+        let world = open(&restarted, small());
+        assert_eq!(world.log.offsets().start.0, 7);
+        assert_eq!(contents(&world.log, Bound::End).len(), 13);
+    }
+}
+
 #[test]
 fn epochs_fence_and_end() {
     let disk = MemoryDisk::new();
