@@ -127,6 +127,24 @@ async fn a_topic_that_cannot_be_opened_is_there_once_it_can_be() {
     assert!(mended > 1, "{mended}");
 }
 
+/// A deletion is written down before it makes room.
+#[tokio::test]
+async fn topics_are_deleted_on_a_disk_that_is_full() {
+    let disk = MemoryDisk::new();
+    let builder = Broker::builder().ephemeral().data_dir("/data").disk(Arc::new(disk.clone()));
+    let broker = builder.start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    for count in 0..300 {
+        let name = format!("t{count}");
+        client.create_topic(&name, 1, &[]).await;
+        disk.set_capacity(0);
+        assert_eq!(set(&mut client, &name, "retention.ms", "1").await, ErrorCode::NONE, "{name}");
+        assert_eq!(delete(&mut client, &name).await, ErrorCode::NONE, "{name}");
+        disk.set_capacity(u64::MAX);
+    }
+    broker.stop().await;
+}
+
 #[tokio::test]
 async fn topics_settings_and_records_outlive_a_stop_and_a_crash() {
     let folder = tempfile::tempdir().unwrap();

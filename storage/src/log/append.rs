@@ -17,6 +17,8 @@ use crate::topic_id;
 
 /// Space is reserved ahead only in segments that have grown to this: most logs stay small.
 const RESERVE_FROM: u32 = 64 << 10;
+/// Less is not enough: what is left is for what has to be written on a disk that is full.
+const RESERVE_MIN: u32 = 4096;
 /// The most that is reserved ahead.
 const RESERVE_MAX: u32 = 16 << 20;
 
@@ -211,16 +213,20 @@ impl State {
     fn reserve(&mut self, inner: &LogInner, size: u64) -> Result<(), DiskError> {
         let active = &mut self.active;
         let needed = u32::try_from(u64::from(active.size) + size).unwrap_or(u32::MAX);
-        if active.size < RESERVE_FROM || needed <= active.reserved {
+        if active.size < RESERVE_FROM || needed.saturating_add(RESERVE_MIN) <= active.reserved {
             return Ok(());
         }
         let ahead = active.size.min(RESERVE_MAX);
         let target = needed.saturating_add(ahead).min(self.options.segment_bytes.max(needed));
+        if target <= active.reserved {
+            return Ok(());
+        }
         let path = || inner.place.path(active.base, segment::LOG);
         let file = active.log_file(&inner.place, OpenMode::Create).at_with("open", path)?;
         let reserved = file.file().reserve(active.size.into(), u64::from(target - active.size));
         match reserved.at_with("reserve space in", path) {
             Ok(()) => active.reserved = target,
+            Err(error) if error.is_shortage() && needed <= active.reserved => {}
             Err(error) if error.is_shortage() => return Err(error),
             // This file system cannot; writes find out by themselves.
             Err(_) => active.reserved = u32::MAX,

@@ -2,8 +2,9 @@
 //!
 //! A sync of bytes in blocks that were written before has nothing else to write. One that makes a
 //! file longer has the file system write down how long it is, which takes as long again, and longer
-//! where there is a journal. So a small sync that does so brings zeros, which those that follow
-//! replace.
+//! where there is a journal. So a small sync that is about to do so brings zeros, which those that
+//! follow replace. It does not wait for the last of them to be used up: what is left can be written
+//! to on a disk that is full, as has to be done to delete a topic.
 
 use super::State;
 use crate::disk::DiskFile;
@@ -12,6 +13,8 @@ use crate::segment::SIZE_MAX;
 
 /// The most zeros at a time.
 const ZEROS_MAX: u32 = 256 << 10;
+/// Fewer are not enough.
+const ZEROS_MIN: u32 = 4096;
 /// Where a sync covers more bytes, to write them twice costs as much as it saves.
 const SYNC_MAX: u64 = 32 << 10;
 const BLOCK: usize = 4096;
@@ -20,22 +23,22 @@ static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 impl State {
     /// Writes zeros behind the end, as many as the segment has bytes, if the sync that is about to
-    /// begin is small and those written before are used up.
+    /// begin is small and few are left of those written before.
     pub(super) fn write_zeros(&mut self) {
+        let (size, size_max) = (self.active.size, self.options.segment_bytes.min(SIZE_MAX));
+        let begin = self.active.zeros_end.max(size);
+        let end = (size + size.min(ZEROS_MAX)).next_multiple_of(BLOCK as u32).min(size_max);
         let is_small = self.unsynced.bytes <= SYNC_MAX;
-        let used_up = !self.active.has_zeros();
-        let Some(file) = self.unsynced.held.as_ref().filter(|_| is_small && used_up) else {
+        let Some(file) = self.unsynced.held.as_ref().filter(|_| is_small && begin < end) else {
             return;
         };
         // A segment that is about to roll takes no more of them.
-        if self.options.durability != Durability::Synced || self.roll_due {
-            return;
-        }
-        let (size, size_max) = (self.active.size, self.options.segment_bytes.min(SIZE_MAX));
-        if size < size_max {
-            let end = (size + size.min(ZEROS_MAX)).next_multiple_of(BLOCK as u32).min(size_max);
-            self.active.zeros_end = end;
-            if let Err(error) = write(&**file.file(), size, end) {
+        let is_apt = self.options.durability == Durability::Synced && !self.roll_due;
+        if is_apt && begin - size < ZEROS_MIN {
+            let written = write(&**file.file(), begin, end);
+            // Some may be there even where not all could be written.
+            self.active.zeros_end = if written.is_ok() { end } else { begin.max(size + 1) };
+            if let Err(error) = written {
                 tracing::debug!(%error, "no zeros behind the end: syncs take longer");
             }
         }

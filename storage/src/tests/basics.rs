@@ -181,8 +181,11 @@ fn every_name_that_a_topic_may_have_is_one_for_a_log() {
 }
 
 fn open_more<'a>(storage: &Storage, names: &[&'a str]) -> Vec<&'a str> {
+    // No thread has to do with them.
+    let options = with(Durability::OsCached);
     for name in names {
-        let (log, _) = storage.open_log(name, TOPIC, small(), Arc::new(NoListener)).unwrap();
+        let (log, _) =
+            storage.open_log(name, TOPIC, options.clone(), Arc::new(NoListener)).unwrap();
         commit(&log, plain(1, 1));
     }
     names.to_vec()
@@ -192,7 +195,7 @@ fn open_more<'a>(storage: &Storage, names: &[&'a str]) -> Vec<&'a str> {
 #[test]
 fn many_logs_are_removed_with_one_sync() {
     let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
-    let world = try_open(Arc::new(disk.clone()), small()).unwrap();
+    let world = try_open(Arc::new(disk.clone()), with(Durability::OsCached)).unwrap();
     let names = open_more(&world.storage, &["a-0", "a-1", "a-2", "a-3"]);
     // Four folders are renamed, and the sync fails that follows.
     let (first, kind) = (disk.calls() + 4 + 1, std::io::ErrorKind::Other);
@@ -205,7 +208,7 @@ fn many_logs_are_removed_with_one_sync() {
 #[test]
 fn a_log_that_cannot_be_removed_does_not_keep_the_others() {
     let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
-    let world = try_open(Arc::new(disk.clone()), small()).unwrap();
+    let world = try_open(Arc::new(disk.clone()), with(Durability::OsCached)).unwrap();
     let names = open_more(&world.storage, &["a-0", "a-1", "a-2"]);
     let (first, kind) = (disk.calls() + 2, std::io::ErrorKind::PermissionDenied);
     disk.fail(Some(Fault { first, count: 1, kind }));

@@ -129,6 +129,24 @@ fn a_disk_without_room_for_zeros_takes_records() {
     assert_eq!(contents(&open(&disk.after_kill(), small()).log, Bound::End), before);
 }
 
+/// The deletion of a topic has to be written down before it makes room: a few bytes were refused
+/// wherever what lay ready had just been used up.
+#[test]
+fn a_little_fits_on_a_disk_that_is_full() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, large(Durability::Synced));
+    commit(&world.log, plain(1, 1));
+    // Beyond what is written ahead at once, and where blocks are reserved.
+    while world.log.size_bytes() < 600 << 10 {
+        disk.set_capacity(0);
+        for _ in 0..5 {
+            commit(&world.log, plain(1, 2));
+        }
+        disk.set_capacity(u64::MAX);
+        commit(&world.log, plain(1, 3));
+    }
+}
+
 #[test]
 fn a_segment_that_rolled_just_before_a_kill_is_trimmed_for_good() {
     for seed in 0..60 {
