@@ -417,7 +417,10 @@ impl Snapshot {
             notes.verified().add(first.position..end_position);
         }
         notes.ends().add(self.generation, next_offset, end_position);
-        Slice { bytes: bytes.slice(..end), base_offset: first.header.base_offset, next_offset }
+        let whole = bytes.slice(..end);
+        // A small part would hold on to all that was read.
+        let bytes = if end < bytes.len() / 2 { Bytes::copy_from_slice(&whole) } else { whole };
+        Slice { bytes, base_offset: first.header.base_offset, next_offset }
     }
 
     pub(super) fn io(&self, place: &Place, error: std::io::Error) -> ReadError {

@@ -107,3 +107,18 @@ fn a_log_may_have_every_read_verified() {
     rot(&world.log, &memory, 6);
     assert_eq!(read(&world.log, 0).unwrap().next_offset, 6);
 }
+
+/// A reader up to a bound was given a few bytes that held on to all that were read with them.
+#[test]
+fn a_small_part_of_what_was_read_holds_on_to_nothing_else() {
+    let world = open(&MemoryDisk::new(), LogOptions { segment_bytes: 1 << 20, ..small() });
+    commit(&world.log, plain(1, 1));
+    commit(&world.log, batch(&[1], 2, 500_000));
+    world.log.set_stable_offset(Some(1));
+    let slice = world.log.read(0, SIZE_MAX, true, Bound::Stable).unwrap();
+    assert_eq!(slice.next_offset, 1);
+    assert!(slice.bytes.try_into_mut().unwrap().capacity() < 1_000);
+    let slice = world.log.read(0, SIZE_MAX, true, Bound::HighWatermark).unwrap();
+    assert_eq!(slice.next_offset, 2);
+    slice.bytes.try_into_mut().unwrap_err();
+}
