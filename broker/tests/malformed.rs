@@ -3,15 +3,18 @@
 
 mod support;
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use klamm_broker::Broker;
-use klamm_protocol::api::{AnyRequest, ApiKey, ApiVersions, Fetch, Metadata};
+use klamm_protocol::api::{AnyRequest, ApiKey, ApiVersions, Fetch, Metadata, Produce};
 use klamm_protocol::api::{api_versions, metadata};
 use klamm_protocol::declare::Api;
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::header::encode_request;
 use klamm_utils::random::Random;
-use support::{Client, ephemeral};
+use support::{Client, batch, ephemeral, fetch_request, produce_request};
+use tokio::time::timeout;
 
 /// A frame of these bytes.
 fn frame(body: &[u8]) -> Vec<u8> {
@@ -176,6 +179,54 @@ async fn a_silent_connection_is_ended() {
     let broker = Broker::builder().ephemeral().set("connections.max.idle.ms", "50");
     let broker = broker.start().await.unwrap();
     assert!(Client::connect(&broker).await.is_closed().await);
+}
+
+/// Kept its place as long as the answer to a Fetch had time, which a client chooses.
+#[tokio::test]
+async fn who_has_left_gives_its_place_back_though_its_request_waits() {
+    let broker = Broker::builder().ephemeral().set("max.connections", "1");
+    let broker = broker.set("connections.max.idle.ms", "300").start().await.unwrap();
+    Client::connect(&broker).await.create_topic("t", 1, &[]).await;
+    // With those that are kept for this machine.
+    for _ in 0..1 + 8 {
+        let mut client = Client::connect(&broker).await;
+        client.send::<Fetch>(12, &fetch_request("t", 0, i32::MAX)).await;
+        // More than may be carried out meanwhile, so that it is not read.
+        client.send_bytes(&frame(&vec![0; 1 << 20])[..8_000]).await;
+    }
+    let served = async {
+        loop {
+            let mut another = Client::connect(&broker).await;
+            another.send::<Metadata>(9, &metadata::Request::default()).await;
+            if another.frame().await.is_some() {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(60), served).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_waits_for_others_to_be_told_that_a_request_is_bad() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 1, &[]).await;
+    client.send::<Fetch>(12, &fetch_request("t", 0, i32::MAX)).await;
+    client.send_bytes(&frame(&header(999, 0))).await;
+    assert!(client.is_closed().await);
+}
+
+/// The answers went with the connection, though all was stored.
+#[tokio::test]
+async fn who_sends_nothing_more_is_told_what_was_stored() {
+    let broker = Broker::builder().ephemeral().set("durability", "synced").start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 1, &[]).await;
+    let asked = client.send::<Produce>(9, &produce_request("t", 0, -1, batch(&["a"]))).await;
+    client.send::<Fetch>(12, &fetch_request("t", 1, i32::MAX)).await;
+    client.shut_down().await;
+    assert_eq!(client.answer::<Produce>(9, asked).await.topics[0].partitions[0].base_offset, 0);
+    assert!(client.is_closed().await);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use klamm_protocol::frame::{FrameError, LENGTH_SIZE};
 use klamm_protocol::inbox::Inbox;
 use klamm_protocol::wire::WireError;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -28,6 +29,11 @@ const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 const REST_AFTER: Duration = Duration::from_secs(10);
 /// A buffer that has held a larger request goes with it, and is not kept for the next.
 const KEPT_BYTES_MAX: usize = 4 << 20;
+/// Tells that a client has closed its side.
+#[cfg(target_os = "linux")]
+const LEFT: PollFlags = PollFlags::RDHUP;
+#[cfg(not(target_os = "linux"))]
+const LEFT: PollFlags = PollFlags::HUP;
 /// Answers written together at most.
 const WRITE_BYTES_TARGET: usize = 1024 * 1024;
 
@@ -94,6 +100,7 @@ pub(super) async fn serve(
         last_active: Instant::now(),
         frame_started: None,
         broken: false,
+        ended: false,
         read,
         write,
         peer,
@@ -132,6 +139,8 @@ struct Connection<'a> {
     frame_started: Option<Instant>,
     /// Something came that ends the connection once the answers before it are written.
     broken: bool,
+    /// The client sends nothing more.
+    ended: bool,
 }
 
 /// What became of the bytes that have arrived.
@@ -161,12 +170,12 @@ impl Connection<'_> {
             if !self.node.gate.is_open() && self.node.gate.pass().await.is_err() {
                 return Err(ConnectionError::Killed);
             }
-            let reads = !draining && !self.broken;
+            let reads = !(draining || self.broken || self.ended);
             let blocked = if reads { self.take_requests().await } else { None };
             self.take_ready_answers().await?;
             self.flush().await?;
-            if draining && self.pipeline.is_empty() {
-                return Ok(End::Stopped);
+            if (draining || self.ended) && self.pipeline.is_empty() {
+                return Ok(if self.ended { End::Closed } else { End::Stopped });
             }
             // Answers may have left the pipeline since requests were taken into it.
             let goes_on = reads && !self.broken && blocked.is_none() && self.has_room();
@@ -187,7 +196,7 @@ impl Connection<'_> {
                 () = self.deadline.as_mut() => Event::Deadline,
             };
             match event {
-                Event::Read(0) => return self.left(),
+                Event::Read(0) => self.note_end()?,
                 Event::Read(bytes) => self.note_arrival(bytes),
                 Event::Answer(answer, request) => self.put_out(answer, request).await?,
                 Event::Reserved(memory) => self.reserved.add(memory),
@@ -232,6 +241,7 @@ impl Connection<'_> {
                 }
                 Err(error) => {
                     self.broken = true;
+                    self.pipeline.cut();
                     self.pipeline.push(Slot::Ready(Err(error)), None);
                 }
             }
@@ -255,16 +265,16 @@ impl Connection<'_> {
         self.frame_started = None;
         let (arrived, memory) = (self.arrived, mem::take(&mut self.reserved));
         let (api, dispatched) = dispatch(&self.node, &self.peer, frame).await?;
-        let (slot, memory) = match dispatched {
-            Dispatched::Ready(answer) => (Slot::Ready(Ok(answer)), Reservation::default()),
+        let slot = match dispatched {
+            Dispatched::Ready(answer) => Slot::Ready(Ok(answer)),
             // Who waits for others keeps nothing of the frame.
             Dispatched::Later(answer) if waits_for_others(api) => {
-                (Slot::Later(answer), Reservation::default())
+                Slot::Later(answer, Reservation::default())
             }
-            Dispatched::Later(answer) => (Slot::Later(answer), memory),
+            Dispatched::Later(answer) => Slot::Later(answer, memory),
             Dispatched::Silent => return Ok(Taken::Request),
         };
-        self.pipeline.push(slot, Some(UnderWay { api, arrived, _memory: memory }));
+        self.pipeline.push(slot, Some(UnderWay { api, arrived }));
         Ok(Taken::Request)
     }
 
@@ -356,12 +366,24 @@ impl Connection<'_> {
         self.answered.clear();
     }
 
-    /// The client closed its side: well, unless in the middle of a request.
-    fn left(&self) -> Result<End, ConnectionError> {
+    /// The client closed its side: well, unless in the middle of a request. It may still take the
+    /// answers to what it has asked, but is not there for what others do.
+    fn note_end(&mut self) -> Result<(), ConnectionError> {
         match self.inbox.unread().len() {
-            0 => Ok(End::Closed),
+            0 => {
+                self.ended = true;
+                self.pipeline.cut();
+                Ok(())
+            }
             bytes => Err(ConnectionError::Cut(bytes)),
         }
+    }
+
+    /// Whether the client has closed its side behind what was not read yet.
+    fn has_left(&self) -> bool {
+        let stream: &TcpStream = self.write.as_ref();
+        let mut polled = [PollFd::new(stream, LEFT)];
+        rustix::event::poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Why a request did not arrive whole in time.
@@ -391,6 +413,10 @@ impl Connection<'_> {
         let is_quiet = self.pipeline.is_empty() && self.inbox.unread().is_empty();
         if is_quiet && due.is_some_and(|due| now >= due) {
             return Ok(Some(End::Idle));
+        }
+        // Nothing is read while something waits that has no room, not even that it has left.
+        if !is_quiet && due.is_none_or(|due| now >= due) && self.has_left() {
+            return Ok(Some(End::Closed));
         }
         self.inbox.rest();
         self.out.rest();

@@ -23,8 +23,6 @@ pub(super) struct UnderWay {
     pub(super) api: ApiKey,
     /// When its last byte was read.
     pub(super) arrived: Instant,
-    /// Held for its drop.
-    pub(super) _memory: Reservation,
 }
 
 /// With as many bytes of answers no further request is carried out before some are written: small
@@ -61,7 +59,8 @@ pub(super) struct Pipeline {
 
 pub(super) enum Slot {
     Ready(Answer),
-    Later(LaterAnswer),
+    /// With the memory that the request holds until then.
+    Later(LaterAnswer, #[expect(dead_code, reason = "held for its drop")] Reservation),
 }
 
 impl Slot {
@@ -69,7 +68,7 @@ impl Slot {
     fn ready_bytes(&self) -> usize {
         match self {
             Self::Ready(Ok(answer)) => answer.len(),
-            Self::Ready(Err(_)) | Self::Later(_) => 0,
+            Self::Ready(Err(_)) | Self::Later(..) => 0,
         }
     }
 }
@@ -101,6 +100,19 @@ impl Pipeline {
         self.slots.push_back((slot, request));
     }
 
+    /// Leaves out the first answer that waits for others, and all behind it: for a client that
+    /// does not wait for them.
+    pub(super) fn cut(&mut self) {
+        let waits = |(slot, request): &(Slot, Option<UnderWay>)| {
+            let api = request.as_ref().map(|request| request.api);
+            matches!(slot, Slot::Later(..)) && api.is_some_and(waits_for_others)
+        };
+        let kept = self.slots.iter().position(waits).unwrap_or(self.slots.len());
+        for (slot, request) in self.slots.split_off(kept) {
+            self.discount(&slot, request.as_ref());
+        }
+    }
+
     /// Waits for the answer that must be written next; for ever if there is none.
     pub(super) async fn next(&mut self) -> (Answer, Option<UnderWay>) {
         poll_fn(|context| self.poll_next(context)).await
@@ -114,24 +126,28 @@ impl Pipeline {
         let came = match self.slots.front_mut() {
             None => return Poll::Pending,
             Some((Slot::Ready(_), _)) => None,
-            Some((Slot::Later(answer), _)) => Some(ready!(answer.as_mut().poll(context))),
+            Some((Slot::Later(answer, _), _)) => Some(ready!(answer.as_mut().poll(context))),
         };
         let Some((slot, request)) = self.slots.pop_front() else { return Poll::Pending };
-        self.ready_bytes -= slot.ready_bytes();
-        if let Some(count) = self.count_of(&slot, request.as_ref()) {
-            *count -= 1;
-        }
+        self.discount(&slot, request.as_ref());
         match (slot, came) {
             (Slot::Ready(answer), _) | (_, Some(answer)) => Poll::Ready((answer, request)),
-            (Slot::Later(_), None) => Poll::Pending,
+            (Slot::Later(..), None) => Poll::Pending,
+        }
+    }
+
+    fn discount(&mut self, slot: &Slot, request: Option<&UnderWay>) {
+        self.ready_bytes -= slot.ready_bytes();
+        if let Some(count) = self.count_of(slot, request) {
+            *count -= 1;
         }
     }
 
     /// Where such an answer counts until it is there.
     fn count_of(&mut self, slot: &Slot, request: Option<&UnderWay>) -> Option<&mut usize> {
         match (slot, request?.api) {
-            (Slot::Later(_), api) if waits_for_others(api) => Some(&mut self.waiting),
-            (Slot::Later(_), api) if is_unbounded(api) => Some(&mut self.unbounded),
+            (Slot::Later(..), api) if waits_for_others(api) => Some(&mut self.waiting),
+            (Slot::Later(..), api) if is_unbounded(api) => Some(&mut self.unbounded),
             _ => None,
         }
     }
@@ -142,6 +158,7 @@ mod tests {
     use klamm_protocol::wire::Writer;
 
     use super::*;
+    use crate::server::memory::RequestMemory;
 
     fn answer(bytes: usize) -> Slot {
         let mut writer = Writer::new(0, false);
@@ -150,11 +167,12 @@ mod tests {
     }
 
     fn later() -> Slot {
-        Slot::Later(Box::pin(async { Ok(Encoded::default()) }))
+        let answer = Box::pin(async { Ok(Encoded::default()) });
+        Slot::Later(answer, Reservation::default())
     }
 
     fn request(api: ApiKey) -> Option<UnderWay> {
-        Some(UnderWay { api, arrived: Instant::now(), _memory: Reservation::default() })
+        Some(UnderWay { api, arrived: Instant::now() })
     }
 
     #[tokio::test]
@@ -184,6 +202,39 @@ mod tests {
             pipeline.next().await.0.unwrap();
             assert_eq!(pipeline.has_room(true), has_room);
         }
+    }
+
+    /// Whoever read an answer slowly held the memory of its request for as long.
+    #[tokio::test]
+    async fn the_memory_of_a_request_is_free_once_its_answer_is_there() {
+        let memory = RequestMemory::new(Some(1 << 20));
+        let mut all = Reservation::default();
+        assert!(memory.try_extend(&mut all, 1 << 10));
+        let mut pipeline = Pipeline::new(10);
+        let answer = Box::pin(async { Ok(Encoded::default()) });
+        pipeline.push(Slot::Later(answer, all), request(ApiKey::Produce));
+        let _unwritten = pipeline.next().await;
+        assert!(memory.try_extend(&mut Reservation::default(), 1 << 10));
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_wait_gets_what_is_not_held_up_by_others() {
+        let mut pipeline = Pipeline::new(10);
+        for (slot, api) in [
+            (answer(1), ApiKey::Metadata),
+            (later(), ApiKey::Produce),
+            (later(), ApiKey::Fetch),
+            (answer(READY_BYTES_MAX), ApiKey::Metadata),
+            (later(), ApiKey::OffsetFetch),
+        ] {
+            pipeline.push(slot, request(api));
+        }
+        pipeline.cut();
+        for api in [ApiKey::Metadata, ApiKey::Produce] {
+            assert_eq!(pipeline.next().await.1.unwrap().api, api);
+        }
+        assert!(pipeline.is_empty() && pipeline.has_room(true));
+        assert_eq!((pipeline.waiting, pipeline.unbounded, pipeline.ready_bytes), (0, 0, 0));
     }
 
     #[tokio::test]
