@@ -71,6 +71,25 @@ async fn a_fetch_waits_until_enough_bytes_are_there() {
     assert_eq!(counts, [1, 2]);
 }
 
+/// What was there before the last of it is not held meanwhile, and has to be there in the end.
+#[tokio::test]
+async fn a_fetch_that_waits_for_much_has_all_of_it() {
+    let (broker, mut client) = with_topics(&[]).await;
+    let mut writer = Client::connect(&broker).await;
+    let large = batch(&[&"x".repeat(20_000)]);
+    let min_bytes = i32::try_from(6 * large.len()).unwrap();
+    let partition = fetch::Partition { partition_max_bytes: 1 << 20, ..Default::default() };
+    let request = fetch::Request { min_bytes, ..beside("t", partition) };
+    let id = client.send::<Fetch>(12, &request).await;
+    for topic in ["t", "idle", "t", "idle", "t", "t"] {
+        writer.produce(topic, large.clone()).await;
+    }
+    let response = client.answer::<Fetch>(12, id).await;
+    let counts: Vec<_> =
+        response.topics.iter().map(|topic| values(&topic.partitions[0]).len()).collect();
+    assert_eq!(counts, [2, 4]);
+}
+
 /// A fetch of so many bytes at least and at most, that would wait for ever.
 fn exactly(bytes: usize) -> fetch::Request {
     let bytes = i32::try_from(bytes).unwrap();

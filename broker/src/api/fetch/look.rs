@@ -14,6 +14,9 @@ use crate::partition::{Batches, ColdReads, Isolation, Partition, Read, Waiter};
 
 /// The first version whose clients read zstd (KIP-110).
 const ZSTD_FROM_VERSION: i16 = 10;
+/// Who waits for more holds at most so many bytes of records meanwhile, and reads them anew in the
+/// end if there are more: it may wait as long as its client wants.
+const HELD_MAX: usize = 16 << 10;
 
 /// What is to be read, with its limits.
 pub(super) struct Plan {
@@ -36,12 +39,22 @@ pub(super) struct Target {
 
 /// An answer for each target, and what decides whether they may be sent already.
 pub(super) struct Look {
-    pub(super) answers: Vec<PartitionAnswer>,
-    /// What each counts for: see [`Batches`].
-    worth: Vec<usize>,
+    seen: Vec<Seen>,
+    /// Of all records.
     bytes: usize,
     /// An error, or logs that have parted: the client must hear of it at once.
     is_urgent: bool,
+    /// The records were left out.
+    is_bare: bool,
+}
+
+/// What is to be said of one target.
+struct Seen {
+    answer: PartitionAnswer,
+    /// Of the records, there or left out.
+    bytes: usize,
+    /// What they count for: see [`Batches`].
+    worth: usize,
 }
 
 impl Plan {
@@ -54,14 +67,12 @@ impl Plan {
 
     /// Reads what is there now, in order.
     pub(super) async fn look(&self) -> Look {
-        let count = self.targets.len();
-        let (answers, worth) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let mut look = Look { answers, worth, bytes: 0, is_urgent: false };
+        let seen = Vec::with_capacity(self.targets.len());
+        let mut look = Look { seen, bytes: 0, is_urgent: false, is_bare: false };
         for target in &self.targets {
-            let (answer, worth) = self.read(target, look.bytes).await;
-            look.count(&answer);
-            look.answers.push(answer);
-            look.worth.push(worth);
+            let seen = self.read(target, look.bytes).await;
+            look.count(&seen);
+            look.seen.push(seen);
         }
         look
     }
@@ -77,6 +88,7 @@ impl Plan {
         let mut look = self.look().await;
         tokio::pin!(stopping);
         while !self.is_enough(&look) {
+            look.lay_down();
             let changed = tokio::select! {
                 changed = timeout_at(self.deadline, waiter.changed()) => changed,
                 () = &mut stopping => break,
@@ -86,23 +98,21 @@ impl Plan {
                 self.look_again(&mut look, at).await;
             }
         }
-        look
+        if look.is_bare { self.look().await } else { look }
     }
 
     /// Reads one target anew.
     async fn look_again(&self, look: &mut Look, at: usize) {
-        let Some(target) = self.targets.get(at) else { return };
-        look.bytes -= look.answers.get(at).map_or(0, bytes);
-        let (fresh, fresh_worth) = self.read(target, look.bytes).await;
+        let Some((target, known)) = self.targets.get(at).zip(look.seen.get(at)) else { return };
+        look.bytes -= known.bytes;
+        let fresh = self.read(target, look.bytes).await;
         look.count(&fresh);
-        let known = look.answers.get_mut(at).zip(look.worth.get_mut(at));
-        if let Some((answer, worth)) = known {
-            (*answer, *worth) = (fresh, fresh_worth);
+        if let Some(known) = look.seen.get_mut(at) {
+            *known = fresh;
         }
     }
 
-    /// The answer for one target, and what it counts for.
-    async fn read(&self, target: &Target, bytes_so_far: usize) -> (PartitionAnswer, usize) {
+    async fn read(&self, target: &Target, bytes_so_far: usize) -> Seen {
         let answer = match &target.partition {
             Ok(partition) => {
                 self.read_partition(partition, target.followed.ask, bytes_so_far).await
@@ -115,9 +125,11 @@ impl Plan {
         };
         let partition_index = target.followed.place.index;
         let (answer, worth) = answer.unwrap_or_else(|error_code| (refused(error_code), 0));
-        (PartitionAnswer { partition_index, ..answer }, worth)
+        let answer = PartitionAnswer { partition_index, ..answer };
+        Seen { bytes: bytes(&answer), answer, worth }
     }
 
+    /// The answer for a partition, and what it counts for.
     async fn read_partition(
         &self,
         partition: &Arc<Partition>,
@@ -170,14 +182,28 @@ impl Plan {
 }
 
 impl Look {
-    fn worth(&self) -> usize {
-        self.worth.iter().fold(0, |sum, worth| sum.saturating_add(*worth))
+    pub(super) fn into_answers(self) -> impl Iterator<Item = PartitionAnswer> {
+        self.seen.into_iter().map(|seen| seen.answer)
     }
 
-    fn count(&mut self, answer: &PartitionAnswer) {
-        self.bytes += bytes(answer);
+    fn worth(&self) -> usize {
+        self.seen.iter().fold(0, |sum, seen| sum.saturating_add(seen.worth))
+    }
+
+    fn count(&mut self, seen: &Seen) {
+        self.bytes += seen.bytes;
         self.is_urgent |=
-            !answer.error_code.is_none() || answer.diverging_epoch != EpochEnd::default();
+            !seen.answer.error_code.is_none() || seen.answer.diverging_epoch != EpochEnd::default();
+    }
+
+    /// Leaves out the records, if they are many, until there are enough.
+    fn lay_down(&mut self) {
+        if self.bytes > HELD_MAX {
+            self.is_bare = true;
+            for seen in &mut self.seen {
+                seen.answer.records = None;
+            }
+        }
     }
 }
 
@@ -194,4 +220,32 @@ pub(super) fn refused(error_code: ErrorCode) -> PartitionAnswer {
 fn holds_zstd(records: &Records) -> bool {
     let mut batches = batches(records.clone().into_bytes()).flatten();
     batches.any(|batch| batch.header().attributes.compression() == Ok(Compression::Zstd))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn seen(bytes: usize) -> Seen {
+        let records = Some(Bytes::from(vec![0; bytes]).into());
+        Seen { answer: PartitionAnswer { records, ..Default::default() }, bytes, worth: bytes }
+    }
+
+    /// A thousand clients that waited for more held a thousand times what there was.
+    #[test]
+    fn who_waits_for_more_holds_little() {
+        for (sizes, held) in [([HELD_MAX, 0], HELD_MAX), ([HELD_MAX, 1], 0)] {
+            let seen = sizes.map(seen).into();
+            let bytes = sizes.iter().sum();
+            let mut look = Look { seen, bytes, is_urgent: false, is_bare: false };
+            look.lay_down();
+            assert_eq!((look.worth(), look.bytes, look.is_bare), (bytes, bytes, held == 0));
+            assert_eq!(
+                look.into_answers().map(|answer| super::bytes(&answer)).sum::<usize>(),
+                held
+            );
+        }
+    }
 }

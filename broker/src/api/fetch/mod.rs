@@ -124,8 +124,8 @@ impl Fetch {
     /// What is to be sent of what was seen.
     fn conclude(&self, look: Look) -> Response {
         let targets = &self.plan.targets;
-        count(targets, &look.answers);
-        let mut answers: Vec<_> = targets.iter().zip(look.answers).collect();
+        let mut answers: Vec<_> = targets.iter().zip(look.into_answers()).collect();
+        count(&answers);
         let mut response = Response::default();
         match &self.ending {
             Ending::NoSession => {}
@@ -267,8 +267,8 @@ impl<'a> Finder<'a> {
 }
 
 /// Counts what is given out of each topic.
-fn count(targets: &[Target], answers: &[PartitionAnswer]) {
-    for (target, answer) in targets.iter().zip(answers) {
+fn count(answers: &[(&Target, PartitionAnswer)]) {
+    for (target, answer) in answers {
         let Ok(partition) = &target.partition else { continue };
         let metrics = &partition.topic.metrics;
         if !answer.error_code.is_none() {
