@@ -166,6 +166,48 @@ async fn coordinator_epoch(client: &mut Client, topic: &str) -> i32 {
     told.topics[0].partitions[0].active_producers[0].coordinator_epoch
 }
 
+/// Aborts what a producer has open in partitions of `t`, as an administrator may.
+async fn mark(
+    client: &mut Client,
+    producer: (i64, i16),
+    coordinator_epoch: i32,
+    partition_indexes: Vec<i32>,
+) -> Vec<ErrorCode> {
+    let marker = write_txn_markers::Marker {
+        producer_id: producer.0,
+        producer_epoch: producer.1,
+        coordinator_epoch,
+        topics: vec![write_txn_markers::Topic { name: "t".into(), partition_indexes }],
+        ..Default::default()
+    };
+    let request = write_txn_markers::Request { markers: vec![marker] };
+    let written = client.call::<WriteTxnMarkers>(1, &request).await;
+    written.markers[0].topics[0].partitions.iter().map(|it| it.error_code).collect()
+}
+
+/// The broker's own markers were refused from then on, and its readers waited for ever.
+#[tokio::test]
+async fn an_administrator_does_not_replace_the_coordinator() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = start(folder.path()).await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("t", 1, &[]).await;
+    let mut producer = Producer::connect(&broker, "id", Generation::First).await;
+    producer.init().await;
+    producer.write("t", 0, "aborted").await;
+    assert_eq!(mark(&mut client, producer.producer, 5, vec![0]).await, [ErrorCode::NONE]);
+    producer.abort().await;
+    producer.settled().await;
+    producer.write("t", 0, "committed").await;
+    producer.commit().await;
+    producer.settled().await;
+    assert_eq!(client.committed("t", 0).await.0, ["committed"]);
+    assert_eq!(coordinator_epoch(&mut client, "t").await, 5);
+    let old = mark(&mut client, producer.producer, 4, vec![0]).await;
+    assert_eq!(old, [ErrorCode::TRANSACTION_COORDINATOR_FENCED]);
+    broker.stop().await;
+}
+
 #[tokio::test]
 async fn transactions_outlive_stops_and_crashes() {
     let folder = tempfile::tempdir().unwrap();
@@ -392,19 +434,8 @@ async fn who_writes_is_told_and_what_hangs_is_ended() {
     assert_eq!((active.last_sequence, active.current_txn_start_offset), (1, 0));
     assert_eq!(active.coordinator_epoch, -1);
 
-    let topic = write_txn_markers::Topic { name: "t".into(), partition_indexes: vec![0, 1] };
-    let marker = write_txn_markers::Marker {
-        producer_id: producer.producer.0,
-        producer_epoch: producer.producer.1,
-        coordinator_epoch: 0,
-        topics: vec![topic],
-        ..Default::default()
-    };
-    let request = write_txn_markers::Request { markers: vec![marker] };
-    let written = client.call::<WriteTxnMarkers>(1, &request).await;
-    let codes = written.markers[0].topics[0].partitions.iter().map(|it| it.error_code);
-    let codes: Vec<_> = codes.collect();
-    assert_eq!(codes, [ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]);
+    let marked = mark(&mut client, producer.producer, 0, vec![0, 1]).await;
+    assert_eq!(marked, [ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]);
     assert_eq!(client.committed("t", 0).await, (vec![], 3));
     broker.stop().await;
 }

@@ -41,14 +41,19 @@ impl Partition {
         active
     }
 
-    /// Begins to verify that a producer may begin a transaction here: the coordinator is to be
-    /// asked whether its transaction includes this partition, and then its first batch to be
+    /// Begins to verify that a producer may begin a transaction here, with a batch of this
+    /// sequence: the coordinator is to be asked whether its transaction includes this partition, and then its first batch to be
     /// appended with the verification, or [`refute`](Self::refute) to be called. `None` where it
     /// has begun.
-    pub(crate) fn verify(&self, producer_id: i64, epoch: i16) -> Option<Verification> {
+    pub(crate) fn verify(
+        &self,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+    ) -> Option<Verification> {
         let mut producers = self.lock_producers();
         let begins = !producers.has_open(producer_id, epoch);
-        begins.then(|| producers.transactions.verify(producer_id, epoch))
+        begins.then(|| producers.transactions.verify(producer_id, epoch, sequence))
     }
 
     /// A producer of that epoch may not begin a transaction here.
@@ -65,11 +70,12 @@ impl Partition {
         outcome: Outcome,
         now_ms: i64,
     ) -> Result<Commit, Rejection> {
-        let end = EndTransaction { outcome, coordinator_epoch: marker.coordinator_epoch };
-        let batch = end.batch(marker.producer_id, marker.producer_epoch, now_ms);
-        let batch = batch
-            .map_err(|error| Rejection::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string()))?;
         let mut producers = self.lock_producers();
+        let coordinator_epoch = producers.coordinator_epoch(marker);
+        let marker = &Marker { coordinator_epoch, ..*marker };
+        let batch = EndTransaction { outcome, coordinator_epoch }
+            .batch(marker.producer_id, marker.producer_epoch, now_ms)
+            .map_err(|error| Rejection::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string()))?;
         let partition = Arc::clone(self);
         if producers.judge_marker(marker).map_err(refused)? == MarkerVerdict::Duplicate {
             let last_offset = self.log.offsets().end.get() - 1;

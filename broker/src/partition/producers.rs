@@ -63,6 +63,8 @@ pub(crate) struct Marker {
     /// Whether the epoch came with the end, so that nothing was written under it yet (KIP-890).
     pub(crate) has_new_epoch: bool,
     pub(crate) coordinator_epoch: i32,
+    /// Whether this broker's coordinator ends the transaction, not an administrator.
+    pub(crate) is_own: bool,
 }
 
 /// What is to be done with a marker.
@@ -117,13 +119,16 @@ impl Producers {
         if let Some(Entry { epoch: current, .. }) = known.filter(|entry| epoch < entry.epoch) {
             return Err(Refusal::OldEpoch { id, epoch, current: *current });
         }
-        let is_valid = |verification| self.transactions.is_valid(id, epoch, verification);
-        if self.begins_transaction(batch) && !verification.is_some_and(is_valid) {
+        let lowest = |verification| self.transactions.lowest_sequence(id, epoch, verification);
+        let lowest = verification.and_then(lowest);
+        if self.begins_transaction(batch) && lowest.is_none() {
             return Err(Refusal::NoTransaction { id });
         }
         let expected = match known {
             Some(entry) if epoch == entry.epoch => entry.next_sequence(),
-            None if !verification.is_some_and(Verification::begins_at_zero) => sequence,
+            None if !verification.is_some_and(Verification::begins_at_zero) => {
+                lowest.unwrap_or(sequence)
+            }
             Some(_) | None => 0,
         };
         if has_sequence && sequence != expected {
@@ -146,6 +151,14 @@ impl Producers {
     pub(crate) fn has_open(&self, id: i64, epoch: i16) -> bool {
         let is_open = |entry: &Entry| entry.open.is_some() && entry.epoch == epoch;
         self.entries.get(&id).is_some_and(is_open)
+    }
+
+    /// Of a marker, the epoch of the coordinator under which it is stored. There is no coordinator
+    /// but this broker's: an administrator who has ended a transaction under a higher epoch does
+    /// not replace it.
+    pub(crate) fn coordinator_epoch(&self, marker: &Marker) -> i32 {
+        let known = self.entries.get(&marker.producer_id).map(|entry| entry.coordinator_epoch);
+        known.filter(|_| marker.is_own).unwrap_or(-1).max(marker.coordinator_epoch)
     }
 
     /// Judges the end of a transaction before it is stored.
@@ -397,7 +410,28 @@ mod tests {
     }
 
     fn marker(epoch: i16, has_new_epoch: bool) -> Marker {
-        Marker { producer_id: 7, producer_epoch: epoch, has_new_epoch, coordinator_epoch: 3 }
+        let coordinator_epoch = 3;
+        Marker {
+            producer_id: 7,
+            producer_epoch: epoch,
+            has_new_epoch,
+            coordinator_epoch,
+            is_own: false,
+        }
+    }
+
+    /// It was stored, and those before it could not come any more.
+    #[test]
+    fn a_batch_behind_one_that_was_refused_waits_for_it() {
+        let mut producers = after(&[]);
+        let (first, second) = (transactional(0, 41, 10), transactional(0, 51, 10));
+        producers.transactions.verify(7, 0, 41);
+        let verification = producers.transactions.verify(7, 0, 51);
+        let out_of_order = Refusal::OutOfOrder { id: 7, sequence: 51, expected: 41 };
+        assert_eq!(producers.judge(&second, Some(verification)), Err(out_of_order));
+        assert_eq!(producers.judge(&first, Some(verification)), Ok(Verdict::Append));
+        producers.stored(&first, 100, 0);
+        check(&producers, &second, Ok(None));
     }
 
     #[test]
@@ -405,7 +439,7 @@ mod tests {
         let mut producers = after(&[]);
         let (no, first) = (Err(Refusal::NoTransaction { id: 7 }), transactional(0, 0, 10));
         check(&producers, &first, no);
-        let verification = producers.transactions.verify(7, 0);
+        let verification = producers.transactions.verify(7, 0, 0);
         assert_eq!(producers.judge(&first, Some(verification)), Ok(Verdict::Append));
         producers.stored(&first, 100, 0);
         assert_eq!(producers.transactions.first_undecided(), Some(100));
@@ -421,7 +455,7 @@ mod tests {
     #[test]
     fn a_transaction_of_the_second_generation_begins_with_its_first_batch() {
         let mut producers = after(&[]);
-        let verification = producers.transactions.verify(7, 1);
+        let verification = producers.transactions.verify(7, 1, 10);
         let (first, second) = (transactional(1, 0, 10), transactional(1, 10, 10));
         let early = Refusal::OutOfOrder { id: 7, sequence: 10, expected: 0 };
         let judge = |producers: &Producers, batch, verification| {
@@ -443,7 +477,7 @@ mod tests {
         producers.marked(&marker(4, true), 100, 0);
         let refused = Refusal::OldEpoch { id: 7, epoch: 3, current: 4 };
         check(&producers, &transactional(3, 0, 1), Err(refused));
-        let verification = producers.transactions.verify(7, 4);
+        let verification = producers.transactions.verify(7, 4, 0);
         let (old, new) = (transactional(3, 0, 1), transactional(4, 0, 1));
         assert_eq!(producers.judge(&old, Some(verification)), Err(refused));
         assert_eq!(producers.judge(&new, Some(verification)), Ok(Verdict::Append));

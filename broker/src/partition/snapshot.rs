@@ -196,6 +196,7 @@ fn marker(header: &BatchHeader) -> Marker {
         producer_epoch: header.producer_epoch,
         has_new_epoch: false,
         coordinator_epoch: -1,
+        is_own: false,
     }
 }
 

@@ -11,17 +11,25 @@ pub(crate) struct Transactions {
     ending: BTreeMap<i64, i64>,
     /// Producers that may open a transaction, if what the coordinator is asked about them is true:
     /// by their ids and epochs, so that one who was replaced takes nothing from its successor.
-    verifications: HashMap<(i64, i16), Verification>,
+    verifications: HashMap<(i64, i16), Verified>,
     last_verification: u64,
 }
 
 /// Stands for a question to the coordinator, whether a producer's transaction includes the
-/// partition. No marker has come since it was asked as long as [`Transactions::is_valid`] says so.
+/// partition. No marker has come since it was asked as long as [`Transactions::lowest_sequence`] knows
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verification {
     number: u64,
     /// Whether the transaction begins with this: its epoch is its own, and so are its sequences.
     begins: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Verified {
+    verification: Verification,
+    /// Of the batches for which it was asked, that of the first.
+    lowest_sequence: i32,
 }
 
 impl Verification {
@@ -66,27 +74,29 @@ impl Transactions {
         self.ending.retain(|_, marker| *marker >= high_watermark);
     }
 
-    /// Begins to verify that a producer may open a transaction.
-    pub(crate) fn verify(&mut self, producer_id: i64, epoch: i16) -> Verification {
+    /// Begins to verify that a producer may open a transaction with a batch of this sequence.
+    pub(crate) fn verify(&mut self, producer_id: i64, epoch: i16, sequence: i32) -> Verification {
         let producer = (producer_id, epoch);
-        if let Some(known) = self.verifications.get(&producer) {
-            return *known;
+        if let Some(known) = self.verifications.get_mut(&producer) {
+            known.lowest_sequence = known.lowest_sequence.min(sequence);
+            return known.verification;
         }
         self.last_verification += 1;
         let verification = Verification { number: self.last_verification, begins: false };
-        self.verifications.insert(producer, verification);
+        self.verifications.insert(producer, Verified { verification, lowest_sequence: sequence });
         verification
     }
 
-    /// Whether what was asked is still what counts: no marker has come since.
-    pub(crate) fn is_valid(
+    /// The lowest sequence for which this was asked, if that still counts: no marker has come since.
+    pub(crate) fn lowest_sequence(
         &self,
         producer_id: i64,
         epoch: i16,
         verification: Verification,
-    ) -> bool {
-        let known = self.verifications.get(&(producer_id, epoch));
-        known.is_some_and(|known| known.number == verification.number)
+    ) -> Option<i32> {
+        let known = self.verifications.get(&(producer_id, epoch))?;
+        let is_same = known.verification.number == verification.number;
+        is_same.then_some(known.lowest_sequence)
     }
 
     /// What was asked about a producer is not true.
@@ -131,27 +141,36 @@ mod tests {
     #[test]
     fn a_verification_counts_until_a_marker_comes() {
         let mut transactions = Transactions::default();
-        let first = transactions.verify(1, 0);
-        assert_eq!(transactions.verify(1, 0), first);
-        assert_ne!(transactions.verify(2, 0), first);
-        assert!(transactions.is_valid(1, 0, first) && !transactions.is_valid(2, 0, first));
+        let first = transactions.verify(1, 0, 0);
+        assert_eq!(transactions.verify(1, 0, 0), first);
+        assert_ne!(transactions.verify(2, 0, 0), first);
+        assert!(
+            transactions.lowest_sequence(1, 0, first).is_some()
+                && transactions.lowest_sequence(2, 0, first).is_none()
+        );
         transactions.invalidate(1);
-        assert!(!transactions.is_valid(1, 0, first));
-        let second = transactions.verify(1, 0);
-        assert!(second != first && transactions.is_valid(1, 0, second));
+        assert!(transactions.lowest_sequence(1, 0, first).is_none());
+        let second = transactions.verify(1, 0, 0);
+        assert!(second != first && transactions.lowest_sequence(1, 0, second).is_some());
         transactions.open(1, 0, 10);
-        assert!(!transactions.is_valid(1, 0, second));
+        assert!(transactions.lowest_sequence(1, 0, second).is_none());
     }
 
     #[test]
     fn who_was_replaced_takes_no_verification_from_its_successor() {
         let mut transactions = Transactions::default();
-        let (new, old) = (transactions.verify(1, 5), transactions.verify(1, 4));
-        assert!(new != old && !transactions.is_valid(1, 4, new));
+        let (new, old) = (transactions.verify(1, 5, 0), transactions.verify(1, 4, 0));
+        assert!(new != old && transactions.lowest_sequence(1, 4, new).is_none());
         transactions.refute(1, 4);
-        assert!(!transactions.is_valid(1, 4, old) && transactions.is_valid(1, 5, new));
-        let old = transactions.verify(1, 4);
+        assert!(
+            transactions.lowest_sequence(1, 4, old).is_none()
+                && transactions.lowest_sequence(1, 5, new).is_some()
+        );
+        let old = transactions.verify(1, 4, 0);
         transactions.invalidate(1);
-        assert!(!transactions.is_valid(1, 4, old) && !transactions.is_valid(1, 5, new));
+        assert!(
+            transactions.lowest_sequence(1, 4, old).is_none()
+                && transactions.lowest_sequence(1, 5, new).is_none()
+        );
     }
 }

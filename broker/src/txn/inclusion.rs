@@ -24,14 +24,20 @@ pub(crate) enum Inclusion {
 pub(crate) struct Asking {
     partition: Arc<Partition>,
     producer: Producer,
+    /// Of the batch that is to be written.
+    sequence: i32,
     verification: Verification,
 }
 
 impl Asking {
     /// Begins to ask; there is nothing to ask where the producer has a transaction open.
-    pub(crate) fn begin(partition: &Arc<Partition>, producer: Producer) -> Option<Self> {
-        let verification = partition.verify(producer.id, producer.epoch)?;
-        Some(Self { partition: Arc::clone(partition), producer, verification })
+    pub(crate) fn begin(
+        partition: &Arc<Partition>,
+        producer: Producer,
+        sequence: i32,
+    ) -> Option<Self> {
+        let verification = partition.verify(producer.id, producer.epoch, sequence)?;
+        Some(Self { partition: Arc::clone(partition), producer, sequence, verification })
     }
 
     /// The name of the partition's topic, and its index.
@@ -43,7 +49,7 @@ impl Asking {
     fn renew(&mut self) -> bool {
         let known = self.verification;
         let Producer { id, epoch } = self.producer;
-        self.verification = self.partition.verify(id, epoch).unwrap_or(known);
+        self.verification = self.partition.verify(id, epoch, self.sequence).unwrap_or(known);
         self.verification != known
     }
 

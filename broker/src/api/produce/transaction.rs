@@ -85,7 +85,7 @@ fn askings(call: &Call, request: &Request) -> BTreeMap<(i64, i16), Vec<Asking>> 
             let header = records.and_then(|records| BatchHeader::parse(&records).ok());
             let Some(header) = header.filter(is_of_transaction) else { continue };
             let producer = Producer { id: header.producer_id, epoch: header.producer_epoch };
-            if let Some(asking) = Asking::begin(&partition, producer) {
+            if let Some(asking) = Asking::begin(&partition, producer, header.base_sequence) {
                 askings.entry((producer.id, producer.epoch)).or_default().push(asking);
             }
         }

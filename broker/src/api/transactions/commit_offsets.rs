@@ -89,7 +89,8 @@ async fn verify(
     producer: BatchProducer,
 ) -> Result<Option<Verification>, ErrorCode> {
     let producer = Producer { id: producer.id, epoch: producer.epoch };
-    let askings = Asking::begin(partition, producer).into_iter().collect();
+    // What a coordinator writes for a producer has no sequence.
+    let askings = Asking::begin(partition, producer, -1).into_iter().collect();
     let inclusion = match call.version {
         ADDS_PARTITION.. => Inclusion::ByWrite,
         _ => Inclusion::ByClient,

@@ -57,6 +57,7 @@ async fn begin(node: &Arc<Node>, sent: Sent) -> (MarkerAnswer, Vec<Marking>) {
         producer_epoch: sent.producer_epoch,
         has_new_epoch: sent.transaction_version >= HAS_NEW_EPOCH,
         coordinator_epoch: sent.coordinator_epoch,
+        is_own: false,
     };
     let outcome = if sent.transaction_result { Outcome::Commit } else { Outcome::Abort };
     let (mut topics, mut markings) = (Vec::with_capacity(sent.topics.len()), Vec::new());

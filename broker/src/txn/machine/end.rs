@@ -68,8 +68,12 @@ impl Transaction {
         if ends_something { Ok(true) } else { Err(ErrorCode::INVALID_TXN_STATE) }
     }
 
-    /// Whether the producer before the last end was this one.
+    /// Whether the producer before the last end was this one. Only an end of the second generation
+    /// brings the epoch that its producer goes on with: else it is a newer producer's.
     fn has_ended_as(&self, producer: Producer) -> bool {
+        if self.generation != Generation::Second {
+            return false;
+        }
         let (now, before) = (self.producer, producer);
         // The last epoch of all only a fence brings, which for want of another is one higher then.
         let is_given = now.epoch < i16::MAX;

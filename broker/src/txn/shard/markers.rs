@@ -113,6 +113,7 @@ impl Markings {
             producer_epoch: markers.producer.epoch,
             has_new_epoch: markers.generation == Generation::Second,
             coordinator_epoch: self.coordinator_epoch,
+            is_own: true,
         }
     }
 

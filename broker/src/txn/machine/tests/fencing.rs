@@ -21,6 +21,33 @@ fn who_comes_fences_who_was_there() {
     );
 }
 
+/// It was told the epoch of who had come after it, whose transaction of the first generation had
+/// ended as it wanted to end its own.
+#[test]
+fn who_was_replaced_does_not_take_an_end_for_its_own() {
+    check(
+        "
+        > init
+        stored: Empty 1/0
+        told 1/0
+        > init
+        stored: Empty 1/1
+        told 1/1
+        > add t-0
+        stored: Ongoing 1/1 t-0
+        yes
+        > end abort
+        stored: PrepareAbort 1/1 t-0
+        to be marked: Abort 1/1 t-0
+        told 1/1
+        > mark t-0
+        stored: CompleteAbort 1/1
+        > end abort v2 as=1/0
+        PRODUCER_FENCED
+        ",
+    );
+}
+
 #[test]
 fn what_is_open_is_aborted_first() {
     check(

@@ -4,27 +4,19 @@ use std::sync::Arc;
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::Outcome;
+use klamm_storage::ReadError;
 use klamm_storage::disk::MemoryDisk;
 
 use super::support::{ask, init, node};
 use crate::node::Node;
-use crate::partition::Marker;
 use crate::txn::machine::{End, Generation, Partitions};
 use crate::txn::shard::command::{Add, Command};
 
-/// Commits a transaction with a partition that a newer coordinator has taken over, so that it takes
-/// no marker, now or ever.
+/// Commits a transaction with a partition that takes no marker, now or ever.
 async fn commit_in_vain(node: &Arc<Node>) {
     let topic = node.auto_create(&"t".into()).await.unwrap();
     let producer = init(node, "tx").await.unwrap();
-    let newer = Marker {
-        producer_id: producer.id,
-        producer_epoch: producer.epoch,
-        has_new_epoch: false,
-        coordinator_epoch: i32::MAX,
-    };
-    let marked = topic.partition(0).unwrap().mark(&newer, Outcome::Abort, 0);
-    marked.unwrap_or_else(|rejection| panic!("{}", rejection.message)).await.unwrap();
+    topic.partition(0).unwrap().log().fail(ReadError::Closed);
 
     let generation = Generation::First;
     let partitions = Partitions::from([("t".into(), [0].into())]);

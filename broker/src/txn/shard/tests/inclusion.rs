@@ -29,11 +29,11 @@ async fn a_marker_that_comes_meanwhile_does_not_take_away_what_was_included() {
     };
 
     let first = init(&node, "tx").await.unwrap();
-    let asking = Asking::begin(&partition, first).unwrap();
+    let asking = Asking::begin(&partition, first, 0).unwrap();
     assert_eq!(write(first, asking).await, Ok(()));
     // The next transaction is as fast as can be: it asks before the last one has its marker.
     let second = Producer { epoch: first.epoch + 1, ..first };
-    let asking = Asking::begin(&partition, second).unwrap();
+    let asking = Asking::begin(&partition, second, 0).unwrap();
     let (outcome, generation) = (Outcome::Commit, Generation::Second);
     let end = End { producer: first, outcome, generation };
     let next = ask(&node, |answer| Command::End("tx".into(), end, answer)).await;
