@@ -49,6 +49,13 @@ struct Followed {
     broker: Arc<BrokerConfig>,
 }
 
+/// A topic that does not follow the catalog, and why.
+#[derive(Debug)]
+pub(crate) struct Unopened {
+    pub(crate) topic: Uuid,
+    pub(crate) error: OpenError,
+}
+
 impl Deref for Topic {
     type Target = TopicInfo;
 
@@ -123,9 +130,9 @@ impl Topics {
     /// Brings what is open in line with what the catalog plans: opens, grows, configures and
     /// removes topics. Blocks on the disk where a partition that is opened holds records.
     ///
-    /// # Errors
-    /// A log cannot be opened. Its topic is as it was, for another time; the others follow.
-    pub(crate) fn follow(&self, version: &Version) -> Result<(), OpenError> {
+    /// Gives the topics that are as they were, for another time, because a log of theirs cannot be
+    /// opened.
+    pub(crate) fn follow(&self, version: &Version) -> Vec<Unopened> {
         let Version { image: plan, config, .. } = version;
         for topic in self.all() {
             if plan.topic_by_id(topic.id).is_none() {
@@ -133,26 +140,23 @@ impl Topics {
             }
         }
         let mut missing = Vec::new();
-        let mut followed = Ok(());
+        let mut unopened = Vec::new();
         for planned in plan.topics() {
             match self.by_id(planned.id) {
                 None => missing.push(planned),
-                Some(topic) => followed = followed.and(self.update(&topic, planned, config)),
+                Some(topic) => unopened.extend(self.update(&topic, planned, config).err()),
             }
         }
-        followed.and(self.open_all(&missing, config))
+        unopened.extend(self.open_all(&missing, config));
+        unopened
     }
 
     /// Opens topics side by side: after a crash each log has to be read.
-    fn open_all(
-        &self,
-        missing: &[&Arc<TopicImage>],
-        config: &Arc<BrokerConfig>,
-    ) -> Result<(), OpenError> {
+    fn open_all(&self, missing: &[&Arc<TopicImage>], config: &Arc<BrokerConfig>) -> Vec<Unopened> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = missing.len().div_ceil(threads).max(OPENED_ALONE);
-        let open = |share: &'_ [&Arc<TopicImage>]| {
-            share.iter().map(|planned| self.open(planned, config)).fold(Ok(()), Result::and)
+        let open = |share: &'_ [&Arc<TopicImage>]| -> Vec<Unopened> {
+            share.iter().filter_map(|planned| self.open(planned, config).err()).collect()
         };
         if missing.len() <= share {
             return open(missing);
@@ -160,14 +164,14 @@ impl Topics {
         std::thread::scope(|scope| {
             let shares: Vec<_> =
                 missing.chunks(share).map(|share| scope.spawn(move || open(share))).collect();
-            let opened = shares
-                .into_iter()
-                .map(|share| share.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            opened.fold(Ok(()), Result::and)
+            let unopened = shares.into_iter().flat_map(|share| {
+                share.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            unopened.collect()
         })
     }
 
-    fn open(&self, plan: &Arc<TopicImage>, config: &Arc<BrokerConfig>) -> Result<(), OpenError> {
+    fn open(&self, plan: &Arc<TopicImage>, config: &Arc<BrokerConfig>) -> Result<(), Unopened> {
         let info = Arc::new(TopicInfo {
             name: plan.name.clone(),
             id: plan.id,
@@ -190,7 +194,7 @@ impl Topics {
         topic: &Topic,
         plan: &Arc<TopicImage>,
         broker: &Arc<BrokerConfig>,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), Unopened> {
         let followed = topic.followed.load_full();
         let is_same_broker = Arc::ptr_eq(&followed.broker, broker);
         if is_same_broker && Arc::ptr_eq(&followed.plan, plan) {
@@ -206,7 +210,7 @@ impl Topics {
     }
 
     /// Opens the partitions that a topic does not have yet: all, or none.
-    fn grow(&self, topic: &Topic, plan: &TopicImage) -> Result<(), OpenError> {
+    fn grow(&self, topic: &Topic, plan: &TopicImage) -> Result<(), Unopened> {
         let mut partitions = topic.partitions.load().as_ref().clone();
         let known = partitions.len();
         let epochs = plan.partitions.iter().map(|partition| partition.leader_epoch);
@@ -216,7 +220,7 @@ impl Topics {
                 Err(error) => {
                     let opened = partitions.iter().skip(known);
                     opened.for_each(|it| self.storage.release_log(it.log().name()));
-                    return Err(error);
+                    return Err(Unopened { topic: plan.id, error });
                 }
             }
         }

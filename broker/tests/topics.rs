@@ -127,6 +127,48 @@ async fn a_topic_that_cannot_be_opened_is_there_once_it_can_be() {
     assert!(mended > 1, "{mended}");
 }
 
+/// Whoever changed anything was told that it had failed.
+#[tokio::test]
+async fn a_topic_that_cannot_be_opened_concerns_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::builder().ephemeral().data_dir(folder.path()).start().await.unwrap();
+    let mut client = Client::connect(&broker).await;
+    let in_the_way = folder.path().join("bad-1");
+    std::fs::write(&in_the_way, "").unwrap();
+    assert_eq!(create(&mut client, "bad", 2).await, ErrorCode::KAFKA_STORAGE_ERROR);
+    assert_eq!(create(&mut client, "good", 1).await, ErrorCode::NONE);
+    assert_eq!(set(&mut client, "good", "retention.ms", "1").await, ErrorCode::NONE);
+    assert_eq!(set(&mut client, "bad", "retention.ms", "1").await, ErrorCode::KAFKA_STORAGE_ERROR);
+    std::fs::remove_file(&in_the_way).unwrap();
+    assert_eq!(create(&mut client, "bad", 2).await, ErrorCode::TOPIC_ALREADY_EXISTS);
+    assert_eq!(produce_to_all(&mut client, "bad", 2).await, ErrorCode::NONE);
+    broker.stop().await;
+}
+
+/// Each was made with a sync of its own, as many as were named.
+#[tokio::test]
+async fn a_look_at_topics_makes_no_more_than_a_change_may() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    let mut look = async |count: usize| {
+        let topic = |number| metadata::Topic {
+            name: Some(format!("t{number}").into()),
+            ..Default::default()
+        };
+        let request = metadata::Request {
+            topics: Some((0..count).map(topic).collect()),
+            allow_auto_topic_creation: true,
+            ..Default::default()
+        };
+        let answer = client.call::<Metadata>(9, &request).await;
+        answer.topics.iter().filter(|topic| topic.error_code.is_none()).count()
+    };
+    assert_eq!(look(10_001).await, 0);
+    assert_eq!(look(100).await, 100);
+    assert_eq!(look(10_100).await, 10_100);
+    broker.stop().await;
+}
+
 /// A deletion is written down before it makes room.
 #[tokio::test]
 async fn topics_are_deleted_on_a_disk_that_is_full() {

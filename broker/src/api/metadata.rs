@@ -6,7 +6,7 @@
 //! - Topics are looked up by id from version 12 on. Where some are asked for by id, those asked
 //!   for by name are passed over, as in Kafka.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use klamm_protocol::api::metadata::{
@@ -94,13 +94,27 @@ async fn some(call: &Call, wanted: &[Wanted], may_create: bool) -> Vec<TopicAnsw
         return by_id;
     }
     let mut seen = HashSet::new();
-    let mut answers = Vec::with_capacity(wanted.len());
-    for name in wanted.iter().filter_map(|topic| topic.name.as_ref()) {
-        if seen.insert(name) {
-            answers.push(one_by_name(call, name, may_create).await);
-        }
+    let names = wanted.iter().filter_map(|topic| topic.name.as_ref());
+    let names: Vec<&Str> = names.filter(|name| seen.insert(*name)).collect();
+    let refused = if may_create { make_missing(call, &names).await } else { HashMap::new() };
+    names.into_iter().map(|name| one_by_name(call, name, &refused)).collect()
+}
+
+/// Makes the topics that are not there, if the settings say so; why some were not made.
+async fn make_missing(call: &Call, names: &[&Str]) -> HashMap<Str, ErrorCode> {
+    let node = &call.node;
+    if !node.config().auto_create_topics {
+        return HashMap::new();
     }
-    answers
+    let is_missing =
+        |name: &&&Str| node.topics.by_name(name).is_none() && check_topic_name(name).is_ok();
+    let missing: Vec<Str> = names.iter().filter(is_missing).map(|name| (*name).clone()).collect();
+    if missing.is_empty() {
+        return HashMap::new();
+    }
+    let made = node.auto_create_all(&missing).await;
+    let refused = missing.into_iter().zip(made);
+    refused.filter_map(|(name, made)| Some((name, made.err()?))).collect()
 }
 
 fn one_by_id(call: &Call, topic_id: Uuid) -> TopicAnswer {
@@ -115,20 +129,14 @@ fn one_by_id(call: &Call, topic_id: Uuid) -> TopicAnswer {
     }
 }
 
-async fn one_by_name(call: &Call, name: &Str, may_create: bool) -> TopicAnswer {
-    let node = &call.node;
-    if let Some(topic) = node.topics.by_name(name) {
+fn one_by_name(call: &Call, name: &Str, refused: &HashMap<Str, ErrorCode>) -> TopicAnswer {
+    if let Some(topic) = call.node.topics.by_name(name) {
         return describe(call, &topic);
     }
-    let error_code = if check_topic_name(name).is_err() {
-        ErrorCode::INVALID_TOPIC_EXCEPTION
-    } else if may_create && node.config().auto_create_topics {
-        match node.auto_create(name).await {
-            Ok(topic) => return describe(call, &topic),
-            Err(error_code) => error_code,
-        }
-    } else {
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    let error_code = match refused.get(name) {
+        Some(code) => *code,
+        None if check_topic_name(name).is_err() => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     };
     TopicAnswer {
         error_code,
