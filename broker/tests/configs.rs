@@ -6,11 +6,12 @@ mod support;
 
 use klamm_broker::Broker;
 use klamm_protocol::api::{
-    AlterConfigs, CreateTopics, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources,
+    AlterConfigs, CreateTopics, DescribeConfigs, GetTelemetrySubscriptions,
+    IncrementalAlterConfigs, ListConfigResources, PushTelemetry,
 };
 use klamm_protocol::api::{
-    alter_configs, create_topics, describe_configs, incremental_alter_configs,
-    list_config_resources,
+    alter_configs, create_topics, describe_configs, get_telemetry_subscriptions,
+    incremental_alter_configs, list_config_resources, push_telemetry,
 };
 use klamm_protocol::error_code::ErrorCode;
 
@@ -289,5 +290,30 @@ async fn a_broker_is_told_once_however_its_id_is_written() {
     assert_eq!(told, [told[0], (ErrorCode::NONE, 0)]);
     let told = told_of(&mut client, BROKER_LOGGER, names[..3].to_vec()).await;
     assert_eq!(told, [(ErrorCode::NONE, 1)]);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_asked_for_metrics_may_push_them() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    set(&mut client, (CLIENT_METRICS, "all"), "metrics", "*").await;
+    // A gauge `m` without a point, as OpenTelemetry has it; and what is none.
+    let gauge = b"\x0a\x09\x12\x07\x12\x05\x0a\x01m\x2a\x00".as_slice();
+    for (metrics, code) in [(gauge, ErrorCode::NONE), (b"noise", ErrorCode::INVALID_RECORD)] {
+        let request = get_telemetry_subscriptions::Request::default();
+        let asked = client.call::<GetTelemetrySubscriptions>(0, &request).await;
+        assert_eq!(asked.requested_metrics, ["*"]);
+        let request = push_telemetry::Request {
+            client_instance_id: asked.client_instance_id,
+            subscription_id: asked.subscription_id,
+            metrics: metrics.into(),
+            ..Default::default()
+        };
+        let pushed = client.call::<PushTelemetry>(0, &request).await;
+        assert_eq!(pushed.error_code, code, "{metrics:?}");
+        let again = client.call::<PushTelemetry>(0, &request).await;
+        assert_eq!(again.error_code, ErrorCode::THROTTLING_QUOTA_EXCEEDED);
+    }
     broker.stop().await;
 }
