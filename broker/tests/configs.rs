@@ -6,10 +6,12 @@ mod support;
 
 use klamm_broker::Broker;
 use klamm_protocol::api::{
-    AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources,
+    AlterConfigs, CreateTopics, DescribeConfigs, GetTelemetrySubscriptions,
+    IncrementalAlterConfigs, ListConfigResources, PushTelemetry,
 };
 use klamm_protocol::api::{
-    alter_configs, describe_configs, incremental_alter_configs, list_config_resources,
+    alter_configs, create_topics, describe_configs, get_telemetry_subscriptions,
+    incremental_alter_configs, list_config_resources, push_telemetry,
 };
 use klamm_protocol::error_code::ErrorCode;
 
@@ -17,6 +19,7 @@ use support::{Client, batch, ephemeral};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const BROKER_LOGGER: i8 = 8;
 const CLIENT_METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
@@ -223,5 +226,94 @@ async fn everything_with_settings_is_listed() {
     assert_eq!(list(1, &[GROUP]).await, (ErrorCode::NONE, vec![named(32, "g")]));
     assert_eq!(list(0, &[]).await, (ErrorCode::NONE, vec![named(16, "m")]));
     assert_eq!(list(1, &[99]).await, (ErrorCode::UNSUPPORTED_VERSION, Vec::new()));
+    broker.stop().await;
+}
+
+/// What DescribeConfigs tells of resources: the error of each, and how many settings.
+async fn told_of(client: &mut Client, kind: i8, names: Vec<String>) -> Vec<(ErrorCode, usize)> {
+    let resource = |name: String| describe_configs::Resource {
+        resource_type: kind,
+        resource_name: name.into(),
+        configuration_keys: None,
+    };
+    let resources = names.into_iter().map(resource).collect();
+    let request = describe_configs::Request { resources, ..Default::default() };
+    let results = client.call::<DescribeConfigs>(4, &request).await.results;
+    results.iter().map(|told| (told.error_code, told.configs.len())).collect()
+}
+
+/// Any name is that of a group: a short request had an answer of a gigabyte.
+#[tokio::test]
+async fn so_many_groups_are_told_on_which_nothing_is_set() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    set(&mut client, (GROUP, "set"), "consumer.session.timeout.ms", "50000").await;
+    set(&mut client, (CLIENT_METRICS, "set"), "interval.ms", "9000").await;
+    for kind in [GROUP, CLIENT_METRICS] {
+        let mut names: Vec<_> = (0..=1000).map(|at| at.to_string()).collect();
+        names.push("set".to_owned());
+        let told = told_of(&mut client, kind, names).await;
+        let (refused, set) = (told[1000], told[1001]);
+        assert!(set.1 > 0 && told[..1000].iter().all(|one| *one == set), "{told:?}");
+        assert_eq!(refused, (ErrorCode::INVALID_REQUEST, 0));
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn of_topics_all_are_told() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    let names: Vec<_> = (0..1001).map(|at| format!("t{at}")).collect();
+    let topic = |name: &String| create_topics::Topic {
+        name: name.as_str().into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let topics = names.iter().map(topic).collect();
+    let request = create_topics::Request { topics, timeout_ms: 60_000, validate_only: false };
+    client.call::<CreateTopics>(7, &request).await;
+    let told = told_of(&mut client, TOPIC, names).await;
+    assert_eq!(told.len(), 1001);
+    assert!(told[0].1 > 0 && told.iter().all(|one| *one == (ErrorCode::NONE, told[0].1)));
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_is_told_once_however_its_id_is_written() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    let names = ["1", "01", "+1", "", "001", ""].map(str::to_owned);
+    let told = told_of(&mut client, BROKER, names.to_vec()).await;
+    assert!(told[0].1 > 0);
+    assert_eq!(told, [told[0], (ErrorCode::NONE, 0)]);
+    let told = told_of(&mut client, BROKER_LOGGER, names[..3].to_vec()).await;
+    assert_eq!(told, [(ErrorCode::NONE, 1)]);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_asked_for_metrics_may_push_them() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    set(&mut client, (CLIENT_METRICS, "all"), "metrics", "*").await;
+    // A gauge `m` without a point, as OpenTelemetry has it; and what is none.
+    let gauge = b"\x0a\x09\x12\x07\x12\x05\x0a\x01m\x2a\x00".as_slice();
+    for (metrics, code) in [(gauge, ErrorCode::NONE), (b"noise", ErrorCode::INVALID_RECORD)] {
+        let request = get_telemetry_subscriptions::Request::default();
+        let asked = client.call::<GetTelemetrySubscriptions>(0, &request).await;
+        assert_eq!(asked.requested_metrics, ["*"]);
+        let request = push_telemetry::Request {
+            client_instance_id: asked.client_instance_id,
+            subscription_id: asked.subscription_id,
+            metrics: metrics.into(),
+            ..Default::default()
+        };
+        let pushed = client.call::<PushTelemetry>(0, &request).await;
+        assert_eq!(pushed.error_code, code, "{metrics:?}");
+        let again = client.call::<PushTelemetry>(0, &request).await;
+        assert_eq!(again.error_code, ErrorCode::THROTTLING_QUOTA_EXCEEDED);
+    }
     broker.stop().await;
 }

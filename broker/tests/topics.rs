@@ -340,6 +340,59 @@ async fn a_deleted_topic_is_gone_and_its_name_is_free() {
     broker.stop().await;
 }
 
+/// What DeleteTopics answers, in an order of its own: names, ids and texts of refusals.
+async fn delete_all(
+    client: &mut Client,
+    topics: &[(Option<&str>, Uuid)],
+) -> Vec<(Option<Str>, Uuid, String)> {
+    let topic = |(name, topic_id): &(Option<&str>, Uuid)| delete_topics::Topic {
+        name: name.map(Str::from),
+        topic_id: *topic_id,
+    };
+    let topics = topics.iter().map(topic).collect();
+    let request = delete_topics::Request { topics, ..delete_topics::Request::default() };
+    let answers = client.call::<DeleteTopics>(6, &request).await.topics;
+    let told = answers.into_iter().map(|answer| {
+        let message = answer.error_message.unwrap_or_default().to_string();
+        let code = if message.is_empty() { ErrorCode::NONE } else { ErrorCode::INVALID_REQUEST };
+        assert_eq!(answer.error_code, code, "{message}");
+        (answer.name, answer.topic_id, message)
+    });
+    let mut told: Vec<_> = told.collect();
+    told.sort();
+    told
+}
+
+#[tokio::test]
+async fn a_topic_that_is_named_in_two_ways_is_not_deleted() {
+    let broker = ephemeral().await;
+    let mut client = Client::connect(&broker).await;
+    client.create_topic("orders", 1, &[]).await;
+    let id = describe(&mut client, Some("orders"), Uuid::ZERO).await.topic_id;
+    let (name, by_name, by_id) = (Str::from("orders"), (Some("orders"), Uuid::ZERO), (None, id));
+    let both = "The provided topic name maps to an ID that was already supplied.".to_owned();
+    let names = "Duplicate topic name.".to_owned();
+    let ids = "Duplicate topic id.".to_owned();
+    let neither = "Neither topic name nor id were specified.".to_owned();
+    let (by_both, twice_by_id) = ((Some(name.clone()), id, both), (None, id, ids));
+    for (topics, answers) in [
+        (vec![by_name, by_id], vec![by_both.clone()]),
+        (vec![by_id, by_name], vec![by_both.clone()]),
+        (vec![by_name; 3], vec![(Some(name.clone()), Uuid::ZERO, names.clone())]),
+        (vec![by_id; 3], vec![twice_by_id.clone()]),
+        (vec![by_id, by_name, by_id], vec![twice_by_id, by_both]),
+        (vec![(None, Uuid::ZERO); 2], vec![(None, Uuid::ZERO, neither); 2]),
+    ] {
+        assert_eq!(delete_all(&mut client, &topics).await, answers, "{topics:?}");
+        let told = describe(&mut client, None, id).await;
+        assert_eq!(told.error_code, ErrorCode::NONE, "{topics:?}");
+    }
+    // Names of which none counts are in nobody's way.
+    let answers = vec![(Some(name.clone()), Uuid::ZERO, names), (Some(name), id, String::new())];
+    assert_eq!(delete_all(&mut client, &[by_name, by_id, by_name]).await, answers);
+    broker.stop().await;
+}
+
 #[tokio::test]
 async fn who_waits_for_a_topic_is_told_that_it_is_deleted() {
     let broker = ephemeral().await;

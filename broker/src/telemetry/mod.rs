@@ -12,6 +12,8 @@
 //!
 //! - Clients and series are bounded in number, a push and a line in size: whoever pushes too much
 //!   is told so, or has what is beyond left out.
+//! - A push is decoded and rendered while nothing is locked, where it keeps nobody up, and one at a
+//!   time: however much there is in it, it takes nothing from those who produce.
 //! - A client that stays away for three of its intervals is forgotten with its metrics.
 
 mod client;
@@ -34,7 +36,7 @@ use klamm_utils::random::Random;
 
 use self::client::{Client, Wrong};
 use self::otlp::Numbers;
-use self::series::{CLIENT_LABELS, SeriesSet};
+use self::series::SeriesSet;
 use crate::catalog::Image;
 
 pub(crate) use self::pattern::Pattern;
@@ -74,10 +76,12 @@ pub(crate) struct Push {
 
 /// The clients that were asked for metrics.
 ///
-/// Guarded by a mutex that is held for a look-up and to take in a push that was decoded before.
-#[derive(Debug, Default)]
+/// Guarded by a mutex that is held for a look-up; what takes longer is done to copies.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Telemetry {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// Held by whoever takes a push in: nobody else changes series meanwhile.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -92,7 +96,16 @@ struct Known {
     client: Client,
     client_id: Str,
     seen: Duration,
-    series: SeriesSet,
+    series: Arc<SeriesSet>,
+}
+
+/// A push that came in time, from a client that knows what it is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Admitted {
+    instance_id: Uuid,
+    wanted: Arc<Subscription>,
+    compression: Compression,
+    metrics: Bytes,
 }
 
 impl Telemetry {
@@ -103,81 +116,106 @@ impl Telemetry {
         mut facts: Facts,
         now: Duration,
     ) -> Result<(Uuid, Arc<Subscription>), ErrorCode> {
-        let mut state = self.lock();
         if facts.instance_id == Uuid::ZERO {
-            facts.instance_id = Uuid(state.random.uuid());
+            facts.instance_id = Uuid(self.lock().random.uuid());
         }
         let id = facts.instance_id;
+        // Patterns are compiled for it.
         let subscription = Subscription::of(image, &facts);
+        let mut state = self.lock();
         let known = state.know(&facts, subscription, now);
         known.client.ask(now)?;
         Ok((id, Arc::clone(known.client.subscription())))
     }
 
-    /// Takes in what a client pushed.
-    pub(crate) fn push(
+    /// Whether a client may push what it pushed.
+    pub(crate) fn admit(
         &self,
         image: &Image,
         facts: &Facts,
-        push: &Push,
+        push: Push,
         now: Duration,
-    ) -> Result<(), ErrorCode> {
-        if facts.instance_id == Uuid::ZERO {
+    ) -> Result<Admitted, ErrorCode> {
+        let Push { subscription_id, is_last, compression, metrics } = push;
+        let instance_id = facts.instance_id;
+        if instance_id == Uuid::ZERO {
             return Err(ErrorCode::INVALID_REQUEST);
         }
         let subscription = Subscription::of(image, facts);
-        let compression = Compression::from_id(push.compression.into());
-        let too_large = push.metrics.len() > PUSH_BYTES_MAX;
-        let wanted = {
-            let mut state = self.lock();
-            // Who was never told a subscription cannot know one.
-            let known = state.know(facts, subscription, now);
-            let wrong = match compression {
-                _ if push.subscription_id != known.client.subscription().id => Some(Wrong::Id),
-                None => Some(Wrong::Compression),
-                Some(_) if too_large => Some(Wrong::Size),
-                Some(_) => None,
-            };
-            known.client.push(now, push.is_last, wrong)?;
-            Arc::clone(known.client.subscription())
+        let compression = Compression::from_id(compression.into());
+        let too_large = metrics.len() > PUSH_BYTES_MAX;
+        let mut state = self.lock();
+        // Who was never told a subscription cannot know one.
+        let known = state.know(facts, subscription, now);
+        let wrong = match compression {
+            _ if subscription_id != known.client.subscription().id => Some(Wrong::Id),
+            None => Some(Wrong::Compression),
+            Some(_) if too_large => Some(Wrong::Size),
+            Some(_) => None,
         };
+        known.client.push(now, is_last, wrong)?;
+        let wanted = Arc::clone(known.client.subscription());
+        let compression = compression.unwrap_or_default();
+        Ok(Admitted { instance_id, wanted, compression, metrics })
+    }
+
+    /// Takes in what a client pushed, once it is its turn.
+    pub(crate) async fn take_in(&self, push: Admitted) -> Result<(), ErrorCode> {
         if push.metrics.is_empty() {
             return Ok(());
         }
-        let plain = compression.unwrap_or_default().decompress(&push.metrics, PUSH_BYTES_MAX);
+        let (telemetry, turn) = (self.clone(), Arc::clone(&self.turn).lock_owned().await);
+        let take_in = move || {
+            // Held by the work, not by who waits for it and may go away.
+            let _turn = turn;
+            telemetry.take_in_now(&push)
+        };
+        tokio::task::spawn_blocking(take_in).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "taking in the metrics of a client panicked");
+            Err(ErrorCode::UNKNOWN_SERVER_ERROR)
+        })
+    }
+
+    /// Takes as long as the push is large; nothing is locked meanwhile.
+    fn take_in_now(&self, push: &Admitted) -> Result<(), ErrorCode> {
+        // Before it is known whether anything was asked for: Kafka tells of noise in any case.
+        let plain = push.compression.decompress(&push.metrics, PUSH_BYTES_MAX);
         let plain = plain.map_err(|_| ErrorCode::INVALID_RECORD)?;
-        if wanted.metrics.is_empty() {
+        if push.wanted.metrics.is_empty() {
             return Ok(());
         }
         let told = Numbers::read(&plain).map_err(|_| ErrorCode::INVALID_RECORD)?;
-        let samples = told.samples().filter(|sample| wanted.wants(sample.name));
-        let mut state = self.lock();
-        let room = SERIES_MAX.saturating_sub(state.series);
-        if let Some(known) = state.clients.get_mut(&facts.instance_id) {
-            let grown = known.series.take_in(samples, room);
-            state.series += grown;
+        let samples = series::samples(&told, |name| push.wanted.wants(name));
+        let (kept, room) = {
+            let state = self.lock();
+            let kept = state.clients.get(&push.instance_id).map(|known| Arc::clone(&known.series));
+            (kept, SERIES_MAX.saturating_sub(state.series))
+        };
+        if let Some(mut series) = kept {
+            Arc::make_mut(&mut series).take_in(samples, room);
+            self.lock().keep(push.instance_id, series);
         }
         Ok(())
     }
 
     /// What was pushed by those who are still there, as Prometheus reads it.
     pub(crate) fn write(&self, now: Duration, out: &mut impl fmt::Write) -> fmt::Result {
-        let mut state = self.lock();
-        state.forget_the_silent(now);
-        let all = state.clients.iter().map(|(id, known)| (known.labels(id), &known.series));
-        let all: Vec<_> = all.collect();
-        series::write_all(&all, out)
+        let all: Vec<_> = {
+            let mut state = self.lock();
+            state.forget_the_silent(now);
+            let told = state.clients.iter().filter(|(_, known)| known.series.len() > 0);
+            told.map(|(id, known)| (*id, known.client_id.clone(), Arc::clone(&known.series)))
+                .collect()
+        };
+        let labelled = all.into_iter().map(|(id, client_id, series)| {
+            let labels = series::of_client(&client_id, id);
+            (labels, series)
+        });
+        series::write_all(&labelled.collect::<Vec<_>>(), out)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Known {
-    fn labels(&self, id: &Uuid) -> String {
-        let values = [self.client_id.as_str().into(), id.to_string().into()];
-        series::labels(CLIENT_LABELS.into_iter().zip(values))
     }
 }
 
@@ -196,13 +234,21 @@ impl State {
             client: Client::new(subscription.clone()),
             client_id: facts.client_id.chars().take(CLIENT_ID_LEN_MAX).collect::<String>().into(),
             seen: now,
-            series: SeriesSet::default(),
+            series: Arc::default(),
         });
         known.seen = now;
         if **known.client.subscription() != subscription {
             known.client = known.client.asked_for(subscription);
         }
         known
+    }
+
+    /// Replaces what is kept of a client, if it was not forgotten.
+    fn keep(&mut self, id: Uuid, series: Arc<SeriesSet>) {
+        if let Some(known) = self.clients.get_mut(&id) {
+            self.series = self.series - known.series.len() + series.len();
+            known.series = series;
+        }
     }
 
     /// Whoever invents clients must not keep real ones out.
@@ -229,6 +275,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use super::otlp::Kind;
+    use super::otlp::tests::{bytes, metric};
     use super::*;
 
     fn facts(instance_id: Uuid) -> Facts {
@@ -277,6 +327,60 @@ mod tests {
         for (now, remembered) in [(shortly_before, 1), (silence, 0)] {
             telemetry.write(now, &mut String::new()).expect("a string takes all");
             assert_eq!(telemetry.lock().clients.len(), remembered, "after {now:?}");
+        }
+    }
+
+    /// A push of all metrics, of a client that was asked for them.
+    fn push_of(telemetry: &Telemetry, metrics: Bytes) -> Admitted {
+        let asked = telemetry.ask(&Image::default(), facts(Uuid::ZERO), Duration::ZERO);
+        let (instance_id, _) = asked.expect("asked");
+        let wanted = Subscription { metrics: vec!["*".into()], ..Subscription::default() };
+        Admitted { instance_id, wanted: wanted.into(), compression: Compression::None, metrics }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_push_is_told_once_it_was_taken_in() {
+        let telemetry = Telemetry::default();
+        let metrics = [1.0, 2.0].map(|value| metric("m", Kind::Growth, value, &[&[]]));
+        let push = push_of(&telemetry, bytes(&[], metrics.into()));
+        let (id, again) = (push.instance_id, push.clone());
+        let others = telemetry.turn.lock().await;
+        let mut taken = pin!(telemetry.take_in(push));
+        let waits = tokio::time::timeout(Duration::from_secs(9), taken.as_mut()).await;
+        waits.unwrap_err();
+        drop(others);
+        assert_eq!(taken.await, Ok(()));
+        assert_eq!(telemetry.take_in(again).await, Ok(()));
+        let mut text = String::new();
+        telemetry.write(Duration::ZERO, &mut text).expect("a string takes all");
+        let labels = format!(r#"{{client_id="orders",client_instance_id="{id}"}}"#);
+        let line = format!("kafka_client_m_total{labels} 6\n");
+        assert!(text.ends_with(&line), "{text}");
+        assert_eq!(telemetry.lock().series, 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_client_pushed_that_is_forgotten_meanwhile_is_not_kept() {
+        let telemetry = Telemetry::default();
+        let metrics = vec![metric("m", Kind::Sum, 1.0, &[&[]])];
+        let push = push_of(&telemetry, bytes(&[], metrics));
+        telemetry.lock().clients.clear();
+        assert_eq!(telemetry.take_in(push).await, Ok(()));
+        assert_eq!(telemetry.lock().series, 0);
+    }
+
+    #[tokio::test]
+    async fn noise_is_refused() {
+        let telemetry = Telemetry::default();
+        let noise = push_of(&telemetry, Bytes::from_static(b"noise"));
+        let zipped = Admitted { compression: Compression::Zstd, ..noise.clone() };
+        let unwanted = Admitted { wanted: Arc::default(), ..noise.clone() };
+        let unwanted_zipped = Admitted { wanted: Arc::default(), ..zipped.clone() };
+        let refused = Err(ErrorCode::INVALID_RECORD);
+        for (push, told) in
+            [(noise, refused), (zipped, refused), (unwanted, Ok(())), (unwanted_zipped, refused)]
+        {
+            assert_eq!(telemetry.take_in(push).await, told);
         }
     }
 }

@@ -7,16 +7,6 @@ use std::borrow::Cow;
 
 use prost::{DecodeError, Message};
 
-/// One number of one series.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sample<'a> {
-    pub(super) name: &'a str,
-    pub(super) kind: Kind,
-    pub(super) value: f64,
-    resource: &'a [KeyValue],
-    point: &'a [KeyValue],
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// A value as it is now.
@@ -38,51 +28,67 @@ impl Numbers {
         MetricsData::decode(bytes).map(Self)
     }
 
-    /// One after the other, so that what many have in common is never there more than once.
-    pub(super) fn samples(&self) -> impl Iterator<Item = Sample<'_>> {
-        self.0.resource_metrics.iter().flat_map(|of_resource| {
+    /// The metrics of each resource, beside what it says of itself.
+    pub(super) fn resources(
+        &self,
+    ) -> impl Iterator<Item = (Attributes<'_>, impl Iterator<Item = &Metric>)> {
+        self.0.resource_metrics.iter().map(|of_resource| {
             let resource = of_resource.resource.as_ref().map_or(&[][..], |it| &it.attributes);
             let metrics = of_resource.scope_metrics.iter().flat_map(|scope| &scope.metrics);
-            metrics.flat_map(move |metric| metric.samples(resource))
+            (Attributes(resource), metrics)
         })
+    }
+}
+
+/// What a resource or a point says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attributes<'a>(&'a [KeyValue]);
+
+impl<'a> Attributes<'a> {
+    /// Names and values.
+    pub(super) fn labels(self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
+        self.0.iter().filter_map(KeyValue::label)
+    }
+
+    /// Whether its labels are longer than this, together. Looks no further than that.
+    pub(super) fn is_longer_than(self, max: usize) -> bool {
+        let rest = |left: usize, it: &KeyValue| left.checked_sub(it.label_len());
+        self.0.iter().try_fold(max, rest).is_none()
     }
 }
 
 impl Metric {
-    fn samples<'a>(&'a self, resource: &'a [KeyValue]) -> impl Iterator<Item = Sample<'a>> {
-        let (kind, points) = match &self.data {
-            Some(Data::Gauge(gauge)) => (Kind::Gauge, &gauge.data_points[..]),
-            Some(Data::Sum(sum)) if sum.aggregation_temporality == DELTA => {
-                (Kind::Growth, &sum.data_points[..])
-            }
-            Some(Data::Sum(sum)) => (Kind::Sum, &sum.data_points[..]),
-            None => (Kind::Gauge, &[][..]),
-        };
-        points.iter().filter_map(move |Point { attributes: point, value }| {
-            let value = match (*value)? {
-                Value::Double(value) => value,
-                Value::Int(value) => value as f64,
-            };
-            Some(Sample { name: &self.name, kind, value, resource, point })
-        })
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match &self.data {
+            Some(Data::Sum(sum)) if sum.aggregation_temporality == DELTA => Kind::Growth,
+            Some(Data::Sum(_)) => Kind::Sum,
+            Some(Data::Gauge(_)) | None => Kind::Gauge,
+        }
+    }
+
+    pub(super) fn points(&self) -> &[Point] {
+        match &self.data {
+            Some(Data::Gauge(gauge)) => &gauge.data_points,
+            Some(Data::Sum(sum)) => &sum.data_points,
+            None => &[],
+        }
     }
 }
 
-impl<'a> Sample<'a> {
-    /// Names and values, of the resource and of the point.
-    pub(super) fn labels(&self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
-        self.attributes().filter_map(KeyValue::label)
+impl Point {
+    pub(super) fn attributes(&self) -> Attributes<'_> {
+        Attributes(&self.attributes)
     }
 
-    /// Whether its name and labels are longer than this, together. Looks no further than that.
-    pub(super) fn is_longer_than(&self, max: usize) -> bool {
-        let left = max.checked_sub(self.name.len());
-        let rest = |left: usize, it: &KeyValue| left.checked_sub(it.least_len());
-        left.and_then(|left| self.attributes().try_fold(left, rest)).is_none()
-    }
-
-    fn attributes(&self) -> impl Iterator<Item = &'a KeyValue> + use<'a> {
-        self.resource.iter().chain(self.point)
+    pub(super) fn value(&self) -> Option<f64> {
+        Some(match self.value? {
+            Value::Double(value) => value,
+            Value::Int(value) => value as f64,
+        })
     }
 }
 
@@ -116,7 +122,7 @@ struct ScopeMetrics {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Metric {
+pub(super) struct Metric {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(oneof = "Data", tags = "5, 7")]
@@ -146,7 +152,7 @@ struct Sum {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Point {
+pub(super) struct Point {
     #[prost(message, repeated, tag = "7")]
     attributes: Vec<KeyValue>,
     #[prost(oneof = "Value", tags = "4, 6")]
@@ -198,18 +204,17 @@ impl KeyValue {
         Some((&self.key, value))
     }
 
-    /// Less than this it does not take as a label.
-    fn least_len(&self) -> usize {
-        let value = match self.value.as_ref().and_then(|value| value.value.as_ref()) {
-            Some(Any::Text(text)) => text.len(),
-            _ => 0,
-        };
+    /// How long it is as a label, but for what is escaped; at least as much without a value.
+    fn label_len(&self) -> usize {
+        let value = self.label().map_or(0, |(_, value)| value.len());
         self.key.len() + value + r#"="""#.len()
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     pub(in super::super) fn attribute(key: &str, value: &str) -> KeyValue {
@@ -217,46 +222,78 @@ pub(super) mod tests {
         KeyValue { key: key.into(), value: Some(value) }
     }
 
-    /// A number of a client that tells nothing of itself.
-    pub(in super::super) fn sample<'a>(
-        name: &'a str,
+    pub(in super::super) fn number(key: &str, value: f64) -> KeyValue {
+        let value = AnyValue { value: Some(Any::Double(value)) };
+        KeyValue { key: key.into(), value: Some(value) }
+    }
+
+    /// A metric of points with these attributes, which all have this value.
+    pub(in super::super) fn metric(
+        name: &str,
         kind: Kind,
         value: f64,
-        point: &'a [KeyValue],
-    ) -> Sample<'a> {
-        Sample { name, kind, value, resource: &[], point }
+        points: &[&[KeyValue]],
+    ) -> Metric {
+        let point = |attributes: &&[KeyValue]| Point {
+            attributes: attributes.to_vec(),
+            value: Some(Value::Double(value)),
+        };
+        let data_points = points.iter().map(point).collect();
+        let sum = |data_points, aggregation_temporality| {
+            Data::Sum(Sum { data_points, aggregation_temporality })
+        };
+        let data = match kind {
+            Kind::Gauge => Data::Gauge(Gauge { data_points }),
+            Kind::Growth => sum(data_points, DELTA),
+            Kind::Sum => sum(data_points, 2),
+        };
+        Metric { name: name.into(), data: Some(data) }
+    }
+
+    /// What a client pushes of one resource.
+    pub(in super::super) fn numbers(attributes: &[KeyValue], metrics: Vec<Metric>) -> Numbers {
+        let of_resource = ResourceMetrics {
+            resource: Some(Resource { attributes: attributes.to_vec() }),
+            scope_metrics: vec![ScopeMetrics { metrics }],
+        };
+        Numbers(MetricsData { resource_metrics: vec![of_resource] })
+    }
+
+    /// The same as it is pushed.
+    pub(in super::super) fn bytes(attributes: &[KeyValue], metrics: Vec<Metric>) -> Bytes {
+        numbers(attributes, metrics).0.encode_to_vec().into()
     }
 
     #[test]
-    fn gauges_and_sums_are_told_with_the_labels_of_both() {
-        let point = |value| Point { attributes: vec![attribute("node", "1")], value: Some(value) };
-        let gauge = Gauge { data_points: vec![point(Value::Double(0.5))] };
-        let sum = |aggregation_temporality| Sum {
-            data_points: vec![point(Value::Int(7))],
-            aggregation_temporality,
-        };
-        let metric = |name: &str, data| Metric { name: name.into(), data: Some(data) };
-        let metrics = vec![
-            metric("a", Data::Gauge(gauge)),
-            metric("b", Data::Sum(sum(DELTA))),
-            metric("c", Data::Sum(sum(2))),
-            Metric { name: "histogram".into(), data: None },
-        ];
-        let resource = Resource { attributes: vec![attribute("rack", "r")] };
-        let of_resource = ResourceMetrics {
-            resource: Some(resource),
-            scope_metrics: vec![ScopeMetrics { metrics }],
-        };
-        let data = MetricsData { resource_metrics: vec![of_resource] };
-        let told = Numbers::read(&data.encode_to_vec()).unwrap();
-        let told: Vec<_> = told.samples().collect();
-        let kinds: Vec<_> = told.iter().map(|it| (it.name, it.kind, it.value)).collect();
-        let all = [("a", Kind::Gauge, 0.5), ("b", Kind::Growth, 7.0), ("c", Kind::Sum, 7.0)];
-        assert_eq!(kinds, all);
-        let labels: Vec<_> = told[0].labels().collect();
-        assert_eq!(labels, [("rack", "r".into()), ("node", "1".into())]);
-        let len = r#"a{rack="r",node="1"}"#.len() - "{,}".len();
-        assert_eq!([len - 1, len].map(|max| told[0].is_longer_than(max)), [true, false]);
+    fn gauges_and_sums_are_told_with_what_they_say_of_themselves() {
+        let node = [attribute("node", "1")];
+        let mut metrics: Vec<_> = [("a", Kind::Gauge), ("b", Kind::Growth), ("c", Kind::Sum)]
+            .map(|(name, kind)| metric(name, kind, 0.5, &[&node]))
+            .into();
+        metrics.push(Metric { name: "histogram".into(), data: None });
+        let rack = [attribute("rack", "r"), number("weight", 1.5)];
+        let told = Numbers::read(&bytes(&rack, metrics)).unwrap();
+        let (resource, metrics) = told.resources().next().unwrap();
+        let labels: Vec<_> = resource.labels().collect();
+        assert_eq!(labels, [("rack", "r".into()), ("weight", "1.5".into())]);
+        let told = metrics.flat_map(|metric| {
+            let of_point = |point: &Point| (metric.name().to_owned(), metric.kind(), point.value());
+            metric.points().iter().map(of_point)
+        });
+        let expected = [("a", Kind::Gauge), ("b", Kind::Growth), ("c", Kind::Sum)];
+        let expected = expected.map(|(name, kind)| (name.to_owned(), kind, Some(0.5)));
+        assert_eq!(told.collect::<Vec<_>>(), expected);
         assert!(Numbers::read(b"noise").is_err());
+    }
+
+    /// A number of nine bytes prints hundreds.
+    #[test]
+    fn labels_are_as_long_as_they_print() {
+        let attributes = [attribute("rack", "r"), number("weight", f64::MAX)];
+        let len = format!(r#"rack="r"weight="{}""#, f64::MAX).len();
+        let is_longer = |max| Attributes(&attributes).is_longer_than(max);
+        assert_eq!([len - 1, len].map(is_longer), [true, false]);
+        let many = vec![number("", f64::MAX); 400];
+        assert!(Attributes(&many).is_longer_than(400 * 300));
     }
 }

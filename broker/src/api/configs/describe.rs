@@ -1,8 +1,9 @@
 //! DescribeConfigs: tells every setting there is, where its value comes from, and its type.
 //! Versions 0 to 4.
 //!
-//! A resource that is named twice is told once. The one logger told is that from which all others
-//! have their level.
+//! - A resource that is named twice is told once; a broker however its id is written.
+//! - Groups and subscriptions on which nothing is set are told up to a number: every name is one.
+//! - The one logger told is that from which all others have their level.
 
 use std::collections::HashSet;
 
@@ -15,13 +16,17 @@ use tracing::level_filters::LevelFilter;
 
 use crate::api::once;
 use crate::catalog::resource::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
-use crate::catalog::{self, Refusal, check_topic_name};
-use crate::config::Source;
+use crate::catalog::{self, Image, Refusal, check_topic_name};
 use crate::config::describe::{
     ConfigEntry, describe_broker, describe_client_metrics, describe_cluster, describe_group,
     describe_logger, describe_topic,
 };
+use crate::config::{Source, Values};
 use crate::server::{Call, Reply};
+
+/// Groups and subscriptions of one request that are told though nothing is set on them. Of all else
+/// there is only as much as somebody made.
+const UNSET_MAX: usize = 1000;
 
 /// What the client wants beside names and values.
 #[derive(Clone, Copy)]
@@ -33,9 +38,9 @@ struct Wants {
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let wants =
         Wants { synonyms: request.include_synonyms, documentation: request.include_documentation };
-    let key = |it: &Resource| (it.resource_type, it.resource_name.clone());
+    let mut unset_left = UNSET_MAX;
     let results = once(request.resources, key).map(|resource| {
-        let (error_code, message, configs) = match entries(&call, &resource) {
+        let (error_code, message, configs) = match entries(&call, &resource, &mut unset_left) {
             Ok(entries) => {
                 let keys = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
                 let keys: Option<HashSet<&str>> =
@@ -60,7 +65,22 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     Reply::Now(Response { throttle_time_ms: 0, results })
 }
 
-fn entries(call: &Call, resource: &Resource) -> Result<Vec<ConfigEntry>, Refusal> {
+/// By what a resource is told from others.
+fn key(resource: &Resource) -> (i8, Str) {
+    let Resource { resource_type, resource_name: name, .. } = resource;
+    let id = match *resource_type {
+        BROKER | BROKER_LOGGER => name.parse::<i32>().ok(),
+        _ => None,
+    };
+    (*resource_type, id.map_or_else(|| name.clone(), |id| id.to_string().into()))
+}
+
+/// Every setting; `unset_left` is how many more may be told on which nothing is set.
+fn entries(
+    call: &Call,
+    resource: &Resource,
+    unset_left: &mut usize,
+) -> Result<Vec<ConfigEntry>, Refusal> {
     let version = call.node.catalog.version();
     let (image, config) = (&version.image, &version.config);
     let name = &resource.resource_name;
@@ -84,15 +104,33 @@ fn entries(call: &Call, resource: &Resource) -> Result<Vec<ConfigEntry>, Refusal
         (CLIENT_METRICS, "") => Err(invalid("Client metrics subscription name must not be empty")),
         (CLIENT_METRICS, _) => {
             let subscription = catalog::Resource::ClientMetrics(name.clone());
-            Ok(describe_client_metrics(image.settings(&subscription)))
+            Ok(describe_client_metrics(own(image, &subscription, unset_left)?))
         }
         (GROUP, "") => Err(invalid("Group name must not be empty")),
         (GROUP, _) => {
             let group = catalog::Resource::Group(name.clone());
-            Ok(describe_group(image.settings(&group), config))
+            Ok(describe_group(own(image, &group, unset_left)?, config))
         }
         _ => Err(invalid(ErrorCode::INVALID_REQUEST.meaning())),
     }
+}
+
+/// What is set on a group or a subscription.
+fn own<'a>(
+    image: &'a Image,
+    resource: &catalog::Resource,
+    unset_left: &mut usize,
+) -> Result<&'a Values, Refusal> {
+    let own = image.settings(resource);
+    if own.is_empty() {
+        let Some(left) = unset_left.checked_sub(1) else {
+            return Err(invalid(&format!(
+                "One request is told of {UNSET_MAX} groups and subscriptions with nothing set on them"
+            )));
+        };
+        *unset_left = left;
+    }
+    Ok(own)
 }
 
 /// Says why there is no broker of this name; `or_else` is what else would have been one.

@@ -16,7 +16,16 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         compression: request.compression_type,
         metrics: request.metrics,
     };
-    let taken = node.telemetry.push(&node.catalog.image(), &facts, &push, node.clock.elapsed());
-    let error_code = taken.err().unwrap_or(ErrorCode::NONE);
-    Reply::Now(Response { error_code, ..Response::default() })
+    let answer = |taken: Result<(), ErrorCode>| {
+        let error_code = taken.err().unwrap_or(ErrorCode::NONE);
+        Response { error_code, ..Response::default() }
+    };
+    let image = node.catalog.image();
+    match node.telemetry.admit(&image, &facts, push, node.clock.elapsed()) {
+        Ok(push) => {
+            let telemetry = node.telemetry.clone();
+            Reply::later(async move { answer(telemetry.take_in(push).await) })
+        }
+        Err(error_code) => Reply::Now(answer(Err(error_code))),
+    }
 }

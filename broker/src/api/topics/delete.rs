@@ -1,6 +1,9 @@
 //! DeleteTopics. Versions 0 to 6; from 6 on also by id.
 //!
-//! A topic is gone when the answer comes; its files are removed in the background.
+//! - A topic is gone when the answer comes; its files are removed in the background.
+//! - One that is named twice, or by its name and by its id, stays: nobody means that.
+
+use std::collections::HashSet;
 
 use klamm_protocol::api::delete_topics::{Request, Response, Topic, TopicAnswer};
 use klamm_protocol::error_code::ErrorCode;
@@ -36,30 +39,104 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     Reply::Now(Response { throttle_time_ms: 0, topics: answers.unwrap_or_else(refuse) })
 }
 
-fn delete_all(planner: &mut Planner<'_>, topics: Vec<Topic>) -> Vec<TopicAnswer> {
-    answer_each(
-        topics,
-        |topic| (topic.name.clone(), topic.topic_id),
-        |topic| delete(planner, topic),
-        |topic, refusal| refused(topic.name, topic.topic_id, refusal),
-    )
+/// What a topic is named by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Named {
+    Name(Str),
+    Id(Uuid),
 }
 
-fn delete(planner: &mut Planner<'_>, topic: Topic) -> TopicAnswer {
-    let invalid = |message| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
-    let Topic { name, topic_id } = topic;
-    let deleted = match (&name, topic_id.is_zero()) {
-        (Some(name), true) => planner.delete_topic(name).map(|id| (name.clone(), id)),
-        (None, false) => planner.delete_topic_by_id(topic_id).map(|name| (name, topic_id)),
-        (Some(_), false) => invalid("You may not specify both topic name and topic id."),
-        (None, true) => invalid("Neither topic name nor id were specified."),
-    };
-    match deleted {
-        Ok((name, topic_id)) => {
-            TopicAnswer { name: Some(name), topic_id, ..TopicAnswer::default() }
+/// A topic that is named twice stays, and so does one that is named by its name and by its id.
+fn delete_all(planner: &mut Planner<'_>, topics: Vec<Topic>) -> Vec<TopicAnswer> {
+    let (mut all, mut answers) = (Vec::new(), Vec::new());
+    for topic in topics {
+        match named(topic) {
+            Ok(topic) => all.push(topic),
+            Err(refused) => answers.push(refused),
         }
-        Err(refusal) => refused(name, topic_id, refusal),
     }
+    let supplied: HashSet<Uuid> = all.iter().filter_map(Named::id).collect();
+    let once = answer_each(all, Named::clone, Ok, |topic, _| Err(named_twice(topic)));
+    // As they are before any is gone.
+    let image = planner.image();
+    let names = once.iter().flatten().filter_map(Named::name);
+    let ids = names.filter_map(|name| image.topic(name)).map(|topic| topic.id);
+    let in_both_ways: HashSet<Uuid> = ids.filter(|id| supplied.contains(id)).collect();
+    answers.extend(once.into_iter().filter_map(|topic| match topic {
+        Ok(topic) => delete(planner, topic, &in_both_ways),
+        Err(refused) => Some(refused),
+    }));
+    answers
+}
+
+fn named(topic: Topic) -> Result<Named, TopicAnswer> {
+    let Topic { name, topic_id } = topic;
+    match (name, topic_id.is_zero()) {
+        (Some(name), true) => Ok(Named::Name(name)),
+        (None, false) => Ok(Named::Id(topic_id)),
+        (Some(name), false) => {
+            let refusal = invalid("You may not specify both topic name and topic id.");
+            Err(refused(Some(name), topic_id, refusal))
+        }
+        (None, true) => {
+            Err(refused(None, topic_id, invalid("Neither topic name nor id were specified.")))
+        }
+    }
+}
+
+fn named_twice(topic: Named) -> TopicAnswer {
+    match topic {
+        Named::Name(name) => refused(Some(name), Uuid::ZERO, invalid("Duplicate topic name.")),
+        Named::Id(id) => refused(None, id, invalid("Duplicate topic id.")),
+    }
+}
+
+/// Of a topic that is named by its name and by its id, its name is answered.
+fn delete(
+    planner: &mut Planner<'_>,
+    topic: Named,
+    in_both_ways: &HashSet<Uuid>,
+) -> Option<TopicAnswer> {
+    let deleted =
+        |name, topic_id| TopicAnswer { name: Some(name), topic_id, ..TopicAnswer::default() };
+    match topic {
+        Named::Id(id) if in_both_ways.contains(&id) => None,
+        Named::Id(id) => Some(match planner.delete_topic_by_id(id) {
+            Ok(name) => deleted(name, id),
+            Err(refusal) => refused(None, id, refusal),
+        }),
+        Named::Name(name) => {
+            let id = planner.image().topic(&name).map(|topic| topic.id);
+            if let Some(id) = id.filter(|id| in_both_ways.contains(id)) {
+                let message = "The provided topic name maps to an ID that was already supplied.";
+                return Some(refused(Some(name), id, invalid(message)));
+            }
+            Some(match planner.delete_topic(&name) {
+                Ok(id) => deleted(name, id),
+                Err(refusal) => refused(Some(name), Uuid::ZERO, refusal),
+            })
+        }
+    }
+}
+
+impl Named {
+    fn name(&self) -> Option<&Str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Id(_) => None,
+        }
+    }
+
+    fn id(&self) -> Option<Uuid> {
+        match self {
+            Self::Name(_) => None,
+            Self::Id(id) => Some(*id),
+        }
+    }
+}
+
+fn invalid(message: &str) -> Refusal {
+    Refusal::new(ErrorCode::INVALID_REQUEST, message)
 }
 
 fn refused(name: Option<Str>, topic_id: Uuid, refusal: Refusal) -> TopicAnswer {
