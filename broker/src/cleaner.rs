@@ -37,49 +37,56 @@ pub(crate) fn start(node: &Arc<Node>) {
 
 fn round(node: &Node) {
     let cleaner = node.config().cleaner;
-    let throttle = Throttle::new(cleaner.bytes_per_second);
-    let pace = |bytes| {
-        let wait = throttle.wait(node.clock.elapsed(), bytes);
-        if !wait.is_zero() {
-            let stopping = tokio::time::timeout(wait.min(WAIT_MAX), node.tasks.stopping());
-            let _ = Handle::current().block_on(stopping);
-        }
-        if node.tasks.is_stopping() {
-            Pace::Stop
-        } else if wait.is_zero() {
-            Pace::Go
-        } else {
-            Pace::Wait
-        }
-    };
+    let throttle = Throttle::default();
     let topics = node.topics.all();
     for topic in topics.iter().filter(|topic| cleaner.enabled && topic.config().cleanup.compact) {
         for partition in topic.partitions().iter() {
             if node.tasks.is_stopping() {
                 return;
             }
-            partition.compact(&node.storage, node.clock.now_ms(), cleaner.map_bytes_max, &pace);
+            let (now_ms, map_bytes_max) = (node.clock.now_ms(), cleaner.map_bytes_max);
+            let pace = |bytes| pace(node, &throttle, bytes);
+            partition.compact(&node.storage, now_ms, map_bytes_max, &pace);
         }
     }
 }
 
+/// Whether a pass may go on that has read and written so many bytes more. Waits for a moment where
+/// it may not yet.
+fn pace(node: &Node, throttle: &Throttle, bytes: u64) -> Pace {
+    // Asked each time: at a rate that was set too low, the round would come to no end.
+    let rate = node.config().cleaner.bytes_per_second;
+    let wait = throttle.wait(node.clock.elapsed(), rate, bytes);
+    if !wait.is_zero() {
+        let stopping = tokio::time::timeout(wait.min(WAIT_MAX), node.tasks.stopping());
+        let _ = Handle::current().block_on(stopping);
+    }
+    if node.tasks.is_stopping() {
+        Pace::Stop
+    } else if wait.is_zero() {
+        Pace::Go
+    } else {
+        Pace::Wait
+    }
+}
+
 /// Holds a flow of bytes to a rate. Time that was not used is not made up for.
+#[derive(Default)]
 struct Throttle {
-    bytes_per_second: f64,
+    /// The rate, in bytes a second, at which `paid` was reckoned.
+    rate: Cell<f64>,
     /// When what was let through until now is paid for.
     paid: Cell<Duration>,
 }
 
 impl Throttle {
-    fn new(bytes_per_second: f64) -> Self {
-        // None is no limit, and not a stop for ever.
-        let bytes_per_second = if bytes_per_second > 0.0 { bytes_per_second } else { f64::MAX };
-        Self { bytes_per_second, paid: Cell::new(Duration::ZERO) }
-    }
-
-    /// How long to wait, at a time, after these bytes.
-    fn wait(&self, now: Duration, bytes: u64) -> Duration {
-        let price = Duration::try_from_secs_f64(bytes as f64 / self.bytes_per_second);
+    /// How long to wait, at a time, after these bytes. At another rate than before, nothing is owed
+    /// for those before them.
+    fn wait(&self, now: Duration, rate: f64, bytes: u64) -> Duration {
+        if self.rate.replace(rate).total_cmp(&rate).is_ne() {
+            self.paid.set(Duration::ZERO);
+        }
+        let price = Duration::try_from_secs_f64(bytes as f64 / rate);
         let paid = self.paid.get().max(now).saturating_add(price.unwrap_or(Duration::MAX));
         self.paid.set(paid);
         paid - now
@@ -88,28 +95,66 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
+    use klamm_utils::clock::ManualClock;
+
     use super::*;
+    use crate::Broker;
+    use crate::catalog::{ConfigChange, ConfigOperation, Resource};
 
     #[test]
     fn bytes_are_let_through_at_the_rate_and_no_faster() {
-        let throttle = Throttle::new(1000.0);
-        let check = |now_ms, bytes, wait_ms| {
-            let wait = throttle.wait(Duration::from_millis(now_ms), bytes);
+        let throttle = Throttle::default();
+        let check = |now_ms, rate, bytes, wait_ms| {
+            let wait = throttle.wait(Duration::from_millis(now_ms), rate, bytes);
             assert_eq!(wait, Duration::from_millis(wait_ms), "at {now_ms} ms");
         };
-        check(0, 0, 0);
-        check(10, 500, 500);
-        check(60, 0, 450);
-        check(60, 100, 550);
-        check(610, 0, 0);
-        check(5_000, 1, 1);
+        check(0, 1000.0, 0, 0);
+        check(10, 1000.0, 500, 500);
+        check(60, 1000.0, 0, 450);
+        check(60, 1000.0, 100, 550);
+        check(610, 1000.0, 0, 0);
+        check(5_000, 1000.0, 1, 1);
+        check(6_000, 1000.0, 9_000, 9_000);
+        check(6_000, 2000.0, 1_000, 500);
+        check(6_500, 2000.0, 0, 0);
+        check(6_500, f64::MAX, u64::MAX, 0);
     }
 
-    #[test]
-    fn without_a_limit_nothing_waits() {
-        for limit in [f64::MAX, f64::INFINITY, 0.0, -1.0, f64::NAN] {
-            let throttle = Throttle::new(limit);
-            assert_eq!(throttle.wait(Duration::ZERO, u64::MAX), Duration::ZERO, "{limit}");
-        }
+    const RATE: &str = "log.cleaner.io.max.bytes.per.second";
+
+    async fn set_rate(node: &Node, value: &str) {
+        let operation = ConfigOperation::Set;
+        let change = ConfigChange { name: RATE.into(), operation, value: Some(value.into()) };
+        let set = |planner: &mut crate::catalog::Planner<'_>| {
+            planner.alter_configs(&Resource::Broker(None), &[change])
+        };
+        assert_eq!(node.catalog.change(set).await, Ok(Ok(())));
+    }
+
+    /// A rate that was too low held all compaction up until a restart, also once it was taken back.
+    #[tokio::test]
+    async fn a_round_in_progress_goes_on_at_a_rate_that_is_set_meanwhile() {
+        let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+        let builder = Broker::builder().set(RATE, "0.001").clock(clock.clone());
+        let broker = builder.ephemeral().start().await.unwrap();
+        let node = broker.node();
+        let mut throttle = Throttle::default();
+        let mut check = async |bytes, said| {
+            let (node, moved) = (Arc::clone(&node), std::mem::take(&mut throttle));
+            let paced = move || (pace(&node, &moved, bytes), moved);
+            let (paced, moved) = tokio::task::spawn_blocking(paced).await.unwrap();
+            throttle = moved;
+            assert_eq!(paced, said, "after {bytes} bytes");
+        };
+        check(1 << 40, Pace::Wait).await;
+        check(0, Pace::Wait).await;
+        set_rate(&node, "1000").await;
+        check(0, Pace::Go).await;
+        check(5_000, Pace::Wait).await;
+        clock.advance(Duration::from_secs(5));
+        check(0, Pace::Go).await;
+        check(1 << 40, Pace::Wait).await;
+        set_rate(&node, "0").await;
+        check(1 << 40, Pace::Go).await;
     }
 }

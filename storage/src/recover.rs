@@ -126,7 +126,7 @@ pub(crate) fn recover(place: &Place, input: &Input<'_>) -> Result<Recovered, Ope
             ..Recovered::nothing(place, input.now_ms)
         });
     };
-    check_topic(place, input.topic_id)?;
+    let topic = check_topic(place, input.topic_id)?;
     let entries = match compaction::settle(place, &entries)? {
         true => disk.list(dir).at("list", dir)?,
         false => entries,
@@ -151,6 +151,7 @@ pub(crate) fn recover(place: &Place, input: &Input<'_>) -> Result<Recovered, Ope
         touched: Vec::new(),
         changed: false,
     };
+    recovery.claim(topic, input.topic_id)?;
     let mut segments = recovery.segments(&bases)?;
     let found = segments.last().map_or(0, |last| last.facts.next_offset);
     if start > found {
@@ -182,12 +183,13 @@ pub(crate) fn reload(
     recovery.scan(base, len, i64::MAX).map(|(segment, _)| segment)
 }
 
-fn check_topic(place: &Place, expected: TopicId) -> Result<(), OpenError> {
+/// The topic that the folder says it belongs to, if it says so.
+fn check_topic(place: &Place, expected: TopicId) -> Result<Option<TopicId>, OpenError> {
     match topic_id::read(&**place.files.disk(), &place.dir)? {
         Some(found) if found != expected && expected != TopicId::ZERO => {
             Err(OpenError::OtherTopic { path: place.dir.clone(), found, expected })
         }
-        _ => Ok(()),
+        found => Ok(found),
     }
 }
 
@@ -226,6 +228,25 @@ struct Recovery<'a> {
 }
 
 impl Recovery<'_> {
+    /// Has the folder say durably which topic it belongs to, unless it does. As long as no sync of
+    /// the log is known to have ended, what it says may be gone after a power cut.
+    fn claim(&mut self, found: Option<TopicId>, topic: TopicId) -> Result<(), DiskError> {
+        let is_durable = found.is_some() && self.durable.end > 0;
+        if is_durable || topic == TopicId::ZERO {
+            return Ok(());
+        }
+        let (disk, dir) = (&**self.place.files.disk(), &self.place.dir);
+        match topic_id::write(disk, dir, topic).and_then(|()| topic_id::sync(disk, dir)) {
+            Ok(()) => self.changed = true,
+            // A full disk keeps nobody from reading.
+            Err(error) if error.is_shortage() => {
+                tracing::warn!(dir = %dir.display(), %error, "the folder may not say whose it is");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     fn segments(&mut self, bases: &[i64]) -> Result<Vec<Segment>, DiskError> {
         let mut segments = Vec::with_capacity(bases.len());
         for (i, &base) in bases.iter().enumerate() {

@@ -12,15 +12,26 @@ pub(crate) const FILE: &str = "partition.metadata";
 /// More than the file ever has.
 const FILE_LEN_MAX: u64 = 1024;
 
-/// Writes `partition.metadata` into the folder of a log; not yet durable.
+/// Writes `partition.metadata` into the folder of a log; not yet durable. One that says the same
+/// goes on saying it all the while.
 pub(crate) fn write(disk: &dyn Disk, dir: &Path, id: TopicId) -> Result<(), DiskError> {
     let path = dir.join(FILE);
     let text = format!("version: 0\ntopic_id: {id}\n");
     let written = disk.open(&path, OpenMode::Create).and_then(|file| {
-        file.set_len(0)?;
-        file.write_all_at(&[text.as_bytes()], 0)
+        file.write_all_at(&[text.as_bytes()], 0)?;
+        file.set_len(text.len() as u64)
     });
     written.at("write", path)
+}
+
+/// Makes what `partition.metadata` says durable, if there is one; its name is once the folder is
+/// synced.
+pub(crate) fn sync(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    let path = dir.join(FILE);
+    match disk::found(disk.open(&path, OpenMode::Existing)).at("open", &path)? {
+        Some(file) => file.sync_data().at("sync", path),
+        None => Ok(()),
+    }
 }
 
 /// The topic that `partition.metadata` names; `None` when the file is missing or damaged.

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use klamm_storage::disk::{Disk, OpenMode};
 
+/// Ends the name of a replacement that is not finished, as in Kafka.
+pub(super) const UNFINISHED: &str = "part";
+
 /// The content of a file, or `None` where there is no such file.
 pub(super) fn read(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match disk.open(path, OpenMode::Existing) {
@@ -22,14 +25,22 @@ pub(super) fn read(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<O
     Ok(Some(content))
 }
 
-/// Makes a file have this content, durably. A crash leaves the old content or the new.
+/// Makes a file have this content, durably. A crash leaves the old content or the new, and perhaps
+/// a replacement that was not finished.
 pub(super) fn replace(disk: &dyn Disk, path: &Path, content: &[&[u8]]) -> io::Result<()> {
-    // What Kafka calls a snapshot that is not finished.
-    let temporary = path.with_added_extension("part");
-    let file = disk.open(&temporary, OpenMode::Create)?;
+    let temporary = path.with_added_extension(UNFINISHED);
+    let replaced = write(disk, &temporary, content).and_then(|()| disk.rename(&temporary, path));
+    if replaced.is_err() {
+        // On a disk that is full it would take up room; the next start removes what stays.
+        let _ = disk.remove_file(&temporary);
+    }
+    replaced?;
+    path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder))
+}
+
+fn write(disk: &dyn Disk, path: &Path, content: &[&[u8]]) -> io::Result<()> {
+    let file = disk.open(path, OpenMode::Create)?;
     file.set_len(0)?;
     file.write_all_at(content, 0)?;
-    file.sync_data()?;
-    disk.rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder))
+    file.sync_data()
 }

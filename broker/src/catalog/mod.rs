@@ -84,6 +84,19 @@ pub enum CatalogError {
         /// What is wrong.
         error: DecodeError,
     },
+    /// The log lacks changes that were durable.
+    #[error(
+        "{dir}: the changes of topics and settings at offsets {} to {} were stored and are lost; \
+         restore the folder from a backup, or, to do without them and have topics that only they \
+         know set aside, remove durable.klamm and snapshots above offset {} from it",
+        offsets.start, offsets.end - 1, offsets.start, dir = dir.display()
+    )]
+    Missing {
+        /// The folder of the log.
+        dir: PathBuf,
+        /// The first that are.
+        offsets: Range<i64>,
+    },
     /// The log begins behind a snapshot that is not there.
     #[error(
         "the metadata log begins at offset {log_start}, and no snapshot of what was before it \

@@ -198,8 +198,8 @@ impl<'a> Planner<'a> {
                 return Err(Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
             }
             Some(assignments) => {
-                self.count_partitions(more)?;
                 assignments.iter().try_for_each(|replicas| self.check_assignment(replicas))?;
+                self.count_partitions(more)?;
                 assignments.to_vec()
             }
         };

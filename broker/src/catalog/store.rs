@@ -1,5 +1,7 @@
 //! The catalog on disk: the metadata log, and the snapshots that bound it.
 
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use klamm_storage::{
 
 use super::image::Image;
 use super::records::MetadataRecord;
-use super::snapshot::{self, Moment};
+use super::snapshot::{self, DecodeError, Moment};
 use super::{CatalogError, METADATA_TOPIC, files};
 use crate::config::BrokerConfig;
 
@@ -82,6 +84,7 @@ impl Store {
         let leader_epoch = log.latest_epoch().unwrap_or(LEADER_EPOCH);
         let disk = Arc::clone(storage.disk());
         let store = Self { log, disk, leader_epoch, snapshot_bytes };
+        store.remove_unfinished()?;
         store.load()
     }
 
@@ -131,43 +134,68 @@ impl Store {
         files::replace(&*self.disk, &path, &pieces).map_err(at(&path))?;
         let snapshots = self.snapshots()?;
         let (old, kept) = snapshots.split_at(snapshots.len().saturating_sub(SNAPSHOTS_KEPT));
-        if let (SNAPSHOTS_KEPT, Some(oldest)) = (kept.len(), kept.first()) {
-            self.log.delete_records(oldest.end)?;
-        }
+        let oldest = kept.first().filter(|_| kept.len() == SNAPSHOTS_KEPT);
+        let cut = oldest.map_or(Ok(()), |oldest| self.log.delete_records(oldest.end).map(drop));
+        // Also where the log could not be cut: on a disk that is full, this makes room.
         for snapshot in old {
             let path = self.log.dir().join(snapshot.file_name());
             self.disk.remove_file(&path).map_err(at(&path))?;
+        }
+        Ok(cut?)
+    }
+
+    /// Removes the snapshots that a crash left unfinished.
+    fn remove_unfinished(&self) -> Result<(), CatalogError> {
+        for name in self.names()? {
+            let whole = name.strip_suffix(files::UNFINISHED).and_then(|it| it.strip_suffix('.'));
+            if whole.is_some_and(|whole| Snapshot::of_file_name(whole).is_some()) {
+                let path = self.log.dir().join(name);
+                if let Err(error) = self.disk.remove_file(&path) {
+                    tracing::warn!(path = %path.display(), %error, "an unfinished snapshot stays");
+                }
+            }
         }
         Ok(())
     }
 
     fn load(self) -> Result<Loaded, CatalogError> {
-        let start = self.log.offsets().start.get();
-        let (mut image, from) = self.newest_image(start)?;
-        let (mut at, mut log_bytes) = (from, 0);
-        let end = self.log.offsets().end.get();
+        let offsets = self.log.offsets();
+        let (mut image, from) = self.newest_image(offsets.start.get())?;
+        let (mut at, mut log_bytes, end) = (from, 0, offsets.end.get());
         while at < end {
             let slice = self.log.read(at, READ_BYTES, true, Bound::End)?;
+            if slice.next_offset <= at {
+                return Err(self.missing(at..end));
+            }
             log_bytes += slice.bytes.len() as u64;
             for batch in batches(slice.bytes) {
                 let decode = |error| CatalogError::Decode { offset: at, error };
                 let batch = batch.map_err(|error| decode(error.into()))?;
+                // Nothing is ever taken out of this log: a gap is what was lost.
+                if batch.header().base_offset > at {
+                    return Err(self.missing(at..batch.header().base_offset));
+                }
                 snapshot::apply(&mut image, &batch).map_err(decode)?;
-            }
-            if slice.next_offset <= at {
-                break;
+                at = batch.header().last_offset() + 1;
             }
             at = slice.next_offset;
         }
-        Ok(Loaded { store: self, image, end: end.max(from), log_bytes })
+        if from > end {
+            // Changes would be appended below the snapshot, and the next start would not see them.
+            return Err(self.missing(end..from));
+        }
+        Ok(Loaded { store: self, image, end, log_bytes })
+    }
+
+    fn missing(&self, offsets: Range<i64>) -> CatalogError {
+        CatalogError::Missing { dir: self.log.dir().to_owned(), offsets }
     }
 
     /// The image of the newest snapshot that can be read, and the offset at which the log goes on.
     fn newest_image(&self, log_start: i64) -> Result<(Image, i64), CatalogError> {
         for found in self.snapshots()?.iter().rev().filter(|found| found.end >= log_start) {
             let path = self.log.dir().join(found.file_name());
-            let content = files::read(&*self.disk, &path, SNAPSHOT_BYTES_MAX).map_err(at(&path))?;
-            match snapshot::decode(content.unwrap_or_default().into()) {
+            match self.read_snapshot(&path) {
                 Ok(image) => return Ok((image, found.end)),
                 Err(error) => {
                     let path = path.display();
@@ -182,23 +210,42 @@ impl Store {
         }
     }
 
+    fn read_snapshot(&self, path: &Path) -> Result<Image, SnapshotError> {
+        let content = files::read(&*self.disk, path, SNAPSHOT_BYTES_MAX)?;
+        Ok(snapshot::decode(content.unwrap_or_default().into())?)
+    }
+
     /// All snapshots, the oldest first.
     fn snapshots(&self) -> Result<Vec<Snapshot>, CatalogError> {
-        let dir = self.log.dir();
-        let entries = match self.disk.list(dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            entries => entries.map_err(at(dir))?,
-        };
+        let names = self.names()?;
         let mut snapshots: Vec<_> =
-            entries.iter().filter_map(|entry| Snapshot::of_file_name(&entry.name)).collect();
+            names.iter().filter_map(|name| Snapshot::of_file_name(name)).collect();
         snapshots.sort_unstable();
         Ok(snapshots)
     }
+
+    /// The names of all files in the folder of the log, which may not be there yet.
+    fn names(&self) -> Result<Vec<String>, CatalogError> {
+        let dir = self.log.dir();
+        match self.disk.list(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            entries => Ok(entries.map_err(at(dir))?.into_iter().map(|entry| entry.name).collect()),
+        }
+    }
 }
 
-fn at(path: &Path) -> impl Fn(std::io::Error) -> CatalogError {
+fn at(path: &Path) -> impl Fn(io::Error) -> CatalogError {
     let path: PathBuf = path.to_owned();
     move |source| CatalogError::Disk { path: path.clone(), source }
+}
+
+/// Why a snapshot is of no use.
+#[derive(Debug, thiserror::Error)]
+enum SnapshotError {
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
 }
 
 /// A snapshot, as its file name says it.

@@ -51,8 +51,8 @@ pub struct CleanerConfig {
     pub interval: Duration,
     /// `log.cleaner.dedupe.buffer.size`: the most memory that the keys of one pass may take.
     pub map_bytes_max: usize,
-    /// `log.cleaner.io.max.bytes.per.second`: how much is read and written, over all logs; at
-    /// least one.
+    /// `log.cleaner.io.max.bytes.per.second`: how much is read and written, over all logs; above
+    /// zero.
     pub bytes_per_second: f64,
 }
 
@@ -298,9 +298,7 @@ impl BrokerConfig {
                 enabled: read.boolean("log.cleaner.enable"),
                 interval: read.millis("log.cleaner.backoff.ms"),
                 map_bytes_max: read.number("log.cleaner.dedupe.buffer.size"),
-                bytes_per_second: read
-                    .number::<f64>("log.cleaner.io.max.bytes.per.second")
-                    .max(1.0),
+                bytes_per_second: read.rate("log.cleaner.io.max.bytes.per.second"),
             },
             metadata_snapshot_bytes: read.number("metadata.log.max.record.bytes.between.snapshots"),
             producer_expiration: read.millis("producer.id.expiration.ms"),
@@ -403,6 +401,12 @@ impl Read<'_> {
     /// A number of which a negative one means none.
     fn limit(&self, name: &str) -> Option<usize> {
         usize::try_from(self.number::<i64>(name)).ok()
+    }
+
+    /// A rate, of which one that is not above zero means no limit.
+    fn rate(&self, name: &str) -> f64 {
+        let rate: f64 = self.number(name);
+        if rate > 0.0 { rate } else { f64::MAX }
     }
 
     fn boolean(&self, name: &str) -> bool {
@@ -544,6 +548,19 @@ mod tests {
     fn connections_may_be_silent_for_ever() {
         let config = of(&[("connections.max.idle.ms", "-1")]).unwrap();
         assert_eq!(config.connections.idle_max, None);
+    }
+
+    /// Zero, and what is no number, meant one byte a second: compaction came to an end.
+    #[test]
+    fn what_cannot_be_a_rate_is_no_limit() {
+        let rate = |value| {
+            let config = of(&[("log.cleaner.io.max.bytes.per.second", value)]).unwrap();
+            config.cleaner.bytes_per_second
+        };
+        assert_eq!([rate("0.5"), rate("1e6")], [0.5, 1e6]);
+        for value in ["0", "-0.0", "-1", "NaN", "-Infinity"] {
+            assert_eq!(rate(value), f64::MAX, "{value}");
+        }
     }
 
     #[test]

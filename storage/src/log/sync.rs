@@ -13,6 +13,7 @@ use crate::error::{At, DiskError};
 use crate::offsets::HighWatermark;
 use crate::options::Durability;
 use crate::segment::{self, Segment};
+use crate::topic_id;
 
 /// How often to try again where no more files may be open, and the first pause, of which each is
 /// twice the one before: two seconds in all.
@@ -33,7 +34,7 @@ pub(crate) struct Unsynced {
     sealed: Vec<Written>,
     /// Whether names in the log's folder are new.
     pub(crate) folder: bool,
-    /// Whether the name of the log's folder is.
+    /// Whether the name of the log's folder is, and the file in it that says whose it is.
     pub(crate) parent: bool,
     /// Whether the epochs are.
     pub(crate) epochs: bool,
@@ -246,6 +247,10 @@ impl LogInner {
         }
         let disk = self.place.files.disk();
         let dir = &self.place.dir;
+        if job.parent {
+            // Or the records might be taken for those of another topic of this name.
+            self.with_room(|| topic_id::sync(&**disk, dir))?;
+        }
         if job.folder {
             self.with_room(|| disk.sync_dir(dir).at("sync", dir))?;
         }

@@ -1,10 +1,12 @@
 //! Files cut at every byte, power cuts at every moment, tails of zeros.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::support::*;
-use crate::disk::{Disk, MemoryDisk, OpenMode, read_small};
-use crate::{Bound, Durability, Outcome};
+use crate::disk::{Disk, Fault, FaultyDisk, MemoryDisk, OpenMode, read_small};
+use crate::{Bound, Durability, NoListener, OpenError, Outcome, TopicId, topic_id};
 
 fn segment(base: i64) -> PathBuf {
     Path::new(DIR).join(format!("t-0/{base:020}.log"))
@@ -102,6 +104,82 @@ fn a_power_cut_at_any_moment_loses_no_acknowledged_batch() {
         let again = open(&restarted.after_power_cut(seed + 1000), small());
         assert_eq!(contents(&again.log, Bound::End)[..found.len()], found, "seed {seed}");
     }
+}
+
+/// Whether the folder of the log says whose it is, whatever a power cut leaves.
+fn is_said_for_good(disk: &MemoryDisk) -> bool {
+    let dir = Path::new(DIR).join("t-0");
+    let said = |seed| topic_id::read(&disk.after_power_cut(seed), &dir).unwrap();
+    (0..50).all(|seed| said(seed) == Some(TOPIC))
+}
+
+/// The file was written and never synced: a topic that was made after a power cut could take the
+/// records of one of the same name that had been deleted.
+#[test]
+fn whose_a_folder_is_is_durable_when_its_first_records_are() {
+    for durability in [Durability::Synced, Durability::OsCached] {
+        let disk = MemoryDisk::new();
+        let world = open(&disk, with(durability));
+        drop(append(&world.log, plain(1, 1)));
+        world.storage.close().unwrap();
+        assert!(is_said_for_good(&disk), "{durability:?}");
+    }
+    let disk = MemoryDisk::new();
+    let world = open(&disk, small());
+    commit(&world.log, plain(1, 1));
+    assert!(is_said_for_good(&disk));
+
+    let disk = MemoryDisk::new();
+    let world = open(&disk, with(Durability::OsCached));
+    drop(append(&world.log, plain(1, 1)));
+    assert!(!is_said_for_good(&disk), "nothing is synced");
+    world.storage.abandon();
+    drop(open(&disk, with(Durability::OsCached)));
+    assert!(is_said_for_good(&disk), "after a crash");
+}
+
+#[test]
+fn whose_a_folder_is_is_durable_after_a_first_sync_that_failed() {
+    let memory = MemoryDisk::new();
+    let disk = FaultyDisk::new(Arc::new(memory.clone()));
+    let world = try_open(Arc::new(disk.clone()), small()).unwrap();
+    let held = disk.hold_syncs();
+    let ticket = append(&world.log, plain(1, 1));
+    let fault = Fault { first: disk.calls() + 1, count: u64::MAX, kind: ErrorKind::Other };
+    disk.fail(Some(fault));
+    drop(held);
+    assert_eq!(wait(ticket), Outcome::Unknown);
+    disk.fail(None);
+    world.log.recover().unwrap();
+    commit(&world.log, plain(1, 2));
+    assert!(is_said_for_good(&memory));
+}
+
+#[test]
+fn a_folder_that_does_not_say_whose_it_is_says_it_once_it_was_opened() {
+    let disk = MemoryDisk::new();
+    let world = open(&disk, small());
+    commit(&world.log, plain(1, 1));
+    world.storage.abandon();
+    let path = Path::new(DIR).join("t-0/partition.metadata");
+    for torn in [None, Some(0), Some(20), Some(40)] {
+        match torn {
+            None => disk.remove_file(&path).unwrap(),
+            Some(len) => {
+                disk.open(&path, OpenMode::Existing).unwrap().set_len(len).unwrap();
+            }
+        }
+        open(&disk, small()).storage.abandon();
+        assert!(is_said_for_good(&disk), "{torn:?}");
+    }
+    let world = open(&disk, small());
+    world.storage.release_log("t-0");
+    let other = TopicId([8; 16]);
+    let opened = world.storage.open_log("t-0", other, small(), Arc::new(NoListener));
+    assert!(
+        matches!(&opened, Err(OpenError::OtherTopic { found, .. }) if *found == TOPIC),
+        "{opened:?}"
+    );
 }
 
 #[test]

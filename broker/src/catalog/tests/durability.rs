@@ -9,13 +9,13 @@ use std::task::Poll;
 
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
-use klamm_storage::disk::{Fault, FaultyDisk, MemoryDisk};
+use klamm_storage::disk::{Disk as _, Fault, FaultyDisk, MemoryDisk};
 use klamm_storage::{Storage, StorageOptions};
 use klamm_utils::clock::ManualClock;
 
 use super::topic;
 use crate::Broker;
-use crate::catalog::{Catalog, Refusal, new_id};
+use crate::catalog::{Catalog, CatalogError, Refusal, new_id};
 use crate::config::BrokerConfig;
 
 /// A catalog in which there is the topic "there", on a disk that can be held up.
@@ -96,6 +96,29 @@ async fn after_a_lost_sync_nothing_is_said_of_what_was_lost() {
     assert_eq!(lost(create(&catalog, "new").await), Some(ErrorCode::KAFKA_STORAGE_ERROR));
     assert_eq!(lost(create(&catalog, "other").await), Some(ErrorCode::KAFKA_STORAGE_ERROR));
     assert!(catalog.image().topic("new").is_none());
+}
+
+#[tokio::test]
+async fn old_snapshots_go_also_where_the_log_cannot_be_cut() {
+    let disk = faulty();
+    let (catalog, _storage) = start(&disk).await;
+    let write_snapshot = || {
+        let version = catalog.version();
+        catalog.0.store.write_snapshot(&version.image, version.end, 1)
+    };
+    write_snapshot().unwrap();
+    assert_eq!(create(&catalog, "one").await, Ok(Ok(())));
+    write_snapshot().unwrap();
+    assert_eq!(create(&catalog, "two").await, Ok(Ok(())));
+    let fault = Fault { first: disk.calls() + 1, count: u64::MAX, kind: ErrorKind::Other };
+    disk.fail(Some(fault));
+    assert!(lost(create(&catalog, "three").await).is_some());
+    disk.fail(None);
+    let written = write_snapshot();
+    assert!(matches!(written, Err(CatalogError::Trim(_))), "{written:?}");
+    let entries = disk.list(Path::new("/data/__cluster_metadata-0")).unwrap();
+    let snapshots = entries.iter().filter(|entry| entry.name.ends_with(".checkpoint"));
+    assert_eq!(snapshots.count(), 2);
 }
 
 #[tokio::test]

@@ -259,6 +259,17 @@ fn ten_thousand_partitions_are_one_change() {
     assert_eq!(image.topic("wide").unwrap().partitions.len(), 10_000);
 }
 
+#[test]
+fn partitions_that_are_refused_do_not_count() {
+    let (made, image, _) = plan(&cluster(), |planner| {
+        let refused = planner.create_partitions("a.b", 6_001, Some(&vec![vec![7]; 6_000]));
+        assert_eq!(refused.unwrap_err().code, ErrorCode::INVALID_REPLICA_ASSIGNMENT);
+        planner.create_partitions("dup", 10_003, None)
+    });
+    assert_eq!(made, Ok(()));
+    assert_eq!(image.topic("dup").unwrap().partitions.len(), 10_003);
+}
+
 /// One thing to ask of a catalog with few names, so that things meet.
 #[derive(Clone, Debug)]
 enum Ask {

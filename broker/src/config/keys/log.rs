@@ -58,9 +58,10 @@ pub(super) const KEYS: &[Key] = &[
     boolean("log.cleaner.enable", "true").used("Whether logs are compacted."),
     double("log.cleaner.io.buffer.load.factor", "0.9").cluster_wide(),
     int("log.cleaner.io.buffer.size", "524288").at_least(0).cluster_wide(),
-    double("log.cleaner.io.max.bytes.per.second", "1.7976931348623157E308")
-        .cluster_wide()
-        .used("How much compaction may read and write, over all logs together, in bytes a second."),
+    double("log.cleaner.io.max.bytes.per.second", "1.7976931348623157E308").cluster_wide().used(
+        "How much compaction may read and write, over all logs together, in bytes a second; zero \
+             or less is no limit.",
+    ),
     long("log.cleaner.max.compaction.lag.ms", "9223372036854775807")
         .at_least(1)
         .cluster_wide()
