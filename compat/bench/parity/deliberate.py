@@ -53,6 +53,7 @@ OPERATION = "Kafka says UNKNOWN_SERVER_ERROR of an operation that it does not kn
 DEFAULTS = "defaults of one broker, where Kafka's are those of three"
 EMPTY = "Kafka fails the whole request with UNKNOWN_SERVER_ERROR, which clients retry"
 NO_MEMBER = "Kafka says UNKNOWN_SERVER_ERROR where no member is named; ours is unknown"
+AGAIN = "a member that has not heard that it has joined may join again; Kafka takes it for another"
 ELR = "Kafka's eligible leader replicas keep it as a setting of the whole cluster"
 FIXED = "features are at their highest levels, and stay there"
 NO_PLUGIN = "clients' metrics are told at /metrics; Kafka takes them only for a plug-in"
@@ -320,6 +321,20 @@ DELIBERATE = (
         ("fetch: no member with an epoch",),
         {"groups[*].errorCode": UNKNOWN_MEMBER},
         NO_MEMBER,
+    ),
+    Deliberate(
+        "consumer_groups",
+        ("join: again, static",),
+        {
+            "errorCode": 0,
+            "heartbeatIntervalMs": 5000,
+            "memberEpoch": 2,
+            "memberId": "<member>",
+            "assignment": ABSENT,
+            "assignment.topicPartitions[<id>]": {"topicId": "<id>"}
+            | {f"partitions[{index}]": index for index in range(3)},
+        },
+        AGAIN,
     ),
     Deliberate(
         "fetch",
