@@ -6,7 +6,9 @@
 //! - A partition that is named twice is cut once, where it was named last.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
+use futures_util::stream::{self, StreamExt as _};
 use klamm_protocol::api::delete_records::{PartitionAnswer, Request, Response, TopicAnswer};
 use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::wire::Str;
@@ -16,6 +18,8 @@ use crate::topics::{Topic, is_internal};
 
 /// Stands for the high watermark.
 const HIGH_WATERMARK: i64 = -1;
+/// Partitions that are cut side by side: their syncs share some of the device's time.
+const AT_ONCE: usize = 16;
 
 pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let mut wanted: BTreeMap<Str, BTreeMap<i32, i64>> = BTreeMap::new();
@@ -23,21 +27,31 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
         let cuts = topic.partitions.into_iter().map(|it| (it.partition_index, it.offset));
         wanted.entry(topic.name).or_default().extend(cuts);
     }
-    let mut topics = Vec::with_capacity(wanted.len());
-    for (name, cuts) in wanted {
+    let cuts = wanted.into_iter().flat_map(|(name, cuts)| {
+        cuts.into_iter().map(move |(index, offset)| (name.clone(), index, offset))
+    });
+    let answers = stream::iter(cuts).map(|(name, index, offset)| {
         let topic = call.node.topics.by_name(&name);
-        let mut partitions = Vec::with_capacity(cuts.len());
-        for (partition_index, offset) in cuts {
-            let deleted = delete(topic.as_deref(), partition_index, offset).await;
-            let (low_watermark, error_code) = match deleted {
-                Ok(start) => (start, ErrorCode::NONE),
-                Err(error_code) => (-1, error_code),
-            };
-            partitions.push(PartitionAnswer { partition_index, low_watermark, error_code });
+        async move { (name, answer(topic.as_deref(), index, offset).await) }
+    });
+    // Each waits for the device.
+    let mut answers = pin!(answers.buffered(AT_ONCE));
+    let mut topics: Vec<TopicAnswer> = Vec::new();
+    while let Some((name, partition)) = answers.next().await {
+        match topics.last_mut().filter(|topic| topic.name == name) {
+            Some(topic) => topic.partitions.push(partition),
+            None => topics.push(TopicAnswer { name, partitions: vec![partition] }),
         }
-        topics.push(TopicAnswer { name, partitions });
     }
     Reply::Now(Response { throttle_time_ms: 0, topics })
+}
+
+async fn answer(topic: Option<&Topic>, partition_index: i32, offset: i64) -> PartitionAnswer {
+    let (low_watermark, error_code) = match delete(topic, partition_index, offset).await {
+        Ok(start) => (start, ErrorCode::NONE),
+        Err(error_code) => (-1, error_code),
+    };
+    PartitionAnswer { partition_index, low_watermark, error_code }
 }
 
 async fn delete(topic: Option<&Topic>, index: i32, before: i64) -> Result<i64, ErrorCode> {

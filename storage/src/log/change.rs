@@ -47,13 +47,14 @@ impl Log {
             let (count, delay) = (state.count_before(to), state.options.file_delete_delay);
             state.delete_oldest(inner, count, |path| inner.sweep(path, delay))?;
         }
-        let start = state.start;
+        let reached = state.start;
         drop(state);
-        let dir = &inner.place.dir;
         if to == start && start > 0 {
+            // The segments before it may have gone, and not for good yet.
+            let dir = &inner.place.dir;
             inner.place.files.disk().sync_dir(dir).at("sync", dir)?;
         }
-        Ok(StartOffset(start))
+        Ok(StartOffset(reached))
     }
 
     /// Cuts off all from the batch that contains `to` on; durable when this returns. Appends that
