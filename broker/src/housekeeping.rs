@@ -23,7 +23,7 @@ pub(crate) fn start(node: &Arc<Node>) {
                 _ = ticks.tick() => {}
                 () = &mut stopping => return,
             }
-            // What could not be opened, for want of files perhaps, is told again if it still cannot be.
+            // What could not be opened, for want of files perhaps. It is told if it still cannot be.
             let _ = node.follow_catalog().await;
             let node = Arc::clone(&node);
             // Partitions are walked on a thread that may wait for the disk.

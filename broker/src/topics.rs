@@ -130,8 +130,8 @@ impl Topics {
     /// Brings what is open in line with what the catalog plans: opens, grows, configures and
     /// removes topics. Blocks on the disk where a partition that is opened holds records.
     ///
-    /// Gives the topics that are as they were, for another time, because a log of theirs cannot be
-    /// opened.
+    /// Gives the topics that have none or not all of their partitions, because a log cannot be
+    /// opened, until another time.
     pub(crate) fn follow(&self, version: &Version) -> Vec<Unopened> {
         let Version { image: plan, config, .. } = version;
         for topic in self.all() {
@@ -181,7 +181,7 @@ impl Topics {
         let followed = Followed { plan: Arc::clone(plan), broker: Arc::clone(config) };
         let (partitions, followed) = (ArcSwap::default(), ArcSwap::from_pointee(followed));
         let topic = Topic { info, partitions, followed };
-        self.grow(&topic, plan)?;
+        self.grow(&topic, plan).inspect_err(|_| self.metrics.forget_topic(&plan.name))?;
         let topic = Arc::new(topic);
         let mut open = self.write();
         open.by_name.insert(plan.name.clone(), Arc::clone(&topic));

@@ -88,8 +88,8 @@ pub enum CatalogError {
     #[error(
         "{dir}: the changes of topics and settings at offsets {} to {} were stored and are lost; \
          restore the folder from a backup, or, to do without them and have topics that only they \
-         know set aside, remove durable.klamm and snapshots above offset {} from it",
-        offsets.start, offsets.end - 1, offsets.start, dir = dir.display()
+         know set aside, remove durable.klamm from it",
+        offsets.start, offsets.end - 1, dir = dir.display()
     )]
     Missing {
         /// The folder of the log.

@@ -182,9 +182,13 @@ impl Store {
         }
         if from > end {
             // Changes would be appended below the snapshot, and the next start would not see them.
-            return Err(self.missing(end..from));
+            tracing::error!(
+                "the metadata log ends at offset {end}, before its newest snapshot: it goes on at \
+                 {from}, and changes that came behind the snapshot would be lost"
+            );
+            self.log.restart_at(from)?;
         }
-        Ok(Loaded { store: self, image, end, log_bytes })
+        Ok(Loaded { store: self, image, end: end.max(from), log_bytes })
     }
 
     fn missing(&self, offsets: Range<i64>) -> CatalogError {

@@ -42,9 +42,9 @@ impl Partition {
     }
 
     /// Begins to verify that a producer may begin a transaction here, with a batch of this
-    /// sequence: the coordinator is to be asked whether its transaction includes this partition, and then its first batch to be
-    /// appended with the verification, or [`refute`](Self::refute) to be called. `None` where it
-    /// has begun.
+    /// sequence: the coordinator is to be asked whether its transaction includes this partition,
+    /// and then its first batch to be appended with the verification, or
+    /// [`refute`](Self::refute) to be called. `None` where it has begun.
     pub(crate) fn verify(
         &self,
         producer_id: i64,

@@ -29,6 +29,9 @@ const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 const REST_AFTER: Duration = Duration::from_secs(10);
 /// A buffer that has held a larger request goes with it, and is not kept for the next.
 const KEPT_BYTES_MAX: usize = 4 << 20;
+/// How long a client may be silent that waits for an answer before it is looked whether it is still
+/// there, where nothing else says so.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Tells that a client has closed its side.
 #[cfg(target_os = "linux")]
 const LEFT: PollFlags = PollFlags::RDHUP;
@@ -415,13 +418,15 @@ impl Connection<'_> {
             return Ok(Some(End::Idle));
         }
         // Nothing is read while something waits that has no room, not even that it has left.
-        if !is_quiet && due.is_none_or(|due| now >= due) && self.has_left() {
+        let patience = idle_max.unwrap_or(PATIENCE);
+        let is_absent = !is_quiet && !self.ended && now >= self.last_active + patience;
+        if is_absent && self.has_left() {
             return Ok(Some(End::Closed));
         }
         self.inbox.rest();
         self.out.rest();
-        let rested = now + REST_AFTER;
-        self.deadline.as_mut().reset(due.map_or(rested, |due| due.max(rested)));
+        let next = due.filter(|due| *due > now).unwrap_or(now + REST_AFTER);
+        self.deadline.as_mut().reset(next);
         Ok(None)
     }
 }

@@ -33,6 +33,7 @@ use klamm_protocol::error_code::ErrorCode;
 use klamm_protocol::records::Compression;
 use klamm_protocol::wire::{Str, Uuid};
 use klamm_utils::random::Random;
+use tokio::sync::Semaphore;
 
 use self::client::{Client, Wrong};
 use self::otlp::Numbers;
@@ -48,6 +49,8 @@ pub(crate) const PUSH_BYTES_MAX: usize = 1 << 20;
 const CLIENTS_MAX: usize = 16_384;
 /// So much of a client's id is kept, in characters: each of its lines bears it.
 const CLIENT_ID_LEN_MAX: usize = 255;
+/// Pushes that are taken in or wait for that.
+const LINE_MAX: usize = 32;
 /// Series that are kept of all clients together.
 const SERIES_MAX: usize = 100_000;
 /// Intervals after which a client that is silent is forgotten.
@@ -82,6 +85,18 @@ pub(crate) struct Telemetry {
     state: Arc<Mutex<State>>,
     /// Held by whoever takes a push in: nobody else changes series meanwhile.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// The places of those who do or wait to.
+    line: Line,
+}
+
+/// Places for so many pushes.
+#[derive(Clone, Debug)]
+struct Line(Arc<Semaphore>);
+
+impl Default for Line {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LINE_MAX)))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -159,21 +174,29 @@ impl Telemetry {
         Ok(Admitted { instance_id, wanted, compression, metrics })
     }
 
-    /// Takes in what a client pushed, once it is its turn.
-    pub(crate) async fn take_in(&self, push: Admitted) -> Result<(), ErrorCode> {
-        if push.metrics.is_empty() {
-            return Ok(());
+    /// Takes in what a client pushed, once it is its turn; refused where too many wait for theirs.
+    pub(crate) fn take_in(
+        &self,
+        push: Admitted,
+    ) -> impl Future<Output = Result<(), ErrorCode>> + use<> {
+        let (telemetry, turn) = (self.clone(), Arc::clone(&self.turn));
+        let place = Arc::clone(&self.line.0).try_acquire_owned();
+        async move {
+            if push.metrics.is_empty() {
+                return Ok(());
+            }
+            let _place = place.map_err(|_| ErrorCode::THROTTLING_QUOTA_EXCEEDED)?;
+            let turn = turn.lock_owned().await;
+            let take_in = move || {
+                // Held by the work, not by who waits for it and may go away.
+                let _turn = turn;
+                telemetry.take_in_now(&push)
+            };
+            tokio::task::spawn_blocking(take_in).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "taking in the metrics of a client panicked");
+                Err(ErrorCode::UNKNOWN_SERVER_ERROR)
+            })
         }
-        let (telemetry, turn) = (self.clone(), Arc::clone(&self.turn).lock_owned().await);
-        let take_in = move || {
-            // Held by the work, not by who waits for it and may go away.
-            let _turn = turn;
-            telemetry.take_in_now(&push)
-        };
-        tokio::task::spawn_blocking(take_in).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "taking in the metrics of a client panicked");
-            Err(ErrorCode::UNKNOWN_SERVER_ERROR)
-        })
     }
 
     /// Takes as long as the push is large; nothing is locked meanwhile.
@@ -357,6 +380,17 @@ mod tests {
         let line = format!("kafka_client_m_total{labels} 6\n");
         assert!(text.ends_with(&line), "{text}");
         assert_eq!(telemetry.lock().series, 1);
+    }
+
+    #[tokio::test]
+    async fn who_finds_too_long_a_line_comes_again() {
+        let telemetry = Telemetry::default();
+        let push = push_of(&telemetry, bytes(&[], vec![metric("m", Kind::Sum, 1.0, &[&[]])]));
+        let others: Vec<_> = (0..LINE_MAX).map(|_| telemetry.take_in(push.clone())).collect();
+        let refused = telemetry.take_in(push.clone()).await;
+        assert_eq!(refused, Err(ErrorCode::THROTTLING_QUOTA_EXCEEDED));
+        drop(others);
+        assert_eq!(telemetry.take_in(push).await, Ok(()));
     }
 
     #[tokio::test]

@@ -53,13 +53,28 @@ impl Asking {
         self.verification != known
     }
 
-    /// The coordinator has answered.
-    fn answered(self, outcome: Result<(), ErrorCode>) -> Result<Verification, ErrorCode> {
-        if outcome.is_err() {
+    /// The coordinator has answered. Where it could not tell, the client tries again: what it sent
+    /// behind this batch has to wait for it still.
+    pub(super) fn answered(
+        self,
+        outcome: Result<(), ErrorCode>,
+    ) -> Result<Verification, ErrorCode> {
+        if outcome.is_err_and(|code| !is_transient(code)) {
             self.partition.refute(self.producer.id, self.producer.epoch);
         }
         outcome.map(|()| self.verification)
     }
+}
+
+/// Whether it says nothing of the transaction.
+fn is_transient(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::CONCURRENT_TRANSACTIONS
+            | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+            | ErrorCode::COORDINATOR_NOT_AVAILABLE
+            | ErrorCode::NOT_COORDINATOR
+    )
 }
 
 /// Has partitions take part in the transaction of the producer that all `askings` are about, or

@@ -33,12 +33,11 @@ impl Log {
         }
         if to > start {
             // It waits for the device: nobody else must.
-            match write_start(inner, to) {
-                Err(error) if error.is_shortage() && inner.make_room(to)? => {
-                    write_start(inner, to)?
-                }
-                written => written?,
+            let mut written = write_start(inner, to);
+            if written.as_ref().is_err_and(DiskError::is_shortage) && inner.make_room(to)? {
+                written = write_start(inner, to);
             }
+            written?;
         }
         let mut state = inner.lock_between_syncs();
         state.check_changeable()?;
@@ -96,6 +95,13 @@ impl Log {
             return Err(error.into());
         }
         Ok(EndOffset(end))
+    }
+
+    /// Has a log that ends before `start` begin and go on there, with nothing in it; durable when
+    /// this returns. Blocks.
+    pub fn restart_at(&self, start: i64) -> Result<(), crate::OpenError> {
+        write_start(&self.0, start)?;
+        self.recover().map(drop)
     }
 
     /// Opens the files anew after a failure and makes the log take appends again, without losing

@@ -35,11 +35,13 @@ impl State {
         // A segment that is about to roll takes no more of them.
         let is_apt = self.options.durability == Durability::Synced && !self.roll_due;
         if is_apt && begin - size < ZEROS_MIN {
-            let written = write(&**file.file(), begin, end);
-            // Some may be there even where not all could be written.
-            self.active.zeros_end = if written.is_ok() { end } else { begin.max(size + 1) };
-            if let Err(error) = written {
-                tracing::debug!(%error, "no zeros behind the end: syncs take longer");
+            match write(&**file.file(), begin, end) {
+                Ok(()) => self.active.zeros_end = end,
+                Err(error) => {
+                    // Some may have been written.
+                    let cut = file.file().set_len(begin.into());
+                    tracing::debug!(%error, ?cut, "no zeros behind the end: syncs take longer");
+                }
             }
         }
     }

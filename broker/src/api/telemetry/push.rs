@@ -3,6 +3,8 @@
 use klamm_protocol::api::push_telemetry::{Request, Response};
 use klamm_protocol::error_code::ErrorCode;
 
+use tokio::sync::oneshot;
+
 use super::facts;
 use crate::server::{Call, Reply};
 use crate::telemetry::Push;
@@ -23,8 +25,15 @@ pub(crate) async fn handle(call: Call, request: Request) -> Reply<Response> {
     let image = node.catalog.image();
     match node.telemetry.admit(&image, &facts, push, node.clock.elapsed()) {
         Ok(push) => {
-            let telemetry = node.telemetry.clone();
-            Reply::later(async move { answer(telemetry.take_in(push).await) })
+            // A client's last push counts also if it has closed before it is its turn.
+            let (told, taken) = oneshot::channel();
+            let taking = node.telemetry.take_in(push);
+            node.tasks.spawn("metrics of a client", async move {
+                let _ = told.send(taking.await);
+            });
+            Reply::later(async move {
+                answer(taken.await.unwrap_or(Err(ErrorCode::UNKNOWN_SERVER_ERROR)))
+            })
         }
         Err(error_code) => Reply::Now(answer(Err(error_code))),
     }
