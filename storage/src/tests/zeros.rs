@@ -1,11 +1,12 @@
 //! Zeros behind the end: where they are, and that they are never taken for records or their loss.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::support::*;
-use crate::disk::{Disk, DiskFile, FaultyDisk, MemoryDisk, OpenMode};
-use crate::{Bound, Durability, LogOptions};
+use crate::disk::{Disk, DiskFile, Fault, FaultyDisk, MemoryDisk, OpenMode};
+use crate::{Append, Bound, Durability, LogOptions, Outcome};
 
 fn segment(disk: &MemoryDisk, base: i64) -> Arc<dyn DiskFile> {
     let path = Path::new(DIR).join(format!("t-0/{base:020}.log"));
@@ -127,6 +128,28 @@ fn a_disk_without_room_for_zeros_takes_records() {
     assert_eq!(len(&disk, 0), world.log.size_bytes());
     let before = contents(&world.log, Bound::End);
     assert_eq!(contents(&open(&disk.after_kill(), small()).log, Bound::End), before);
+}
+
+#[test]
+fn zeros_that_did_not_all_fit_are_cut_off() {
+    let mut committed = 0;
+    for first in 1..8 {
+        let memory = MemoryDisk::new();
+        let disk = FaultyDisk::new(Arc::new(memory.clone()));
+        let world = try_open(Arc::new(disk.clone()), large(Durability::Synced)).unwrap();
+        commit(&world.log, batch(&[1], 1, 3_000));
+        let first = disk.calls() + first;
+        disk.fail(Some(Fault { first, count: 1, kind: ErrorKind::StorageFull }));
+        // Its sync has to bring more, of which half is written where that is what fails.
+        let outcome = world.log.enqueue(Append::new(0, vec![batch(&[2], 1, 3_000)])).map(wait);
+        disk.fail(None);
+        if matches!(outcome, Ok(Outcome::Committed)) {
+            committed += 1;
+            let (size, len) = (world.log.size_bytes(), len(&memory, 0));
+            assert!(len == size || len.is_multiple_of(4096), "call {first}: {size} of {len}");
+        }
+    }
+    assert!(committed > 0);
 }
 
 /// The deletion of a topic has to be written down before it makes room: a few bytes were refused
